@@ -1,0 +1,90 @@
+/* parse.c: text -> tree.
+ *
+ * requires: a file of the unit's sources.   provides: parse.h but for the dump of the tree.
+ * The token driver hands balanced tokens to the generated parser. After an error the rest of the
+ * statement is passed over, and the next error is reported again: each mistake is one error. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/ast/parser.h"
+#include "gen/grammar.h"
+
+static void feed_all(TwParser *p, int start) {
+  TwLayout l;
+  uint32_t before = p->u->diags.errors;
+  tw_layout_start(&l, p->u, p->file, p->module);
+  p->layout = &l;
+  void *parser = tw_grammarAlloc(malloc, p);
+  if (!parser) {
+    fprintf(stderr, "triwave: out of memory\n");
+    exit(70);
+  }
+  TwToken begin = {.kind = (uint16_t)start};
+  tw_grammar(parser, start, begin);
+  while (!p->fatal) {
+    TwToken t = tw_layout_next(&l);
+    if (l.too_deep) break;
+    if (t.kind == 0 && p->failed) break;
+    tw_grammar(parser, t.kind, t);
+    if (p->failed && !p->fatal) {
+      tw_layout_recover(&l, t);
+      tw_grammar_settle(parser);
+      p->failed = false;
+    }
+    if (t.kind == 0) break;
+    if (t.end > p->last_end) p->last_end = t.end;
+  }
+  (void)before;
+  tw_grammarFree(parser, free);
+  p->layout = NULL;
+}
+
+static TwName stem(TwUnit *u, const char *path) {
+  const char *slash = strrchr(path, '/');
+  const char *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+  return tw_intern(&u->names, name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+}
+
+bool tw_parse(TwUnit *u, uint32_t file, TwModuleAst **out) {
+  uint32_t before = u->diags.errors;
+  TwModuleAst *m = TW_NEW(&u->arena, TwModuleAst);
+  m->file = file;
+  m->name = stem(u, tw_source(&u->sources, file)->path);
+  TwParser p = {.u = u, .module = m, .file = file};
+  feed_all(&p, TW_T_MODULE_START);
+  *out = m;
+  return u->diags.errors == before;
+}
+
+bool tw_parse_expr(TwUnit *u, uint32_t file, TwExpr **out) {
+  uint32_t before = u->diags.errors;
+  TwParser p = {.u = u, .file = file};
+  feed_all(&p, TW_T_EXPR_START);
+  if (!p.expr) {
+    p.expr = TW_NEW(&u->arena, TwExpr);
+    p.expr->kind = TW_EX_ERROR;
+    p.expr->span = (TwSpan){file, 0, tw_source(&u->sources, file)->len};
+    p.expr->depth = 1;
+  }
+  *out = p.expr;
+  return u->diags.errors == before;
+}
+
+bool tw_tokens_dump(TwUnit *u, uint32_t file, FILE *out) {
+  uint32_t before = u->diags.errors;
+  TwLayout l;
+  tw_layout_start(&l, u, file, NULL);
+  const char *text = tw_source(&u->sources, file)->text;
+  for (;;) {
+    TwToken t = tw_layout_next(&l);
+    fprintf(out, "%u %s", t.start, tw_token_kind(t.kind));
+    if (t.kind != TW_T_SEP && t.end > t.start) {
+      fputc(' ', out);
+      for (uint32_t i = t.start; i < t.end; i++) fputc((unsigned char)text[i] < ' ' ? '?' : text[i], out);
+    }
+    fputc('\n', out);
+    if (t.kind == 0) break;
+  }
+  return u->diags.errors == before;
+}

@@ -1,0 +1,13 @@
+# Writes the stdlib modules as C strings: cmake -DOUT=… -DDIR=… -P embed.cmake
+file(GLOB files ${DIR}/*.tw)
+set(c "/* generated from stdlib/ */\n#include <stddef.h>\n#include <string.h>\n#include \"compiler/sema/sema.h\"\n")
+set(table "")
+foreach(f ${files})
+  get_filename_component(name ${f} NAME_WE)
+  file(READ ${f} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND c "static const unsigned char text_${name}[] = {${bytes}0};\n")
+  string(APPEND table "  if (strcmp(name, \"${name}\") == 0) return *len = sizeof text_${name} - 1, (const char *)text_${name};\n")
+endforeach()
+string(APPEND c "const char *tw_stdlib(const char *name, size_t *len) {\n${table}  return NULL;\n}\n")
+file(WRITE ${OUT} "${c}")
