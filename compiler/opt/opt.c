@@ -1,0 +1,58 @@
+/* opt.c: which pass comes when, in this one place.
+ *
+ * Before differentiation (tw_opt_prepare):
+ *   unroll, scalarize      short loops and small tensors are gone, so that literals, equal rows and signs show;
+ *   clean, hoist           what does not depend on the sample is outside of the loop, so its derivative is too;
+ *   The derivative of such a program has the structure already: one cotangent for rows that are alike, none for
+ *   what is literal, and what was computed once is differentiated once.
+ * After it (tw_optimize):
+ *   join pads, fuse        the forward and the backward loop over a data set become one; and once more, since
+ *   unroll, scalarize      a loop that derivation made may be short too;
+ *   clean, hoist, fuse     loops over the layers of a net, forwards, become one;
+ *   lower mul0, contract   last: nothing is differentiated, reordered or hoisted any more.
+ * In a debug build each pass is verified. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "compiler/ir/passes.h"
+#include "compiler/opt/internal.h"
+
+TwOptLimits tw_opt_limits_default(void) {
+  return (TwOptLimits){.unroll_trip = 8, .unroll_size = 4000, .scalar_count = 64, .scalar_size = 20000};
+}
+
+static const TwFn *checked(const char *pass, const TwFn *f) {
+#ifndef NDEBUG
+  const char *why = tw_verify(f);
+  if (why) {
+    fprintf(stderr, "triwave: internal error: after %s: %s\n", pass, why);
+    exit(70);
+  }
+#else
+  (void)pass;
+#endif
+  return f;
+}
+
+static const TwFn *small(TwModule *m, const TwFn *f, TwOptLimits l) {
+  f = checked("unroll", tw_opt_unroll(m, f, l));
+  f = checked("clean", tw_opt_clean(m, f));
+  f = checked("scalarize", tw_opt_scalarize(m, f, l));
+  f = checked("clean", tw_opt_clean(m, f));
+  f = checked("loop_invariant", tw_opt_loop_invariant(m, f));
+  f = checked("fuse", tw_opt_fuse_samples(m, f));
+  return checked("clean", tw_opt_clean(m, f));
+}
+
+const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l) { return small(m, checked("lowering", f), l); }
+
+const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
+  f = checked("differentiation", f);
+  f = checked("join_pads", tw_opt_join_pads(m, f));
+  f = checked("fuse_samples", tw_opt_fuse_samples(m, f));
+  f = small(m, f, l);
+  f = checked("join_pads", tw_opt_join_pads(m, f));
+  f = checked("lower_mul0", tw_opt_lower_mul0(m, f));
+  f = checked("clean", tw_opt_clean(m, f));
+  return checked("contract", tw_opt_contract(m, f));
+}

@@ -1,0 +1,34 @@
+/* opt.h: from differentiated IR to IR in its final form: what is left is what will run. */
+#ifndef TW_OPT_OPT_H
+#define TW_OPT_OPT_H
+
+#include "compiler/ir/ir.h"
+
+typedef struct TwOptLimits {
+  int64_t unroll_trip;   /* scans of at most this many iterations are unrolled … */
+  uint32_t unroll_size;  /* … if trip times body size stays within this */
+  int64_t scalar_count;  /* tensors of at most this many elements become scalars … */
+  uint32_t scalar_size;  /* … in a function (or body) that stays within this many instructions */
+} TwOptLimits;
+TwOptLimits tw_opt_limits_default(void);
+
+/* The passes, each a rebuild: requires a sealed, verified function, provides another. */
+const TwFn *tw_opt_lower_mul0(TwModule *m, const TwFn *f);   /* mul0 -> select; the last step before machine code */
+const TwFn *tw_opt_unroll(TwModule *m, const TwFn *f, TwOptLimits l);
+const TwFn *tw_opt_scalarize(TwModule *m, const TwFn *f, TwOptLimits l);
+const TwFn *tw_opt_loop_invariant(TwModule *m, const TwFn *f); /* hoist what does not depend on the iteration or sample */
+const TwFn *tw_opt_fuse_samples(TwModule *m, const TwFn *f); /* loops over the same data become one */
+const TwFn *tw_opt_contract(TwModule *m, const TwFn *f);     /* a * b + c -> fma, by a fixed rule */
+const TwFn *tw_opt_clean(TwModule *m, const TwFn *f);        /* re-emission: fold, value numbering, dead code, to a fixed point */
+
+/* Before AD: unrolls, scalarizes, hoists. What has the structure of the program in the open before it is
+ * differentiated has a derivative with the same structure. Rounds a dot differently (see scalar_ops.c). */
+const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l);
+
+/* After AD: all of them in order. */
+const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l);
+
+/* Everything unrolled, inlined and scalarized, however large, up to max_size instructions (NULL beyond). */
+const TwFn *tw_opt_flatten(TwModule *m, const TwFn *f, uint32_t max_size);
+
+#endif
