@@ -1,0 +1,171 @@
+/* check.c: ensures, and the regions that they and the report ask for. */
+#include <math.h>
+
+#include "runtime/run.h"
+#include "runtime/text.h"
+
+bool tw_rt_holds(double value, uint32_t compare, double bound) {
+  switch ((TwRtCompare)compare) {
+    case TW_RT_LT: return value < bound;
+    case TW_RT_LE: return value <= bound;
+    case TW_RT_GT: return value > bound;
+    case TW_RT_GE: return value >= bound;
+    case TW_RT_EQ: return value == bound;
+  }
+  return false;
+}
+
+const char *tw_rt_compare_text(uint32_t compare) {
+  switch ((TwRtCompare)compare) {
+    case TW_RT_LT: return "<";
+    case TW_RT_LE: return "<=";
+    case TW_RT_GT: return ">";
+    case TW_RT_GE: return ">=";
+    case TW_RT_EQ: return "=";
+  }
+  return "?";
+}
+
+/* ---- regions */
+
+static const TwRtPl *pl_of(const TwRtStage *st, uint32_t model) {
+  if (!st->pls) return NULL;
+  const TwRtPl *pl = &st->pls[model];
+  return pl->n_nodes > 0 && pl->nodes && pl->coeffs.entry ? pl : NULL;
+}
+
+uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st) {
+  for (uint32_t m = 0; m < p->n_models; m++)
+    if (p->models[m].lo < p->models[m].hi && pl_of(st, m)) return m;
+  return p->n_models;
+}
+
+TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                             double sliver) {
+  const TwRtPl *pl = model < w->p->n_models ? pl_of(&w->p->stages[stage], model) : NULL;
+  if (!pl) return (TwRtRegions){0};
+  TwRtCounter **counter = &w->counters[stage * w->p->n_models + model];
+  if (!*counter) *counter = tw_rt_counter_new(pl);
+  if (!*counter) return (TwRtRegions){0};
+  tw_rt_call(w, &pl->coeffs, flat);
+  for (uint32_t i = 0; i < pl->n_coeffs; i++) w->coeffs64[i] = tw_rt_get(w->coeffs, i, w->f64);
+  return tw_rt_count(*counter, w->coeffs64, lo, hi, sliver);
+}
+
+/* ---- ensures */
+
+/* The regions that ensure i asks for, counted once for all ensures of this moment that ask the same. */
+static TwRtRegions count_for(TwRtWorker *w, uint32_t stage, uint32_t i, const void *flat) {
+  const TwRtEnsure *a = &w->p->ensures[i];
+  struct TwRtCounted *mine = &w->counted[i];
+  for (uint32_t j = 0; j < i; j++) {
+    const TwRtEnsure *b = &w->p->ensures[j];
+    if (!b->is_regions || w->counted[j].moment != w->moment) continue;
+    if (a->model == b->model && a->lo == b->lo && a->hi == b->hi && a->sliver == b->sliver) {
+      *mine = w->counted[j];
+      return mine->regions;
+    }
+  }
+  *mine = (struct TwRtCounted){
+      .moment = w->moment,
+      .regions = tw_rt_regions_of(w, stage, a->model, flat, a->lo, a->hi, a->sliver),
+  };
+  return mine->regions;
+}
+
+/* The stage's own figures are of the model, interval and sliver that it reports at its end. */
+static void note_regions(TwRtWorker *w, uint32_t stage, const TwRtEnsure *e, const TwRtRegions *regions) {
+  uint32_t m = tw_rt_reported_model(w->p, &w->p->stages[stage]);
+  if (m != e->model || m == w->p->n_models || !regions->counted) return;
+  const TwRtModel *model = &w->p->models[m];
+  if (e->lo != model->lo || e->hi != model->hi || e->sliver != model->sliver) return;
+  TwRtStageResult *r = &w->seed->stages[stage];
+  if (r->min_regions < 0 || regions->pieces < r->min_regions) r->min_regions = regions->pieces;
+  if (regions->pieces > r->max_regions) r->max_regions = regions->pieces;
+}
+
+static void fail(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, const char *why) {
+  const TwRtEnsure *e = &w->p->ensures[i];
+  if (w->failed[i]) return;
+  w->failed[i] = true;
+  tw_rt_seed_fail(w, TW_RT_ENSURE, stage, epoch, &e->place, "'%.*s' fails at epoch %lld of stage '%s': %s",
+                  (int)tw_rt_text_cut(e->text, 120), e->text, (long long)epoch, w->p->stages[stage].name, why);
+}
+
+/* True if the ensure holds. `checks` has been called already if it is needed. */
+static bool look_at(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, const void *flat) {
+  const TwRtEnsure *e = &w->p->ensures[i];
+  if (!e->is_regions) {
+    double value = tw_rt_scalar(w, w->checks, e->check);
+    bool holds = tw_rt_holds(value, e->compare, tw_rt_round(e->bound, w->f64));
+    if (!holds) {
+      char why[64];
+      tw_rt_text_into(why, sizeof why, "the left side is %.*g", w->f64 ? 17 : 9, value);
+      fail(w, stage, i, epoch, why);
+    }
+    return holds;
+  }
+  TwRtRegions regions = count_for(w, stage, i, flat);
+  note_regions(w, stage, e, &regions);
+  if (!regions.counted) {
+    fail(w, stage, i, epoch, "the regions cannot be counted");
+    return false;
+  }
+  bool holds = tw_rt_holds((double)regions.pieces, e->compare, e->bound);
+  if (!holds) {
+    char why[64];
+    tw_rt_text_into(why, sizeof why, "there %s %lld", regions.pieces == 1 ? "is" : "are", (long long)regions.pieces);
+    fail(w, stage, i, epoch, why);
+  }
+  return holds;
+}
+
+static bool provides_check(const TwRtStage *st, uint32_t check) {
+  for (uint32_t i = 0; st->checks.entry && i < st->checks.n_out; i++)
+    if (st->checks.out[i].role == TW_RT_CHECK && st->checks.out[i].index == check) return true;
+  return false;
+}
+
+static bool can_look(const TwRtStage *st, const TwRtEnsure *e) { return e->is_regions || provides_check(st, e->check); }
+
+void tw_rt_checks_begin(TwRtStageRun *g) {
+  const TwRtProgram *p = g->w->p;
+  g->due = INT64_MAX;
+  for (uint32_t i = 0; i < p->n_ensures; i++) {
+    const TwRtEnsure *e = &p->ensures[i];
+    bool here = g->index < 64 && (e->during >> g->index & 1) && can_look(g->st, e);
+    g->w->due[i] = here ? 0 : INT64_MAX;
+    if (here) g->due = 0;
+  }
+}
+
+bool tw_rt_checks_at(TwRtStageRun *g, const void *flat, bool last) {
+  TwRtWorker *w = g->w;
+  const TwRtProgram *p = w->p;
+  bool called = false, go_on = true;
+  w->moment++;
+  g->due = INT64_MAX;
+  for (uint32_t i = 0; i < p->n_ensures; i++) {
+    const TwRtEnsure *e = &p->ensures[i];
+    if (w->due[i] == INT64_MAX) continue;
+    if (w->due[i] <= g->epoch || last) {
+      if (!e->is_regions && !called) tw_rt_call(w, &g->st->checks, flat), called = true;
+      if (!look_at(w, g->index, i, g->epoch, flat) && e->stop) go_on = false;
+      w->due[i] = g->epoch + (e->every > 0 ? e->every : 1);
+    }
+    if (w->due[i] < g->due) g->due = w->due[i];
+  }
+  return go_on;
+}
+
+void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *flat) {
+  const TwRtStage *st = &w->p->stages[stage];
+  bool called = false;
+  w->moment++;
+  for (uint32_t i = 0; i < w->p->n_ensures; i++) {
+    const TwRtEnsure *e = &w->p->ensures[i];
+    if (e->during != 0 || !can_look(st, e)) continue;
+    if (!e->is_regions && !called) tw_rt_call(w, &st->checks, flat), called = true;
+    look_at(w, stage, i, epoch, flat);
+  }
+}

@@ -1,0 +1,25 @@
+/* csv.h: measured data from a CSV file: named columns of finite numbers, or a sentence that says what
+ * is wrong and where. Used by the compiler's sema and by the command; depends on nothing else here.
+ *
+ * The form: commas; a header row that names the columns; fields may be quoted as in RFC 4180; LF, CRLF
+ * or CR; an UTF-8 byte order mark is skipped; blank lines are allowed at the end only. Every row has as
+ * many fields as the header. Columns that nobody asks for may hold anything. */
+#ifndef TW_RUNTIME_CSV_H
+#define TW_RUNTIME_CSV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct TwRtCsv {
+  int64_t n_rows;
+  double *rows; /* n_rows x n_columns, row major, in the order the columns were asked for */
+  char *error;  /* NULL, or "path:line:column: a sentence", without the final stop */
+  uint64_t line, column; /* of the error, from 1, the column in code points; 0 if it is about the file itself */
+} TwRtCsv;
+
+/* Reads the columns named (at least one; the same name may come twice). The file is streamed: memory
+ * is the result's and a buffer. Returns true iff there is no error. Free `out` in either case. */
+bool tw_rt_csv_read(const char *path, const char *const *columns, uint32_t n_columns, TwRtCsv *out);
+void tw_rt_csv_free(TwRtCsv *c);
+
+#endif

@@ -1,0 +1,145 @@
+/* data.c: see data.h. */
+#include "runtime/data.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/text.h"
+
+void *tw_rt_reals(uint64_t n, bool f64) {
+  uint64_t padded = (n + 15) / 16 * 16;
+  if (padded == 0) padded = 16;
+  size_t size = tw_rt_real_size(f64);
+  if (padded < n || padded > SIZE_MAX / 2 / size) return NULL;
+  void *p = aligned_alloc(64, (size_t)padded * size);
+  if (p) memset(p, 0, (size_t)padded * size);
+  return p;
+}
+
+double tw_rt_axis_point(const TwRtAxis *axis, int64_t k) {
+  int64_t gaps = axis->n - 1 + axis->lo_open + axis->hi_open;
+  int64_t i = k + axis->lo_open;
+  if (i == 0 || gaps == 0) return axis->lo;
+  if (i == gaps) return axis->hi;
+  return axis->lo + (axis->hi - axis->lo) * (double)i / (double)gaps;
+}
+
+/* The inputs and further columns, in f64. */
+static void fill_columns(const TwRtData *d, double **columns) {
+  if (!d->axes) {
+    for (int64_t r = 0; r < d->n_rows; r++)
+      for (uint32_t c = 0; c < d->n_columns; c++) columns[c][r] = d->rows[(uint64_t)r * d->n_columns + c];
+    return;
+  }
+  int64_t stride = 1; /* rows between two points of the axis: the product of the later axes */
+  for (uint32_t c = d->n_inputs; c-- > 0;) {
+    const TwRtAxis *axis = &d->axes[c];
+    for (int64_t r = 0; r < d->n_rows; r++) columns[c][r] = tw_rt_axis_point(axis, r / stride % axis->n);
+    stride *= axis->n;
+  }
+}
+
+static bool call_target(const TwRtData *d, double **columns) {
+  const TwRtFn *fn = &d->target;
+  const void **in = calloc((size_t)fn->n_in + 1, sizeof *in);
+  void **out = calloc((size_t)fn->n_out + 1, sizeof *out);
+  void *work = aligned_alloc(64, (fn->work_bytes / 64 + 1) * 64);
+  bool ok = in && out && work;
+  if (ok) {
+    for (uint32_t i = 0; i < fn->n_in; i++) in[i] = columns[fn->in[i].index];
+    for (uint32_t i = 0; i < fn->n_out; i++) out[i] = columns[fn->out[i].index];
+    fn->entry(&(TwRtCall){.in = in, .out = out, .work = work});
+  }
+  free(in);
+  free(out);
+  free(work);
+  return ok;
+}
+
+static const char *name_of(double v) { return isnan(v) ? "nan" : v < 0 ? "-inf" : "inf"; }
+
+/* "x = 0.5, y = 1": the inputs of a row, by name where they have one. */
+static char *row_text(const TwRtData *d, double **columns, int64_t r) {
+  char *s = tw_rt_textf("%s", "");
+  for (uint32_t c = 0; s && c < d->n_inputs; c++) {
+    const char *comma = c ? ", " : "";
+    char *longer = d->axes ? tw_rt_textf("%s%s%s = %.9g", s, comma, d->axes[c].name, columns[c][r])
+                           : tw_rt_textf("%s%sinput %u = %.9g", s, comma, c + 1, columns[c][r]);
+    free(s);
+    s = longer;
+  }
+  return s;
+}
+
+static void refuse_value(const TwRtProgram *p, const TwRtData *d, double **columns, uint32_t c, int64_t r,
+                         TwRtDatas *out) {
+  char *row = row_text(d, columns, r);
+  double v = columns[c][r];
+  out->place = &d->place;
+  if (isfinite(v))
+    out->error = tw_rt_textf("a value of data '%s' is %.9g, which is too large for %s (row %lld, %s)", d->name, v,
+                             p->f64 ? "f64" : "f32", (long long)r + 1, row ? row : "");
+  else
+    out->error = tw_rt_textf("the %s of data '%s' is %s in row %lld (%s)", c == d->n_columns ? "target" : "input",
+                             d->name, name_of(v), (long long)r + 1, row ? row : "");
+  free(row);
+}
+
+/* Rounds the columns to the program's real; they must be finite before and after. */
+static bool round_columns(const TwRtProgram *p, const TwRtData *d, double **wide, TwRtColumns *to, TwRtDatas *out) {
+  for (uint32_t c = 0; c < to->n; c++) {
+    to->at[c] = tw_rt_reals((uint64_t)d->n_rows, p->f64);
+    if (!to->at[c]) return false;
+    for (int64_t r = 0; r < d->n_rows; r++) {
+      double v = tw_rt_round(wide[c][r], p->f64);
+      if (!isfinite(v)) return refuse_value(p, d, wide, c, r, out), false;
+      tw_rt_put(to->at[c], (uint64_t)r, v, p->f64);
+    }
+  }
+  return true;
+}
+
+static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtDatas *out) {
+  to->n_rows = d->n_rows;
+  to->n = d->n_columns + (d->target.entry != NULL);
+  to->at = calloc((size_t)to->n + 1, sizeof *to->at);
+  double **wide = calloc((size_t)to->n + 1, sizeof *wide);
+  bool ok = to->at && wide;
+  for (uint32_t c = 0; ok && c < to->n; c++) ok = (wide[c] = tw_rt_reals((uint64_t)d->n_rows, true)) != NULL;
+  if (ok) {
+    fill_columns(d, wide);
+    ok = !d->target.entry || call_target(d, wide);
+    if (ok) ok = round_columns(p, d, wide, to, out);
+  }
+  for (uint32_t c = 0; wide && c < to->n; c++) free(wide[c]);
+  free(wide);
+  if (!ok && !out->error) {
+    out->error = tw_rt_textf("there is no memory for the %lld rows of data '%s'", (long long)d->n_rows, d->name);
+    out->place = &d->place;
+  }
+  return ok;
+}
+
+bool tw_rt_datas_make(const TwRtProgram *p, TwRtDatas *out) {
+  *out = (TwRtDatas){.n = p->n_datas};
+  out->at = calloc((size_t)p->n_datas + 1, sizeof *out->at);
+  if (!out->at) {
+    out->n = 0;
+    out->error = tw_rt_textf("out of memory");
+    return false;
+  }
+  for (uint32_t i = 0; i < p->n_datas; i++)
+    if (!make(p, &p->datas[i], &out->at[i], out)) return false;
+  return true;
+}
+
+void tw_rt_datas_free(TwRtDatas *d) {
+  for (uint32_t i = 0; d->at && i < d->n; i++) {
+    for (uint32_t c = 0; d->at[i].at && c < d->at[i].n; c++) free(d->at[i].at[c]);
+    free(d->at[i].at);
+  }
+  free(d->at);
+  free(d->error);
+  *d = (TwRtDatas){0};
+}

@@ -1,0 +1,219 @@
+/* program.h: the ABI between compiled code and the runtime, and the only header both sides share.
+ *
+ * A compiled program is one constant TwRtProgram: tables that describe it, and functions. The
+ * compiler fills it in memory (JIT) or emits it into an object file (symbol tw_program). The runtime
+ * trains from it alone. Plain C, no pointer to compiler data.
+ *
+ * `real` below is float or double as TwRtProgram.f64 says. All buffers are row major and aligned to
+ * 64 bytes; a buffer of n reals has room for n rounded up to a multiple of 16. */
+#ifndef TW_RUNTIME_PROGRAM_H
+#define TW_RUNTIME_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TW_RT_ABI 1u
+
+/* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
+typedef struct TwRtPlace {
+  const char *path;
+  uint32_t line, column;
+  uint32_t file, start, end;
+} TwRtPlace;
+
+/* One call of a compiled function: it reads in[…], writes out[…], uses work as it likes, allocates
+ * nothing, and never lets an out overlap an in. */
+typedef struct TwRtCall {
+  const void *const *in;
+  void *const *out;
+  void *work;
+} TwRtCall;
+typedef void (*TwRtEntry)(const TwRtCall *call);
+
+/* What an operand or result of a compiled function is bound to. `count` elements of real, except
+ * where noted. */
+typedef enum TwRtRole {
+  TW_RT_SEED,    /* one int64: the seed */
+  TW_RT_VALUES,  /* the seed's stored reals, all of them (stale where the stage trains: see FLAT) */
+  TW_RT_FLAT,    /* the stage's trained coordinates, packed */
+  TW_RT_STATE,   /* optimizer state number `index`, as long as FLAT */
+  TW_RT_STEP,    /* scalar real: number of this update in the stage, from 1 (from the carried count with `keep`) */
+  TW_RT_EPOCH,   /* scalar real: epochs done in this stage, from 0 */
+  TW_RT_EPOCHS,  /* scalar real: epochs of this stage */
+  TW_RT_COLUMN,  /* column `index` of data set `data`: inputs in order, then the target */
+  TW_RT_LOSS,    /* scalar real: the loss at the values that came in */
+  TW_RT_NORM,    /* scalar real: Euclidean norm of the gradient */
+  TW_RT_MEASURE, /* scalar real: measure `index` */
+  TW_RT_SHOWN,   /* natural values of all params, then all weights, flattened: see TwRtTensor */
+  TW_RT_COEFFS,  /* coefficients of a piecewise-linear model: see TwRtPl */
+  TW_RT_CHECK,   /* scalar real: left side of value-ensure `index` */
+  TW_RT_INPUT,   /* scalar real: input `index` of a model */
+  TW_RT_OUTPUT   /* output of a model */
+} TwRtRole;
+
+typedef struct TwRtSlot {
+  uint32_t role; /* TwRtRole */
+  uint32_t index, data;
+  uint64_t count;
+} TwRtSlot;
+
+typedef struct TwRtFn {
+  const char *name; /* "pretrain.step" */
+  TwRtEntry entry;
+  uint32_t n_in, n_out;
+  const TwRtSlot *in, *out;
+  uint64_t work_bytes;
+  bool f64; /* reals of this function are doubles whatever the program's precision is */
+} TwRtFn;
+
+/* ---- data */
+typedef struct TwRtAxis {
+  const char *name;
+  double lo, hi; /* grid: ends; an open end is left out and the points are equally spaced */
+  bool lo_open, hi_open;
+  int64_t n;
+} TwRtAxis;
+/* Columns are made in f64 and rounded once. Grid: row r runs through the axes with the last one
+ * fastest. Point k of a closed axis: lo + (hi - lo) * k / (n - 1); of one open at one end k or k + 1
+ * over n; of one open at both (k + 1) over (n + 1). */
+typedef struct TwRtData {
+  const char *name;
+  TwRtPlace place;
+  int64_t n_rows;
+  uint32_t n_inputs, n_columns; /* n_columns: inputs and further columns that the target uses */
+  const TwRtAxis *axes;         /* grid: n_inputs of them; NULL for measured data */
+  const double *rows;           /* measured: n_rows x n_columns, row major; NULL for a grid */
+  TwRtFn target;                /* f64; in: COLUMN index 0 … n_columns-1; out: COLUMN index n_columns, n_rows each */
+} TwRtData;
+
+/* ---- what a person may look at: every param and every tensor of every weights */
+typedef struct TwRtTensor {
+  const char *name; /* "peak", "net.hidden.W" (stacked over the array axis) */
+  uint32_t rank;
+  const int64_t *dims;
+  uint64_t at, count; /* in SHOWN */
+  bool is_param;
+} TwRtTensor;
+
+typedef struct TwRtParam {
+  const char *name;
+  TwRtPlace start_place, domain_place;
+  uint64_t at, count; /* natural values, in SHOWN */
+  double lo, hi;
+  bool lo_open, hi_open;
+} TwRtParam;
+
+/* ---- regions in one input: a model as a straight line of affine maps and switches */
+typedef enum TwRtPlKind {
+  TW_PL_INPUT,  /* x */
+  TW_PL_AFFINE, /* coefficient `bias` + sum of coefficient * node over the terms */
+  TW_PL_RELU,   /* of node a */
+  TW_PL_ABS,    /* of node a */
+  TW_PL_MIN,    /* of nodes a and b */
+  TW_PL_MAX
+} TwRtPlKind;
+enum { TW_PL_ZERO = 0xffffffffu, TW_PL_ONE = 0xfffffffeu, TW_PL_MINUS_ONE = 0xfffffffdu }; /* as a coefficient number */
+typedef struct TwRtPlTerm {
+  uint32_t coeff, node;
+} TwRtPlTerm;
+typedef struct TwRtPlNode {
+  uint32_t kind; /* TwRtPlKind */
+  uint32_t a, b; /* switches: operands */
+  uint32_t bias; /* AFFINE */
+  uint32_t term, n_terms;
+} TwRtPlNode;
+typedef struct TwRtPl {
+  const char *model;
+  uint32_t n_nodes, n_terms, n_coeffs, output; /* output: a node; operands come before their users */
+  const TwRtPlNode *nodes;
+  const TwRtPlTerm *terms;
+  const char *why_not; /* not NULL: the model is not piecewise linear in its input, and why; nodes is NULL */
+  TwRtPlace why_place;
+  TwRtFn coeffs; /* in: VALUES, FLAT; out: COEFFS: the stored floats that the model multiplies with, exactly */
+} TwRtPl;
+
+/* ---- stages */
+typedef struct TwRtRange { /* values[at …] <-> flat[to …] */
+  uint64_t at, to, n;
+} TwRtRange;
+
+typedef struct TwRtStage {
+  const char *name;
+  TwRtPlace place;
+  uint64_t n_flat;
+  uint32_t n_ranges;
+  const TwRtRange *ranges;   /* the trained coordinates: where they live in VALUES */
+  uint32_t n_releases;
+  const TwRtRange *releases; /* before the stage starts: VALUES[at …] = SHOWN[to …] of the stage before (or of `first`) */
+  int64_t epochs, batch;     /* batch 0: full batch */
+  uint32_t batch_data;
+  bool keep, keep_best;
+  const char *optimizer;
+  uint32_t n_states;
+  const double *state_start;
+  /* One update: in VALUES FLAT STATE… STEP EPOCH EPOCHS COLUMN…; out FLAT STATE… LOSS NORM.
+   * With a batch the columns of batch_data hold `batch` rows. */
+  TwRtFn step;
+  TwRtFn eval;    /* in VALUES FLAT COLUMN…; out LOSS MEASURE… on the full data */
+  TwRtFn shown;   /* in VALUES FLAT; out SHOWN */
+  TwRtFn checks;  /* in VALUES FLAT; out CHECK…; entry NULL if there are none */
+  TwRtPl *pls;    /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
+} TwRtStage;
+
+typedef enum TwRtCompare { TW_RT_LT, TW_RT_LE, TW_RT_GT, TW_RT_GE, TW_RT_EQ } TwRtCompare;
+
+typedef struct TwRtEnsure {
+  TwRtPlace place;
+  const char *text;   /* as written */
+  bool is_regions;
+  uint32_t model, check; /* regions: which model; value: which CHECK */
+  double lo, hi, sliver;
+  uint32_t compare;
+  double bound;
+  uint64_t during; /* bit s: checked in stage s, at epoch 0 and each `every` epochs; 0: once, at the end */
+  int64_t every;
+  bool stop;
+} TwRtEnsure;
+
+typedef struct TwRtExpect {
+  TwRtPlace place;
+  const char *text;
+  enum { TW_RT_XP_LOSS, TW_RT_XP_BEST_LOSS, TW_RT_XP_MEASURE, TW_RT_XP_REGIONS } kind;
+  uint32_t measure, model;
+  double lo, hi, sliver;
+  uint32_t compare;
+  double bound;
+} TwRtExpect;
+
+typedef struct TwRtModel {
+  const char *name;
+  uint32_t n_inputs;
+  double lo, hi; /* where regions of it are counted for the report: from an ensure, else from the first data set's axis; lo = hi: unknown */
+  double sliver;
+} TwRtModel;
+
+typedef struct TwRtProgram {
+  uint32_t abi; /* TW_RT_ABI */
+  bool f64;
+  bool portable; /* bits are the same on any machine (P7) */
+  const char *path, *variant;
+  TwRtPlace loss_place;
+  uint64_t n_values, n_shown;
+  uint32_t n_datas, n_tensors, n_params, n_stages, n_measures, n_models, n_ensures, n_expects;
+  const TwRtData *datas;
+  const TwRtTensor *tensors;
+  const TwRtParam *params;
+  TwRtStage *stages;
+  const char *const *measures;
+  const TwRtModel *models;
+  const TwRtEnsure *ensures;
+  const TwRtExpect *expects;
+  TwRtFn init; /* f64; in SEED; out VALUES, SHOWN (natural values of params; weights of a law) */
+} TwRtProgram;
+
+/* ---- functions that compiled code may call, by these names. SLEEF's are called directly. */
+/* Uniform in (0,1): 53 bits of Philox4x32-10 keyed by (seed, key) at counter n, plus a half, over
+ * 2^53. The IR op `draw` is this and nothing else, in every evaluator. */
+double tw_rt_uniform(uint64_t seed, uint64_t key, uint64_t counter);
+
+#endif

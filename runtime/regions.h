@@ -1,0 +1,37 @@
+/* regions.h: the linear regions of a piecewise-linear model of one input, exactly, for the stored floats. */
+#ifndef TW_RUNTIME_REGIONS_H
+#define TW_RUNTIME_REGIONS_H
+
+#include <stddef.h>
+
+#include "runtime/train.h"
+
+typedef struct TwRtPiece {
+  double lo, hi;           /* breakpoints, correctly rounded where they were in doubt */
+  double slope, intercept; /* output = slope * x + intercept on it */
+  bool sliver;
+} TwRtPiece;
+
+typedef struct TwRtPieces {
+  TwRtRegions counts;
+  size_t n;
+  TwRtPiece *pieces; /* maximal intervals on which the output is affine, in order; slivers included */
+  const char *error; /* NULL, or why it cannot be counted (static text) */
+} TwRtPieces;
+
+/* The function that the coefficients define over the reals, on [lo, hi]. Splits the interval node by
+ * node wherever a switch's operand changes sign; in f64 with error bounds, in rational arithmetic
+ * where a sign is in doubt. A piece narrower than `sliver` (2^-8) times its wider neighbour is a sliver:
+ * reported, not counted in `pieces`. patterns: distinct on/off patterns of the switches, slivers'
+ * ones included only if sliver = 0; maps: distinct affine maps among counted pieces; dead: relus never on
+ * in [lo, hi]; narrowest: the narrowest counted piece. PAPER section 6. */
+void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out);
+void tw_rt_pieces_free(TwRtPieces *p);
+
+/* Counts only; the scratch is kept between calls (one a thread), for checking at every epoch. */
+typedef struct TwRtCounter TwRtCounter;
+TwRtCounter *tw_rt_counter_new(const TwRtPl *pl);
+TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
+void tw_rt_counter_free(TwRtCounter *c);
+
+#endif

@@ -1,0 +1,135 @@
+/* seed.c: one seed: its start, its stages in order, and what it leaves. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/run.h"
+#include "runtime/text.h"
+
+void tw_rt_seed_fail(TwRtWorker *w, TwRtStatus kind, uint32_t stage, int64_t epoch, const TwRtPlace *place,
+                     const char *fmt, ...) {
+  TwRtSeedResult *r = w->seed;
+  if (r->status == TW_RT_OK || kind == TW_RT_NAN) r->status = kind;
+  TwRtFailure *f = &r->failures[r->n_failures++];
+  *f = (TwRtFailure){.kind = kind, .stage = stage, .epoch = epoch, .place = *place};
+  va_list ap;
+  va_start(ap, fmt);
+  char *text = tw_rt_textv(fmt, ap);
+  va_end(ap);
+  tw_rt_text_into(f->text, sizeof f->text, "%s", text ? text : "out of memory");
+  free(text);
+}
+
+static void start(TwRtWorker *w, uint32_t seed_index) {
+  w->seed_in[0] = (int64_t)w->run->o->seeds[seed_index];
+  if (w->p->init.entry) tw_rt_call(w, &w->p->init, NULL);
+}
+
+/* ---- domains of the start values */
+
+static bool inside(double v, double lo, double hi, bool lo_open, bool hi_open) {
+  return isfinite(v) && (lo_open ? v > lo : v >= lo) && (hi_open ? v < hi : v <= hi);
+}
+
+void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
+  TwRtRun *run = w->run;
+  start(w, seed_index);
+  for (uint32_t k = 0; k < w->p->n_params; k++) {
+    const TwRtParam *p = &w->p->params[k];
+    double lo = tw_rt_round(p->lo, w->f64), hi = tw_rt_round(p->hi, w->f64);
+    for (uint64_t i = 0; i < p->count; i++) {
+      double drawn = w->init_shown[p->at + i], value = tw_rt_round(drawn, w->f64);
+      if (inside(value, lo, hi, p->lo_open, p->hi_open)) continue;
+      pthread_mutex_lock(&run->lock);
+      if (!run->bad || seed_index < run->bad_start.seed_index)
+        run->bad_start = (TwRtBadStart){seed_index, k, i, drawn, value};
+      run->bad = true;
+      pthread_mutex_unlock(&run->lock);
+      return;
+    }
+  }
+}
+
+/* ---- expects */
+
+static double expected_value(TwRtWorker *w, const TwRtExpect *x, const void *flat) {
+  switch (x->kind) {
+    case TW_RT_XP_LOSS: return w->seed->loss;
+    case TW_RT_XP_BEST_LOSS: return w->seed->best_loss;
+    case TW_RT_XP_MEASURE: return w->seed->measures[x->measure];
+    case TW_RT_XP_REGIONS: break;
+  }
+  if (w->p->n_stages == 0) return NAN;
+  TwRtRegions r = tw_rt_regions_of(w, w->p->n_stages - 1, x->model, flat, x->lo, x->hi, x->sliver);
+  return r.counted ? (double)r.pieces : NAN;
+}
+
+static void check_expects(TwRtWorker *w, const void *flat) {
+  for (uint32_t k = 0; k < w->p->n_expects; k++) {
+    const TwRtExpect *x = &w->p->expects[k];
+    TwRtExpected *to = &w->run->expected[(size_t)w->seed_index * w->p->n_expects + k];
+    double value = expected_value(w, x, flat);
+    double bound = x->kind == TW_RT_XP_REGIONS ? x->bound : tw_rt_round(x->bound, w->f64);
+    *to = (TwRtExpected){.checked = true, .ok = tw_rt_holds(value, x->compare, bound), .value = value};
+  }
+}
+
+/* ---- the stages */
+
+static void copy_shown(const TwRtWorker *w, double *to) {
+  for (uint64_t i = 0; i < w->p->n_shown; i++) to[i] = tw_rt_get(w->shown, i, w->f64);
+}
+
+/* What a seed leaves, from its last stage's values. */
+static void leave(TwRtWorker *w, const TwRtStageRun *g, const void *flat, bool complete) {
+  TwRtSeedResult *r = w->seed;
+  copy_shown(w, r->shown);
+  tw_rt_call(w, &g->st->shown, w->flat[g->best]);
+  copy_shown(w, r->best_shown);
+  bool in_last = g->index + 1 == w->p->n_stages;
+  if (in_last) {
+    r->loss = g->loss;
+    r->best_loss = g->best_loss;
+  }
+  if (r->status == TW_RT_NAN || !in_last) return;
+  tw_rt_call(w, &g->st->eval, flat);
+  for (uint32_t i = 0; i < w->p->n_measures; i++) r->measures[i] = tw_rt_scalar(w, w->measures, i);
+  if (!complete) return;
+  tw_rt_checks_end(w, g->index, g->epoch, flat);
+  check_expects(w, flat);
+}
+
+void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
+  const TwRtProgram *p = w->p;
+  w->seed = &w->run->result->seeds[seed_index];
+  w->seed_index = seed_index;
+  if (tw_rt_stop_asked(w->run)) {
+    w->seed->status = TW_RT_STOPPED;
+    return;
+  }
+  start(w, seed_index);
+  for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], w->f64);
+  for (uint64_t i = 0; i < p->n_shown; i++) tw_rt_put(w->shown, i, w->init_shown[i], w->f64);
+  if (p->n_ensures) memset(w->failed, 0, p->n_ensures * sizeof *w->failed);
+
+  TwRtStageRun runs[2] = {0};
+  int64_t done = 0;
+  const void *flat = NULL;
+  bool go_on = true;
+  uint32_t s = 0;
+  for (; s < p->n_stages && go_on; s++) {
+    TwRtStageRun *g = &runs[s % 2];
+    const TwRtStageRun *before = &runs[1 - s % 2];
+    *g = (TwRtStageRun){.w = w, .st = &p->stages[s], .r = &w->seed->stages[s], .index = s, .done_before = done};
+    go_on = tw_rt_stage_train(g, before, &flat);
+    done += p->stages[s].epochs;
+  }
+  if (s == 0) {
+    copy_shown(w, w->seed->shown);
+    copy_shown(w, w->seed->best_shown);
+    check_expects(w, NULL);
+  } else {
+    leave(w, &runs[(s - 1) % 2], flat, go_on);
+  }
+}

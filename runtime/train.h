@@ -1,0 +1,86 @@
+/* train.h: the stages, for many seeds at once, over all cores. Prints nothing, exits nowhere. */
+#ifndef TW_RUNTIME_TRAIN_H
+#define TW_RUNTIME_TRAIN_H
+
+#include <stddef.h>
+
+#include "runtime/program.h"
+
+typedef struct TwRtRegions { /* see runtime/regions.h */
+  bool counted;
+  int64_t patterns, pieces, slivers, maps, dead;
+  double narrowest;
+} TwRtRegions;
+
+typedef enum TwRtStatus { TW_RT_OK, TW_RT_ENSURE, TW_RT_NAN, TW_RT_STOPPED } TwRtStatus;
+const char *tw_rt_status_text(TwRtStatus s); /* ok ensure nan stopped */
+
+typedef struct TwRtStageResult {
+  int64_t epochs, steps; /* done */
+  double loss, best_loss; /* after the last epoch; the lowest of epochs 0 … last */
+  int64_t best_epoch;
+  TwRtRegions regions; /* of the first model that can be counted, at the last epoch */
+  int64_t min_regions, max_regions; /* over the epochs where an ensure counted; -1 if none did */
+  double seconds;
+  double *values; /* VALUES as the stage handed them on, or those that gave the NaN; NULL unless
+                     TwRtOptions.keep_values is set or the seed ended here by a NaN */
+} TwRtStageResult;
+
+typedef struct TwRtFailure {
+  TwRtStatus kind;
+  uint32_t stage;
+  int64_t epoch;
+  TwRtPlace place; /* of the ensure, or of the loss */
+  char text[256];  /* a sentence, whole; see details for more */
+} TwRtFailure;
+
+typedef struct TwRtSeedResult {
+  uint64_t seed;
+  TwRtStatus status;
+  double loss, best_loss;
+  double *measures; /* n_measures, at the last values */
+  TwRtStageResult *stages;
+  uint32_t n_failures; /* first failure of each ensure, and the NaN */
+  TwRtFailure *failures;
+  double *shown;      /* n_shown, at the end of the last stage */
+  double *best_shown; /* n_shown, at the best epoch of the last stage */
+} TwRtSeedResult;
+
+typedef struct TwRtResult {
+  uint32_t n_seeds;
+  TwRtSeedResult *seeds; /* in the order asked */
+  uint32_t n_expects_failed;
+  TwRtFailure *expects; /* one for each failed (seed, expect) */
+  double seconds;       /* training, wall */
+  char *error;          /* NULL, or why nothing was trained (start outside the domain, …) */
+  TwRtPlace error_place;
+} TwRtResult;
+
+/* Progress: called from the main thread about ten times a second, and once at the end. */
+typedef struct TwRtProgress {
+  uint32_t stage, n_stages;
+  const char *stage_name;
+  uint64_t seed;
+  int64_t epoch, epochs;       /* of seed `seed` */
+  uint32_t seeds_done, n_seeds;
+  double loss, best_loss;
+  double fraction, seconds;    /* of all the work of this program; so far */
+  double rate;                 /* epochs a second, of all seeds together, lately; 0: not known yet */
+} TwRtProgress;
+
+typedef struct TwRtOptions {
+  const uint64_t *seeds;
+  uint32_t n_seeds;
+  uint32_t threads; /* 0: as many as there are cores */
+  void (*progress)(void *context, const TwRtProgress *p);
+  void *context;
+  bool keep_values; /* fill TwRtStageResult.values */
+  const volatile int *stop; /* becomes nonzero: finish the epoch, status stopped. May be NULL */
+} TwRtOptions;
+
+/* Trains every seed. Bit-identical for any number of threads and any company of seeds (P7, P8).
+ * Never NULL; free with tw_rt_result_free. */
+TwRtResult *tw_rt_train(const TwRtProgram *p, const TwRtOptions *o);
+void tw_rt_result_free(const TwRtProgram *p, TwRtResult *r);
+
+#endif
