@@ -28,11 +28,13 @@ void tw_f_ident(TwFormat *f, TwDoc *seq, TwIdent id) {
   tw_f_put(f, seq, id.name);
 }
 
-static TwDoc *comment(TwFormat *f, bool suffix) {
+typedef enum Placing { ON_ITS_LINE, AT_THE_END, AT_THE_END_AND_BREAK } Placing;
+
+static TwDoc *comment(TwFormat *f, Placing how) {
   TwSpan s = f->comments[f->next++].span;
   TwDoc *d = tw_doc_text(f->a, f->text + s.start, s.end - s.start);
-  if (suffix) d->kind = TW_DOC_SUFFIX;
-  d->breaks = true;
+  if (how != ON_ITS_LINE) d->kind = TW_DOC_SUFFIX;
+  d->breaks = how != AT_THE_END;
   return d;
 }
 
@@ -45,7 +47,7 @@ static bool trailing_before(const TwFormat *f, uint32_t pos) {
 }
 
 void tw_f_flush(TwFormat *f, TwDoc *seq, uint32_t pos) {
-  while (comment_before(f, pos)) tw_doc_add(f->a, seq, comment(f, true));
+  while (comment_before(f, pos)) tw_doc_add(f->a, seq, comment(f, AT_THE_END));
 }
 
 uint32_t tw_f_find(const TwFormat *f, uint32_t from, char close) {
@@ -57,21 +59,28 @@ uint32_t tw_f_find(const TwFormat *f, uint32_t from, char close) {
   return f->len;
 }
 
-uint32_t tw_f_next(const TwFormat *f, uint32_t from) {
-  for (uint32_t i = from; i < f->len; i++) {
-    char c = f->text[i];
-    if (c == '/' && i + 1 < f->len && f->text[i + 1] == '/') {
-      while (i < f->len && f->text[i] != '\n') i++;
-    } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n' && c != ')') {
-      return i;
-    }
-  }
-  return f->len;
+void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t pos) {
+  tw_f_edge(f, seq, pos, TW_DOC_LINE);
 }
 
-void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t from) {
-  tw_f_flush(f, seq, tw_f_next(f, from));
-  tw_f_kind(f, seq, TW_DOC_LINE);
+void tw_f_edge(TwFormat *f, TwDoc *seq, uint32_t pos, TwDocKind edge) {
+  while (comment_before(f, pos)) tw_f_add(f, seq, comment(f, AT_THE_END_AND_BREAK));
+  tw_f_kind(f, seq, edge);
+}
+
+void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *), const void *of, bool hug) {
+  if (!comment_before(f, pos)) {
+    TwDoc *assign = tw_doc_wrap(f->a, TW_DOC_ASSIGN, make(f, of));
+    assign->hug = hug;
+    tw_f_add(f, seq, assign);
+    return;
+  }
+  /* A comment after the `=` stays there, and the value begins the next line. */
+  TwDoc *below = tw_f_seq(f);
+  tw_f_edge(f, seq, pos, TW_DOC_SEQ);
+  tw_f_kind(f, below, TW_DOC_HARD);
+  tw_f_add(f, below, make(f, of));
+  tw_f_add(f, seq, tw_f_nest(f, below));
 }
 
 bool tw_f_multi(const TwFormat *f, uint32_t from, uint32_t to) {
@@ -91,33 +100,34 @@ static bool blank_before(const TwFormat *f, uint32_t pos) {
 }
 
 TwFList tw_f_list(TwFormat *f, const char *open, const char *close, bool blanks, bool fill) {
-  return (TwFList){.head = tw_f_seq(f), .inner = tw_f_seq(f), .open = open, .close = close, .blanks = blanks, .fill = fill};
+  return (TwFList){.head = tw_f_seq(f), .inner = tw_f_seq(f), .tail = tw_f_seq(f), .open = open, .close = close, .blanks = blanks, .fill = fill};
 }
 
 void tw_f_item(TwFormat *f, TwFList *l, uint32_t pos) {
   if (l->n++) tw_f_put(f, l->inner, ",");
-  while (trailing_before(f, pos)) tw_f_add(f, l->n == 1 ? l->head : l->inner, comment(f, true));
+  while (trailing_before(f, pos)) tw_f_add(f, l->n == 1 ? l->head : l->inner, comment(f, AT_THE_END_AND_BREAK));
   if (l->n > 1) tw_f_kind(f, l->inner, TW_DOC_LINE);
   while (comment_before(f, pos)) {
-    tw_f_add(f, l->inner, comment(f, false));
+    tw_f_add(f, l->inner, comment(f, ON_ITS_LINE));
     tw_f_kind(f, l->inner, TW_DOC_HARD);
   }
 }
 
 TwDoc *tw_f_list_end(TwFormat *f, TwFList *l, uint32_t close_pos) {
-  while (trailing_before(f, close_pos)) tw_f_add(f, l->n == 0 ? l->head : l->inner, comment(f, true));
+  while (trailing_before(f, close_pos)) tw_f_add(f, l->n == 0 ? l->head : l->tail, comment(f, AT_THE_END_AND_BREAK));
   while (comment_before(f, close_pos)) {
-    if (l->inner->items.len) tw_f_kind(f, l->inner, TW_DOC_HARD);
-    tw_f_add(f, l->inner, comment(f, false));
+    if (l->inner->items.len || l->tail->items.len) tw_f_kind(f, l->tail, TW_DOC_HARD);
+    tw_f_add(f, l->tail, comment(f, ON_ITS_LINE));
   }
   TwDoc *all = tw_f_seq(f);
   tw_f_put(f, all, l->open);
   tw_f_add(f, all, l->head);
-  if (l->inner->items.len || l->head->items.len) {
+  if (l->inner->items.len || l->head->items.len || l->tail->items.len) {
     TwDocKind edge = l->blanks ? TW_DOC_LINE : TW_DOC_SOFT;
     TwDoc *inside = tw_f_seq(f);
     tw_f_kind(f, inside, edge);
     tw_f_add(f, inside, l->fill ? tw_f_group(f, l->inner) : l->inner);
+    tw_f_add(f, inside, l->tail);
     tw_f_add(f, all, tw_f_nest(f, inside));
     tw_f_kind(f, all, edge);
   }
@@ -137,25 +147,25 @@ void tw_f_line(TwFormat *f, TwFLines *l, uint32_t pos) {
     semicolon->kind = TW_DOC_FLAT;
     tw_f_add(f, l->inner, semicolon);
   }
-  while (trailing_before(f, pos)) tw_f_add(f, l->inner, comment(f, true));
+  while (trailing_before(f, pos)) tw_f_add(f, l->inner, comment(f, AT_THE_END_AND_BREAK));
   if (!first || !l->file) tw_f_kind(f, l->inner, l->file ? TW_DOC_HARD : TW_DOC_LINE);
   while (comment_before(f, pos)) {
     if (!first && blank_before(f, f->comments[f->next].span.start)) tw_f_kind(f, l->inner, TW_DOC_HARD);
     first = false;
-    tw_f_add(f, l->inner, comment(f, false));
+    tw_f_add(f, l->inner, comment(f, ON_ITS_LINE));
     tw_f_kind(f, l->inner, TW_DOC_HARD);
   }
   if (!first && blank_before(f, pos)) tw_f_kind(f, l->inner, TW_DOC_HARD);
 }
 
 TwDoc *tw_f_lines_end(TwFormat *f, TwFLines *l, uint32_t close_pos) {
-  while (trailing_before(f, close_pos)) tw_f_add(f, l->inner, comment(f, true));
+  while (trailing_before(f, close_pos)) tw_f_add(f, l->inner, comment(f, AT_THE_END_AND_BREAK));
   bool first = l->n == 0;
   while (comment_before(f, close_pos)) {
     if (!first || !l->file) tw_f_kind(f, l->inner, TW_DOC_HARD);
     if (!first && blank_before(f, f->comments[f->next].span.start)) tw_f_kind(f, l->inner, TW_DOC_HARD);
     first = false;
-    tw_f_add(f, l->inner, comment(f, false));
+    tw_f_add(f, l->inner, comment(f, ON_ITS_LINE));
   }
   if (l->file) return l->inner;
   TwDoc *all = tw_f_seq(f);

@@ -29,9 +29,8 @@ static TwDoc *recurrence(TwFormat *f, const TwStmt *s) {
   for (uint32_t i = 0; i < s->cases.len; i++) {
     const TwRecurCase *c = &s->cases.at[i];
     TwDoc *to = i ? rest : seq;
-    if (i) tw_f_put(f, rest, ",");
+    if (i) tw_f_put(f, rest, ","), tw_f_break(f, rest, c->span.start);
     tw_f_flush(f, to, c->span.start);
-    if (i) tw_f_kind(f, rest, TW_DOC_LINE);
     tw_f_put(f, to, s->names.at[0].name);
     tw_f_put(f, to, "[");
     tw_f_add(f, to, tw_f_expr(f, c->index));
@@ -75,9 +74,7 @@ static TwDoc *states(TwFormat *f, const TwArgs *state) {
   TwDoc *seq = tw_f_seq(f);
   tw_f_put(f, seq, "state ");
   for (uint32_t i = 0; i < state->len; i++) {
-    if (i) tw_f_put(f, seq, ",");
-    tw_f_flush(f, seq, state->at[i].name.span.start);
-    if (i) tw_f_kind(f, seq, TW_DOC_LINE);
+    if (i) tw_f_put(f, seq, ","), tw_f_break(f, seq, state->at[i].name.span.start);
     tw_f_ident(f, seq, state->at[i].name);
     equals(f, seq, state->at[i].value);
   }
@@ -159,26 +156,31 @@ static TwDoc *fn(TwFormat *f, const TwDecl *d) {
   return seq;
 }
 
-static TwDoc *data(TwFormat *f, const TwDecl *d) {
-  TwDoc *seq = tw_f_seq(f), *value = tw_f_seq(f);
-  tw_f_put(f, seq, "data ");
-  tw_f_ident(f, seq, d->name);
-  tw_f_put(f, seq, " =");
+static void data_arg(TwFormat *f, TwDoc *seq, const TwDataArg *a) {
+  switch (a->kind) {
+    case TW_DA_VALUE: tw_f_add(f, seq, tw_f_expr_flush(f, a->value)); return;
+    case TW_DA_NAMED:
+      tw_f_ident(f, seq, a->name);
+      equals(f, seq, a->value);
+      return;
+    case TW_DA_AXIS:
+      tw_f_ident(f, seq, a->name);
+      tw_f_put(f, seq, " in ");
+      domain(f, seq, &a->domain);
+      return;
+  }
+}
+
+static TwDoc *data_value(TwFormat *f, const void *of) {
+  const TwDecl *d = of;
+  TwDoc *value = tw_f_seq(f);
   tw_f_ident(f, value, d->source);
   TwFList l = tw_f_list(f, "(", ")", false, true);
   uint32_t from = d->source.span.end;
   for (uint32_t i = 0; i < d->data_args.len; i++) {
     const TwDataArg *a = &d->data_args.at[i];
     tw_f_item(f, &l, a->span.start);
-    if (a->kind != TW_DA_VALUE) tw_f_ident(f, l.inner, a->name);
-    if (a->kind == TW_DA_AXIS) {
-      tw_f_put(f, l.inner, " in ");
-      domain(f, l.inner, &a->domain);
-    } else if (a->kind == TW_DA_NAMED) {
-      equals(f, l.inner, a->value);
-    } else {
-      tw_f_add(f, l.inner, tw_f_expr_flush(f, a->value));
-    }
+    data_arg(f, l.inner, a);
     from = a->span.end;
   }
   tw_f_add(f, value, tw_f_list_end(f, &l, tw_f_find(f, from, ')')));
@@ -186,9 +188,15 @@ static TwDoc *data(TwFormat *f, const TwDecl *d) {
     tw_f_put(f, value, " ->");
     tw_f_value(f, value, d->value);
   }
-  TwDoc *assign = tw_doc_wrap(f->a, TW_DOC_ASSIGN, value);
-  assign->hug = true;
-  tw_f_add(f, seq, assign);
+  return value;
+}
+
+static TwDoc *data(TwFormat *f, const TwDecl *d) {
+  TwDoc *seq = tw_f_seq(f);
+  tw_f_put(f, seq, "data ");
+  tw_f_ident(f, seq, d->name);
+  tw_f_put(f, seq, " =");
+  tw_f_assign(f, seq, d->source.span.start, data_value, d, true);
   return seq;
 }
 
@@ -197,21 +205,18 @@ static TwDoc *param(TwFormat *f, const TwDecl *d) {
   tw_f_put(f, seq, "param ");
   tw_f_ident(f, seq, d->name);
   annotation(f, seq, d->type);
-  uint32_t from = d->type ? d->type->span.end : d->name.span.end;
   if (d->domain.present) {
-    tw_f_break(f, rest, from);
-    from = d->domain.span.end;
+    tw_f_break(f, rest, d->domain.span.start);
     tw_f_put(f, rest, "in ");
     domain(f, rest, &d->domain);
   }
   if (d->transform) {
-    tw_f_break(f, rest, from);
-    from = d->transform->span.end;
+    tw_f_break(f, rest, d->transform->span.start);
     tw_f_put(f, rest, "by ");
     tw_f_add(f, rest, tw_f_expr(f, d->transform));
   }
   if (d->value) {
-    tw_f_break(f, rest, from);
+    tw_f_break(f, rest, d->value->span.start);
     tw_f_put(f, rest, d->is_law ? "~ " : "= ");
     tw_f_add(f, rest, tw_f_expr(f, d->value));
   }
@@ -223,21 +228,18 @@ static TwDoc *ensure(TwFormat *f, const TwDecl *d) {
   TwDoc *seq = tw_f_seq(f), *rest = tw_f_seq(f);
   tw_f_put(f, seq, "ensure ");
   tw_f_add(f, seq, tw_f_expr(f, d->value));
-  uint32_t from = d->value->span.end;
   if (d->during.len) {
-    tw_f_break(f, rest, from);
-    from = d->during.at[d->during.len - 1].span.end;
+    tw_f_break(f, rest, d->during.at[0].span.start);
     tw_f_put(f, rest, "during ");
     names(f, rest, &d->during);
   }
   if (d->every) {
-    tw_f_break(f, rest, from);
-    from = d->every->span.end;
+    tw_f_break(f, rest, d->every->span.start);
     tw_f_put(f, rest, "every ");
     tw_f_add(f, rest, tw_f_expr(f, d->every));
   }
   if (d->stop) {
-    tw_f_break(f, rest, from);
+    tw_f_break(f, rest, d->span.end - 1); /* `stop` is the last word */
     tw_f_put(f, rest, "stop");
   }
   tw_f_add(f, seq, tw_f_nest(f, rest));
@@ -302,6 +304,8 @@ static void weights(TwFormat *f, TwDoc *seq, const TwDecl *d) {
   tw_f_value(f, seq, d->value);
 }
 
+static TwDoc *make_type(TwFormat *f, const void *t) { return tw_f_type(f, t); }
+
 TwDoc *tw_f_decl(TwFormat *f, const TwDecl *d) {
   TwDoc *seq = tw_f_seq(f);
   switch (d->kind) {
@@ -313,15 +317,12 @@ TwDoc *tw_f_decl(TwFormat *f, const TwDecl *d) {
       annotation(f, seq, d->type);
       equals(f, seq, d->value);
       break;
-    case TW_DE_TYPE: {
+    case TW_DE_TYPE:
       named(f, seq, "type ", d);
       shape(f, seq, &d->shape_params);
       tw_f_put(f, seq, " =");
-      TwDoc *assign = tw_doc_wrap(f->a, TW_DOC_ASSIGN, tw_f_type(f, d->type));
-      assign->hug = true;
-      tw_f_add(f, seq, assign);
+      tw_f_assign(f, seq, d->type->span.start, make_type, d->type, true);
       break;
-    }
     case TW_DE_FN: return fn(f, d);
     case TW_DE_OPTIMIZER:
       tw_f_put(f, seq, "optimizer ");

@@ -102,8 +102,7 @@ static TwDoc *chain(TwFormat *f, const TwExpr *e, bool indent) {
     const TwExpr *link = links.at[i - 1];
     tw_f_put(f, tail, " ");
     tw_f_put(f, tail, operator_text((TwBinaryOp)link->op));
-    tw_f_flush(f, tail, link->b->span.start);
-    tw_f_kind(f, tail, TW_DOC_LINE);
+    tw_f_break(f, tail, link->b->span.start);
     operand(f, tail, link->b, precedence(link->b) <= mine);
   }
   tw_f_add(f, head, indent ? tw_f_nest(f, tail) : tail);
@@ -125,13 +124,12 @@ static TwDoc *conditional(TwFormat *f, const TwExpr *e, bool indent) {
   tw_f_put(f, head, "if ");
   tw_f_add(f, head, tw_f_expr(f, e->a));
   for (;;) {
-    tw_f_break(f, tail, e->a->span.end);
+    tw_f_break(f, tail, e->b->span.start);
     tw_f_put(f, tail, "then ");
     tw_f_add(f, tail, tw_f_expr(f, e->b));
-    tw_f_break(f, tail, e->b->span.end);
     e = e->c;
+    tw_f_break(f, tail, e->span.start);
     if (e->kind != TW_EX_IF) break;
-    tw_f_flush(f, tail, e->span.start);
     tw_f_put(f, tail, "else if ");
     tw_f_add(f, tail, tw_f_expr(f, e->a));
   }
@@ -159,26 +157,24 @@ void tw_f_clause(TwFormat *f, TwDoc *seq, const TwForClause *c) {
 }
 
 /* e for i in … if c, between brackets or in a call's parentheses. */
-static TwDoc *generator(TwFormat *f, const TwExpr *e, const char *open, const char *close, TwDocKind edge) {
+static TwDoc *generator(TwFormat *f, const TwExpr *e, const char *open, const char *close, TwDocKind edge, uint32_t close_pos) {
   TwDoc *inside = tw_f_seq(f), *all = tw_f_seq(f);
   tw_f_put(f, all, open);
-  tw_f_flush(f, all, e->a->span.start);
-  tw_f_kind(f, inside, edge);
+  tw_f_edge(f, inside, e->a->span.start, edge);
   tw_f_add(f, inside, tw_f_expr_flush(f, e->a));
-  tw_f_break(f, inside, e->a->span.end);
+  tw_f_break(f, inside, e->fors.at[0].span.start);
   tw_f_put(f, inside, "for ");
   for (uint32_t i = 0; i < e->fors.len; i++) {
-    if (i) tw_f_put(f, inside, ","), tw_f_flush(f, inside, e->fors.at[i].span.start), tw_f_kind(f, inside, TW_DOC_LINE);
+    if (i) tw_f_put(f, inside, ","), tw_f_break(f, inside, e->fors.at[i].span.start);
     tw_f_clause(f, inside, &e->fors.at[i]);
   }
   if (e->b) {
-    tw_f_break(f, inside, e->fors.at[e->fors.len - 1].span.end);
+    tw_f_break(f, inside, e->b->span.start);
     tw_f_put(f, inside, "if ");
     tw_f_add(f, inside, tw_f_expr_flush(f, e->b));
   }
   tw_f_add(f, all, tw_f_nest(f, inside));
-  if (e->bracketed) tw_f_flush(f, all, e->span.end - 1);
-  tw_f_kind(f, all, edge);
+  tw_f_edge(f, all, close_pos, edge);
   tw_f_put(f, all, close);
   return tw_f_group(f, all);
 }
@@ -202,7 +198,7 @@ static TwDoc *call(TwFormat *f, const TwExpr *e) {
   object(f, seq, e->a, false);
   const TwExpr *only = e->args.len == 1 ? e->args.at[0].value : NULL;
   if (only && only->kind == TW_EX_FOR && !only->bracketed) {
-    tw_f_add(f, seq, generator(f, only, "(", ")", TW_DOC_SOFT));
+    tw_f_add(f, seq, generator(f, only, "(", ")", TW_DOC_SOFT, e->span.end - 1));
     return seq;
   }
   TwFList l = tw_f_list(f, "(", ")", false, true);
@@ -261,7 +257,7 @@ static TwDoc *expr(TwFormat *f, const TwExpr *e, bool indent) {
     case TW_EX_ARRAY: return items(f, &e->items, "[", "]", e->span.end - 1);
     case TW_EX_TUPLE: return items(f, &e->items, "(", ")", e->span.end - 1);
     case TW_EX_RECORD: return record(f, e);
-    case TW_EX_FOR: return generator(f, e, "[", "]", TW_DOC_LINE);
+    case TW_EX_FOR: return generator(f, e, "[", "]", TW_DOC_LINE, e->span.end - 1);
     case TW_EX_LAMBDA: return lambda(f, e);
     case TW_EX_BLOCK: return tw_f_block(f, e->block, NULL);
   }
@@ -282,10 +278,10 @@ static bool hugs(const TwExpr *e) {
   return false;
 }
 
+static TwDoc *make_expr(TwFormat *f, const void *e) { return tw_f_expr_flush(f, e); }
+
 void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e) {
-  TwDoc *assign = tw_doc_wrap(f->a, TW_DOC_ASSIGN, tw_f_expr_flush(f, e));
-  assign->hug = hugs(e);
-  tw_f_add(f, seq, assign);
+  tw_f_assign(f, seq, e->span.start, make_expr, e, hugs(e));
 }
 
 TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from, bool types) {

@@ -24,18 +24,17 @@ TwDoc *tw_f_group(TwFormat *f, TwDoc *inside);
 TwDoc *tw_f_nest(TwFormat *f, TwDoc *inside);
 
 /* ---- comments */
-/* Puts the comments before `pos` at the ends of lines. */
+/* Puts the comments before `pos` at the end of whatever line they land on; forces nothing. */
 void tw_f_flush(TwFormat *f, TwDoc *seq, uint32_t pos);
-/* Where the token after `from` begins; parentheses that close are passed over. */
-uint32_t tw_f_next(const TwFormat *f, uint32_t from);
-/* A LINE before the token after `from`; comments before that token stay on the line before. */
-void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t from);
+/* A LINE; comments before `pos`, where what follows begins, stay on the line before and force it. */
+void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t pos);
+void tw_f_edge(TwFormat *f, TwDoc *seq, uint32_t pos, TwDocKind edge); /* the same with LINE or SOFT */
 /* The offset of `close`, the first such character from `from` that is not in a comment. */
 uint32_t tw_f_find(const TwFormat *f, uint32_t from, char close);
 
 /* Items in brackets, one a line if they do not fit; with `fill` first all on one indented line. */
 typedef struct TwFList {
-  TwDoc *head, *inner; /* what follows the opening bracket on its line, and the items */
+  TwDoc *head, *inner, *tail; /* after the opening bracket on its line; the items; after the last item */
   const char *open, *close;
   bool blanks; /* a blank inside the brackets: { a = 1 } */
   bool fill;
@@ -60,6 +59,8 @@ bool tw_f_multi(const TwFormat *f, uint32_t from, uint32_t to);
 TwDoc *tw_f_expr(TwFormat *f, const TwExpr *e);
 TwDoc *tw_f_expr_flush(TwFormat *f, const TwExpr *e); /* an item or the right side of =: no extra indent */
 void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e); /* e after `=` or `->` */
+/* The same for any document that begins at `pos`. */
+void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *), const void *of, bool hug);
 void tw_f_clause(TwFormat *f, TwDoc *seq, const TwForClause *c);
 TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from, bool types);
 TwDoc *tw_f_type(TwFormat *f, const TwTypeExpr *t);

@@ -43,7 +43,8 @@ _Noreturn void tw_ir_bug(const TwFn *f, const TwProto *p, const char *why) {
   }
   if (p) fputc(')', stderr);
   if (f && p && p->type) fputs(" -> ", stderr), print_type(f->module, p->type);
-  if (f && f->at.file) fprintf(stderr, "\n  from source file %u, bytes %u to %u", f->at.file, f->at.start, f->at.end);
+  if (f && f->at.file)
+    fprintf(stderr, "\n  from source file %u, bytes %u to %u", f->at.file, f->at.start, f->at.end);
   fputc('\n', stderr);
   exit(70);
 }
@@ -75,8 +76,9 @@ static uint64_t proto_hash(const TwProto *p) {
 
 static bool region_equal(const TwRegion *a, const TwRegion *b) {
   if (!a || !b) return a == b;
-  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts && a->n_carry == b->n_carry &&
-         a->n_xs == b->n_xs && a->n_ys == b->n_ys && tw_fn_equal(a->body, b->body) &&
+  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts &&
+         a->n_carry == b->n_carry && a->n_xs == b->n_xs && a->n_ys == b->n_ys &&
+         tw_fn_equal(a->body, b->body) &&
          (a->other && b->other ? tw_fn_equal(a->other, b->other) : a->other == b->other);
 }
 
@@ -182,8 +184,13 @@ TwRef tw_number(TwFn *f, const TwProto *p) {
 
 static bool commutes(TwOp op) {
   switch ((int)op) {
-    case TW_OP_add: case TW_OP_mul: case TW_OP_mul0: case TW_OP_eq:
-    case TW_OP_ne: case TW_OP_and: case TW_OP_or: return true;
+    case TW_OP_add:
+    case TW_OP_mul:
+    case TW_OP_mul0:
+    case TW_OP_eq:
+    case TW_OP_ne:
+    case TW_OP_and:
+    case TW_OP_or: return true;
   }
   return false;
 }

@@ -6,6 +6,9 @@
  *      a. a literal zero (+0) times anything is zero, also in a division 0 / x;
  *      b. zeros from the literal rules have no sign: x + 0 = x, 0 - x = -x, -(0) = 0, and a mul0 with
  *         a literal other than zero is a mul.
+ *      What is preserved is the value of an instruction. A sum over samples looks at the operation that
+ *      makes its term (a mul is added by one fma), so its order is that of the folded program, which is
+ *      the one that every evaluator runs.
  *   2. Literals are folded in f64 and round once, when they are used. Integers and bools are exact.
  *   3. Nothing is reassociated or distributed; the order of a sum is part of its meaning (P7).
  *   4. A rule makes its result smaller or cheaper, never larger: emission must terminate.
@@ -52,7 +55,8 @@ static TwRef fold_sub(TwFn *f, const Seen *s) {
 static TwRef fold_mul(TwFn *f, TwOp op, const Seen *s) {
   if (known_is(s, &s->kb, 1)) return s->a;
   if (known_is(s, &s->kb, -1)) return minus(f, s->a);
-  if (op == TW_OP_mul0 && s->kb.is && s->kb.real != 0 && isfinite(s->kb.real)) return tw_binary(f, TW_OP_mul, s->a, s->b);
+  if (op == TW_OP_mul0 && s->kb.is && s->kb.real != 0 && isfinite(s->kb.real))
+    return tw_binary(f, TW_OP_mul, s->a, s->b);
   if (is_neg(f, s->a) && is_neg(f, s->b)) return tw_binary(f, op, tw_arg(f, s->a, 0), tw_arg(f, s->b, 0));
   if (is_neg(f, s->a) && s->kb.is) {
     TwKnown k = {.is = true, .real = -s->kb.real, .whole = (int64_t)(0 - (uint64_t)s->kb.whole)};
@@ -67,7 +71,8 @@ static TwRef fold_div(TwFn *f, const Seen *s) {
   if (known_is(s, &s->kb, 1)) return s->a;
   if (known_is(s, &s->kb, -1)) return minus(f, s->a);
   int e = 0;
-  if (s->real && s->kb.is && s->kb.real != 0 && isfinite(s->kb.real) && fabs(frexp(s->kb.real, &e)) == 0.5 && e > -120 && e < 120)
+  if (s->real && s->kb.is && s->kb.real != 0 && isfinite(s->kb.real) && fabs(frexp(s->kb.real, &e)) == 0.5 &&
+      e > -120 && e < 120)
     return tw_binary(f, TW_OP_mul, s->a, tw_const(f, tw_type(f, s->b), 1 / s->kb.real));
   return 0;
 }
@@ -92,7 +97,8 @@ static TwRef fold_compare(TwFn *f, TwOp op, const Seen *s) {
 static TwRef fold_unary(TwFn *f, TwOp op, TwRef a) {
   TwOp of = tw_op(f, a);
   switch ((int)op) {
-    case TW_OP_neg: case TW_OP_not: return of == op ? tw_arg(f, a, 0) : 0;
+    case TW_OP_neg:
+    case TW_OP_not: return of == op ? tw_arg(f, a, 0) : 0;
     case TW_OP_abs:
       if (of == TW_OP_neg) return tw_unary(f, TW_OP_abs, tw_arg(f, a, 0));
       return of == TW_OP_abs ? a : 0;
@@ -110,15 +116,21 @@ static TwRef fold_binary(TwFn *f, const TwProto *p) {
   switch ((int)p->op) {
     case TW_OP_add: return fold_add(f, &s);
     case TW_OP_sub: return fold_sub(f, &s);
-    case TW_OP_mul: case TW_OP_mul0: return fold_mul(f, p->op, &s);
+    case TW_OP_mul:
+    case TW_OP_mul0: return fold_mul(f, p->op, &s);
     case TW_OP_div: return fold_div(f, &s);
     case TW_OP_mod: return known_is(&s, &s.kb, 1) ? tw_zeros(f, p->type) : 0;
     case TW_OP_pow:
       if (known_is(&s, &s.kb, 1)) return s.a;
       return known_is(&s, &s.kb, 0) ? tw_const(f, p->type, 1) : 0;
-    case TW_OP_min: case TW_OP_max: return s.a == s.b ? s.a : 0;
-    case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: return fold_compare(f, p->op, &s);
-    case TW_OP_and: case TW_OP_or: return fold_logic(f, p->op, &s);
+    case TW_OP_min:
+    case TW_OP_max: return s.a == s.b ? s.a : 0;
+    case TW_OP_lt:
+    case TW_OP_le:
+    case TW_OP_eq:
+    case TW_OP_ne: return fold_compare(f, p->op, &s);
+    case TW_OP_and:
+    case TW_OP_or: return fold_logic(f, p->op, &s);
   }
   return 0;
 }
@@ -175,7 +187,8 @@ static TwRef fold_elementwise(TwFn *f, const TwProto *p) {
   TwKnown args[3] = {0}, out;
   bool any = false;
   for (uint32_t k = 0; k < p->n_args; k++) any |= tw_literal(f, p->args[k], &args[k]);
-  if (any && tw_known_eval(p->op, tw_info(f, p->args[0])->dtype, args, &out)) return tw_emit_known(f, p->type, &out);
+  if (any && tw_known_eval(p->op, tw_info(f, p->args[0])->dtype, args, &out))
+    return tw_emit_known(f, p->type, &out);
   TwRef r = p->op == TW_OP_select ? fold_select(f, p)
             : p->op == TW_OP_fma  ? fold_fma(f, p)
             : p->n_args == 2      ? fold_binary(f, p)
@@ -188,8 +201,11 @@ TwRef tw_fold(TwFn *f, const TwProto *p) {
     case TW_SHAPE_leaf:
       if (p->op == TW_OP_iota && tw_ty_info(f->module, p->type)->count == 1) return tw_zeros(f, p->type);
       return 0;
-    case TW_SHAPE_same: case TW_SHAPE_compare: case TW_SHAPE_logic: case TW_SHAPE_cast: case TW_SHAPE_select:
-      return fold_elementwise(f, p);
+    case TW_SHAPE_same:
+    case TW_SHAPE_compare:
+    case TW_SHAPE_logic:
+    case TW_SHAPE_cast:
+    case TW_SHAPE_select: return fold_elementwise(f, p);
     case TW_SHAPE_own: break;
   }
   if (p->op == TW_OP_draw) return 0;

@@ -35,7 +35,8 @@ static TwRef scan_of_one(TwFn *f, const TwProto *p) {
   args[0] = tw_int(f, 0);
   for (uint32_t k = 0; k < p->n_args; k++) {
     bool sliced = k >= r->n_consts + r->n_carry;
-    args[k + 1] = sliced ? tw_reshape(f, p->args[k], tw_type(r->body, r->body->params.at[k + 1])) : p->args[k];
+    args[k + 1] =
+        sliced ? tw_reshape(f, p->args[k], tw_type(r->body, r->body->params.at[k + 1])) : p->args[k];
   }
   tw_inline(f, r->body, args, parts);
   for (uint32_t k = r->n_carry; k < n; k++)
@@ -57,7 +58,8 @@ static TwRef branch_taken(TwFn *f, const TwProto *p, const TwFn *body) {
 static TwRef disappears(TwFn *f, const TwProto *p) {
   TwKnown k;
   if (p->op == TW_OP_cond) {
-    if (tw_literal(f, p->args[0], &k)) return branch_taken(f, p, k.whole ? p->region->body : p->region->other);
+    if (tw_literal(f, p->args[0], &k))
+      return branch_taken(f, p, k.whole ? p->region->body : p->region->other);
     return tw_fn_equal(p->region->body, p->region->other) ? branch_taken(f, p, p->region->body) : 0;
   }
   if (p->region->trip == 0) return loop_of_none(f, p);
@@ -119,24 +121,29 @@ static bool settle_operand(TwFn *f, const TwNarrow *n, TwOperand *a) {
   return true;
 }
 
-static bool merge_operands(const TwFn *f, TwNarrow *n) {
+/* Operands of one group with one value become one. */
+static bool merge_operands(TwNarrow *n) {
+  uint32_t cap = 4;
+  while (cap < 2 * n->n_operands) cap *= 2;
+  uint32_t *slots = tw_scratch(cap, sizeof *slots); /* operand numbers plus 1, by value and group */
   bool changed = false;
-  uint32_t *first[2];
-  for (int g = 0; g < 2; g++) first[g] = tw_scratch(n->n_operands > 1 ? f->insts.len : 0, sizeof *first[g]);
-  for (uint32_t k = 0; k < n->n_operands && n->n_operands > 1; k++) {
+  for (uint32_t k = 0; k < n->n_operands; k++) {
     TwOperand *a = &n->operands[k];
     if (a->fate != TW_KEEP || a->group == TW_CARRIES) continue;
-    uint32_t *seen = &first[a->group == TW_XS][a->with];
-    if (*seen) {
+    uint32_t at = (a->with * 0x9e3779b1u + (uint32_t)a->group) & (cap - 1);
+    for (; slots[at]; at = (at + 1) & (cap - 1)) {
+      const TwOperand *b = &n->operands[slots[at] - 1];
+      if (b->with == a->with && b->group == a->group) break;
+    }
+    if (slots[at]) {
       a->fate = TW_SAME;
-      a->same = *seen - 1;
+      a->same = slots[at] - 1;
       changed = true;
     } else {
-      *seen = k + 1;
+      slots[at] = k + 1;
     }
   }
-  free(first[0]);
-  free(first[1]);
+  free(slots);
   return changed;
 }
 
@@ -226,7 +233,7 @@ TwRef tw_fold_region(TwFn *f, const TwProto *p) {
   uint32_t *same = tw_scratch(n.n_results, sizeof *same);
   bool changed = n.n_results == 0 || settle_carries(f, &n, value);
   for (uint32_t k = 0; k < n.n_operands; k++) changed |= settle_operand(f, &n, &n.operands[k]);
-  changed |= merge_operands(f, &n);
+  changed |= merge_operands(&n);
   changed |= settle_results(f, &n, value, same);
   changed |= tw_narrow_unused(&n);
   if (changed) r = emit_narrowed(f, &n, value, same);

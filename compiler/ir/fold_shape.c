@@ -47,7 +47,8 @@ static TwRef fold_reshape(TwFn *f, const TwProto *p) {
   TwRef a = p->args[0];
   if (tw_type(f, a) == p->type) return a;
   if (is(f, a, TW_OP_reshape)) return tw_reshape(f, tw_arg(f, a, 0), p->type);
-  if (is(f, a, TW_OP_broadcast) && tw_info(f, tw_arg(f, a, 0))->rank == 0) return tw_broadcast(f, tw_arg(f, a, 0), p->type, NULL);
+  if (is(f, a, TW_OP_broadcast) && tw_info(f, tw_arg(f, a, 0))->rank == 0)
+    return tw_broadcast(f, tw_arg(f, a, 0), p->type, NULL);
   return 0;
 }
 
@@ -148,7 +149,8 @@ typedef struct Overlap {
   int64_t pad_start, pad_step;           /* pad back to the size of the slice */
 } Overlap;
 
-static Meet meet(int64_t inner, int64_t ps, int64_t pt, int64_t start, int64_t step, int64_t size, Overlap *o) {
+static Meet meet(int64_t inner, int64_t ps, int64_t pt, int64_t start, int64_t step, int64_t size,
+                 Overlap *o) {
   if (inner == 0 || size == 0) return NOWHERE;
   if (size == 1) {
     if (start < ps || (start - ps) % pt || (start - ps) / pt >= inner) return NOWHERE;
@@ -174,7 +176,8 @@ static TwRef slice_of_pad(TwFn *f, const TwProto *p) {
   bool unclear = false;
   for (uint32_t k = 0; k < t.rank; k++) {
     Overlap o = {0};
-    Meet m = meet(t.dims[k], tw_attr(f, a, 2 * k), tw_attr(f, a, 2 * k + 1), p->attrs[2 * k], p->attrs[2 * k + 1], to.dims[k], &o);
+    Meet m = meet(t.dims[k], tw_attr(f, a, 2 * k), tw_attr(f, a, 2 * k + 1), p->attrs[2 * k],
+                  p->attrs[2 * k + 1], to.dims[k], &o);
     if (m == NOWHERE) return tw_zeros(f, p->type);
     unclear |= m == UNCLEAR;
     cut[2 * k] = o.cut_start, cut[2 * k + 1] = o.cut_step;
@@ -278,7 +281,8 @@ static TwRef fold_concat(TwFn *f, const TwProto *p) {
   }
   TwRef r = 0;
   if (n == 1) r = flat[0];
-  else if (n == p->n_args && memcmp(flat, p->args, n * sizeof *flat) == 0) r = repeat(f, flat, n, axis, p->type);
+  else if (n == p->n_args && memcmp(flat, p->args, n * sizeof *flat) == 0)
+    r = repeat(f, flat, n, axis, p->type);
   else r = tw_concat(f, flat, n, axis);
   free(flat);
   return r;
@@ -406,9 +410,14 @@ static TwRef fold_dot(TwFn *f, const TwProto *p) {
 static TwRef of_literal(TwFn *f, const TwProto *p) {
   TwKnown k;
   switch ((int)p->op) {
-    case TW_OP_broadcast: case TW_OP_reshape: case TW_OP_transpose: case TW_OP_reverse:
-    case TW_OP_slice: case TW_OP_index: case TW_OP_rmax: case TW_OP_rmin:
-      return tw_literal(f, p->args[0], &k) ? tw_emit_known(f, p->type, &k) : 0;
+    case TW_OP_broadcast:
+    case TW_OP_reshape:
+    case TW_OP_transpose:
+    case TW_OP_reverse:
+    case TW_OP_slice:
+    case TW_OP_index:
+    case TW_OP_rmax:
+    case TW_OP_rmin: return tw_literal(f, p->args[0], &k) ? tw_emit_known(f, p->type, &k) : 0;
   }
   return 0;
 }
@@ -427,7 +436,8 @@ TwRef tw_fold_shape(TwFn *f, const TwProto *p) {
     case TW_OP_index: return fold_index(f, p);
     case TW_OP_add_at: return fold_add_at(f, p);
     case TW_OP_sum: return fold_sum(f, p);
-    case TW_OP_rmax: case TW_OP_rmin: return fold_extremum(f, p);
+    case TW_OP_rmax:
+    case TW_OP_rmin: return fold_extremum(f, p);
     case TW_OP_dot: return fold_dot(f, p);
   }
   return 0;

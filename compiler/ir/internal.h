@@ -54,9 +54,9 @@ static inline uint32_t tw_region_skip(TwOp op) { return op == TW_OP_cond ? 1u : 
 static inline uint32_t tw_region_lead(TwOp op) { return op == TW_OP_scan ? 1u : 0u; }
 
 /* build.c */
-TwRef tw_emit(TwFn *f, const TwProto *p);   /* checks, folds, numbers */
-TwRef tw_number(TwFn *f, const TwProto *p); /* finds or appends; the type is known and right */
-TwRef tw_append(TwFn *f, const TwProto *p); /* appends whatever exists already */
+TwRef tw_emit(TwFn *f, const TwProto *p);    /* checks, folds, numbers */
+TwRef tw_number(TwFn *f, const TwProto *p);  /* finds or appends; the type is known and right */
+TwRef tw_append(TwFn *f, const TwProto *p);  /* appends whatever exists already */
 TwProto tw_proto_of(const TwFn *f, TwRef r); /* points into f: invalid after the next emission into f */
 TwRef tw_bundle(TwFn *f, const TwRef *parts, uint32_t n);
 uint64_t tw_fn_hash(const TwFn *f);

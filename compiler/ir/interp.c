@@ -57,7 +57,8 @@ static void run_cast(TwPlan *p, TwRef r, const TwTyInfo *t) {
   TwDtype d = tw_info(p->fn, arg(p, r, 0))->dtype;
   const char *a = operand(p, r, 0);
   for (int64_t e = 0; e < t->count; e++) {
-    if (t->dtype == TW_INT) ((int64_t *)v(p->value[r]))[e] = d == TW_REAL ? tw_real_to_int(read_real(p, a, e)) : read_int(a, e, d);
+    if (t->dtype == TW_INT)
+      ((int64_t *)v(p->value[r]))[e] = d == TW_REAL ? tw_real_to_int(read_real(p, a, e)) : read_int(a, e, d);
     else if (is_f32(p)) ((float *)v(p->value[r]))[e] = (float)read_int(a, e, d);
     else ((double *)v(p->value[r]))[e] = (double)read_int(a, e, d);
   }
@@ -71,7 +72,8 @@ static void run_select(TwPlan *p, TwRef r, const TwTyInfo *t) {
 }
 
 static void run_draw(TwPlan *p, TwRef r, const TwTyInfo *t) {
-  uint64_t seed = (uint64_t)read_int(operand(p, r, 0), 0, TW_INT), at = (uint64_t)read_int(operand(p, r, 1), 0, TW_INT);
+  uint64_t seed = (uint64_t)read_int(operand(p, r, 0), 0, TW_INT),
+           at = (uint64_t)read_int(operand(p, r, 1), 0, TW_INT);
   uint64_t key = (uint64_t)tw_attr(p->fn, r, 0);
   for (int64_t e = 0; e < t->count; e++) {
     double u = tw_rt_uniform(seed, key, at + (uint64_t)e);
@@ -100,7 +102,8 @@ static void run_add_at(TwPlan *p, TwRef r, const TwTyInfo *t) {
   const TwTyInfo *row = tw_info(p->fn, arg(p, r, 2));
   if (p->side[r]->written) p->value[r] = operand(p, r, 0);
   else memcpy(p->value[r], operand(p, r, 0), tw_plan_bytes(p, t));
-  add_into(p, t->dtype, p->value[r] + (size_t)clamped(p, r) * tw_plan_bytes(p, row), operand(p, r, 2), row->count);
+  add_into(p, t->dtype, p->value[r] + (size_t)clamped(p, r) * tw_plan_bytes(p, row), operand(p, r, 2),
+           row->count);
 }
 
 static void run_reduction(TwPlan *p, TwRef r) {
@@ -128,7 +131,9 @@ static void run_reduction(TwPlan *p, TwRef r) {
 
 static TwRef body_param(const TwPlan *b, uint32_t k) { return b->fn->params.at[k]; }
 static TwRef body_result(const TwPlan *b, uint32_t k) { return b->fn->results.at[k]; }
-static size_t result_bytes(const TwPlan *b, uint32_t k) { return tw_plan_bytes(b, tw_info(b->fn, body_result(b, k))); }
+static size_t result_bytes(const TwPlan *b, uint32_t k) {
+  return tw_plan_bytes(b, tw_info(b->fn, body_result(b, k)));
+}
 static void copy(char *to, const char *from, size_t n) {
   if (n && to != from) memcpy(to, from, n);
 }
@@ -210,7 +215,8 @@ static void close_chunk(TwPlan *p, TwRef r, uint32_t k, int64_t chunk, uint32_t 
   TwPlan *b = p->side[r]->body;
   const TwTyInfo *t = tw_info(b->fn, body_result(b, k));
   for (uint32_t half = TW_PARTIALS / 2; half; half /= 2)
-    for (uint32_t j = 0; j < half; j++) add_into(b, t->dtype, sums_of(p, r, k, j), sums_of(p, r, k, j + half), t->count);
+    for (uint32_t j = 0; j < half; j++)
+      add_into(b, t->dtype, sums_of(p, r, k, j), sums_of(p, r, k, j + half), t->count);
   char *node = sums_of(p, r, k, 0);
   for (; chunk & 1; chunk >>= 1, top--) { /* left neighbour first: the sum is left + node */
     char *left = sums_of(p, r, k, TW_PARTIALS + top - 1);
@@ -247,8 +253,10 @@ static void run_samples(TwPlan *p, TwRef r) {
   for (uint32_t k = 0; k < g->n_consts; k++) b->value[body_param(b, k)] = operand(p, r, k);
   for (; chunks * TW_CHUNK < g->trip; chunks++) {
     int64_t from = chunks * TW_CHUNK, to = g->trip < from + TW_CHUNK ? g->trip : from + TW_CHUNK;
-    for (uint32_t k = 0; k < g->n_carry; k++) memset(sums_of(p, r, k, 0), 0, TW_PARTIALS * tw_pad16(result_bytes(b, k)));
+    for (uint32_t k = 0; k < g->n_carry; k++)
+      memset(sums_of(p, r, k, 0), 0, TW_PARTIALS * tw_pad16(result_bytes(b, k)));
     for (int64_t i = from; i < to; i++) {
+      b->counter = i;
       set_slices(p, r, b, 0, i);
       run(b);
       store_stacked(p, r, b, i);
@@ -264,7 +272,8 @@ static void run_cond(TwPlan *p, TwRef r) {
   TwPlan *b = *operand(p, r, 0) ? p->side[r]->body : p->side[r]->other;
   for (uint32_t k = 0; k < g->n_consts; k++) b->value[body_param(b, k)] = operand(p, r, k + 1);
   run(b);
-  for (uint32_t k = 0; k < g->n_ys; k++) copy(p->frame + p->side[r]->parts[k], b->value[body_result(b, k)], result_bytes(b, k));
+  for (uint32_t k = 0; k < g->n_ys; k++)
+    copy(p->frame + p->side[r]->parts[k], b->value[body_result(b, k)], result_bytes(b, k));
 }
 
 /* ---- all of them */
@@ -274,7 +283,10 @@ static void run_own(TwPlan *p, TwRef r, const TwTyInfo *t) {
     case TW_OP_draw: run_draw(p, r, t); break;
     case TW_OP_index: run_index(p, r, t); break;
     case TW_OP_add_at: run_add_at(p, r, t); break;
-    case TW_OP_sum: case TW_OP_rmax: case TW_OP_rmin: case TW_OP_argmask: run_reduction(p, r); break;
+    case TW_OP_sum:
+    case TW_OP_rmax:
+    case TW_OP_rmin:
+    case TW_OP_argmask: run_reduction(p, r); break;
     case TW_OP_dot:
       if (is_f32(p)) tw_dot_f32(v(p->value[r]), v(operand(p, r, 0)), v(operand(p, r, 1)), p->side[r]);
       else tw_dot_f64(v(p->value[r]), v(operand(p, r, 0)), v(operand(p, r, 1)), p->side[r]);
@@ -297,21 +309,34 @@ static void run(TwPlan *p) {
       case TW_SHAPE_compare: run_compare(p, r, t); break;
       case TW_SHAPE_logic:
         if (tw_op(f, r) != TW_OP_not) run_compare(p, r, t);
-        for (int64_t e = 0; e < t->count && tw_op(f, r) == TW_OP_not; e++) p->value[r][e] = !operand(p, r, 0)[e];
+        for (int64_t e = 0; e < t->count && tw_op(f, r) == TW_OP_not; e++)
+          p->value[r][e] = !operand(p, r, 0)[e];
         break;
       case TW_SHAPE_cast: run_cast(p, r, t); break;
       case TW_SHAPE_select: run_select(p, r, t); break;
       case TW_SHAPE_own: run_own(p, r, t); break;
     }
+    if (p->watch) tw_watch_after(p, r);
   }
 }
 
 bool tw_interpret(const TwFn *f, TwPrecision precision, const void *const *params, void *const *results) {
+  return tw_interpret_watch(f, precision, params, results, NULL);
+}
+
+bool tw_interpret_watch(const TwFn *f, TwPrecision precision, const void *const *params, void *const *results,
+                        TwWatch *w) {
   TwPlan *p = tw_plan_new(f, precision, NULL);
   if (!p) return false;
+  if (w) {
+    if (w->use == TW_PATTERN_RECORD) w->pattern.len = 0;
+    w->held = 0;
+    tw_watch_begin(p, w);
+  }
   for (uint32_t k = 0; k < f->params.len; k++) p->value[f->params.at[k]] = (char *)params[k];
   run(p);
-  for (uint32_t k = 0; k < f->results.len; k++) copy(results[k], p->value[f->results.at[k]], result_bytes(p, k));
+  for (uint32_t k = 0; k < f->results.len; k++)
+    copy(results[k], p->value[f->results.at[k]], result_bytes(p, k));
   tw_plan_free(p);
-  return true;
+  return !w || !w->pattern.failed;
 }

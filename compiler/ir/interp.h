@@ -6,6 +6,7 @@
 #define TW_IR_INTERP_H
 
 #include "compiler/ir/internal.h"
+#include "compiler/ir/watch.h"
 
 enum { TW_PARTIALS = 16, TW_CHUNK = 512, TW_TREE = 64 };
 
@@ -23,21 +24,24 @@ typedef struct TwSide {
   TwOffsets kept, reduced; /* sum, rmax, rmin, argmask; dot: of operand a */
   TwOffsets kept_b, reduced_b;
   TwPlan *body, *other;
-  size_t *parts;       /* results of a region: places in the frame, or of `get` the one it reads */
-  char **next;         /* scan: second buffers of the carries */
-  char *sums;          /* samples: partial sums and the tree of chunks, see run_samples */
-  bool written;        /* add_at: works in place of its first operand */
+  size_t *parts; /* results of a region: places in the frame, or of `get` the one it reads */
+  char **next;   /* scan: second buffers of the carries */
+  char *sums;    /* samples: partial sums and the tree of chunks, see run_samples */
+  bool written;  /* add_at: works in place of its first operand */
 } TwSide;
 
 struct TwPlan {
   const TwFn *fn;
-  size_t real;      /* bytes of a real */
-  size_t *place;    /* per instruction: offset in the frame */
-  char **value;     /* per instruction: where it is now */
-  TwSide **side;    /* per instruction or NULL */
+  size_t real;   /* bytes of a real */
+  size_t *place; /* per instruction: offset in the frame */
+  char **value;  /* per instruction: where it is now */
+  TwSide **side; /* per instruction or NULL */
   char *frame;
   size_t bytes;
-  int64_t counter;  /* of a scan body: the iteration number */
+  int64_t counter; /* of the body of a loop: the iteration number */
+  TwWatch *watch;  /* who looks on, or NULL; then also whose body it is: */
+  TwPlan *outer;
+  TwRef outer_at;
 };
 
 /* interp_plan.c: carries: of a scan body, which parameters may be written. NULL if memory ran out. */
@@ -51,20 +55,24 @@ static inline size_t tw_plan_bytes(const TwPlan *p, const TwTyInfo *t) {
   return (size_t)t->count * tw_plan_esize(p, t->dtype);
 }
 
+/* interp_watch.c: before a run that is watched, and after each of its instructions. */
+void tw_watch_begin(TwPlan *p, TwWatch *w);
+void tw_watch_after(TwPlan *p, TwRef r);
+
 /* interp_shape.c: the operations that only move elements. */
 void tw_interp_shape(TwPlan *p, TwRef r);
 
 /* interp_elem.c: arithmetic on n elements, once for each kind of element. */
-#define TW_INTERP_NUMBERS(T, S)                                                                      \
-  void tw_map1_##S(TwOp op, T *out, const T *a, int64_t n);                                          \
-  void tw_map2_##S(TwOp op, T *out, const T *a, const T *b, int64_t n);                              \
-  void tw_cmp_##S(TwOp op, uint8_t *out, const T *a, const T *b, int64_t n);                         \
-  void tw_add_##S(T *acc, const T *a, int64_t n);                                                    \
-  void tw_sum_##S(T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);              \
+#define TW_INTERP_NUMBERS(T, S)                                                                           \
+  void tw_map1_##S(TwOp op, T *out, const T *a, int64_t n);                                               \
+  void tw_map2_##S(TwOp op, T *out, const T *a, const T *b, int64_t n);                                   \
+  void tw_cmp_##S(TwOp op, uint8_t *out, const T *a, const T *b, int64_t n);                              \
+  void tw_add_##S(T *acc, const T *a, int64_t n);                                                         \
+  void tw_sum_##S(T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);                   \
   void tw_extremum_##S(bool is_min, T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced); \
   void tw_argmask_##S(bool is_min, uint8_t *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);
-#define TW_INTERP_REALS(T, S)                                               \
-  void tw_map3_##S(T *out, const T *a, const T *b, const T *c, int64_t n); \
+#define TW_INTERP_REALS(T, S)                                                             \
+  void tw_map3_##S(T *out, const T *a, const T *b, const T *c, int64_t n);                \
   void tw_madd_##S(T *acc, const T *a, const T *b, int64_t n); /* acc = fma(a, b, acc) */ \
   void tw_dot_##S(T *out, const T *a, const T *b, const TwSide *s);
 TW_INTERP_NUMBERS(float, f32)

@@ -36,7 +36,8 @@ static void *get_memory(Planner *c, size_t n, size_t size) {
 
 static size_t value_bytes(Planner *c, const TwTyInfo *t) {
   size_t bytes;
-  if (t->count > INT64_MAX / 64 || __builtin_mul_overflow((size_t)t->count, tw_plan_esize(c->p, t->dtype), &bytes))
+  if (t->count > INT64_MAX / 64 ||
+      __builtin_mul_overflow((size_t)t->count, tw_plan_esize(c->p, t->dtype), &bytes))
     c->failed = true, bytes = 0;
   return bytes ? tw_pad16(bytes) : 16;
 }
@@ -50,7 +51,8 @@ static size_t take(Planner *c, size_t bytes, bool alone) {
       return at;
     }
   size_t at = c->p->bytes;
-  if (__builtin_add_overflow(at, bytes, &c->p->bytes) || c->p->bytes > SIZE_MAX / 2) c->failed = true, c->p->bytes = 0;
+  if (__builtin_add_overflow(at, bytes, &c->p->bytes) || c->p->bytes > SIZE_MAX / 2)
+    c->failed = true, c->p->bytes = 0;
   return at;
 }
 
@@ -64,7 +66,8 @@ static void find_uses(Planner *c) {
     TwRef r = f->results.at[k];
     c->last[r] = UINT32_MAX;
     if (tw_op(f, r) != TW_OP_mul) continue;
-    c->last[tw_arg(f, r, 0)] = c->last[tw_arg(f, r, 1)] = UINT32_MAX; /* a sum over samples reads the factors */
+    c->last[tw_arg(f, r, 0)] = c->last[tw_arg(f, r, 1)] =
+        UINT32_MAX; /* a sum over samples reads the factors */
   }
 }
 
@@ -75,9 +78,12 @@ static bool in_place(const Planner *c, TwRef r) {
   TwRef a = tw_arg(f, r, 0), own = c->owner[a];
   if (c->last[a] != r || c->until[own] != r) return false;
   switch ((int)tw_op(f, own)) {
-    case TW_OP_const: case TW_OP_iota: return false;
+    case TW_OP_const:
+    case TW_OP_iota: return false;
     case TW_OP_param: return c->writable && c->writable[tw_attr(f, own, 0)];
-    case TW_OP_scan: case TW_OP_samples: case TW_OP_cond: return c->gets[own] == 1;
+    case TW_OP_scan:
+    case TW_OP_samples:
+    case TW_OP_cond: return c->gets[own] == 1;
   }
   return true;
 }
@@ -124,7 +130,8 @@ static void place_all(Planner *c) {
     TwOp op = tw_op(f, r);
     if (tw_is_region_op(op)) place_region(c, r);
     else if (op == TW_OP_get) c->p->place[r] = c->p->side[tw_arg(f, r, 0)]->parts[tw_attr(f, r, 0)];
-    else if (c->owner[r] == r && op != TW_OP_param) c->p->place[r] = take(c, value_bytes(c, tw_info(f, r)), op == TW_OP_const || op == TW_OP_iota);
+    else if (c->owner[r] == r && op != TW_OP_param)
+      c->p->place[r] = take(c, value_bytes(c, tw_info(f, r)), op == TW_OP_const || op == TW_OP_iota);
     TwRef own = c->owner[r];
     if (own == r && c->until[r] != UINT32_MAX) { /* it will be free after its last use */
       c->next_dying[r] = c->dying[c->until[r]];
@@ -159,7 +166,8 @@ static TwOffsets make_offsets(Planner *c, const TwTyInfo *t, const int64_t *axes
   return o;
 }
 
-static void reduced_and_kept(Planner *c, const TwTyInfo *t, const int64_t *axes, uint32_t n, TwOffsets *reduced, TwOffsets *kept) {
+static void reduced_and_kept(Planner *c, const TwTyInfo *t, const int64_t *axes, uint32_t n,
+                             TwOffsets *reduced, TwOffsets *kept) {
   int64_t others[TW_MAX_RANK];
   uint32_t m = 0;
   for (uint32_t k = 0; k < t->rank; k++) {
@@ -181,7 +189,9 @@ static void plan_loop(Planner *c, TwRef r, TwSide *s) {
   for (uint32_t k = 0; k < g->n_carry && !c->failed; k++) {
     size_t bytes = value_bytes(c, tw_info(g->body, g->body->results.at[k]));
     if (s->next) s->next[k] = get_memory(c, bytes, 1);
-    else if (__builtin_mul_overflow(bytes, TW_PARTIALS + TW_TREE, &bytes) || __builtin_add_overflow(total, bytes, &total)) c->failed = true;
+    else if (__builtin_mul_overflow(bytes, TW_PARTIALS + TW_TREE, &bytes) ||
+             __builtin_add_overflow(total, bytes, &total))
+      c->failed = true;
   }
   if (!s->next && !c->failed) s->sums = get_memory(c, total, 1);
 }
@@ -202,7 +212,8 @@ static void plan_region(Planner *c, TwRef r, TwSide *s) {
 static void plan_side(Planner *c, TwRef r) {
   const TwFn *f = c->p->fn;
   TwOp op = tw_op(f, r);
-  bool reduces = op == TW_OP_sum || op == TW_OP_rmax || op == TW_OP_rmin || op == TW_OP_argmask || op == TW_OP_dot;
+  bool reduces =
+      op == TW_OP_sum || op == TW_OP_rmax || op == TW_OP_rmin || op == TW_OP_argmask || op == TW_OP_dot;
   if (!reduces && !tw_is_region_op(op) && op != TW_OP_add_at) return;
   TwSide *s = c->p->side[r] = get_memory(c, 1, sizeof *s);
   if (!s) return;
@@ -215,7 +226,8 @@ static void plan_side(Planner *c, TwRef r) {
     if (op == TW_OP_argmask || op == TW_OP_dot) axes++, n--;
     if (op == TW_OP_dot) n /= 2;
     reduced_and_kept(c, a, axes, n, &s->reduced, &s->kept);
-    if (op == TW_OP_dot) reduced_and_kept(c, tw_info(f, tw_arg(f, r, 1)), axes + n, n, &s->reduced_b, &s->kept_b);
+    if (op == TW_OP_dot)
+      reduced_and_kept(c, tw_info(f, tw_arg(f, r, 1)), axes + n, n, &s->reduced_b, &s->kept_b);
   }
 }
 

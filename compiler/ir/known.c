@@ -40,7 +40,8 @@ static bool same(const TwKnown *a, const TwKnown *b) {
 static bool absorb(TwOp op, TwDtype d, const TwKnown *a, TwKnown *out) {
   *out = (TwKnown){.is = true};
   switch ((int)op) {
-    case TW_OP_mul: case TW_OP_mul0: return zero(&a[0]) || zero(&a[1]);
+    case TW_OP_mul:
+    case TW_OP_mul0: return zero(&a[0]) || zero(&a[1]);
     case TW_OP_div: return zero(&a[0]) && !(d == TW_REAL && a[1].is && a[1].real == 0);
     case TW_OP_and: return zero(&a[0]) || zero(&a[1]);
     case TW_OP_or: out->whole = 1; return (a[0].is && a[0].whole) || (a[1].is && a[1].whole);
@@ -65,7 +66,8 @@ bool tw_known_eval(TwOp op, TwDtype d, const TwKnown *a, TwKnown *out) {
   else if (op == TW_OP_to_real) out->real = (double)a[0].whole;
   else if (op == TW_OP_to_int) out->whole = d == TW_REAL ? tw_real_to_int(a[0].real) : a[0].whole;
   else if (tw_is_compare(op))
-    out->whole = d == TW_REAL ? tw_compare_f64(op, a[0].real, a[1].real) : tw_compare_int(op, a[0].whole, a[1].whole);
+    out->whole =
+        d == TW_REAL ? tw_compare_f64(op, a[0].real, a[1].real) : tw_compare_int(op, a[0].whole, a[1].whole);
   else if (tw_is_scalar1(op) && d == TW_REAL) out->real = tw_scalar1_f64(op, a[0].real);
   else if (tw_is_scalar1(op)) out->whole = tw_scalar1_int(op, a[0].whole);
   else if (tw_is_scalar2(op) && d == TW_REAL) out->real = tw_scalar2_f64(op, a[0].real, a[1].real);
@@ -113,9 +115,16 @@ static TwKnown known_inst(const TwFn *f, TwRef r, const TwKnown *val, TwKnown *c
   TwKnown none = {0}, out;
   switch ((int)in->op) {
     case TW_OP_const: tw_literal(f, r, &out); return out;
-    case TW_OP_broadcast: case TW_OP_reshape: case TW_OP_transpose: case TW_OP_reverse: case TW_OP_slice:
-    case TW_OP_index: case TW_OP_rmax: case TW_OP_rmin: return *a;
-    case TW_OP_pad: case TW_OP_sum: return zero(a) ? *a : none;
+    case TW_OP_broadcast:
+    case TW_OP_reshape:
+    case TW_OP_transpose:
+    case TW_OP_reverse:
+    case TW_OP_slice:
+    case TW_OP_index:
+    case TW_OP_rmax:
+    case TW_OP_rmin: return *a;
+    case TW_OP_pad:
+    case TW_OP_sum: return zero(a) ? *a : none;
     case TW_OP_dot: return zero(a) ? *a : zero(&val[tw_arg(f, r, 1)]) ? val[tw_arg(f, r, 1)] : none;
     case TW_OP_add_at: return zero(&val[tw_arg(f, r, 2)]) ? *a : none;
     case TW_OP_concat:

@@ -249,8 +249,13 @@ static void instruction(Parser *p) {
   expect(p, ":");
   TwTy t = type(p), checked;
   if (p->error) return;
-  TwProto proto = {.op = op, .type = t, .args = args.at, .n_args = args.len, .attrs = attrs.at,
-                   .n_attrs = attrs.len, .region = tw_is_region_op(op) ? &g : NULL};
+  TwProto proto = {.op = op,
+                   .type = t,
+                   .args = args.at,
+                   .n_args = args.len,
+                   .attrs = attrs.at,
+                   .n_attrs = attrs.len,
+                   .region = tw_is_region_op(op) ? &g : NULL};
   const char *why = tw_shape(p->fn, &proto, &checked);
   if (why) fail(p, tw_op_name(op), tw_arena_printf(&p->scratch, ": %s", why));
   else define(p, n, tw_append(p->fn, &proto));
@@ -279,7 +284,8 @@ static void tail(Parser *p, const TwTy *types, uint32_t n) {
     TwRef r = ref(p);
     if (p->error) return;
     if (tw_info(p->fn, r)->dtype == TW_TUPLE) fail(p, "a tuple cannot be a result", "");
-    else if (got >= n || tw_type(p->fn, r) != types[got++]) fail(p, "results differ from the head of the function", "");
+    else if (got >= n || tw_type(p->fn, r) != types[got++])
+      fail(p, "results differ from the head of the function", "");
     else tw_result(p->fn, r);
     if (!accept(p, ",")) break;
     blanks(p);

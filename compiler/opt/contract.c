@@ -22,8 +22,7 @@ static bool *free_products(TwPass *p, const TwFn *f) {
     /* Operands come before their users, so every flag is final once all users have been seen. */
     if (!is_sum(f, r))
       for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) is_free[tw_arg(f, r, k)] = false;
-    else if (tw_arg(f, r, 0) == tw_arg(f, r, 1))
-      is_free[tw_arg(f, r, 0)] = false;
+    else if (tw_arg(f, r, 0) == tw_arg(f, r, 1)) is_free[tw_arg(f, r, 0)] = false;
   }
   for (uint32_t k = 0; k < f->results.len; k++) is_free[f->results.at[k]] = false;
   return is_free;

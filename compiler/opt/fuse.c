@@ -2,12 +2,12 @@
  *
  * requires: a sealed function.
  * provides: the same function with fewer loops, at any depth of bodies. Bits are unchanged.
- *   samples  Two of equal trip are joined if the later one needs nothing of the earlier but what that writes for
- *            each sample and this reads for the same sample: then the value passes inside the body and its array
- *            is gone unless somebody else wants it. This is how the backward loop of a loss meets its forward one.
- *   scan     Two of equal trip and direction are joined, under the same condition, if they start from a common
- *            value: a loss and its derivative run through the layers of a net alike. Carries that start alike and
- *            go on alike are one (carries.c).
+ *   samples  Two of equal trip are joined if the later one needs nothing of the earlier but what that writes
+ * for each sample and this reads for the same sample: then the value passes inside the body and its array is
+ * gone unless somebody else wants it. This is how the backward loop of a loss meets its forward one. scan Two
+ * of equal trip and direction are joined, under the same condition, if they start from a common value: a loss
+ * and its derivative run through the layers of a net alike. Carries that start alike and go on alike are one
+ * (carries.c).
  *
  * Groups are grown in instruction order; a region joins the first group that does not close a cycle. Then the
  * function is emitted with a group where its last member was, after all that the members need. */
@@ -19,7 +19,7 @@ typedef struct Group {
   TwOp op;
   int64_t trip;
   bool reverse;
-  TwRef region; /* emitted, 0 before */
+  TwRef region;                  /* emitted, 0 before */
   uint32_t *first_sum, *first_y; /* per member: its first sum and y among the group's (after n_sums) */
   uint32_t n_sums, n_ys;
 } Group;
@@ -34,7 +34,9 @@ typedef struct Fuse {
   uint32_t *group_of; /* per ref: number + 1 of the group of a loop */
 } Fuse;
 
-static bool is_loop(const TwFn *f, TwRef r) { return tw_op(f, r) == TW_OP_samples || tw_op(f, r) == TW_OP_scan; }
+static bool is_loop(const TwFn *f, TwRef r) {
+  return tw_op(f, r) == TW_OP_samples || tw_op(f, r) == TW_OP_scan;
+}
 
 /* Number of the first operand that is read row by row. */
 static uint32_t first_x(const TwFn *f, TwRef r) {
@@ -54,13 +56,15 @@ static bool reaches(const Fuse *z, TwRef r, uint32_t q) {
   TwVec(TwRef) todo = {0};
   bool *seen = TW_NEW_N(&z->p->scratch, bool, z->f->insts.len);
   for (uint32_t k = 0; k < tw_inst(z->f, r)->n_args; k++)
-    if (k < first_x(z->f, r) || !is_y_of(z, tw_arg(z->f, r, k), q)) tw_vec_push(&z->p->scratch, &todo, tw_arg(z->f, r, k));
+    if (k < first_x(z->f, r) || !is_y_of(z, tw_arg(z->f, r, k), q))
+      tw_vec_push(&z->p->scratch, &todo, tw_arg(z->f, r, k));
   while (todo.len) {
     TwRef x = todo.at[--todo.len];
     if (seen[x]) continue;
     seen[x] = true;
     if (z->group_of[x] == q + 1) return true;
-    for (uint32_t k = 0; k < tw_inst(z->f, x)->n_args; k++) tw_vec_push(&z->p->scratch, &todo, tw_arg(z->f, x, k));
+    for (uint32_t k = 0; k < tw_inst(z->f, x)->n_args; k++)
+      tw_vec_push(&z->p->scratch, &todo, tw_arg(z->f, x, k));
     if (!z->group_of[x]) continue;
     const Group *h = &z->group[z->group_of[x] - 1];
     for (uint32_t m = 0; m < h->n; m++) tw_vec_push(&z->p->scratch, &todo, h->member[m]);
@@ -141,8 +145,8 @@ static TwRef *add_params(TwPass *p, TwFn *to, const TwFn *g, const Refs *refs, b
 }
 
 /* The body of member m, pasted; *carry: how many carries came before, updated. */
-static TwRef *paste(Fuse *z, const Group *q, uint32_t m, TwFn *b, Operands *o, const Params *in, TwRef *const *out,
-                    uint32_t *carry) {
+static TwRef *paste(Fuse *z, const Group *q, uint32_t m, TwFn *b, Operands *o, const Params *in,
+                    TwRef *const *out, uint32_t *carry) {
   TwRef r = q->member[m];
   const TwRegion s = *tw_region(z->f, r);
   uint32_t lead = q->op == TW_OP_scan, x_at = first_x(z->f, r), index = z->group_of[r] - 1;
@@ -230,7 +234,8 @@ static void emit_one(Fuse *z, TwRef r) {
   }
 }
 
-/* What has to be emitted before r: its operands, and those of its whole group that the group does not make. */
+/* What has to be emitted before r: its operands, and those of its whole group that the group does not make.
+ */
 static void push_needs(Fuse *z, TwRef r, Refs *todo) {
   const TwFn *f = z->f;
   uint32_t q = z->group_of[r];

@@ -30,7 +30,8 @@ static const TwFn *lower_fn(TwPass *p, const TwFn *f) {
     if (op == TW_OP_param) continue;
     if (tw_opt_is_region(op)) {
       const TwRegion region = *tw_region(f, r);
-      map[r] = tw_opt_with_body(p, g, f, r, map, lower_fn(p, region.body), region.other ? lower_fn(p, region.other) : NULL);
+      map[r] = tw_opt_with_body(p, g, f, r, map, lower_fn(p, region.body),
+                                region.other ? lower_fn(p, region.other) : NULL);
     } else if (op == TW_OP_mul0) {
       g->at = tw_inst(f, r)->span;
       map[r] = strong_product(g, map[tw_arg(f, r, 0)], map[tw_arg(f, r, 1)]);

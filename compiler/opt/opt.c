@@ -1,12 +1,11 @@
 /* opt.c: which pass comes when, in this one place.
  *
  * Before differentiation (tw_opt_prepare):
- *   unroll, scalarize      short loops and small tensors are gone, so that literals, equal rows and signs show;
- *   clean, hoist           what does not depend on the sample is outside of the loop, so its derivative is too;
- *   The derivative of such a program has the structure already: one cotangent for rows that are alike, none for
- *   what is literal, and what was computed once is differentiated once.
- * After it (tw_optimize):
- *   join pads, fuse        the forward and the backward loop over a data set become one; and once more, since
+ *   unroll, scalarize      short loops and small tensors are gone, so that literals, equal rows and signs
+ * show; clean, hoist           what does not depend on the sample is outside of the loop, so its derivative
+ * is too; The derivative of such a program has the structure already: one cotangent for rows that are alike,
+ * none for what is literal, and what was computed once is differentiated once. After it (tw_optimize): join
+ * pads, fuse        the forward and the backward loop over a data set become one; and once more, since
  *   unroll, scalarize      a loop that derivation made may be short too;
  *   clean, hoist, fuse     loops over the layers of a net, forwards, become one;
  *   lower mul0, contract   last: nothing is differentiated, reordered or hoisted any more.
@@ -44,7 +43,9 @@ static const TwFn *small(TwModule *m, const TwFn *f, TwOptLimits l) {
   return checked("clean", tw_opt_clean(m, f));
 }
 
-const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l) { return small(m, checked("lowering", f), l); }
+const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l) {
+  return small(m, checked("lowering", f), l);
+}
 
 const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = checked("differentiation", f);

@@ -1,7 +1,7 @@
 /* pads.c: a sum of pads is a concat.
  *
- * The gradient of a vector whose elements and slices are used one by one is a sum of vectors that are zero but
- * in one place each. Emitted as it stands that is quadratic work; put side by side it is none.
+ * The gradient of a vector whose elements and slices are used one by one is a sum of vectors that are zero
+ * but in one place each. Emitted as it stands that is quadratic work; put side by side it is none.
  *
  * requires: a sealed function.
  * provides: the same function in which a tree of additions of a rank-1 type with two or more pads among its
@@ -58,7 +58,8 @@ static void weave(TwPass *p, TwFn *g, Pieces *in, int64_t total) {
       Piece q = in->at[j];
       bool fits = q.step == width && q.n == first.n && q.at >= base && q.at < base + width;
       if (!fits) in->at[kept++] = q;
-      else if (column[q.at - base]) column[q.at - base] = tw_binary(g, TW_OP_add, column[q.at - base], q.value);
+      else if (column[q.at - base])
+        column[q.at - base] = tw_binary(g, TW_OP_add, column[q.at - base], q.value);
       else column[q.at - base] = q.value;
     }
     in->len = kept;
@@ -118,7 +119,10 @@ static TwRef join(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const uint32_t *us
       tw_vec_push(&p->scratch, &others, map[x]);
       continue;
     }
-    Piece q = {.value = map[tw_arg(f, x, 0)], .at = tw_attr(f, x, 0), .n = tw_info(f, tw_arg(f, x, 0))->count, .step = tw_attr(f, x, 1)};
+    Piece q = {.value = map[tw_arg(f, x, 0)],
+               .at = tw_attr(f, x, 0),
+               .n = tw_info(f, tw_arg(f, x, 0))->count,
+               .step = tw_attr(f, x, 1)};
     if (q.n == 1) q.step = 1;
     tw_vec_push(&p->scratch, &pads, q);
   }

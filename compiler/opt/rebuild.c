@@ -47,18 +47,21 @@ bool *tw_opt_live(TwPass *p, const TwFn *f, const bool *want) {
 }
 
 static bool same_region(const TwRegion *a, const TwRegion *b) {
-  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts && a->n_carry == b->n_carry &&
-         a->n_xs == b->n_xs && a->n_ys == b->n_ys && (a->body == b->body || tw_opt_equal(a->body, b->body)) &&
+  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts &&
+         a->n_carry == b->n_carry && a->n_xs == b->n_xs && a->n_ys == b->n_ys &&
+         (a->body == b->body || tw_opt_equal(a->body, b->body)) &&
          (a->other == b->other || (a->other && b->other && tw_opt_equal(a->other, b->other)));
 }
 
 bool tw_opt_equal(const TwFn *a, const TwFn *b) {
-  if (a->insts.len != b->insts.len || a->results.len != b->results.len || a->params.len != b->params.len) return false;
+  if (a->insts.len != b->insts.len || a->results.len != b->results.len || a->params.len != b->params.len)
+    return false;
   for (uint32_t k = 0; k < a->results.len; k++)
     if (a->results.at[k] != b->results.at[k]) return false;
   for (TwRef r = 1; r < a->insts.len; r++) {
     const TwInst *x = tw_inst(a, r), *y = tw_inst(b, r);
-    if (x->op != y->op || x->type != y->type || x->n_args != y->n_args || x->n_attrs != y->n_attrs) return false;
+    if (x->op != y->op || x->type != y->type || x->n_args != y->n_args || x->n_attrs != y->n_attrs)
+      return false;
     for (uint32_t k = 0; k < x->n_args; k++)
       if (tw_arg(a, r, k) != tw_arg(b, r, k)) return false;
     for (uint32_t k = 0; k < x->n_attrs; k++)
@@ -79,7 +82,9 @@ static TwRef strip(TwFn *g, TwRef x, bool *negative) {
 
 TwRef tw_opt_op(TwFn *g, TwOp op, const TwRef *args, uint32_t n) {
   if (n == 1) return tw_unary(g, op, args[0]);
-  if (n == 3) return op == TW_OP_select ? tw_select(g, args[0], args[1], args[2]) : tw_fma(g, args[0], args[1], args[2]);
+  if (n == 3)
+    return op == TW_OP_select ? tw_select(g, args[0], args[1], args[2])
+                              : tw_fma(g, args[0], args[1], args[2]);
   if (op == TW_OP_mul || op == TW_OP_div) {
     if (tw_info(g, args[0])->dtype == TW_REAL) {
       bool negative = false;
@@ -124,7 +129,8 @@ TwRef tw_opt_with_body(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const TwRef *
 TwFn *tw_opt_open(TwPass *p, const TwFn *f, TwRef **map) {
   TwFn *g = tw_fn_new(p->m, f->name);
   *map = TW_NEW_N(&p->scratch, TwRef, f->insts.len);
-  for (uint32_t k = 0; k < f->params.len; k++) (*map)[f->params.at[k]] = tw_param(g, tw_type(f, f->params.at[k]));
+  for (uint32_t k = 0; k < f->params.len; k++)
+    (*map)[f->params.at[k]] = tw_param(g, tw_type(f, f->params.at[k]));
   return g;
 }
 
@@ -144,7 +150,8 @@ const TwFn *tw_opt_bodies(TwPass *p, const TwFn *f, const TwFn *(*pass)(TwPass *
     if (op == TW_OP_param) continue;
     if (tw_opt_is_region(op)) {
       const TwRegion region = *tw_region(f, r);
-      map[r] = tw_opt_with_body(p, g, f, r, map, pass(p, region.body), region.other ? pass(p, region.other) : NULL);
+      map[r] = tw_opt_with_body(p, g, f, r, map, pass(p, region.body),
+                                region.other ? pass(p, region.other) : NULL);
     } else {
       map[r] = tw_opt_copy(g, f, r, map);
     }

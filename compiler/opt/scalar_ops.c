@@ -5,21 +5,23 @@
  *   1. A term with a factor that is the literal 0 is left out.
  *   2. A term with a factor that is the literal 1 or -1 is the other factor, added after the products.
  *   3. Signs are relative to the first product, so that a chain and its negative are one value.
- *   4. A value added to a dot (the bias) starts the chain; where rules 1 or 2 applied it is added last instead,
- *      so that rows which differ in such terms alone share their chain. */
+ *   4. A value added to a dot (the bias) starts the chain; where rules 1 or 2 applied it is added last
+ * instead, so that rows which differ in such terms alone share their chain. */
 #include <string.h>
 
 #include "compiler/opt/scalarize.h"
 
 typedef struct DotShape {
-  uint32_t n;             /* contracted axes */
-  const int64_t *a, *b;   /* which */
+  uint32_t n;           /* contracted axes */
+  const int64_t *a, *b; /* which */
   TwTyInfo ta, tb;
-  int64_t length;         /* products an element */
+  int64_t length; /* products an element */
 } DotShape;
 
 static DotShape dot_shape(const TwFn *f, TwRef r) {
-  DotShape d = {.n = (uint32_t)tw_attr(f, r, 0), .ta = *tw_info(f, tw_arg(f, r, 0)), .tb = *tw_info(f, tw_arg(f, r, 1))};
+  DotShape d = {.n = (uint32_t)tw_attr(f, r, 0),
+                .ta = *tw_info(f, tw_arg(f, r, 0)),
+                .tb = *tw_info(f, tw_arg(f, r, 1))};
   d.a = f->attrs.at + f->insts.at[r].attrs + 1;
   d.b = d.a + d.n;
   d.length = 1;
@@ -156,7 +158,8 @@ static TwRef sum_refs(TwPass *p, TwFn *g, const TwRef *x, int64_t n) {
   TwRef *c = TW_NEW_N(&p->scratch, TwRef, chunks);
   for (int64_t k = 0; k < chunks; k++) c[k] = sum_chunk(g, x + 512 * k, k == chunks - 1 ? n - 512 * k : 512);
   for (; chunks > 1; chunks = (chunks + 1) / 2)
-    for (int64_t k = 0; k < (chunks + 1) / 2; k++) c[k] = 2 * k + 1 < chunks ? add(g, c[2 * k], c[2 * k + 1]) : c[2 * k];
+    for (int64_t k = 0; k < (chunks + 1) / 2; k++)
+      c[k] = 2 * k + 1 < chunks ? add(g, c[2 * k], c[2 * k + 1]) : c[2 * k];
   return c[0];
 }
 
@@ -202,6 +205,8 @@ static void emit_argmask(TwScalarize *s, TwRef r, TwRef *out) {
   }
 }
 
+enum { TOP_DOT_MAX = 256 }; /* products */
+
 bool tw_split_can(const TwScalarize *s, TwRef r) {
   const TwFn *f = s->f;
   TwOp op = tw_op(f, r);
@@ -214,8 +219,11 @@ bool tw_split_can(const TwScalarize *s, TwRef r) {
     case TW_OP_sum:
     case TW_OP_rmax:
     case TW_OP_rmin:
-    case TW_OP_argmask: return tw_split_small(s, tw_type(f, tw_arg(f, r, 0))) && tw_info(f, tw_arg(f, r, 0))->count > 0;
+    case TW_OP_argmask:
+      return tw_split_small(s, tw_type(f, tw_arg(f, r, 0))) && tw_info(f, tw_arg(f, r, 0))->count > 0;
     case TW_OP_dot:
+      /* In a body the size of the whole was looked at; at the top level a product of matrices stays one. */
+      if (!s->body && tw_info(f, r)->count * tw_split_dot_length(f, r) > TOP_DOT_MAX) return false;
       return tw_split_small(s, tw_type(f, tw_arg(f, r, 0))) && tw_split_small(s, tw_type(f, tw_arg(f, r, 1)));
     default: return false;
   }
@@ -238,7 +246,8 @@ static void emit_add_at(TwScalarize *s, TwRef r, int64_t count, TwRef *out) {
   int64_t width = tw_info(f, tw_arg(f, r, 2))->count, first = (int64_t)i * width;
   for (int64_t k = 0; k < count; k++) {
     out[k] = tw_split_elem(s, tw_arg(f, r, 0), k);
-    if (k >= first && k < first + width) out[k] = add(s->g, out[k], tw_split_elem(s, tw_arg(f, r, 2), k - first));
+    if (k >= first && k < first + width)
+      out[k] = add(s->g, out[k], tw_split_elem(s, tw_arg(f, r, 2), k - first));
   }
 }
 
@@ -282,7 +291,8 @@ void tw_split_emit(TwScalarize *s, TwRef r, TwRef *out) {
     } else {
       TwRef *x = reduced(s, r, 0, k, &n);
       g->at = tw_inst(f, r)->span;
-      out[k] = op == TW_OP_sum ? sum_refs(s->pass, g, x, n) : extremum(g, op == TW_OP_rmax ? TW_OP_max : TW_OP_min, x, n);
+      out[k] = op == TW_OP_sum ? sum_refs(s->pass, g, x, n)
+                               : extremum(g, op == TW_OP_rmax ? TW_OP_max : TW_OP_min, x, n);
     }
   }
 }

@@ -6,9 +6,9 @@
 #include "compiler/opt/internal.h"
 
 /* A value of the old function: a tensor of the new one, or its elements, or both; each form is made from the
- * other when it is asked for. `split` says which form it was computed in. A splat has all elements alike and is
- * as good in either form. A stack is what a loop wrote or reads row by row, so nobody takes its elements: it
- * stays a tensor in a body too, or code would grow with the length of the loop. */
+ * other when it is asked for. `split` says which form it was computed in. A splat has all elements alike and
+ * is as good in either form. A stack is what a loop wrote or reads row by row, so nobody takes its elements:
+ * it stays a tensor in a body too, or code would grow with the length of the loop. */
 typedef struct TwSplit {
   TwRef whole;
   TwRef *elem;

@@ -1,0 +1,76 @@
+/* cli.h: what the verbs share: options, opening a program, reporting. Only the driver prints and exits. */
+#ifndef TW_CLI_H
+#define TW_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "compiler/pipeline.h"
+
+enum { TW_EXIT_OK = 0, TW_EXIT_WRONG = 1, TW_EXIT_USAGE = 2, TW_EXIT_BUG = 70 };
+
+/* Everything a verb may be given; a verb names which of them it takes. */
+typedef struct TwCli {
+  const char *verb;
+  const char **files;
+  uint32_t n_files;
+  TwDefine *defines;
+  uint32_t n_defines;
+  const char *variants; /* comma-separated, or NULL */
+  bool all_variants;
+  bool have_seed, have_seeds;
+  uint64_t seed, seeds;
+  uint32_t threads;
+  TwPrecision precision;
+  uint32_t vector_bits;
+  const char *as, *output, *stage;
+  bool json, quiet, time, write, list, help;
+} TwCli;
+
+/* Options by bit, for the table of verbs. */
+enum {
+  TW_OPT_DEFINE = 1 << 0,
+  TW_OPT_VARIANT = 1 << 1,
+  TW_OPT_SEED = 1 << 2,
+  TW_OPT_THREADS = 1 << 3,
+  TW_OPT_PRECISION = 1 << 4,
+  TW_OPT_JSON = 1 << 5,
+  TW_OPT_QUIET = 1 << 6,
+  TW_OPT_TIME = 1 << 7,
+  TW_OPT_AS = 1 << 8,
+  TW_OPT_OUTPUT = 1 << 9,
+  TW_OPT_WRITE = 1 << 10,
+  TW_OPT_VECTOR = 1 << 11,
+  TW_OPT_STAGE = 1 << 12,
+  TW_OPT_ALL_VARIANTS = 1 << 13
+};
+
+typedef struct TwVerb {
+  const char *name, *arguments, *summary;
+  unsigned options; /* of TW_OPT_* */
+  uint32_t min_files, max_files;
+  int (*run)(const TwCli *c);
+} TwVerb;
+
+int tw_cli_run(const TwCli *c);
+int tw_cli_check(const TwCli *c);
+int tw_cli_emit(const TwCli *c);
+int tw_cli_regions(const TwCli *c);
+int tw_cli_fmt(const TwCli *c);
+
+/* Reads options after the verb. false: the message is in *why. */
+bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);
+/* What the options in `mask` are called and do, a line each. */
+void tw_cli_options_help(unsigned mask, FILE *out);
+
+/* A unit with the options of c. */
+TwUnit *tw_cli_unit(const TwCli *c);
+/* Opens a file of the program; 0 and a message on stderr if it cannot be read. */
+uint32_t tw_cli_open(TwUnit *u, const char *path);
+/* The variants that c asks for, of an already parsed program. false: a diagnostic was added. */
+bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVariantNames *out);
+/* Writes the unit's diagnostics to stderr. */
+void tw_cli_diagnostics(const TwUnit *u);
+double tw_cli_now(void);
+
+#endif

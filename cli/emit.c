@@ -1,0 +1,62 @@
+/* emit.c: triwave emit FILE --as FORM [-o FILE]: the program in any of its forms. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static bool emit_object(const TwCli *c, TwBuild *b) {
+  if (!tw_build(b, TW_PHASE_OPT)) return false;
+  uint32_t n;
+  char *error = NULL;
+  const TwLlFn *fns = tw_build_fns(b, &n);
+  if (tw_ll_object(fns, n, &b->code, c->output, &error)) return true;
+  fprintf(stderr, "triwave: %s\n", error ? error : "no object file was written");
+  return false;
+}
+
+static bool emit(const TwCli *c, TwBuild *b, const TwForm *form) {
+  if (!form) return emit_object(c, b);
+  bool parsed = tw_build(b, form->needs);
+  if (!parsed && form->needs != TW_PHASE_PARSE) return false;
+  FILE *out = c->output ? fopen(c->output, "w") : stdout;
+  if (!out) {
+    fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, strerror(errno));
+    return false;
+  }
+  bool ok = form->dump(b, out) && parsed;
+  if (out != stdout ? fclose(out) != 0 : fflush(out) != 0) {
+    fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output ? c->output : "stdout", strerror(errno));
+    ok = false;
+  }
+  return ok;
+}
+
+int tw_cli_emit(const TwCli *c) {
+  const TwForm *form = NULL;
+  for (uint32_t k = 0; c->as && k < tw_n_forms; k++)
+    if (strcmp(tw_forms[k].name, c->as) == 0) form = &tw_forms[k];
+  bool object = c->as && strcmp(c->as, "obj") == 0;
+  if (!form && !object) {
+    fprintf(stderr, "triwave: emit wants --as with one of tokens ast typed ir grad opt plan llvm asm obj%s%s\n",
+            c->as ? ", not " : "", c->as ? c->as : "");
+    return TW_EXIT_USAGE;
+  }
+  if (object && !c->output) {
+    fprintf(stderr, "triwave: emit --as obj wants -o FILE\n");
+    return TW_EXIT_USAGE;
+  }
+  TwUnit *u = tw_cli_unit(c);
+  uint32_t file = tw_cli_open(u, c->files[0]);
+  TwBuild b = {.unit = u, .file = file, .code = {.vector_bits = c->vector_bits}};
+  bool ok = file != 0;
+  if (ok && c->variants) {
+    TwVariantNames names = {0};
+    ok = tw_build(&b, TW_PHASE_PARSE) && tw_cli_variants(c, u, b.ast, &names);
+    if (ok) b.variant = names.at[0];
+  }
+  ok = ok && emit(c, &b, form);
+  tw_cli_diagnostics(u);
+  tw_build_free(&b);
+  tw_unit_free(u);
+  return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
+}

@@ -1,0 +1,51 @@
+/* main.c: triwave VERB …: the table of verbs. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const TwVerb verbs[] = {
+    {"run", "FILE", "train a program and report",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
+         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR,
+     1, 1, tw_cli_run},
+    {"check", "FILE…", "parse, names, types, shapes, domains; no training",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION, 1, 1u << 16, tw_cli_check},
+    {"emit", "FILE --as FORM", "show the program in any of its forms",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
+    {"regions", "FILE", "train, then list the linear regions of the model",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON, 1, 1, tw_cli_regions},
+    {"fmt", "FILE…", "format: to stdout, or in place with -w", TW_OPT_WRITE, 1, 1u << 16, tw_cli_fmt},
+};
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+static void usage(FILE *out) {
+  fprintf(out, "triwave %s: networks whose weights are a function of a few constrained parameters\n\n", TW_VERSION);
+  for (int k = 0; k < N_VERBS; k++)
+    fprintf(out, "  triwave %-8s %-16s %s\n", verbs[k].name, verbs[k].arguments, verbs[k].summary);
+  fprintf(out, "\n  triwave VERB --help      options of a verb\n  triwave --version\n"
+               "\nExit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 70 a bug of triwave's.\n");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return usage(stderr), TW_EXIT_USAGE;
+  const char *name = argv[1];
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) return usage(stdout), TW_EXIT_OK;
+  if (strcmp(name, "--version") == 0) return printf("triwave %s\n", TW_VERSION), TW_EXIT_OK;
+  for (int k = 0; k < N_VERBS; k++) {
+    if (strcmp(name, verbs[k].name) != 0) continue;
+    TwCli c = {.verb = name};
+    char why[256];
+    if (!tw_cli_parse(&c, &verbs[k], argc - 2, argv + 2, why)) {
+      fprintf(stderr, "triwave: %s\n(triwave %s --help lists the options)\n", why, name);
+      return TW_EXIT_USAGE;
+    }
+    if (c.help) {
+      printf("triwave %s %s: %s\n\n", name, verbs[k].arguments, verbs[k].summary);
+      tw_cli_options_help(verbs[k].options, stdout);
+      return TW_EXIT_OK;
+    }
+    return verbs[k].run(&c);
+  }
+  fprintf(stderr, "triwave: unknown verb '%s'\n(triwave --help lists the verbs)\n", name);
+  return TW_EXIT_USAGE;
+}

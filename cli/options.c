@@ -1,0 +1,169 @@
+/* options.c: the command line. One table: an option, its value, what it does. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+typedef struct Option {
+  const char *name; /* with its dashes */
+  const char *value; /* what to call its value, or NULL */
+  unsigned bit;
+  const char *summary;
+  bool (*set)(TwCli *c, const char *value, char why[256]);
+} Option;
+
+static bool whole(const char *text, uint64_t max, uint64_t *out) {
+  char *end;
+  errno = 0;
+  if (*text < '0' || *text > '9') return false;
+  unsigned long long v = strtoull(text, &end, 10);
+  if (*end || errno || v > max) return false;
+  *out = v;
+  return true;
+}
+
+static bool set_define(TwCli *c, const char *v, char why[256]) {
+  const char *eq = strchr(v, '=');
+  if (!eq || eq == v || !eq[1]) {
+    snprintf(why, 256, "-D wants name=value, not '%.100s'", v);
+    return false;
+  }
+  char *name = strndup(v, (size_t)(eq - v));
+  c->defines = realloc(c->defines, (c->n_defines + 1) * sizeof *c->defines);
+  if (!name || !c->defines) abort();
+  c->defines[c->n_defines++] = (TwDefine){name, eq + 1};
+  return true;
+}
+static bool set_variant(TwCli *c, const char *v, char why[256]) { (void)why; return c->variants = v, true; }
+static bool set_all(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->all_variants = true; }
+static bool set_seed(TwCli *c, const char *v, char why[256]) {
+  c->have_seed = whole(v, INT64_MAX, &c->seed);
+  if (!c->have_seed) snprintf(why, 256, "--seed wants a whole number, not '%.100s'", v);
+  return c->have_seed;
+}
+static bool set_seeds(TwCli *c, const char *v, char why[256]) {
+  c->have_seeds = whole(v, 1000000, &c->seeds) && c->seeds > 0;
+  if (!c->have_seeds) snprintf(why, 256, "--seeds wants a number from 1 to 1000000, not '%.100s'", v);
+  return c->have_seeds;
+}
+static bool set_threads(TwCli *c, const char *v, char why[256]) {
+  uint64_t n;
+  if (!whole(v, 1024, &n) || n == 0) {
+    snprintf(why, 256, "--threads wants a number from 1 to 1024, not '%.100s'", v);
+    return false;
+  }
+  c->threads = (uint32_t)n;
+  return true;
+}
+static bool set_precision(TwCli *c, const char *v, char why[256]) {
+  if (strcmp(v, "f32") == 0) return c->precision = TW_F32, true;
+  if (strcmp(v, "f64") == 0) return c->precision = TW_F64, true;
+  snprintf(why, 256, "--precision wants f32 or f64, not '%.100s'", v);
+  return false;
+}
+static bool set_vector(TwCli *c, const char *v, char why[256]) {
+  uint64_t n;
+  if (!whole(v, 512, &n) || (n != 128 && n != 256 && n != 512)) {
+    snprintf(why, 256, "--vector-bits wants 128, 256 or 512, not '%.100s'", v);
+    return false;
+  }
+  c->vector_bits = (uint32_t)n;
+  return true;
+}
+static bool set_json(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->json = true; }
+static bool set_quiet(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->quiet = true; }
+static bool set_time(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->time = true; }
+static bool set_write(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->write = true; }
+static bool set_as(TwCli *c, const char *v, char why[256]) { (void)why; return c->as = v, true; }
+static bool set_output(TwCli *c, const char *v, char why[256]) { (void)why; return c->output = v, true; }
+static bool set_stage(TwCli *c, const char *v, char why[256]) { (void)why; return c->stage = v, true; }
+static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
+
+static const Option options[] = {
+    {"-D", "name=value", TW_OPT_DEFINE, "override a const of the program", set_define},
+    {"--variant", "a,b", TW_OPT_VARIANT, "these variants (full: the program's body)", set_variant},
+    {"--all-variants", NULL, TW_OPT_ALL_VARIANTS, "the body and every variant", set_all},
+    {"--seed", "N", TW_OPT_SEED, "this seed (default 0)", set_seed},
+    {"--seeds", "N", TW_OPT_SEED, "seeds 0 … N-1, all at once", set_seeds},
+    {"--threads", "N", TW_OPT_THREADS, "threads (default: all cores); never changes a result", set_threads},
+    {"--precision", "f32|f64", TW_OPT_PRECISION, "of reals (default f32)", set_precision},
+    {"--json", NULL, TW_OPT_JSON, "one JSON object on stdout", set_json},
+    {"--quiet", NULL, TW_OPT_QUIET, "no progress, no table", set_quiet},
+    {"--time", NULL, TW_OPT_TIME, "seconds of each phase, on stderr", set_time},
+    {"--vector-bits", "128|256|512", TW_OPT_VECTOR, "vector width (default: the CPU's); never changes a result", set_vector},
+    {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
+    {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},
+    {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},
+    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: the last)", set_stage},
+    {"--help", NULL, ~0u, "this", set_help},
+};
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+void tw_cli_options_help(unsigned mask, FILE *out) {
+  for (uint32_t k = 0; k < N_OPTIONS; k++) {
+    const Option *o = &options[k];
+    if (!(o->bit & mask)) continue;
+    char left[64];
+    snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+    fprintf(out, "  %-28s %s\n", left, o->summary);
+  }
+}
+
+/* The option that arg names; *value is set where it holds its value too (-Dx=1, --seed=3). */
+static const Option *find(const char *arg, const char **value) {
+  *value = NULL;
+  for (uint32_t k = 0; k < N_OPTIONS; k++) {
+    const Option *o = &options[k];
+    size_t n = strlen(o->name);
+    if (strcmp(arg, o->name) == 0) return o;
+    if (!o->value || strncmp(arg, o->name, n) != 0) continue;
+    if (o->name[1] != '-') return *value = arg + n, o;
+    if (arg[n] == '=') return *value = arg + n + 1, o;
+  }
+  return strcmp(arg, "-h") == 0 ? &options[N_OPTIONS - 1] : NULL;
+}
+
+bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]) {
+  bool only_files = false;
+  for (int k = 0; k < argc; k++) {
+    const char *arg = argv[k], *value;
+    if (only_files || arg[0] != '-' || !arg[1]) {
+      if (c->n_files == v->max_files) {
+        snprintf(why, 256, "'%.100s' is one file too many", arg);
+        return false;
+      }
+      c->files = realloc(c->files, (c->n_files + 1) * sizeof *c->files);
+      if (!c->files) abort();
+      c->files[c->n_files++] = arg;
+      continue;
+    }
+    if (strcmp(arg, "--") == 0) {
+      only_files = true;
+      continue;
+    }
+    const Option *o = find(arg, &value);
+    if (!o || !((v->options | (o->set == set_help ? ~0u : 0)) & o->bit)) {
+      snprintf(why, 256, o ? "'%s' takes no %.100s" : "%s: unknown option '%.100s'", v->name, arg);
+      return false;
+    }
+    if (o->value && !value && ++k == argc) {
+      snprintf(why, 256, "%s wants a value: %s", o->name, o->value);
+      return false;
+    }
+    if (!o->set(c, o->value && !value ? argv[k] : value, why)) return false;
+  }
+  if (!c->help && c->n_files < v->min_files) {
+    snprintf(why, 256, "%s wants %s", v->name, v->arguments);
+    return false;
+  }
+  if (c->have_seed && c->have_seeds) {
+    snprintf(why, 256, "--seed and --seeds exclude each other");
+    return false;
+  }
+  if (c->variants && c->all_variants) {
+    snprintf(why, 256, "--variant and --all-variants exclude each other");
+    return false;
+  }
+  return true;
+}

@@ -1,0 +1,132 @@
+/* fold.c: from partial sums to sums, in the order that docs/architecture.md defines (P7).
+ *
+ * Sixteen partial sums are folded by halves: p[k] += p[k + 8] for k < 8, then 4, 2, 1. Sixteen
+ * vectors at a time this is a transpose: fifteen additions and thirty shuffles instead of sixty-four of
+ * each. Chunk results are folded by neighbours: a binary counter of subtrees does it in memory that is
+ * logarithmic in the number of chunks, since a subtree of 2^k chunks is complete when bit k of the
+ * number of chunks seen carries. */
+#include "compiler/llvm/ll.h"
+
+/* ---- sixteen partial sums */
+
+LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v) {
+  int lo[TW_LANES], hi[TW_LANES];
+  for (int k = 0; k < TW_LANES; k++) lo[k] = k;
+  for (int h = TW_LANES / 2; h >= 1; h /= 2) {
+    for (int k = 0; k < h; k++) hi[k] = h + k;
+    LLVMValueRef a = tw_ll_shuffle(l, v, v, lo, (uint32_t)h), b = tw_ll_shuffle(l, v, v, hi, (uint32_t)h);
+    v = d == TW_REAL ? LLVMBuildFAdd(l->b, a, b, "") : LLVMBuildAdd(l->b, a, b, "");
+  }
+  return LLVMBuildExtractElement(l->b, v, LLVMConstNull(l->i32), "");
+}
+
+/* Groups of `size` partial sums of several accumulators lie in a vector. Two such vectors become one
+ * with groups of half the size: the lower halves of both plus the upper halves of both. */
+static LLVMValueRef fold_pair(TwLl *l, LLVMValueRef a, LLVMValueRef b, int size) {
+  int lo[TW_LANES], hi[TW_LANES], half = size / 2, n = 0;
+  for (int from = 0; from < 2 * TW_LANES; from += size)
+    for (int k = 0; k < half; k++, n++) {
+      lo[n] = from + k;
+      hi[n] = from + half + k;
+    }
+  return LLVMBuildFAdd(l->b, tw_ll_shuffle(l, a, b, lo, TW_LANES), tw_ll_shuffle(l, a, b, hi, TW_LANES), "");
+}
+
+/* Sixteen accumulators -> a vector of their sums, in their order. */
+static LLVMValueRef fold_group(TwLl *l, LLVMValueRef *v) {
+  int n = TW_LANES;
+  for (int size = TW_LANES; size > 1; size /= 2, n /= 2)
+    for (int k = 0; k < n / 2; k++) v[k] = fold_pair(l, v[2 * k], v[2 * k + 1], size);
+  return v[0];
+}
+
+void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n) {
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, true);
+  enum { FEW = 4 };
+  if (n <= FEW) {
+    for (uint64_t k = 0; k < n; k++) {
+      LLVMValueRef v = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, t, acc, tw_ll_i64(l, (int64_t)k)));
+      tw_ll_store(l, TW_REAL, tw_ll_fold_halves(l, TW_REAL, v),
+                  tw_ll_at(l, tw_ll_type(l, TW_REAL, false), cur, tw_ll_i64(l, (int64_t)k)));
+    }
+    return;
+  }
+  TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, (int64_t)((n + TW_LANES - 1) / TW_LANES)));
+  LLVMValueRef base = tw_ll_at(l, t, acc, tw_ll_mul(l, p.i, tw_ll_i64(l, TW_LANES))), v[TW_LANES];
+  for (int k = 0; k < TW_LANES; k++) v[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, t, base, tw_ll_i64(l, k)));
+  tw_ll_store(l, TW_REAL, fold_group(l, v), tw_ll_at(l, t, cur, p.i));
+  tw_ll_loop_end(l, &p);
+}
+
+void tw_ll_fold_memory(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p, uint64_t n) {
+  LLVMTypeRef t = tw_ll_stored(l, d, lanes);
+  if (n == 0) return;
+  for (uint64_t h = TW_LANES / 2; h >= 1; h /= 2) {
+    LLVMValueRef upper = tw_ll_at(l, t, p, tw_ll_i64(l, (int64_t)(h * n)));
+    TwLlLoop loop = tw_ll_loop(l, tw_ll_i64(l, (int64_t)(h * n)));
+    LLVMValueRef to = tw_ll_at(l, t, p, loop.i), from = tw_ll_at(l, t, upper, loop.i);
+    tw_ll_store(l, d, tw_ll_fadd(l, d, tw_ll_load(l, d, lanes, to), tw_ll_load(l, d, lanes, from)), to);
+    tw_ll_loop_end(l, &loop);
+  }
+}
+
+/* ---- chunks */
+
+TwLlTree tw_ll_tree(TwLl *l, TwDtype d, bool lanes, uint64_t n, int64_t chunks) {
+  TwLlTree t = {.dtype = d, .lanes = lanes, .chunks = chunks};
+  t.n = lanes ? n : (n + TW_LANES - 1) / TW_LANES * TW_LANES;
+  uint64_t levels = 0;
+  for (int64_t c = chunks; chunks > 1 && c > 0; c /= 2) levels++;
+  uint64_t each = t.n * tw_ll_bytes(l, d, lanes);
+  t.block = tw_ll_alloc(l, (levels + 1) * each);
+  t.cur = tw_ll_block_ptr(l, t.block);
+  t.slots = tw_ll_byte_at(l, t.cur, each);
+  return t;
+}
+
+/* to[e] = from[e] (+ to[e] behind it, if add) for all elements; runs of sixteen where these are scalars. */
+static void combine(TwLl *l, const TwLlTree *t, LLVMValueRef from, LLVMValueRef to, bool add) {
+  LLVMTypeRef type = tw_ll_stored(l, t->dtype, true);
+  uint64_t n = t->lanes ? t->n : t->n / TW_LANES;
+  TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, (int64_t)n));
+  LLVMValueRef a = tw_ll_at(l, type, from, p.i), b = tw_ll_at(l, type, to, p.i);
+  LLVMValueRef v = tw_ll_load(l, t->dtype, true, a);
+  if (add) v = tw_ll_fadd(l, t->dtype, v, tw_ll_load(l, t->dtype, true, b));
+  tw_ll_store(l, t->dtype, v, b);
+  tw_ll_loop_end(l, &p);
+}
+
+static LLVMValueRef slot_ptr(TwLl *l, const TwLlTree *t, LLVMValueRef level) {
+  LLVMValueRef each = tw_ll_i64(l, (int64_t)(t->n * tw_ll_bytes(l, t->dtype, t->lanes)));
+  return tw_ll_at(l, l->i8, t->slots, tw_ll_mul(l, level, each));
+}
+
+void tw_ll_tree_push(TwLl *l, const TwLlTree *t, LLVMValueRef chunk) {
+  if (t->chunks <= 1) return;
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b), head = tw_ll_new_block(l, "carry");
+  LLVMBasicBlockRef add = tw_ll_new_block(l, "carries"), done = tw_ll_new_block(l, "carried");
+  LLVMValueRef zero = tw_ll_i64(l, 0), one = tw_ll_i64(l, 1);
+  tw_ll_go(l, head);
+  LLVMValueRef level = LLVMBuildPhi(l->b, l->i64, "level");
+  LLVMAddIncoming(level, &zero, &before, 1);
+  LLVMValueRef bit = LLVMBuildAnd(l->b, LLVMBuildLShr(l->b, chunk, level, ""), one, "");
+  LLVMValueRef slot = slot_ptr(l, t, level);
+  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntNE, bit, zero, ""), add, done);
+  tw_ll_place(l, add);
+  combine(l, t, slot, t->cur, true);
+  LLVMValueRef next = LLVMBuildAdd(l->b, level, one, "");
+  tw_ll_loop_next(l, level, next);
+  LLVMBuildBr(l->b, head);
+  tw_ll_place(l, done);
+  combine(l, t, t->cur, slot, false);
+}
+
+void tw_ll_tree_finish(TwLl *l, const TwLlTree *t) {
+  if (t->chunks <= 1) return;
+  bool first = true;
+  for (int64_t level = 0; t->chunks >> level; level++) {
+    if (!((t->chunks >> level) & 1)) continue;
+    combine(l, t, slot_ptr(l, t, tw_ll_i64(l, level)), t->cur, !first);
+    first = false;
+  }
+}

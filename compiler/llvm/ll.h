@@ -1,0 +1,308 @@
+/* ll.h: what the files of compiler/llvm share and nobody else includes.
+ *
+ * The emitter walks a function of the IR once and builds LLVM IR in its final form: SSA with explicit
+ * vectors, loops with phis, no stack slots, no passes afterwards but code generation. One emitter serves
+ * two contexts. In uniform context an element is a scalar. Inside `samples` an element that depends
+ * on the sample is sixteen samples at once, <16 x T>, a "lane value"; what does not depend on it stays
+ * scalar and is splatted where the two meet. facts.c decides beforehand which is which.
+ *
+ * Scalars live in SSA values. Tensors live in memory, as views (base pointer and strides) of the
+ * caller's buffers or of the work buffer, whose layout is fixed at emission (memory.c); or nowhere:
+ * a lazy tensor is computed element by element where its one reader wants it. */
+#ifndef TW_LLVM_LL_H
+#define TW_LLVM_LL_H
+
+#include <llvm-c/Core.h>
+
+#include "compiler/ir/ir.h"
+#include "compiler/llvm/llvm.h"
+
+enum { TW_LANES = 16, TW_CHUNK = 512, TW_CHUNK_BLOCKS = TW_CHUNK / TW_LANES };
+
+/* An internal compiler bug: prints the place in this program and the span in hand, exits with 70. */
+#define tw_ll_assert(l, cond) ((cond) ? (void)0 : tw_ll_bug((l), #cond, __FILE__, __LINE__))
+
+/* ---- facts.c: what is known about a function in a context before anything is emitted */
+typedef enum TwLlLazy { TW_LL_EAGER, TW_LL_BY_ELEMENT, TW_LL_INTO } TwLlLazy;
+
+typedef enum TwLlRole {
+  TW_LL_TOP,
+  TW_LL_BRANCH,
+  TW_LL_SCAN_BODY,
+  TW_LL_LANE_BODY,  /* of samples: what varies runs in the loop, the rest before it */
+  TW_LL_SERIAL_BODY /* of samples inside samples: a plain loop */
+} TwLlRole;
+
+typedef struct TwLlFacts TwLlFacts;
+typedef struct TwLlRegionFacts {
+  TwLlFacts *body, *other;
+  bool serial;       /* samples whose operands depend on an outer sample: a plain loop */
+  bool *res_varies;  /* per result */
+} TwLlRegionFacts;
+
+struct TwLlFacts {
+  const TwFn *fn;
+  TwLlRole role;
+  bool *varies;     /* per ref: its elements are lane values */
+  bool *inner;      /* per ref: it, or something it is made of, varies */
+  uint32_t *uses;   /* per ref, results counted */
+  TwRef *user;      /* per ref: the last user; 0: a result */
+  uint32_t *last;   /* per ref: the last time (a ref) at which its memory is read; UINT32_MAX: at the end */
+  uint8_t *lazy;    /* per ref: TwLlLazy */
+  bool *fused;      /* per ref: a product that is only summed: it exists inside the fma that adds it */
+  bool *in_place;   /* per ref: an add_at that works in its first operand's memory */
+  bool *stays;      /* per carry of a scan body: one buffer, changed in place */
+  TwLlRegionFacts *regions; /* per ref; of regions */
+};
+/* g: the region whose body fn is; NULL at the top. */
+TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g);
+bool tw_ll_is_elementwise(TwOp op);
+
+/* ---- the module under construction */
+typedef struct TwLlBlock {
+  uint64_t at, bytes;
+  bool used;
+} TwLlBlock;
+
+typedef struct TwLl {
+  TwArena *arena;
+  LLVMContextRef ctx;
+  LLVMModuleRef mod;
+  LLVMBuilderRef b;
+  LLVMTypeRef i1, i8, i16, i32, i64, ptr;
+  bool f64;
+  uint32_t bits;  /* of the machine's vectors: steers how things are written, never results */
+  TwSpan at;      /* of the instruction being emitted, for bug reports */
+  LLVMValueRef fn, work;
+  TwVec(TwLlBlock) blocks; /* of the work buffer, in order of address; at[0] unused */
+  uint64_t work_bytes;
+} TwLl;
+
+_Noreturn void tw_ll_bug(const TwLl *l, const char *what, const char *file, int line);
+
+/* ---- build.c: types and instructions. Each wrapper asserts what LLVM does not check. */
+LLVMTypeRef tw_ll_type(const TwLl *l, TwDtype d, bool lanes);   /* of an SSA value */
+LLVMTypeRef tw_ll_stored(const TwLl *l, TwDtype d, bool lanes); /* of the same in memory: bool is i8 */
+uint64_t tw_ll_bytes(const TwLl *l, TwDtype d, bool lanes);
+bool tw_ll_is_lanes(LLVMValueRef v);
+LLVMTypeRef tw_ll_lanes_of(LLVMTypeRef t);
+LLVMValueRef tw_ll_i64(const TwLl *l, int64_t v);
+LLVMValueRef tw_ll_real(const TwLl *l, double v);
+LLVMValueRef tw_ll_zero(const TwLl *l, TwDtype d, bool lanes);
+LLVMValueRef tw_ll_splat(TwLl *l, LLVMValueRef v); /* lane values unchanged */
+LLVMValueRef tw_ll_lane_ids(TwLl *l);              /* <0, 1, …, 15> of i64 */
+bool tw_ll_is_int_const(LLVMValueRef v, int64_t *out);
+LLVMValueRef tw_ll_add(TwLl *l, LLVMValueRef a, LLVMValueRef b); /* integers, folding 0 and 1 */
+LLVMValueRef tw_ll_mul(TwLl *l, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef tw_ll_select(TwLl *l, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef tw_ll_shuffle(TwLl *l, LLVMValueRef a, LLVMValueRef b, const int *pick, uint32_t n);
+LLVMValueRef tw_ll_call(TwLl *l, const char *name, LLVMTypeRef result, LLVMValueRef *args, uint32_t n);
+LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over, LLVMValueRef *args, uint32_t n);
+/* base + index elements of stored type t */
+LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index);
+LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);
+LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p);
+void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p);
+/* Sixteen consecutive elements in memory, or the first n of them (the rest reads as zero). */
+LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n);
+void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_t n);
+/* One element for each lane, index[lane] elements from base. In lane memory each lane has its own. */
+LLVMValueRef tw_ll_gather(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index);
+/* The same the other way; no two lanes may write one place. mask NULL: all lanes. */
+void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index, bool lane_memory, LLVMValueRef mask);
+
+/* Counted loop from 0 to n - 1, at least once: code between begin and end is the body. */
+typedef struct TwLlLoop {
+  LLVMBasicBlockRef before, head, after;
+  LLVMValueRef i, n;
+} TwLlLoop;
+TwLlLoop tw_ll_loop(TwLl *l, LLVMValueRef n);
+LLVMValueRef tw_ll_loop_phi(TwLl *l, TwLlLoop *p, LLVMValueRef init); /* at the start of the body */
+void tw_ll_loop_next(TwLl *l, LLVMValueRef phi, LLVMValueRef next);   /* in the block that ends the body */
+void tw_ll_loop_end(TwLl *l, TwLlLoop *p);
+LLVMBasicBlockRef tw_ll_new_block(TwLl *l, const char *name);
+void tw_ll_go(TwLl *l, LLVMBasicBlockRef to);    /* branch there and go on there */
+void tw_ll_place(TwLl *l, LLVMBasicBlockRef to); /* go on there */
+
+/* ---- elementwise.c */
+LLVMValueRef tw_ll_op(TwLl *l, TwOp op, TwDtype operand, LLVMValueRef *args, uint32_t n);
+LLVMValueRef tw_ll_fadd(TwLl *l, TwDtype d, LLVMValueRef a, LLVMValueRef b); /* add of reals or ints */
+LLVMValueRef tw_ll_fma(TwLl *l, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+LLVMValueRef tw_ll_clamp(TwLl *l, LLVMValueRef i, int64_t n); /* into 0 … n - 1 */
+
+/* ---- values */
+typedef enum TwLlKind { TW_LL_NONE, TW_LL_SCALAR, TW_LL_VIEW, TW_LL_LAZY, TW_LL_TUPLE } TwLlKind;
+typedef struct TwLlVal {
+  TwLlKind kind;
+  TwDtype dtype;
+  bool lanes;  /* elements are lane values */
+  bool padded; /* base of a buffer of its own, with room for whole runs of sixteen elements */
+  bool fixed;  /* in a buffer that nothing writes while the function runs */
+  uint32_t rank;
+  int64_t dims[TW_MAX_RANK], stride[TW_MAX_RANK]; /* in elements */
+  LLVMValueRef v;    /* scalar */
+  LLVMValueRef splat; /* uniform scalar: the same in all lanes, or NULL */
+  LLVMValueRef ptr;  /* view: address of element 0; scalar: where it can be loaded again, or NULL */
+  uint32_t block;    /* of the work buffer it lies in; 0: not there */
+  struct TwLlVal *parts;
+} TwLlVal;
+
+typedef struct TwLlOwned {
+  uint32_t block, last;
+} TwLlOwned;
+typedef struct TwLlScope {
+  TwLl *l;
+  const TwFn *fn;
+  const TwLlFacts *facts;
+  TwLlVal *val;         /* per ref */
+  const TwLlVal **home; /* per ref: where the value is wanted, or NULL */
+  TwVec(TwLlOwned) owned; /* blocks that die in this scope */
+  struct TwLlSegState *seg; /* of a samples body cut into segments, or NULL */
+} TwLlScope;
+
+/* ---- memory.c: the work buffer */
+uint32_t tw_ll_alloc(TwLl *l, uint64_t bytes);
+void tw_ll_free(TwLl *l, uint32_t block);
+LLVMValueRef tw_ll_block_ptr(TwLl *l, uint32_t block);
+TwLlVal tw_ll_new_tensor(TwLl *l, const TwTyInfo *t, bool lanes); /* contiguous, in a block of its own */
+void tw_ll_release(TwLl *l, const TwLlVal *v);
+
+/* ---- scope.c */
+TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts);
+void tw_ll_bind(TwLlScope *s, uint32_t param, TwLlVal v);
+void tw_ll_inst(TwLlScope *s, TwRef r);
+void tw_ll_own(TwLlScope *s, uint32_t block, uint32_t last); /* to be freed after `last` */
+LLVMValueRef tw_ll_draw_value(TwLlScope *s, TwRef r, LLVMValueRef element);
+void tw_ll_expire(TwLlScope *s, TwRef now); /* frees the memory that nobody reads after `now` */
+/* Emits the whole function. dest[k] (tensor results only, may be NULL or of kind NONE): where result
+ * k is to be stored. out[k]: the results; those without dest are valid until tw_ll_scope_end. */
+void tw_ll_body(TwLlScope *s, const TwLlVal *dest, TwLlVal *out);
+void tw_ll_homes(TwLlScope *s, const TwLlVal *dest);
+void tw_ll_results(TwLlScope *s, const TwLlVal *dest, TwLlVal *out);
+void tw_ll_scope_end(TwLlScope *s);
+void tw_ll_entry(TwLl *l, const TwLlFn *f);
+const TwLlVal *tw_ll_get_home(TwLlScope *s, TwRef region, uint32_t k); /* where result k is wanted, or NULL */
+
+LLVMValueRef tw_ll_operand(TwLlScope *s, TwRef a, bool lanes); /* a scalar, splatted if lanes */
+TwLlVal tw_ll_for_body(TwLlScope *s, TwRef r);                 /* an operand of a region: tensors in memory */
+TwLlVal tw_ll_result_memory(TwLlScope *s, TwRef region, uint32_t k, const TwTyInfo *t, bool lanes);
+TwLlVal tw_ll_slice_of(TwLl *l, const TwLlVal *x, LLVMValueRef i);
+void tw_ll_seg_load(TwLlScope *s, TwRef r); /* samples.c: brings a lane value into the segment being emitted */
+
+/* ---- view.c, tensor.c */
+typedef struct TwLlAt {
+  LLVMValueRef i[TW_MAX_RANK]; /* an index for each axis, or i[0] the row-major number if flat */
+  bool flat;
+  int run;    /* the axis along which a run of sixteen is meant; -1: one element */
+  uint32_t n; /* how many of the run exist */
+} TwLlAt;
+TwLlVal tw_ll_scalar(TwDtype d, LLVMValueRef v);
+TwLlVal tw_ll_contiguous(const TwTyInfo *t, LLVMValueRef ptr, bool lanes);
+bool tw_ll_is_contiguous(const TwLlVal *v);
+LLVMValueRef tw_ll_view_ptr(TwLl *l, const TwLlVal *v, const LLVMValueRef *i);
+TwLlVal tw_ll_row(TwLl *l, const TwLlVal *v, LLVMValueRef i); /* view of v[i]; i is uniform */
+LLVMValueRef tw_ll_view_load(TwLl *l, const TwLlVal *v, const TwLlAt *at);
+LLVMValueRef tw_ll_value(TwLlScope *s, TwRef r); /* a scalar */
+LLVMValueRef tw_ll_element(TwLlScope *s, TwRef r, const TwLlAt *at);
+void tw_ll_into(TwLlScope *s, TwRef r, const TwLlVal *dest);
+/* Stores gen(env, index) at every element of `to`; in runs of sixteen where gen can give them: as if
+ * it were one axis (flat_ok), or along the last axis (run_ok). */
+typedef LLVMValueRef (*TwLlGen)(void *env, const TwLlAt *at);
+void tw_ll_fill(TwLl *l, const TwLlVal *to, TwLlGen gen, void *env, bool flat_ok, bool run_ok);
+void tw_ll_copy(TwLl *l, const TwLlVal *from, const TwLlVal *to);
+void tw_ll_fill_zero(TwLl *l, const TwLlVal *to);
+bool tw_ll_flat_ok(TwLlScope *s, TwRef r);
+bool tw_ll_run_ok(TwLlScope *s, TwRef r, int axis);
+void tw_ll_materialize(TwLlScope *s, TwRef r);
+void tw_ll_shape_op(TwLlScope *s, TwRef r);
+void tw_ll_index(TwLlScope *s, TwRef r);
+void tw_ll_add_at(TwLlScope *s, TwRef r);
+
+/* A loop nest over an index space. Axes of size 1 make no loop. */
+typedef struct TwLlNest {
+  TwLlLoop loops[TW_MAX_RANK];
+  bool is_loop[TW_MAX_RANK];
+  uint32_t rank;
+  TwLlAt at;
+} TwLlNest;
+void tw_ll_nest(TwLl *l, TwLlNest *n, uint32_t rank, const int64_t *dims);
+void tw_ll_nest_end(TwLl *l, TwLlNest *n);
+
+/* ---- reduce.c, dot.c */
+/* Indices of number e among n axes of the given sizes, the last one fastest. */
+void tw_ll_unflatten(TwLl *l, LLVMValueRef e, uint32_t n, const int64_t *dims, LLVMValueRef *out);
+LLVMValueRef tw_ll_reduce_scalar(TwLlScope *s, TwRef r);              /* sum, rmax, rmin, dot to a scalar */
+void tw_ll_reduce_into(TwLlScope *s, TwRef r, const TwLlVal *dest);   /* … and argmask, to a tensor */
+void tw_ll_dot_into(TwLlScope *s, TwRef r, const TwLlVal *dest);
+LLVMValueRef tw_ll_dot_scalar(TwLlScope *s, TwRef r);
+
+/* ---- fold.c: partial sums to sums, chunks to totals */
+/* The sixteen elements of one vector by halves. */
+LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v);
+/* n vectors at `acc` -> n sums at `cur`; both have room for n rounded up to 16. */
+void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n);
+/* Sixteen partial sums of n elements each at p[16][n] -> p[0][…]. */
+void tw_ll_fold_memory(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p, uint64_t n);
+typedef struct TwLlTree { /* totals of chunks, folded by neighbours as they come */
+  TwDtype dtype;
+  bool lanes;
+  uint64_t n;        /* elements in a chunk's result */
+  int64_t chunks;
+  uint32_t block;
+  LLVMValueRef cur;  /* n elements: the chunk's result in, the total out */
+  LLVMValueRef slots;
+} TwLlTree;
+TwLlTree tw_ll_tree(TwLl *l, TwDtype d, bool lanes, uint64_t n, int64_t chunks);
+void tw_ll_tree_push(TwLl *l, const TwLlTree *t, LLVMValueRef chunk);
+void tw_ll_tree_finish(TwLl *l, const TwLlTree *t);
+
+/* ---- scan.c, cond.c, samples.c, serial.c: values of kind TUPLE */
+void tw_ll_scan(TwLlScope *s, TwRef r);
+void tw_ll_cond(TwLlScope *s, TwRef r);
+void tw_ll_samples(TwLlScope *s, TwRef r);
+void tw_ll_serial_samples(TwLlScope *s, TwRef r);
+
+/* ---- segment.c: how a straight-line samples body is cut. Pure planning, no LLVM. */
+typedef struct TwLlAcc { /* one sum of scalar type */
+  uint32_t k;            /* number of the sum */
+  TwRef a, b;            /* fma(a, b, acc); b = 0: acc + a */
+} TwLlAcc;
+typedef struct TwLlItem {
+  TwRef inst;   /* an instruction, or 0 */
+  uint32_t acc; /* number of a TwLlAcc */
+} TwLlItem;
+typedef struct TwLlSegment {
+  uint32_t first, end; /* items */
+  uint32_t accs, peak;     /* accumulators; most values of its own alive at once */
+  uint32_t loads, stores;  /* per block, of lane values */
+  uint32_t uniform;        /* scalars that it uses */
+} TwLlSegment;
+typedef struct TwLlCut {
+  bool straight; /* all that varies is scalar; else there is one segment and items is empty */
+  TwVec(TwLlItem) items;
+  TwVec(TwLlAcc) accs;
+  TwVec(TwLlSegment) segments;
+  uint32_t *slot;       /* per ref: 1 + number of its place in the chunk's scratch; 0: none */
+  uint32_t *in_segment; /* per ref: 1 + the segment that computes it; 0: none or all */
+  uint32_t n_slots;
+  uint32_t registers; /* lane values that the machine's registers hold */
+  uint32_t flop;      /* per sample */
+} TwLlCut;
+TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, uint32_t n_sums, uint32_t bits, bool f64);
+bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is a real product */
+
+/* ---- module.c, target.c */
+typedef struct TwLlTarget {
+  struct LLVMOpaqueTargetMachine *machine;
+  char *triple, *cpu, *features; /* malloc'ed */
+  uint32_t bits;
+} TwLlTarget;
+bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
+void tw_ll_target_free(TwLlTarget *t);
+struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t, char **error); /* another one, the caller's */
+uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be used */
+/* All functions as one module of ctx, the caller's. Sets slot->work_bytes. */
+bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names, LLVMModuleRef *out,
+                  char **error);
+
+#endif

@@ -1,0 +1,36 @@
+/* llvm.h: IR in final form -> machine code. The only folder that includes llvm-c. */
+#ifndef TW_LLVM_LLVM_H
+#define TW_LLVM_LLVM_H
+
+#include <stdio.h>
+
+#include "compiler/ir/ir.h"
+#include "runtime/program.h"
+
+typedef struct TwLlFn {
+  const char *symbol;
+  const TwFn *fn; /* final form: no mul0 */
+  TwPrecision precision;
+  TwRtFn *slot; /* in: counts of in and out; set by the JIT: entry; set at emission: work_bytes */
+} TwLlFn;
+
+typedef struct TwLlOptions {
+  uint32_t vector_bits; /* 128, 256 or 512; 0: what this CPU has. Changes speed, never bits */
+  bool cpu_generic;     /* no host features beyond AVX2 + FMA (for valgrind, and for portable objects) */
+} TwLlOptions;
+
+typedef struct TwJit TwJit; /* owns the code; entries die with it */
+
+/* Compiles all functions as one module and sets slot->entry. NULL and *error (malloc'ed, the caller
+ * frees) on failure, which is a compiler bug. */
+TwJit *tw_jit(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
+void tw_jit_free(TwJit *j);
+
+/* The texts behind `emit --as llvm` and `--as asm`, and an object file. false and *error as above. */
+bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
+bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path, char **error);
+
+/* How each loop over samples and each tensor operation will be run, in words and figures. */
+void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
+
+#endif

@@ -1,0 +1,307 @@
+/* segment.c: how the body of a samples loop is cut.
+ *
+ * A chunk is up to 32 blocks of sixteen samples. Running the whole body for a block and then the
+ * next needs every gradient accumulator at once; a net has far more of them than the machine has
+ * registers. So the body is cut into segments, and each runs over all blocks of the chunk before the
+ * next one starts: its accumulators stay in registers meanwhile. What a later segment needs goes
+ * through the chunk's scratch. For a network a segment comes out as a layer, backward.
+ *
+ * requires: facts of a lane body.
+ * provides: items in an order that respects data flow, segments over them, scratch slots. If anything
+ *           that varies is a tensor or a region: not straight, one segment without items.
+ *
+ * Truth values are no items: comparing again in each segment is cheaper than storing masks. */
+#include <string.h>
+
+#include "compiler/llvm/ll.h"
+
+typedef struct Needs {
+  TwVec(TwRef) refs; /* values needed, of all items one after the other */
+  uint32_t *first;   /* per item, and one more */
+} Needs;
+
+typedef struct Cutter {
+  TwArena *arena;
+  const TwLlFacts *x;
+  TwLlCut *cut;
+  Needs needs;
+  uint32_t *def;  /* per ref: 1 + the item that computes it; 0: loaded or uniform */
+  uint32_t *last; /* per ref: the last item that needs it */
+  uint32_t *live; /* per position: values that cross it */
+  uint32_t *seen, stamp;
+  uint32_t registers;
+} Cutter;
+
+static bool is_bool(const TwLlFacts *x, TwRef r) { return tw_info(x->fn, r)->dtype == TW_BOOL; }
+
+/* ---- is it straight? */
+
+static bool inst_is_straight(const TwLlFacts *x, TwRef r) {
+  const TwFn *f = x->fn;
+  TwOp op = tw_op(f, r);
+  if (!x->inner[r]) return true;
+  if (!x->varies[r]) return false;
+  if (tw_info(f, r)->rank > 0) return false;
+  if (op == TW_OP_index) return !x->varies[tw_arg(f, r, 0)];
+  return op == TW_OP_param || op == TW_OP_draw || tw_ll_is_elementwise(op);
+}
+
+static bool is_straight(const TwLlFacts *x, uint32_t n_sums) {
+  const TwFn *f = x->fn;
+  for (TwRef r = 1; r < f->insts.len; r++)
+    if (x->uses[r] && !inst_is_straight(x, r)) return false;
+  for (uint32_t k = 0; k < f->results.len; k++) {
+    const TwTyInfo *t = tw_info(f, f->results.at[k]);
+    if (t->rank > 0 || (k < n_sums && t->dtype != TW_REAL)) return false;
+  }
+  return true;
+}
+
+/* ---- items */
+
+/* Adds the values that computing r here takes: through truth values to what these are made of. */
+static void need_operand(Cutter *c, TwRef a);
+static void need_operands(Cutter *c, TwRef r) {
+  for (uint32_t k = 0; k < tw_inst(c->x->fn, r)->n_args; k++) need_operand(c, tw_arg(c->x->fn, r, k));
+}
+static void need_operand(Cutter *c, TwRef a) {
+  if (!c->x->varies[a] || c->seen[a] == c->stamp) return;
+  c->seen[a] = c->stamp;
+  if (is_bool(c->x, a) && tw_op(c->x->fn, a) != TW_OP_param) need_operands(c, a);
+  else tw_vec_push(c->arena, &c->needs.refs, a);
+}
+
+static void push_item(Cutter *c, TwLlItem item) {
+  uint32_t n = c->cut->items.len;
+  c->needs.first[n] = c->needs.refs.len;
+  c->stamp++;
+  if (item.inst) {
+    need_operands(c, item.inst);
+    c->def[item.inst] = n + 1;
+  } else {
+    const TwLlAcc *a = &c->cut->accs.at[item.acc];
+    need_operand(c, a->a);
+    if (a->b) need_operand(c, a->b);
+  }
+  for (uint32_t k = c->needs.first[n]; k < c->needs.refs.len; k++) c->last[c->needs.refs.at[k]] = n;
+  c->needs.first[n + 1] = c->needs.refs.len;
+  tw_vec_push(c->arena, &c->cut->items, item);
+}
+
+/* The ref after which a value can be had: itself, or what a truth value is made of. */
+static TwRef ready_at(const Cutter *c, TwRef a) {
+  const TwLlFacts *x = c->x;
+  if (!a || !x->varies[a] || tw_op(x->fn, a) == TW_OP_param) return 0;
+  return a;
+}
+
+static TwRef later(TwRef a, TwRef b) { return a > b ? a : b; }
+
+/* Instructions in program order; each addition to a sum as soon as its operands are there, which
+ * frees these soonest. */
+static void list_items(Cutter *c, uint32_t n_sums) {
+  const TwLlFacts *x = c->x;
+  const TwFn *f = x->fn;
+  uint32_t n = f->insts.len;
+  uint32_t *next = TW_NEW_N(c->arena, uint32_t, n_sums + 1), *head = TW_NEW_N(c->arena, uint32_t, n + 1);
+  for (uint32_t k = n_sums; k-- > 0;) { /* lists of sums by the ref that completes them */
+    TwRef r = f->results.at[k];
+    TwRef at = tw_ll_is_fma_sum(x, k) ? later(ready_at(c, tw_arg(f, r, 0)), ready_at(c, tw_arg(f, r, 1))) : ready_at(c, r);
+    next[k] = head[at];
+    head[at] = k + 1;
+  }
+  for (TwRef r = 0; r < n; r++) {
+    bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_bool(x, r) && tw_op(f, r) != TW_OP_param;
+    if (item) push_item(c, (TwLlItem){.inst = r});
+    for (uint32_t k = head[r]; k > 0; k = next[k - 1]) {
+      TwRef sum = f->results.at[k - 1];
+      bool fma = tw_ll_is_fma_sum(x, k - 1);
+      TwLlAcc acc = {k - 1, fma ? tw_arg(f, sum, 0) : sum, fma ? tw_arg(f, sum, 1) : 0};
+      tw_vec_push(c->arena, &c->cut->accs, acc);
+      push_item(c, (TwLlItem){.acc = c->cut->accs.len - 1});
+    }
+  }
+}
+
+/* Stacked truth values are stored by the last segment: what they are made of must last till then. */
+static void keep_for_ys(Cutter *c, uint32_t n_sums) {
+  const TwFn *f = c->x->fn;
+  uint32_t from = c->needs.refs.len, n = c->cut->items.len;
+  c->stamp++;
+  for (uint32_t k = n_sums; k < f->results.len; k++)
+    if (is_bool(c->x, f->results.at[k])) need_operand(c, f->results.at[k]);
+  for (uint32_t k = from; k < c->needs.refs.len; k++) c->last[c->needs.refs.at[k]] = n ? n - 1 : 0;
+  c->needs.refs.len = from;
+}
+
+/* ---- cuts */
+
+static void count_live(Cutter *c) {
+  uint32_t n = c->cut->items.len;
+  c->live = TW_NEW_N(c->arena, uint32_t, n + 2);
+  for (TwRef r = 1; r < c->x->fn->insts.len; r++)
+    for (uint32_t p = c->def[r]; c->def[r] && p <= c->last[r]; p++) c->live[p]++;
+}
+
+/* Places worth a cut: where no fewer values cross next door. */
+static uint32_t candidates(const Cutter *c, uint32_t *out) {
+  uint32_t n = c->cut->items.len, count = 0;
+  for (uint32_t p = 0; p <= n; p++) {
+    bool low = p == 0 || p == n || (c->live[p] <= c->live[p - 1] && c->live[p] < c->live[p + 1]);
+    if (low) out[count++] = p;
+  }
+  return count;
+}
+
+/* What a segment that starts at `from` costs a block, as its end moves on. */
+typedef struct Cost {
+  uint32_t from, end;
+  uint32_t loads, accs, peak;
+  uint32_t *profile; /* per item of the segment: values computed in it that are live there */
+  uint32_t *reach;   /* per ref: up to which item it is counted in the profile */
+} Cost;
+
+static void extend(Cutter *c, Cost *k, uint32_t end) {
+  for (; k->end < end; k->end++) {
+    uint32_t p = k->end;
+    k->profile[p] = 0;
+    if (!c->cut->items.at[p].inst) k->accs++;
+    for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++) {
+      TwRef r = c->needs.refs.at[j];
+      if (!c->def[r] || c->def[r] - 1 < k->from) {
+        if (c->seen[r] != c->stamp) k->loads++;
+        c->seen[r] = c->stamp;
+        continue;
+      }
+      uint32_t at = k->reach[r] > k->from ? k->reach[r] : c->def[r];
+      if (at < c->def[r]) at = c->def[r];
+      for (; at <= p; at++)
+        if (++k->profile[at] > k->peak) k->peak = k->profile[at];
+      k->reach[r] = p + 1;
+    }
+  }
+}
+
+static uint32_t stores_of(const Cutter *c, uint32_t from, uint32_t end) {
+  uint32_t n = 0;
+  for (uint32_t p = from; p < end; p++) {
+    TwRef r = c->cut->items.at[p].inst;
+    if (r && c->last[r] >= end) n++;
+  }
+  return n;
+}
+
+/* Cycles or so. A value too many costs a store and a load; a segment costs its loop's start and end. */
+static double price(const Cutter *c, const Cost *k, uint32_t stores) {
+  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 1.2;
+  uint32_t want = k->accs + k->peak + 3;
+  double spill = want > c->registers ? (double)(want - c->registers) : 0;
+  return per_segment + per_load * k->loads + per_store * stores + per_spill * spill;
+}
+
+static void choose(Cutter *c) {
+  uint32_t n = c->cut->items.len;
+  uint32_t *at = TW_NEW_N(c->arena, uint32_t, n + 2), count = candidates(c, at);
+  double *best = TW_NEW_N(c->arena, double, count);
+  uint32_t *came = TW_NEW_N(c->arena, uint32_t, count);
+  Cost k = {.profile = TW_NEW_N(c->arena, uint32_t, n + 1)};
+  k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
+  for (uint32_t i = 1; i < count; i++) best[i] = -1;
+  enum { LONGEST = 1500 };
+  for (uint32_t i = 0; i + 1 < count; i++) {
+    k.from = k.end = at[i];
+    k.loads = k.accs = k.peak = 0;
+    memset(k.reach, 0, c->x->fn->insts.len * sizeof *k.reach);
+    c->stamp++;
+    for (uint32_t j = i + 1; j < count && (at[j] - at[i] <= LONGEST || j == i + 1); j++) {
+      extend(c, &k, at[j]);
+      double total = best[i] + price(c, &k, stores_of(c, at[i], at[j]));
+      if (best[j] >= 0 && best[j] <= total) continue;
+      best[j] = total;
+      came[j] = i;
+    }
+  }
+  uint32_t *path = TW_NEW_N(c->arena, uint32_t, count + 1), len = 0;
+  for (uint32_t j = count - 1; j > 0; j = came[j]) path[len++] = j;
+  for (uint32_t first = 0; len-- > 0;) {
+    TwLlSegment s = {.first = first, .end = at[path[len]]};
+    tw_vec_push(c->arena, &c->cut->segments, s);
+    first = s.end;
+  }
+}
+
+/* ---- figures and slots */
+
+static void number_slots(Cutter *c) {
+  TwLlCut *cut = c->cut;
+  for (uint32_t s = 0; s < cut->segments.len; s++) {
+    TwLlSegment *seg = &cut->segments.at[s];
+    Cost k = {.from = seg->first, .end = seg->first};
+    k.profile = TW_NEW_N(c->arena, uint32_t, cut->items.len + 1);
+    k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
+    c->stamp++;
+    extend(c, &k, seg->end);
+    seg->loads = k.loads;
+    seg->accs = k.accs;
+    seg->peak = k.peak;
+    for (uint32_t p = seg->first; p < seg->end; p++) {
+      TwRef r = cut->items.at[p].inst;
+      if (r) cut->in_segment[r] = s + 1;
+      if (!r || c->last[r] < seg->end) continue;
+      cut->slot[r] = ++cut->n_slots;
+      seg->stores++;
+    }
+  }
+}
+
+static uint32_t flop_of(TwOp op) { return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1; }
+
+static void count_uniform(Cutter *c, TwLlSegment *seg) {
+  const TwLlFacts *x = c->x;
+  c->stamp++;
+  for (uint32_t p = seg->first; p < seg->end; p++) {
+    const TwLlItem *it = &c->cut->items.at[p];
+    TwRef args[2] = {0, 0};
+    uint32_t n = 2;
+    if (it->inst) n = tw_inst(x->fn, it->inst)->n_args;
+    else args[0] = c->cut->accs.at[it->acc].a, args[1] = c->cut->accs.at[it->acc].b;
+    for (uint32_t k = 0; k < n; k++) {
+      TwRef a = it->inst ? tw_arg(x->fn, it->inst, k) : args[k];
+      if (!a || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 || c->seen[a] == c->stamp) continue;
+      c->seen[a] = c->stamp;
+      seg->uniform++;
+    }
+  }
+}
+
+TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, uint32_t n_sums, uint32_t bits, bool f64) {
+  uint32_t n = body->fn->insts.len;
+  TwLlCut *cut = TW_NEW(arena, TwLlCut);
+  cut->slot = TW_NEW_N(arena, uint32_t, n);
+  cut->in_segment = TW_NEW_N(arena, uint32_t, n);
+  for (TwRef r = 1; r < n; r++)
+    if (body->uses[r] && body->varies[r] && !body->fused[r] && tw_ll_is_elementwise(tw_op(body->fn, r)))
+      cut->flop += flop_of(tw_op(body->fn, r)) * (uint32_t)tw_info(body->fn, r)->count;
+  for (uint32_t k = 0; k < n_sums; k++)
+    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) * (uint32_t)tw_info(body->fn, body->fn->results.at[k])->count;
+  cut->straight = is_straight(body, n_sums);
+  uint32_t registers_a_value = TW_LANES * (f64 ? 64u : 32u) / bits;
+  cut->registers = (bits == 512 ? 32u : 16u) / registers_a_value;
+  if (!cut->straight) {
+    tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
+    return cut;
+  }
+  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = cut->registers};
+  c.def = TW_NEW_N(arena, uint32_t, n);
+  c.last = TW_NEW_N(arena, uint32_t, n);
+  c.seen = TW_NEW_N(arena, uint32_t, n);
+  c.needs.first = TW_NEW_N(arena, uint32_t, n + n_sums + 2);
+  list_items(&c, n_sums);
+  keep_for_ys(&c, n_sums);
+  count_live(&c);
+  if (cut->items.len) choose(&c);
+  else tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
+  number_slots(&c);
+  for (uint32_t s = 0; s < cut->segments.len; s++) count_uniform(&c, &cut->segments.at[s]);
+  return cut;
+}

@@ -1,0 +1,87 @@
+/* target.c: which machine code is made for.
+ *
+ * The vector width changes speed and never bits: a lane value is always sixteen elements, which code
+ * generation splits as the machine needs. 256 bits means AVX2 and FMA; 128 bits means SSE4.2, where
+ * each fma is a call of the C library's. */
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/llvm/ll.h"
+
+static bool has(const char *features, const char *name) {
+  size_t n = strlen(name);
+  for (const char *p = features; (p = strstr(p, name)); p += n)
+    if (p > features && p[-1] == '+' && (p[n] == ',' || p[n] == 0)) return true;
+  return false;
+}
+
+static uint32_t widest(const char *features) {
+  if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") && has(features, "avx512bw")) return 512;
+  return has(features, "avx2") && has(features, "fma") ? 256 : 128;
+}
+
+uint32_t tw_ll_width(const TwLlOptions *o) {
+  uint32_t bits = 256;
+  if (!o->cpu_generic) {
+    char *host = LLVMGetHostCPUFeatures();
+    bits = widest(host);
+    LLVMDisposeMessage(host);
+  }
+  return o->vector_bits && o->vector_bits < bits ? o->vector_bits : bits;
+}
+
+static char *feature_text(const TwLlOptions *o, uint32_t bits) {
+  char *host = o->cpu_generic ? NULL : LLVMGetHostCPUFeatures();
+  const char *less = bits == 512 ? "" : bits == 256 ? ",-avx512f" : ",-avx";
+  const char *base = host ? host : "+avx2,+fma";
+  char *all = malloc(strlen(base) + strlen(less) + 1);
+  if (all) {
+    strcpy(all, base);
+    strcat(all, less);
+  }
+  if (host) LLVMDisposeMessage(host);
+  return all;
+}
+
+static char *copy_of(const char *s) {
+  char *c = malloc(strlen(s) + 1);
+  return c ? strcpy(c, s) : NULL;
+}
+
+LLVMTargetMachineRef tw_ll_machine(const TwLlTarget *t, char **error) {
+  LLVMTargetRef target = NULL;
+  char *message = NULL;
+  if (LLVMGetTargetFromTriple(t->triple, &target, &message)) {
+    *error = copy_of(message);
+    LLVMDisposeMessage(message);
+    return NULL;
+  }
+  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+}
+
+bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
+  LLVMInitializeNativeTarget();
+  LLVMInitializeNativeAsmPrinter();
+  *t = (TwLlTarget){.bits = tw_ll_width(o)};
+  char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_generic ? NULL : LLVMGetHostCPUName();
+  t->triple = copy_of(triple);
+  t->cpu = copy_of(cpu ? cpu : "x86-64-v3");
+  t->features = feature_text(o, t->bits);
+  LLVMDisposeMessage(triple);
+  if (cpu) LLVMDisposeMessage(cpu);
+  if (t->triple && t->cpu && t->features) t->machine = tw_ll_machine(t, error);
+  else *error = copy_of("out of memory");
+  if (t->machine) return true;
+  tw_ll_target_free(t);
+  return false;
+}
+
+void tw_ll_target_free(TwLlTarget *t) {
+  if (t->machine) LLVMDisposeTargetMachine(t->machine);
+  free(t->triple);
+  free(t->cpu);
+  free(t->features);
+  *t = (TwLlTarget){0};
+}

@@ -1,0 +1,30 @@
+/* lower.h: typed program -> IR functions and the tables of runtime/program.h. */
+#ifndef TW_LOWER_LOWER_H
+#define TW_LOWER_LOWER_H
+
+#include "compiler/sema/typed.h"
+#include "runtime/program.h"
+
+/* A function of the compiled program: IR in, an entry of the runtime program out. */
+typedef struct TwLoweredFn {
+  const char *name;       /* "full.pretrain.step" without the variant: "pretrain.step" */
+  const TwFn *primal;     /* as lowered, before AD (for `emit --as ir`); NULL if it has none of its own */
+  const TwFn *grad;       /* after AD; equals primal where nothing is differentiated */
+  const TwFn *final;      /* after opt; what is compiled and what the interpreter runs to compare */
+  TwPrecision precision;
+  TwRtFn *slot;           /* entry and work_bytes are set by the code generator */
+} TwLoweredFn;
+
+typedef struct TwLowered {
+  TwModule *module;
+  TwRtProgram *rt; /* tables complete, entries NULL; lives in the unit's arena */
+  TwVec(TwLoweredFn) fns;
+} TwLowered;
+
+/* requires: a typed program without errors.
+ * provides: *out complete up to .primal and .grad; .final is set by tw_lowered_optimize.
+ * false iff it added an error: a stage that trains nothing its loss depends on, … */
+bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out);
+bool tw_lowered_optimize(TwUnit *u, TwLowered *l);
+
+#endif

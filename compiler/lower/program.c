@@ -1,0 +1,249 @@
+/* program.c: typed program -> the tables of runtime/program.h and the list of functions.
+ *
+ * requires: a typed program without errors.   provides: *out; .final of each function after
+ * tw_lowered_optimize. */
+#include <math.h>
+#include <string.h>
+
+#include "compiler/lower/internal.h"
+
+TwRtPlace tw_lw_place(TwLw *lw, TwSpan span) {
+  if (!span.file) return (TwRtPlace){.path = ""};
+  TwPlace p = tw_place(&lw->unit->sources, span.file, span.start);
+  return (TwRtPlace){p.path, p.line, p.column, span.file, span.start, span.end};
+}
+
+static const char *text_of(TwLw *lw, TwSpan span) { return tw_span_text(&lw->unit->sources, span, 80); }
+
+static void lower_datas(TwLowered *l, TwLw *lw) {
+  TwRtProgram *rt = l->rt;
+  TwRtData *datas = TW_NEW_N(lw->arena, TwRtData, lw->p->datas.len);
+  for (uint32_t k = 0; k < lw->p->datas.len; k++) {
+    const TwDataSet *d = &lw->p->datas.at[k];
+    TwRtAxis *axes = TW_NEW_N(lw->arena, TwRtAxis, d->inputs.len);
+    for (uint32_t j = 0; j < d->inputs.len; j++) {
+      const TwAxis *a = &d->inputs.at[j];
+      axes[j] = (TwRtAxis){a->local ? a->local->name : a->column, a->lo, a->hi, a->lo_open, a->hi_open, a->n};
+    }
+    datas[k] = (TwRtData){.name = d->name, .place = tw_lw_place(lw, d->span), .n_rows = d->n,
+                          .n_inputs = d->inputs.len, .n_columns = d->inputs.len + d->columns.len,
+                          .axes = d->kind == TW_DATA_GRID ? axes : NULL, .rows = d->rows};
+    tw_lw_target(l, lw, k, &datas[k]);
+  }
+  rt->n_datas = lw->p->datas.len;
+  rt->datas = datas;
+}
+
+static void add_tensors(TwLw *lw, const TwType *type, const char *name, bool is_param, uint64_t at,
+                        TwRtTensor *out, uint32_t *n) {
+  uint32_t leaves = tw_lw_leaves(type);
+  TwTy *types = TW_NEW_N(lw->arena, TwTy, leaves);
+  const char **names = TW_NEW_N(lw->arena, const char *, leaves);
+  tw_lw_leaf_types(lw, type, types);
+  tw_lw_leaf_names(lw, type, name, names);
+  for (uint32_t j = 0; j < leaves; j++) {
+    TwTyInfo info = *tw_ty_info(lw->m, types[j]);
+    int64_t *dims = tw_arena_dup(lw->arena, info.dims, sizeof info.dims);
+    out[(*n)++] = (TwRtTensor){names[j], info.rank, dims, at, (uint64_t)info.count, is_param};
+    at += (uint64_t)info.count;
+  }
+}
+
+static void lower_tensors(TwLowered *l, TwLw *lw, const TwLayout *layout) {
+  const TwProgram *p = lw->p;
+  uint32_t n = p->params.len;
+  for (uint32_t k = 0; k < p->weights.len; k++) n += tw_lw_leaves(p->weights.at[k].type);
+  TwRtTensor *tensors = TW_NEW_N(lw->arena, TwRtTensor, n);
+  TwRtParam *params = TW_NEW_N(lw->arena, TwRtParam, p->params.len);
+  n = 0;
+  for (uint32_t k = 0; k < p->params.len; k++) {
+    const TwParam *q = &p->params.at[k];
+    add_tensors(lw, q->type, q->name, true, layout->param_shown[k], tensors, &n);
+    params[k] = (TwRtParam){q->name, tw_lw_place(lw, q->start_span), tw_lw_place(lw, q->domain_span),
+                            layout->param_shown[k], tw_lw_count(lw, q->type), q->lo, q->hi, q->lo_open, q->hi_open};
+  }
+  for (uint32_t k = 0; k < p->weights.len; k++)
+    add_tensors(lw, p->weights.at[k].type, p->weights.at[k].name, false, layout->weights_shown[k], tensors, &n);
+  l->rt->n_tensors = n;
+  l->rt->tensors = tensors;
+  l->rt->n_params = p->params.len;
+  l->rt->params = params;
+}
+
+static uint32_t compare_of(TwBinaryOp op) {
+  if (op == TW_BI_LT) return TW_RT_LT;
+  if (op == TW_BI_LE) return TW_RT_LE;
+  if (op == TW_BI_GT) return TW_RT_GT;
+  return op == TW_BI_GE ? TW_RT_GE : TW_RT_EQ;
+}
+
+static void lower_ensures(TwLowered *l, TwLw *lw) {
+  const TwProgram *p = lw->p;
+  TwRtEnsure *ensures = TW_NEW_N(lw->arena, TwRtEnsure, p->ensures.len);
+  uint32_t checks = 0;
+  for (uint32_t k = 0; k < p->ensures.len; k++) {
+    const TwEnsure *e = &p->ensures.at[k];
+    TwRtEnsure *o = &ensures[k];
+    *o = (TwRtEnsure){.place = tw_lw_place(lw, e->span), .text = text_of(lw, e->span), .is_regions = e->kind == TW_EN_REGIONS,
+                      .model = e->model, .check = e->kind == TW_EN_VALUE ? checks++ : 0, .lo = e->lo, .hi = e->hi,
+                      .sliver = e->sliver, .compare = compare_of(e->op), .bound = e->bound,
+                      .every = e->every > 0 ? e->every : 1, .stop = e->stop};
+    for (uint32_t j = 0; j < e->during.len; j++) o->during |= 1ull << e->during.at[j];
+  }
+  TwRtExpect *expects = TW_NEW_N(lw->arena, TwRtExpect, p->expects.len);
+  for (uint32_t k = 0; k < p->expects.len; k++) {
+    const TwExpect *e = &p->expects.at[k];
+    TwRtExpect *o = &expects[k];
+    *o = (TwRtExpect){.place = tw_lw_place(lw, e->span), .text = text_of(lw, e->span), .measure = e->measure,
+                      .model = e->model, .lo = e->lo, .hi = e->hi, .sliver = e->sliver, .compare = compare_of(e->op),
+                      .bound = e->bound};
+    switch (e->kind) {
+      case TW_XP_LOSS: o->kind = TW_RT_XP_LOSS; break;
+      case TW_XP_BEST_LOSS: o->kind = TW_RT_XP_BEST_LOSS; break;
+      case TW_XP_MEASURE: o->kind = TW_RT_XP_MEASURE; break;
+      case TW_XP_REGIONS: o->kind = TW_RT_XP_REGIONS; break;
+    }
+  }
+  l->rt->n_ensures = p->ensures.len;
+  l->rt->ensures = ensures;
+  l->rt->n_expects = p->expects.len;
+  l->rt->expects = expects;
+}
+
+/* Where regions of a model are counted when nobody says: on the first data set's first axis. */
+static void default_interval(const TwProgram *p, TwRtModel *m) {
+  if (!p->datas.len) return;
+  const TwDataSet *d = &p->datas.at[0];
+  if (d->kind == TW_DATA_GRID) {
+    m->lo = d->inputs.at[0].lo;
+    m->hi = d->inputs.at[0].hi;
+  } else if (d->rows && d->n > 0) {
+    uint32_t n = d->inputs.len + d->columns.len;
+    m->lo = m->hi = d->rows[0];
+    for (int64_t r = 1; r < d->n; r++) {
+      double x = d->rows[(uint64_t)r * n];
+      if (x < m->lo) m->lo = x;
+      if (x > m->hi) m->hi = x;
+    }
+  }
+}
+
+static void lower_models(TwLowered *l, TwLw *lw) {
+  const TwProgram *p = lw->p;
+  TwRtModel *models = TW_NEW_N(lw->arena, TwRtModel, p->models.len);
+  for (uint32_t k = 0; k < p->models.len; k++) {
+    const TwModel *m = &p->models.at[k];
+    models[k] = (TwRtModel){.name = m->name, .n_inputs = m->inputs.len, .sliver = 0x1p-8};
+    default_interval(p, &models[k]);
+    for (uint32_t j = p->ensures.len; j-- > 0;) {
+      const TwEnsure *e = &p->ensures.at[j];
+      if (e->kind != TW_EN_REGIONS || e->model != k) continue;
+      models[k].lo = e->lo;
+      models[k].hi = e->hi;
+      models[k].sliver = e->sliver;
+    }
+  }
+  l->rt->n_models = p->models.len;
+  l->rt->models = models;
+}
+
+static TwRtRange *ranges_of(TwLw *lw, const TwLayout *layout, const TwStage *s, uint32_t *n) {
+  TwRtRange *r = TW_NEW_N(lw->arena, TwRtRange, s->params.len + s->weights.len);
+  uint64_t to = 0;
+  *n = 0;
+  for (uint32_t k = 0; k < s->params.len + s->weights.len; k++) {
+    bool is_param = k < s->params.len;
+    uint32_t id = is_param ? s->params.at[k] : s->weights.at[k - s->params.len];
+    uint64_t count = tw_lw_count(lw, is_param ? lw->p->params.at[id].type : lw->p->weights.at[id].type);
+    r[(*n)++] = (TwRtRange){is_param ? layout->param_at[id] : layout->weights_at[id], to, count};
+    to += count;
+  }
+  return r;
+}
+
+/* Weights that this stage is the first to train leave Set_Weights behind (DESIGN: Meaning). */
+static void release(TwLw *lw, const TwLayout *layout, const TwStage *s, bool *stored, TwRtStage *out) {
+  TwRtRange *r = TW_NEW_N(lw->arena, TwRtRange, s->weights.len);
+  for (uint32_t k = 0; k < s->weights.len; k++) {
+    uint32_t id = s->weights.at[k];
+    if (stored[id]) continue;
+    stored[id] = true;
+    r[out->n_releases++] = (TwRtRange){layout->weights_at[id], layout->weights_shown[id], tw_lw_count(lw, lw->p->weights.at[id].type)};
+  }
+  out->releases = r;
+}
+
+static bool wants_regions(const TwProgram *p, const TwRtProgram *rt, uint32_t model) {
+  const TwModel *m = &p->models.at[model];
+  if (m->inputs.len != 1 || m->body->type->kind != TW_TY_TENSOR || m->body->type->rank != 0) return false;
+  if (m->inputs.at[0]->type->kind != TW_TY_TENSOR || m->inputs.at[0]->type->rank != 0) return false;
+  return rt->models[model].lo < rt->models[model].hi;
+}
+
+static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t k, bool *stored) {
+  const TwStage *s = &lw->p->stages.at[k];
+  TwRtStage *out = &l->rt->stages[k];
+  release(lw, layout, s, stored, out);
+  double *start = TW_NEW_N(lw->arena, double, s->update.states.len);
+  for (uint32_t j = 0; j < s->update.states.len; j++) start[j] = s->update.states.at[j].start;
+  out->name = s->name;
+  out->place = tw_lw_place(lw, s->span);
+  out->n_flat = (uint64_t)s->n_flat;
+  out->ranges = ranges_of(lw, layout, s, &out->n_ranges);
+  out->epochs = s->epochs;
+  out->batch = s->batch;
+  out->batch_data = s->batch_data;
+  out->keep = s->keep;
+  out->keep_best = s->keep_best;
+  out->optimizer = s->update.decl ? s->update.decl->name.name : "";
+  out->n_states = s->update.states.len;
+  out->state_start = start;
+  TwMoment at = {layout, s, stored};
+  tw_lw_step(l, lw, &at, out);
+  tw_lw_eval(l, lw, &at, out);
+  tw_lw_shown(l, lw, &at, out);
+  tw_lw_checks(l, lw, &at, out);
+  out->pls = TW_NEW_N(lw->arena, TwRtPl, lw->p->models.len);
+  for (uint32_t m = 0; m < lw->p->models.len; m++)
+    if (wants_regions(lw->p, l->rt, m)) tw_lw_pl(l, lw, &at, m, &out->pls[m]);
+}
+
+bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out) {
+  uint32_t errors = u->diags.errors;
+  TwLowered *l = TW_NEW(&u->arena, TwLowered);
+  TwLw lw = {.unit = u, .arena = &u->arena, .p = p, .m = tw_module_new(&u->arena)};
+  l->module = lw.m;
+  l->rt = TW_NEW(&u->arena, TwRtProgram);
+  lw.rows = TW_NEW_N(lw.arena, int64_t, p->datas.len);
+  for (uint32_t k = 0; k < p->datas.len; k++) lw.rows[k] = p->datas.at[k].n;
+  TwLayout layout;
+  tw_lw_layout(&lw, &layout);
+  *l->rt = (TwRtProgram){.abi = TW_RT_ABI, .f64 = u->options.precision == TW_F64, .portable = true,
+                         .path = p->span.file ? tw_source(&u->sources, p->span.file)->path : "",
+                         .variant = p->variant, .n_values = layout.n_values, .n_shown = layout.n_shown};
+  if (p->loss) l->rt->loss_place = tw_lw_place(&lw, p->loss->span);
+  const char **measures = TW_NEW_N(lw.arena, const char *, p->measures.len);
+  for (uint32_t k = 0; k < p->measures.len; k++) measures[k] = p->measures.at[k].name;
+  l->rt->n_measures = p->measures.len;
+  l->rt->measures = measures;
+  lower_tensors(l, &lw, &layout);
+  lower_datas(l, &lw);
+  lower_models(l, &lw);
+  lower_ensures(l, &lw);
+  bool *stored = TW_NEW_N(lw.arena, bool, p->weights.len);
+  for (uint32_t k = 0; k < p->weights.len; k++) stored[k] = p->weights.at[k].is_law;
+  TwMoment start = {&layout, NULL, stored};
+  tw_lw_init(l, &lw, &start);
+  l->rt->n_stages = p->stages.len;
+  l->rt->stages = TW_NEW_N(lw.arena, TwRtStage, p->stages.len);
+  for (uint32_t k = 0; k < p->stages.len; k++) lower_stage(l, &lw, &layout, k, stored);
+  *out = l;
+  return u->diags.errors == errors;
+}
+
+bool tw_lowered_optimize(TwUnit *u, TwLowered *l) {
+  (void)u;
+  TwOptLimits limits = tw_opt_limits_default();
+  for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].final = tw_optimize(l->module, l->fns.at[k].grad, limits);
+  return true;
+}

@@ -1,0 +1,107 @@
+/* step.c: one update of a stage as one function: transforms, Set_Weights, loss, gradient, optimizer,
+ * projection. PAPER section 3: back-propagate through Set_Weights, update, set the weights again. */
+#include <math.h>
+
+#include "compiler/ad/ad.h"
+#include "compiler/lower/internal.h"
+
+/* The stage's loss as a function of (VALUES, FLAT, columns…). */
+static const TwFn *loss_fn(TwFnBuild *b, TwLw *lw, const TwMoment *at, const char *name) {
+  tw_lw_begin(b, lw, at, name);
+  tw_result(b->scope.f, tw_lw_ref(&b->scope, at->stage->loss));
+  return tw_fn_seal(b->scope.f);
+}
+
+/* g scaled so that its norm is at most `limit`. */
+static TwRef clip_by_norm(TwFn *f, TwRef g, TwRef norm, double limit) {
+  TwRef bound = tw_real(f, limit);
+  TwRef over = tw_binary(f, TW_OP_lt, bound, norm);
+  TwRef factor = tw_select(f, over, tw_binary(f, TW_OP_div, bound, norm), tw_real(f, 1));
+  return tw_binary(f, TW_OP_mul, g, tw_fit(f, factor, tw_type(f, g)));
+}
+
+static TwRef bounded(TwFn *f, TwRef v, const TwParam *p) {
+  TwTy ty = tw_type(f, v);
+  if (isfinite(p->lo)) v = tw_binary(f, TW_OP_max, v, tw_const(f, ty, p->lo + p->eps));
+  if (isfinite(p->hi)) v = tw_binary(f, TW_OP_min, v, tw_const(f, ty, p->hi - p->eps));
+  return v;
+}
+
+/* `by clip(eps)`: the updated coordinates, projected. */
+static TwRef project(TwScope *s, const TwStage *stage, TwRef p) {
+  bool any = false;
+  for (uint32_t k = 0; k < stage->params.len; k++)
+    any |= s->lw->p->params.at[stage->params.at[k]].transform == TW_TR_CLIP;
+  if (!any) return p;
+  TwRefs parts = {0};
+  int64_t at = 0;
+  for (uint32_t k = 0; k < stage->params.len; k++) {
+    const TwParam *param = &s->lw->p->params.at[stage->params.at[k]];
+    int64_t n = (int64_t)tw_lw_count(s->lw, param->type), start_step[2] = {at, 1};
+    s->f->at = param->domain_span.file ? param->domain_span : param->span;
+    TwRef v = tw_slice(s->f, p, tw_ty(s->lw->m, TW_REAL, 1, &n), start_step);
+    if (param->transform == TW_TR_CLIP) v = bounded(s->f, v, param);
+    if (n) tw_vec_push(s->lw->arena, &parts, v);
+    at += n;
+  }
+  if (at < stage->n_flat) {
+    int64_t n = stage->n_flat - at, start_step[2] = {at, 1};
+    tw_vec_push(s->lw->arena, &parts, tw_slice(s->f, p, tw_ty(s->lw->m, TW_REAL, 1, &n), start_step));
+  }
+  return tw_lw_join(s, &parts);
+}
+
+static void bind_local(TwScope *s, const TwLocal *l, TwRef r) {
+  if (!l) return;
+  TwVal v = tw_lw_val(s->lw, 1);
+  v.leaf[0] = r;
+  tw_lw_bind(s, tw_key(TW_KEY_LOCAL, l->id), v);
+}
+
+void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
+  const TwStage *stage = at->stage;
+  const TwUpdate *u = &stage->update;
+  int64_t full_rows = 0;
+  if (stage->batch) {
+    full_rows = lw->rows[stage->batch_data];
+    if (stage->batch < full_rows) lw->rows[stage->batch_data] = stage->batch;
+  }
+  TwFnBuild loss, b;
+  const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name));
+  bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
+  active[1] = true;
+  const TwFn *grad = tw_grad(lw->m, primal, active);
+
+  tw_lw_begin(&b, lw, at, tw_arena_printf(lw->arena, "%s.step", stage->name));
+  TwScope *s = &b.scope;
+  TwTy vec = tw_type(s->f, b.flat), scalar = tw_ty_scalar(lw->m, TW_REAL);
+  for (uint32_t k = 0; k < u->states.len; k++)
+    bind_local(s, u->states.at[k].local, tw_lw_operand(&b, TW_RT_STATE, k, 0, vec));
+  bind_local(s, u->t, tw_lw_operand(&b, TW_RT_STEP, 0, 0, scalar));
+  bind_local(s, u->epoch, tw_lw_operand(&b, TW_RT_EPOCH, 0, 0, scalar));
+  bind_local(s, u->epochs, tw_lw_operand(&b, TW_RT_EPOCHS, 0, 0, scalar));
+  TwRef *args = TW_NEW_N(lw->arena, TwRef, loss.in.len);
+  args[0] = b.values;
+  args[1] = b.flat;
+  for (uint32_t k = 2; k < loss.in.len; k++) {
+    const TwRtSlot *c = &loss.in.at[k];
+    args[k] = tw_lw_operand(&b, (TwRtRole)c->role, c->index, c->data, tw_ty(lw->m, TW_REAL, 1, &lw->rows[c->data]));
+  }
+  TwRef value_and_grad[2];
+  tw_inline(s->f, grad, args, value_and_grad);
+  TwRef g = value_and_grad[1];
+  s->f->at = stage->span;
+  TwRef norm = tw_unary(s->f, TW_OP_sqrt, tw_sum_all(s->f, tw_binary(s->f, TW_OP_mul, g, g)));
+  if (stage->clip_norm > 0) g = clip_by_norm(s->f, g, norm, stage->clip_norm);
+  bind_local(s, u->p, b.flat);
+  bind_local(s, u->g, g);
+  for (uint32_t k = 0; k < u->stmts.len; k++) tw_lw_ts(s, u->stmts.at[k]);
+  TwRef next = tw_fit(s->f, tw_lw_ref(s, u->next_p), vec);
+  tw_lw_output(&b, TW_RT_FLAT, 0, 0, project(s, stage, next));
+  for (uint32_t k = 0; k < u->next_state.len; k++)
+    tw_lw_output(&b, TW_RT_STATE, k, 0, tw_fit(s->f, tw_lw_ref(s, u->next_state.at[k]), vec));
+  tw_lw_output(&b, TW_RT_LOSS, 0, 0, value_and_grad[0]);
+  tw_lw_output(&b, TW_RT_NORM, 0, 0, norm);
+  tw_lw_end(l, &b, lw->unit->options.precision, primal, &out->step);
+  if (stage->batch) lw->rows[stage->batch_data] = full_rows;
+}

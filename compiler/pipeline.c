@@ -1,0 +1,147 @@
+/* pipeline.c: the one phase table. Reads as the compilation does. */
+#include "compiler/pipeline.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "compiler/ast/parse.h"
+#include "compiler/ir/passes.h"
+
+static bool run_parse(TwBuild *b) { return tw_parse(b->unit, b->file, &b->ast); }
+
+static bool run_sema(TwBuild *b) { return tw_sema(b->unit, b->ast, b->variant, &b->program); }
+
+static bool run_lower(TwBuild *b) { return tw_lower(b->unit, b->program, &b->lowered); }
+
+static bool run_opt(TwBuild *b) { return tw_lowered_optimize(b->unit, b->lowered); }
+
+const TwLlFn *tw_build_fns(TwBuild *b, uint32_t *n) {
+  *n = b->lowered->fns.len;
+  TwLlFn *fns = TW_NEW_N(&b->unit->arena, TwLlFn, *n);
+  for (uint32_t k = 0; k < *n; k++) {
+    const TwLoweredFn *f = &b->lowered->fns.at[k];
+    fns[k] = (TwLlFn){.symbol = f->name, .fn = f->final, .precision = f->precision, .slot = f->slot};
+  }
+  return fns;
+}
+
+static bool code_error(TwBuild *b, char *error) {
+  TwSpan at = b->program->span;
+  tw_diag(&b->unit->diags, TW_E0803, at, "code generation failed: %s", error ? error : "no reason given");
+  free(error);
+  return false;
+}
+
+static bool run_code(TwBuild *b) {
+  uint32_t n;
+  char *error = NULL;
+  const TwLlFn *fns = tw_build_fns(b, &n);
+  b->jit = tw_jit(fns, n, &b->code, &error);
+  return b->jit || code_error(b, error);
+}
+
+/* What each phase requires of a build and provides to the next. */
+static const struct {
+  const char *name;
+  bool (*run)(TwBuild *b);
+  const char *requires, *provides;
+} phases[TW_PHASE_COUNT] = {
+    [TW_PHASE_PARSE] = {"parse", run_parse, "a source file", "ast"},
+    [TW_PHASE_SEMA] = {"sema", run_sema, "ast without errors", "program: names, types, shapes, domains settled"},
+    [TW_PHASE_LOWER] = {"lower", run_lower, "program without errors", "lowered: IR functions with gradients; tables"},
+    [TW_PHASE_OPT] = {"opt", run_opt, "lowered", "lowered: final IR of each function"},
+    [TW_PHASE_CODE] = {"code", run_code, "final IR", "jit: entries in the tables"},
+};
+
+const char *tw_phase_name(TwPhase p) { return phases[p].name; }
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool done(const TwBuild *b, TwPhase p) {
+  switch (p) {
+    case TW_PHASE_PARSE: return b->ast != NULL;
+    case TW_PHASE_SEMA: return b->program != NULL;
+    case TW_PHASE_LOWER: return b->lowered != NULL;
+    case TW_PHASE_OPT: return b->lowered->fns.len == 0 || b->lowered->fns.at[0].final != NULL;
+    case TW_PHASE_CODE: return b->jit != NULL;
+    case TW_PHASE_COUNT: break;
+  }
+  return true;
+}
+
+#ifndef NDEBUG
+static void verify(const TwBuild *b, TwPhase p) {
+  if (p < TW_PHASE_LOWER || p > TW_PHASE_OPT) return;
+  for (uint32_t k = 0; k < b->lowered->fns.len; k++) {
+    const TwLoweredFn *f = &b->lowered->fns.at[k];
+    const char *why = tw_verify(p == TW_PHASE_LOWER ? f->grad : f->final);
+    if (!why) continue;
+    fprintf(stderr, "triwave: internal error: after phase %s, function %s: %s\n", phases[p].name, f->name, why);
+    exit(70);
+  }
+}
+#endif
+
+bool tw_build(TwBuild *b, TwPhase last) {
+  for (int p = 0; p <= (int)last; p++) {
+    if (done(b, (TwPhase)p)) continue;
+    double start = now();
+    bool ok = phases[p].run(b);
+    b->seconds[p] += now() - start;
+    if (!ok) return false;
+#ifndef NDEBUG
+    verify(b, (TwPhase)p);
+#endif
+  }
+  return true;
+}
+
+void tw_build_free(TwBuild *b) {
+  if (b->jit) tw_jit_free(b->jit);
+  b->jit = NULL;
+}
+
+/* ---- emit */
+static bool dump_tokens(TwBuild *b, FILE *out) { return tw_tokens_dump(b->unit, b->file, out); }
+static bool dump_ast(TwBuild *b, FILE *out) { return tw_ast_dump(b->unit, b->ast, out), true; }
+static bool dump_typed(TwBuild *b, FILE *out) { return tw_program_dump(b->unit, b->program, out), true; }
+
+static bool dump_fns(TwBuild *b, FILE *out, const TwFn *(*pick)(const TwLoweredFn *)) {
+  for (uint32_t k = 0; k < b->lowered->fns.len; k++) {
+    const TwLoweredFn *f = &b->lowered->fns.at[k];
+    fprintf(out, "# %s, %s\n%s\n", f->name, f->precision == TW_F64 ? "f64" : "f32", tw_ir_print(pick(f)));
+  }
+  return true;
+}
+static const TwFn *pick_primal(const TwLoweredFn *f) { return f->primal; }
+static const TwFn *pick_grad(const TwLoweredFn *f) { return f->grad; }
+static const TwFn *pick_final(const TwLoweredFn *f) { return f->final; }
+static bool dump_ir(TwBuild *b, FILE *out) { return dump_fns(b, out, pick_primal); }
+static bool dump_grad(TwBuild *b, FILE *out) { return dump_fns(b, out, pick_grad); }
+static bool dump_opt(TwBuild *b, FILE *out) { return dump_fns(b, out, pick_final); }
+
+static bool dump_plan(TwBuild *b, FILE *out) {
+  uint32_t n;
+  const TwLlFn *fns = tw_build_fns(b, &n);
+  return tw_ll_plan_dump(fns, n, &b->code, out), true;
+}
+
+static bool dump_code(TwBuild *b, FILE *out, bool as_asm) {
+  uint32_t n;
+  char *error = NULL;
+  const TwLlFn *fns = tw_build_fns(b, &n);
+  return tw_ll_dump(fns, n, &b->code, as_asm, out, &error) || code_error(b, error);
+}
+static bool dump_llvm(TwBuild *b, FILE *out) { return dump_code(b, out, false); }
+static bool dump_asm(TwBuild *b, FILE *out) { return dump_code(b, out, true); }
+
+const TwForm tw_forms[] = {
+    {"tokens", TW_PHASE_PARSE, dump_tokens}, {"ast", TW_PHASE_PARSE, dump_ast}, {"typed", TW_PHASE_SEMA, dump_typed},
+    {"ir", TW_PHASE_LOWER, dump_ir},         {"grad", TW_PHASE_LOWER, dump_grad}, {"opt", TW_PHASE_OPT, dump_opt},
+    {"plan", TW_PHASE_OPT, dump_plan},       {"llvm", TW_PHASE_OPT, dump_llvm},   {"asm", TW_PHASE_OPT, dump_asm},
+};
+const uint32_t tw_n_forms = sizeof tw_forms / sizeof *tw_forms;

@@ -1,0 +1,118 @@
+/* report.c: saying what is wrong, at the place that can be mended.
+ *
+ * An error inside a module of the stdlib that shows while a call is elaborated is reported at the
+ * call in the user's source, with a note at the place in the stdlib. Errors in bodies that were
+ * elaborated for a call get a note at the call. */
+#include <string.h>
+
+#include "compiler/sema/check.h"
+
+bool tw_sm_is_std(const TwSema *s, uint32_t file) {
+  if (file == 0 || file == s->main->file) return false;
+  return strncmp(tw_source(&s->u->sources, file)->path, "<std>", 5) == 0;
+}
+
+const char *tw_sm_text(TwSema *s, TwSpan span) {
+  return span.file ? tw_span_text(&s->u->sources, span, 40) : "";
+}
+
+static TwDiag *add(TwSema *s, TwDiagId id, TwSpan span, const char *text) {
+  const TwSmFrame *f = s->frame;
+  TwSpan at = span;
+  while (f && tw_sm_is_std(s, at.file)) {
+    at = f->call;
+    f = f->caller;
+  }
+  if (tw_sm_is_std(s, at.file)) at = span, f = s->frame;
+  TwDiag *d = tw_diag(&s->u->diags, id, at, "%s", text);
+  if (at.file != span.file || at.start != span.start) tw_diag_note(&s->u->diags, d, span, "it shows here");
+  for (uint32_t k = 0; f && k < 3; f = f->caller, k++) {
+    if (f->sample)
+      tw_diag_note(&s->u->diags, d, f->call, "in '%s', checked on its own with %s", f->name,
+                   "a different prime for each shape parameter");
+    else
+      tw_diag_note(&s->u->diags, d, f->call, "in '%s', called here", f->name);
+  }
+  return d;
+}
+
+TwDiag *tw_sm_error(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = tw_arena_vprintf(s->a, fmt, ap);
+  va_end(ap);
+  s->errors++;
+  return add(s, id, span, text);
+}
+
+TwDiag *tw_sm_warn(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = tw_arena_vprintf(s->a, fmt, ap);
+  va_end(ap);
+  return tw_diag(&s->u->diags, id, span, "%s", text);
+}
+
+void tw_sm_note(TwSema *s, TwDiag *d, TwSpan span, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = tw_arena_vprintf(s->a, fmt, ap);
+  va_end(ap);
+  tw_diag_note(&s->u->diags, d, span, "%s", text);
+}
+
+void tw_sm_help(TwSema *s, TwDiag *d, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  const char *text = tw_arena_vprintf(s->a, fmt, ap);
+  va_end(ap);
+  tw_diag_help(&s->u->diags, d, "%s", text);
+}
+
+bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, uint32_t n) {
+  TwName near = tw_nearest(name, candidates, n);
+  if (near) tw_sm_help(s, d, "did you mean '%s'?", near);
+  return near != NULL;
+}
+
+static bool word_char(char c) {
+  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c & 0x80);
+}
+
+bool tw_sm_in_broken(TwSema *s, TwName name) {
+  size_t len = strlen(name);
+  for (uint32_t k = 0; k < s->broken.len; k++) {
+    TwSpan b = s->broken.at[k];
+    const TwSource *src = b.file ? tw_source(&s->u->sources, b.file) : NULL;
+    if (!src) return true;
+    for (uint32_t i = b.start; i + len <= b.end && i + len <= src->len; i++) {
+      if (memcmp(src->text + i, name, len) != 0) continue;
+      bool left = i == 0 || !word_char(src->text[i - 1]);
+      bool right = i + len >= src->len || !word_char(src->text[i + len]);
+      if (left && right) return true;
+    }
+  }
+  return false;
+}
+
+static const TwDim *dims_of(const TwType *t, uint32_t *n) {
+  *n = t->kind == TW_TY_TENSOR || t->kind == TW_TY_ARRAY ? t->rank : 0;
+  return t->dims;
+}
+
+void tw_sm_note_sizes(TwSema *s, TwDiag *d, const TwType *a, const TwType *b) {
+  const TwType *t[2] = {a, b};
+  uint32_t n[2];
+  const TwDim *dims[2] = {dims_of(a, &n[0]), dims_of(b, &n[1])};
+  for (uint32_t k = 0; k < n[0] || k < n[1]; k++) {
+    if (k < n[0] && k < n[1] && dims[0][k].n == dims[1][k].n) continue;
+    for (uint32_t side = 0; side < 2; side++) {
+      if (k >= n[side] || !dims[side][k].from.file) continue;
+      TwSpan from = dims[side][k].from;
+      if (from.file == d->span.file && from.start >= d->span.start && from.end <= d->span.end) continue;
+      tw_sm_note(s, d, from, "the size %lld of %s is fixed here", (long long)dims[side][k].n,
+                 tw_type_text(s->a, t[side]));
+    }
+    return;
+  }
+}
