@@ -9,7 +9,14 @@
 
 static bool run_parse(TwBuild *b) { return tw_parse(b->unit, b->file, &b->ast); }
 
-static bool run_sema(TwBuild *b) { return tw_sema(b->unit, b->ast, b->variant, &b->program); }
+static bool run_sema(TwBuild *b) {
+  if (!b->variant) {
+    TwVariantNames names = {0};
+    tw_variants(b->unit, b->ast, &names);
+    b->variant = names.at[0];
+  }
+  return tw_sema(b->unit, b->ast, b->variant, &b->program);
+}
 
 static bool run_lower(TwBuild *b) { return tw_lower(b->unit, b->program, &b->lowered); }
 

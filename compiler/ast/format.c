@@ -38,16 +38,24 @@ static TwDoc *comment(TwFormat *f, Placing how) {
   return d;
 }
 
-static bool comment_before(const TwFormat *f, uint32_t pos) {
+bool tw_f_comment_before(const TwFormat *f, uint32_t pos) {
   return f->next < f->n_comments && f->comments[f->next].span.start < pos;
 }
 
 static bool trailing_before(const TwFormat *f, uint32_t pos) {
-  return comment_before(f, pos) && !f->comments[f->next].own_line;
+  return tw_f_comment_before(f, pos) && !f->comments[f->next].own_line;
 }
 
 void tw_f_flush(TwFormat *f, TwDoc *seq, uint32_t pos) {
-  while (comment_before(f, pos)) tw_doc_add(f->a, seq, comment(f, AT_THE_END));
+  while (tw_f_comment_before(f, pos)) tw_doc_add(f->a, seq, comment(f, AT_THE_END));
+}
+
+void tw_f_above(TwFormat *f, TwDoc *seq, uint32_t pos) {
+  while (trailing_before(f, pos)) tw_f_add(f, seq, comment(f, AT_THE_END_AND_BREAK));
+  while (tw_f_comment_before(f, pos)) {
+    tw_f_kind(f, seq, TW_DOC_HARD);
+    tw_f_add(f, seq, comment(f, ON_ITS_LINE));
+  }
 }
 
 uint32_t tw_f_find(const TwFormat *f, uint32_t from, char close) {
@@ -64,12 +72,12 @@ void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t pos) {
 }
 
 void tw_f_edge(TwFormat *f, TwDoc *seq, uint32_t pos, TwDocKind edge) {
-  while (comment_before(f, pos)) tw_f_add(f, seq, comment(f, AT_THE_END_AND_BREAK));
+  while (tw_f_comment_before(f, pos)) tw_f_add(f, seq, comment(f, AT_THE_END_AND_BREAK));
   tw_f_kind(f, seq, edge);
 }
 
 void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *), const void *of, bool hug) {
-  if (!comment_before(f, pos)) {
+  if (!tw_f_comment_before(f, pos)) {
     TwDoc *assign = tw_doc_wrap(f->a, TW_DOC_ASSIGN, make(f, of));
     assign->hug = hug;
     tw_f_add(f, seq, assign);
@@ -107,7 +115,7 @@ void tw_f_item(TwFormat *f, TwFList *l, uint32_t pos) {
   if (l->n++) tw_f_put(f, l->inner, ",");
   while (trailing_before(f, pos)) tw_f_add(f, l->n == 1 ? l->head : l->inner, comment(f, AT_THE_END_AND_BREAK));
   if (l->n > 1) tw_f_kind(f, l->inner, TW_DOC_LINE);
-  while (comment_before(f, pos)) {
+  while (tw_f_comment_before(f, pos)) {
     tw_f_add(f, l->inner, comment(f, ON_ITS_LINE));
     tw_f_kind(f, l->inner, TW_DOC_HARD);
   }
@@ -115,7 +123,7 @@ void tw_f_item(TwFormat *f, TwFList *l, uint32_t pos) {
 
 TwDoc *tw_f_list_end(TwFormat *f, TwFList *l, uint32_t close_pos) {
   while (trailing_before(f, close_pos)) tw_f_add(f, l->n == 0 ? l->head : l->tail, comment(f, AT_THE_END_AND_BREAK));
-  while (comment_before(f, close_pos)) {
+  while (tw_f_comment_before(f, close_pos)) {
     if (l->inner->items.len || l->tail->items.len) tw_f_kind(f, l->tail, TW_DOC_HARD);
     tw_f_add(f, l->tail, comment(f, ON_ITS_LINE));
   }
@@ -149,7 +157,7 @@ void tw_f_line(TwFormat *f, TwFLines *l, uint32_t pos) {
   }
   while (trailing_before(f, pos)) tw_f_add(f, l->inner, comment(f, AT_THE_END_AND_BREAK));
   if (!first || !l->file) tw_f_kind(f, l->inner, l->file ? TW_DOC_HARD : TW_DOC_LINE);
-  while (comment_before(f, pos)) {
+  while (tw_f_comment_before(f, pos)) {
     if (!first && blank_before(f, f->comments[f->next].span.start)) tw_f_kind(f, l->inner, TW_DOC_HARD);
     first = false;
     tw_f_add(f, l->inner, comment(f, ON_ITS_LINE));
@@ -161,7 +169,7 @@ void tw_f_line(TwFormat *f, TwFLines *l, uint32_t pos) {
 TwDoc *tw_f_lines_end(TwFormat *f, TwFLines *l, uint32_t close_pos) {
   while (trailing_before(f, close_pos)) tw_f_add(f, l->inner, comment(f, AT_THE_END_AND_BREAK));
   bool first = l->n == 0;
-  while (comment_before(f, close_pos)) {
+  while (tw_f_comment_before(f, close_pos)) {
     if (!first || !l->file) tw_f_kind(f, l->inner, TW_DOC_HARD);
     if (!first && blank_before(f, f->comments[f->next].span.start)) tw_f_kind(f, l->inner, TW_DOC_HARD);
     first = false;

@@ -120,7 +120,7 @@ static void signature(TwFormat *f, TwDoc *seq, const TwDecl *d) {
   tw_f_ident(f, seq, d->name);
   shape(f, seq, &d->shape_params);
   uint32_t from = d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
-  tw_f_add(f, seq, tw_f_params(f, d->params.at, d->params.len, from, true));
+  tw_f_add(f, seq, tw_f_params(f, d->params.at, d->params.len, from));
   if (!d->type) return;
   tw_f_put(f, seq, " -> ");
   tw_f_add(f, seq, tw_f_type(f, d->type));
@@ -146,7 +146,7 @@ static TwDoc *fn(TwFormat *f, const TwDecl *d) {
   TwDoc *rules = tw_f_seq(f);
   for (uint32_t i = 0; i < d->derivatives.len; i++) {
     const TwDerivRule *r = &d->derivatives.at[i];
-    tw_f_flush(f, rules, r->span.start);
+    tw_f_above(f, rules, r->span.start);
     tw_f_kind(f, rules, TW_DOC_HARD);
     tw_f_put(f, rules, "derivative ");
     tw_f_ident(f, rules, r->param);
@@ -306,30 +306,36 @@ static void weights(TwFormat *f, TwDoc *seq, const TwDecl *d) {
 
 static TwDoc *make_type(TwFormat *f, const void *t) { return tw_f_type(f, t); }
 
+static void optimizer(TwFormat *f, TwDoc *seq, const TwDecl *d) {
+  tw_f_put(f, seq, "optimizer ");
+  signature(f, seq, d);
+  tw_f_put(f, seq, " ");
+  tw_f_add(f, seq, tw_f_block(f, d->body, &d->state));
+}
+
+static void valued(TwFormat *f, TwDoc *seq, const char *word, const TwDecl *d) {
+  named(f, seq, word, d);
+  annotation(f, seq, d->type);
+  equals(f, seq, d->value);
+}
+
+static void type_decl(TwFormat *f, TwDoc *seq, const TwDecl *d) {
+  named(f, seq, "type ", d);
+  shape(f, seq, &d->shape_params);
+  tw_f_put(f, seq, " =");
+  tw_f_assign(f, seq, d->type->span.start, make_type, d->type, true);
+}
+
 TwDoc *tw_f_decl(TwFormat *f, const TwDecl *d) {
   TwDoc *seq = tw_f_seq(f);
   switch (d->kind) {
     case TW_DE_ERROR: break;
     case TW_DE_IMPORT: named(f, seq, "import ", d); break;
     case TW_DE_SKIP: named(f, seq, "skip ", d); break;
-    case TW_DE_CONST:
-      named(f, seq, "const ", d);
-      annotation(f, seq, d->type);
-      equals(f, seq, d->value);
-      break;
-    case TW_DE_TYPE:
-      named(f, seq, "type ", d);
-      shape(f, seq, &d->shape_params);
-      tw_f_put(f, seq, " =");
-      tw_f_assign(f, seq, d->type->span.start, make_type, d->type, true);
-      break;
+    case TW_DE_CONST: valued(f, seq, "const ", d); break;
+    case TW_DE_TYPE: type_decl(f, seq, d); break;
     case TW_DE_FN: return fn(f, d);
-    case TW_DE_OPTIMIZER:
-      tw_f_put(f, seq, "optimizer ");
-      signature(f, seq, d);
-      tw_f_put(f, seq, " ");
-      tw_f_add(f, seq, tw_f_block(f, d->body, &d->state));
-      break;
+    case TW_DE_OPTIMIZER: optimizer(f, seq, d); break;
     case TW_DE_DATA: return data(f, d);
     case TW_DE_PARAM: return param(f, d);
     case TW_DE_WEIGHTS: weights(f, seq, d); break;
@@ -342,10 +348,7 @@ TwDoc *tw_f_decl(TwFormat *f, const TwDecl *d) {
       tw_f_put(f, seq, "loss");
       equals(f, seq, d->value);
       break;
-    case TW_DE_MEASURE:
-      named(f, seq, "measure ", d);
-      equals(f, seq, d->value);
-      break;
+    case TW_DE_MEASURE: valued(f, seq, "measure ", d); break;
     case TW_DE_STAGE:
       named(f, seq, "stage ", d);
       tw_f_put(f, seq, " ");

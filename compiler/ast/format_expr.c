@@ -207,7 +207,30 @@ static TwDoc *call(TwFormat *f, const TwExpr *e) {
   return seq;
 }
 
+static bool is_number(const TwExpr *e) {
+  if (e->kind == TW_EX_UNARY && e->op == TW_UN_NEG) e = e->a;
+  return e->kind == TW_EX_INT || e->kind == TW_EX_REAL;
+}
+
+/* Numbers, as many on a line as fit. */
+static void numbers(TwFormat *f, TwDoc *seq, const TwExprs *at) {
+  for (uint32_t i = 0; i < at->len; i++) {
+    TwDoc *one = tw_f_seq(f);
+    if (i) tw_f_kind(f, one, TW_DOC_LINE);
+    tw_f_add(f, one, tw_f_expr_flush(f, at->at[i]));
+    if (i + 1 < at->len) tw_f_put(f, one, ",");
+    tw_f_add(f, seq, tw_f_group(f, one));
+  }
+}
+
 static TwDoc *items(TwFormat *f, const TwExprs *at, const char *open, const char *close, uint32_t close_pos) {
+  bool plain = at->len > 0 && !tw_f_comment_before(f, close_pos);
+  for (uint32_t i = 0; i < at->len; i++) plain = plain && is_number(at->at[i]);
+  if (plain) {
+    TwFList all = tw_f_list(f, open, close, false, false);
+    numbers(f, all.inner, at);
+    return tw_f_list_end(f, &all, close_pos);
+  }
   TwFList l = tw_f_list(f, open, close, false, true);
   for (uint32_t i = 0; i < at->len; i++) {
     tw_f_item(f, &l, at->at[i]->span.start);
@@ -226,7 +249,7 @@ static TwDoc *lambda(TwFormat *f, const TwExpr *e) {
   TwDoc *seq = tw_f_seq(f);
   tw_f_flush(f, seq, e->span.start);
   tw_f_put(f, seq, "fn");
-  tw_f_add(f, seq, tw_f_params(f, e->params.at, e->params.len, e->span.start, false));
+  tw_f_add(f, seq, tw_f_params(f, e->params.at, e->params.len, e->span.start));
   tw_f_put(f, seq, " =");
   tw_f_value(f, seq, e->body);
   return seq;
@@ -284,9 +307,8 @@ void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e) {
   tw_f_assign(f, seq, e->span.start, make_expr, e, hugs(e));
 }
 
-TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from, bool types) {
+TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from) {
   TwFList l = tw_f_list(f, "(", ")", false, true);
-  (void)types;
   for (uint32_t i = 0; i < n; i++) {
     tw_f_item(f, &l, at[i].name.span.start);
     tw_f_ident(f, l.inner, at[i].name);

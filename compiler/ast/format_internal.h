@@ -24,11 +24,14 @@ TwDoc *tw_f_group(TwFormat *f, TwDoc *inside);
 TwDoc *tw_f_nest(TwFormat *f, TwDoc *inside);
 
 /* ---- comments */
+bool tw_f_comment_before(const TwFormat *f, uint32_t pos);
 /* Puts the comments before `pos` at the end of whatever line they land on; forces nothing. */
 void tw_f_flush(TwFormat *f, TwDoc *seq, uint32_t pos);
 /* A LINE; comments before `pos`, where what follows begins, stay on the line before and force it. */
 void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t pos);
 void tw_f_edge(TwFormat *f, TwDoc *seq, uint32_t pos, TwDocKind edge); /* the same with LINE or SOFT */
+/* Comments before `pos`: at the end of the line, or on lines of their own. */
+void tw_f_above(TwFormat *f, TwDoc *seq, uint32_t pos);
 /* The offset of `close`, the first such character from `from` that is not in a comment. */
 uint32_t tw_f_find(const TwFormat *f, uint32_t from, char close);
 
@@ -62,7 +65,7 @@ void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e); /* e after `=` or `->
 /* The same for any document that begins at `pos`. */
 void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *), const void *of, bool hug);
 void tw_f_clause(TwFormat *f, TwDoc *seq, const TwForClause *c);
-TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from, bool types);
+TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from);
 TwDoc *tw_f_type(TwFormat *f, const TwTypeExpr *t);
 void tw_f_args(TwFormat *f, TwFList *l, const TwArgs *args);
 

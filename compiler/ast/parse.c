@@ -3,7 +3,6 @@
  * requires: a file of the unit's sources.   provides: parse.h but for the dump of the tree.
  * The token driver hands balanced tokens to the generated parser. After an error the rest of the
  * statement is passed over, and the next error is reported again: each mistake is one error. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 
 static void feed_all(TwParser *p, int start) {
   TwLayout l;
-  uint32_t before = p->u->diags.errors;
   tw_layout_start(&l, p->u, p->file, p->module);
   p->layout = &l;
   void *parser = tw_grammarAlloc(malloc, p);
@@ -25,7 +23,6 @@ static void feed_all(TwParser *p, int start) {
   while (!p->fatal) {
     TwToken t = tw_layout_next(&l);
     if (l.too_deep) break;
-    if (t.kind == 0 && p->failed) break;
     tw_grammar(parser, t.kind, t);
     if (p->failed && !p->fatal) {
       tw_layout_recover(&l, t);
@@ -35,7 +32,6 @@ static void feed_all(TwParser *p, int start) {
     if (t.kind == 0) break;
     if (t.end > p->last_end) p->last_end = t.end;
   }
-  (void)before;
   tw_grammarFree(parser, free);
   p->layout = NULL;
 }

@@ -70,7 +70,8 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name));
   bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
   active[1] = true;
-  const TwFn *grad = tw_grad(lw->m, primal, active);
+  const TwFn *prepared = tw_opt_prepare(lw->m, primal, tw_opt_limits_default());
+  const TwFn *grad = tw_grad(lw->m, prepared, active);
 
   tw_lw_begin(&b, lw, at, tw_arena_printf(lw->arena, "%s.step", stage->name));
   TwScope *s = &b.scope;

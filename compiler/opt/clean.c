@@ -4,7 +4,7 @@
  * provides: the same function, in which nothing is dead, computed twice, or could be folded, at any depth of
  *   bodies.
  * breaks: the rounding of sums over samples: one that uncovers a product by losing its sign or views is
- * summed by fma, one of tensors that are added is taken apart. All other bits are unchanged.
+ *   summed by fma, one of tensors that are added is taken apart. All other bits are unchanged.
  *
  * The builder folds, numbers, and narrows regions; what is added here moves work across their boundary:
  *   operands  of the form -v or a broadcast come in as what they are made of;

@@ -3,11 +3,12 @@
  * requires: a sealed function.
  * provides: the same function with fewer loops, at any depth of bodies. Bits are unchanged.
  *   samples  Two of equal trip are joined if the later one needs nothing of the earlier but what that writes
- * for each sample and this reads for the same sample: then the value passes inside the body and its array is
- * gone unless somebody else wants it. This is how the backward loop of a loss meets its forward one. scan Two
- * of equal trip and direction are joined, under the same condition, if they start from a common value: a loss
- * and its derivative run through the layers of a net alike. Carries that start alike and go on alike are one
- * (carries.c).
+ *            for each sample and this reads for the same sample: then the value passes inside the body and
+ *            its array is gone unless somebody else wants it. This is how the backward loop of a loss meets
+ *            its forward one.
+ *   scan     Two of equal trip and direction are joined, under the same condition, if they start from a
+ *            common value: a loss and its derivative run through the layers of a net alike. Carries that
+ *            start alike and go on alike are one (carries.c).
  *
  * Groups are grown in instruction order; a region joins the first group that does not close a cycle. Then the
  * function is emitted with a group where its last member was, after all that the members need. */

@@ -2,10 +2,10 @@
  *
  * requires: a sealed function.
  * provides: the same function, in which bodies of scan and samples compute nothing that depends on their
- * const operands alone, except what costs nothing (a sign, a broadcast): it comes in as a const operand. A
- * scan in a loop that carries or computes values which are the same in every iteration of that loop is cut in
- * two, so that the part that makes them can leave it. Inside out. Bits are unchanged. Bodies of cond keep
- * their work: it may not be needed. */
+ *   const operands alone, except what costs nothing (a sign, a broadcast): it comes in as a const operand. A
+ *   scan in a loop that carries or computes values which are the same in every iteration of that loop is cut
+ *   in two, so that the part that makes them can leave it. Inside out. Bits are unchanged.
+ * Bodies of cond keep their work: it may not be needed. */
 #include "compiler/ir/passes.h"
 #include "compiler/opt/internal.h"
 

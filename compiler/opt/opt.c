@@ -1,15 +1,16 @@
 /* opt.c: which pass comes when, in this one place.
  *
  * Before differentiation (tw_opt_prepare):
- *   unroll, scalarize      short loops and small tensors are gone, so that literals, equal rows and signs
- * show; clean, hoist           what does not depend on the sample is outside of the loop, so its derivative
- * is too; The derivative of such a program has the structure already: one cotangent for rows that are alike,
- * none for what is literal, and what was computed once is differentiated once. After it (tw_optimize): join
- * pads, fuse        the forward and the backward loop over a data set become one; and once more, since
- *   unroll, scalarize      a loop that derivation made may be short too;
- *   clean, hoist, fuse     loops over the layers of a net, forwards, become one;
- *   lower mul0, contract   last: nothing is differentiated, reordered or hoisted any more.
- * In a debug build each pass is verified. */
+ *   unroll, scalarize     short loops and small tensors are gone, so that literals, equal rows and signs show;
+ *   loop_invariant, fuse  what does not depend on the sample is out of the loop.
+ *   The derivative of such a program has the structure already: one cotangent for rows that are alike, none
+ *   for what is literal, and what was computed once is differentiated once.
+ * After it (tw_optimize):
+ *   join_pads, fuse       the forward and the backward loop over a data set become one;
+ *   unroll, scalarize     once more, for the loops and tensors that the derivative brought in;
+ *   loop_invariant, fuse  loops over the layers of a net, forwards, become one;
+ *   lower_mul0, contract  last: nothing is differentiated, reordered or hoisted any more.
+ * In between everything is cleaned. In a debug build each pass is verified. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -16,8 +16,8 @@ TwOptLimits tw_opt_limits_default(void);
 const TwFn *tw_opt_lower_mul0(TwModule *m, const TwFn *f);   /* mul0 -> select; the last step before machine code */
 const TwFn *tw_opt_unroll(TwModule *m, const TwFn *f, TwOptLimits l);
 const TwFn *tw_opt_scalarize(TwModule *m, const TwFn *f, TwOptLimits l);
-const TwFn *tw_opt_loop_invariant(TwModule *m, const TwFn *f); /* hoist what does not depend on the iteration or sample */
-const TwFn *tw_opt_fuse_samples(TwModule *m, const TwFn *f); /* loops over the same data become one */
+const TwFn *tw_opt_loop_invariant(TwModule *m, const TwFn *f); /* hoist what does not vary */
+const TwFn *tw_opt_fuse_samples(TwModule *m, const TwFn *f); /* loops over the same data, or layers, become one */
 const TwFn *tw_opt_contract(TwModule *m, const TwFn *f);     /* a * b + c -> fma, by a fixed rule */
 const TwFn *tw_opt_clean(TwModule *m, const TwFn *f);        /* re-emission: fold, value numbering, dead code, to a fixed point */
 

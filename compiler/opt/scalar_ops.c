@@ -6,7 +6,7 @@
  *   2. A term with a factor that is the literal 1 or -1 is the other factor, added after the products.
  *   3. Signs are relative to the first product, so that a chain and its negative are one value.
  *   4. A value added to a dot (the bias) starts the chain; where rules 1 or 2 applied it is added last
- * instead, so that rows which differ in such terms alone share their chain. */
+ *      instead, so that rows which differ in such terms alone share their chain. */
 #include <string.h>
 
 #include "compiler/opt/scalarize.h"

@@ -2,9 +2,9 @@
  *
  * requires: a sealed function; loops that should be unrolled are.
  * provides: the same function, in which bodies of regions compute on scalars, and what goes into them and
- * comes out is scalars: a small const operand is one operand an element, a small sum one sum an element, the
- * [T, 4] that a loop reads or writes four streams [T]. A literal among them is a literal in the body. breaks:
- * the rounding of a dot, until contract has run (scalar_ops.c).
+ *   comes out is scalars: a small const operand is one operand an element, a small sum one sum an element,
+ *   the [T, 4] that a loop reads or writes four columns [T]. A literal among them is a literal in the body.
+ * breaks: the rounding of a dot, until contract has run (scalar_ops.c).
  *
  * At the top level of a function only what pays is split: what a dot, a region or a literal structure takes
  * apart. An elementwise chain over a vector that nobody takes apart stays a chain of vector operations, and

@@ -3,8 +3,8 @@
  * requires: a sealed function.
  * provides: the same function in which no scan is left whose trip count, and trip count times body size, are
  *   within the limits, at any depth of bodies. Bits are unchanged.
- * Bodies come first: a loop in a loop is unrolled inside out, and the outer one counts what that made of it.
- */
+ *
+ * Bodies come first: a loop in a loop is unrolled inside out, and the outer one counts what came of that. */
 #include "compiler/ir/passes.h"
 #include "compiler/opt/internal.h"
 

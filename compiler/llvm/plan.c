@@ -1,0 +1,117 @@
+/* plan.c: how each function will run, in words and figures: the plan that samples.c follows, computed
+ * again by the same code (facts.c, segment.c) without emitting anything. */
+#include <inttypes.h>
+
+#include "compiler/llvm/ll.h"
+
+typedef struct Plan {
+  TwArena arena;
+  FILE *out;
+  uint32_t bits;
+  bool f64;
+} Plan;
+
+static void indent(const Plan *p, uint32_t depth) { fprintf(p->out, "%*s", (int)(2 * depth), ""); }
+
+static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
+
+static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth);
+
+static void plan_straight(Plan *p, const TwLlCut *cut, uint32_t depth) {
+  for (uint32_t k = 0; k < cut->segments.len; k++) {
+    const TwLlSegment *s = &cut->segments.at[k];
+    uint32_t insts = s->end - s->first - s->accs;
+    indent(p, depth);
+    fprintf(p->out, "segment %u: %u operation%s, %u accumulator%s in registers, %u value%s loaded, %u stored, %u scalar%s used;",
+            k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores, s->uniform,
+            plural(s->uniform));
+    fprintf(p->out, " needs %u of %u registers\n", s->accs + s->peak + 3, cut->registers);
+  }
+}
+
+static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
+  const TwRegion *g = tw_region(x->fn, r);
+  const TwLlRegionFacts *rf = &x->regions[r];
+  int64_t chunks = (g->trip + TW_CHUNK - 1) / TW_CHUNK, blocks = (g->trip + TW_LANES - 1) / TW_LANES;
+  indent(p, depth);
+  fprintf(p->out, "samples, %" PRId64 " of them, %u sum%s and %u stacked result%s", g->trip, g->n_carry, plural(g->n_carry), g->n_ys,
+          plural(g->n_ys));
+  if (rf->serial) {
+    fprintf(p->out, ": a plain loop, since it depends on an outer sample; partial sums in memory\n");
+    plan_body(p, rf->body, depth + 1);
+    return;
+  }
+  TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g->n_carry, p->bits, p->f64);
+  uint64_t sums = 0, values = 0;
+  for (uint32_t k = 0; k < g->n_carry; k++) sums += (uint64_t)tw_info(g->body, g->body->results.at[k])->count;
+  for (uint32_t k = 0; k < cut->segments.len; k++) values += cut->segments.at[k].loads + cut->segments.at[k].stores;
+  uint64_t lane = p->f64 ? 128 : 64;
+  fprintf(p->out, ":\n");
+  indent(p, depth + 1);
+  fprintf(p->out, "lanes of 16 samples, %" PRId64 " block%s in %" PRId64 " chunk%s%s\n", blocks, plural((uint64_t)blocks), chunks,
+          plural((uint64_t)chunks), g->trip % TW_LANES ? ", the last block masked" : "");
+  indent(p, depth + 1);
+  fprintf(p->out, "about %u FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
+  if (cut->straight) {
+    indent(p, depth + 1);
+    fprintf(p->out, "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64 " bytes a sample), scratch of %" PRIu64 " bytes\n",
+            cut->segments.len, plural(cut->segments.len), values, values * lane / TW_LANES, cut->n_slots * lane * TW_CHUNK_BLOCKS);
+    plan_straight(p, cut, depth + 1);
+  } else {
+    indent(p, depth + 1);
+    fprintf(p->out, "one segment (tensors or loops in the body); accumulators in memory\n");
+  }
+  plan_body(p, rf->body, depth + 1);
+}
+
+static void shape(const Plan *p, const TwTyInfo *t) {
+  fputc('[', p->out);
+  for (uint32_t k = 0; k < t->rank; k++) fprintf(p->out, "%s%" PRId64, k ? ", " : "", t->dims[k]);
+  fputc(']', p->out);
+}
+
+static void plan_tensor(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
+  TwOp op = tw_op(x->fn, r);
+  const TwTyInfo *t = tw_info(x->fn, r);
+  bool reduces = op == TW_OP_dot || op == TW_OP_sum;
+  if ((t->rank == 0 && !reduces) || (!reduces && !tw_ll_is_elementwise(op)) || x->lazy[r]) return;
+  indent(p, depth);
+  fprintf(p->out, "%s ", tw_op_name(op));
+  shape(p, t);
+  fprintf(p->out, ": %s\n", x->varies[r] ? "a loop over elements of 16 samples" : reduces ? "loops" : "a fused loop, sixteen elements at a time");
+}
+
+static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
+  const TwFn *f = x->fn;
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    if (!x->uses[r]) continue;
+    TwOp op = tw_op(f, r);
+    if (op == TW_OP_samples) {
+      plan_samples(p, x, r, depth);
+    } else if (op == TW_OP_scan) {
+      const TwRegion *g = tw_region(f, r);
+      indent(p, depth);
+      fprintf(p->out, "scan, %" PRId64 " iteration%s%s, %u carried value%s\n", g->trip, plural((uint64_t)g->trip),
+              g->reverse ? " backward" : "", g->n_carry, plural(g->n_carry));
+      plan_body(p, x->regions[r].body, depth + 1);
+    } else if (op == TW_OP_cond) {
+      indent(p, depth);
+      fprintf(p->out, "cond, %s\n", x->varies[tw_arg(f, r, 0)] ? "both branches, picked by lane" : "a jump");
+      plan_body(p, x->regions[r].body, depth + 1);
+      plan_body(p, x->regions[r].other, depth + 1);
+    } else {
+      plan_tensor(p, x, r, depth);
+    }
+  }
+}
+
+void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out) {
+  Plan p = {.out = out, .bits = tw_ll_width(o)};
+  fprintf(out, "vectors of %u bits; sums in the defined order, so the bits do not depend on that\n", p.bits);
+  for (uint32_t k = 0; k < n; k++) {
+    p.f64 = fns[k].precision == TW_F64;
+    fprintf(out, "\n%s: %s, %u operations\n", fns[k].symbol, p.f64 ? "f64" : "f32", fns[k].fn->insts.len - 1);
+    plan_body(&p, tw_ll_facts(&p.arena, fns[k].fn, NULL, TW_LL_TOP, NULL), 1);
+    tw_arena_free(&p.arena);
+  }
+}
