@@ -38,7 +38,8 @@
 %nonassoc BAD.
 
 %fallback ID
-  TYPE OPTIMIZER DATA PARAM WEIGHTS MODEL LOSS MEASURE STAGE ENSURE EXPECT VARIANT SKIP CUSTOM DERIVATIVE STATE
+  TYPE OPTIMIZER DATA PARAM WEIGHTS MODEL LOSS MEASURE STAGE ENSURE EXPECT VARIANT SKIP CUSTOM
+  DERIVATIVE STATE
   BY DURING EVERY STOP TRAIN EPOCHS BATCH OF KEEP BEST.
 
 start ::= MODULE_START file.
@@ -74,14 +75,18 @@ decl(A) ::= DATA(S) ID(N) ASSIGN ID(F) LPAREN data_args_opt(L) RPAREN target_opt
   { A = tw_b_data(p, S, N, F, L, T); }
 decl(A) ::= PARAM(S) ID(N) type_opt(T) domain_opt(D) transform_opt(B) start_opt(V).
   { A = tw_b_param_decl(p, S, N, T, D, B, V); }
-decl(A) ::= WEIGHTS(S) ID(N) type_opt(T) start_value(V). { A = tw_b_value_decl(p, TW_DE_WEIGHTS, S, &N, T, V); }
-decl(A) ::= MODEL(S) ID(N) LPAREN params_opt(P) RPAREN result_opt(R) fn_body(B). { A = tw_b_model(p, S, N, P, R, B); }
-decl(A) ::= LOSS(S) ASSIGN expr(E). { A = tw_b_value_decl(p, TW_DE_LOSS, S, NULL, NULL, (TwStart){E.node, false}); }
+decl(A) ::= WEIGHTS(S) ID(N) type_opt(T) start_value(V).
+  { A = tw_b_value_decl(p, TW_DE_WEIGHTS, S, &N, T, V); }
+decl(A) ::= MODEL(S) ID(N) LPAREN params_opt(P) RPAREN result_opt(R) fn_body(B).
+  { A = tw_b_model(p, S, N, P, R, B); }
+decl(A) ::= LOSS(S) ASSIGN expr(E).
+  { A = tw_b_value_decl(p, TW_DE_LOSS, S, NULL, NULL, (TwStart){E.node, false}); }
 decl(A) ::= MEASURE(S) ID(N) ASSIGN expr(E).
   { A = tw_b_value_decl(p, TW_DE_MEASURE, S, &N, NULL, (TwStart){E.node, false}); }
 decl(A) ::= STAGE(S) ID(N) LBLOCK items_opt(L) RBLOCK. { A = tw_b_stage(p, S, N, L); }
 decl(A) ::= ENSURE(S) expr(E) during_opt(D) every_opt(K) stop_opt(X). { A = tw_b_ensure(p, S, E, D, K, X); }
-decl(A) ::= EXPECT(S) expr(E). { A = tw_b_value_decl(p, TW_DE_EXPECT, S, NULL, NULL, (TwStart){E.node, false}); }
+decl(A) ::= EXPECT(S) expr(E).
+  { A = tw_b_value_decl(p, TW_DE_EXPECT, S, NULL, NULL, (TwStart){E.node, false}); }
 decl(A) ::= VARIANT(S) ID(N) LBLOCK decls_opt(L) RBLOCK. { A = tw_b_variant(p, S, N, L); }
 decl(A) ::= SKIP(S) ID(N). { A = tw_b_decl(p, TW_DE_SKIP, S, &N); }
 
@@ -228,7 +233,8 @@ body(A) ::= lines(B). { A = B; }
 lines(A) ::= line(B). { A = tw_b_body(p, NULL, B); }
 lines(A) ::= lines(L) SEP line(B). { A = tw_b_body(p, L, B); }
 line(A) ::= error. { A = tw_b_stmt_error(p); }
-line(A) ::= LET(S) ID(N) type_opt(T) ASSIGN expr(E). { A = tw_b_let(p, S, tw_b_idents(p, NULL, N), false, T, E); }
+line(A) ::= LET(S) ID(N) type_opt(T) ASSIGN expr(E).
+  { A = tw_b_let(p, S, tw_b_idents(p, NULL, N), false, T, E); }
 line(A) ::= LET(S) LPAREN names(L) comma_opt RPAREN ASSIGN expr(E). { A = tw_b_let(p, S, L, true, NULL, E); }
 line(A) ::= recur(R). { A = tw_b_recur(p, R); }
 line(A) ::= ID(N) ASSIGN expr(E). { A = tw_b_assign(p, N, E); }
@@ -285,7 +291,8 @@ expr(A) ::= FN(S) LPAREN params_opt(P) RPAREN ASSIGN expr(E). [LOWEST] { A = tw_
 postfix(A) ::= primary(E). { A = E; }
 postfix(A) ::= postfix(E) DOT ID(N). { A = tw_b_field(p, E, N); }
 postfix(A) ::= postfix(E) LPAREN args_opt(L) RPAREN. { A = tw_b_call(p, E, L); }
-postfix(A) ::= postfix(E) LPAREN(O) expr(B) fors(F) condition_opt(C) RPAREN. { A = tw_b_reduce(p, E, O, B, F, C); }
+postfix(A) ::= postfix(E) LPAREN(O) expr(B) fors(F) condition_opt(C) RPAREN.
+  { A = tw_b_reduce(p, E, O, B, F, C); }
 postfix(A) ::= postfix(E) LBRACK indices(L) comma_opt RBRACK. { A = tw_b_index(p, E, L); }
 
 %type primary {TwPart}

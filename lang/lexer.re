@@ -6,7 +6,8 @@
 #include "compiler/ast/token.h"
 #include "grammar.h"
 
-static TwToken token(const TwScan *s, const unsigned char *start, const unsigned char *end, int kind, bool newline) {
+static TwToken token(const TwScan *s, const unsigned char *start, const unsigned char *end, int kind,
+                     bool newline) {
   unsigned char next = end < s->text + s->len ? *end : '\n';
   bool blank = next == ' ' || next == '\t' || next == '\n' || next == '\r' || next == '/';
   return (TwToken){(uint16_t)kind, newline, blank, (uint32_t)(start - s->text), (uint32_t)(end - s->text)};

@@ -25,8 +25,7 @@ double tw_rt_axis_point(const TwRtAxis *axis, int64_t k) {
   return axis->lo + (axis->hi - axis->lo) * (double)i / (double)gaps;
 }
 
-/* The inputs and further columns, in f64. */
-static void fill_columns(const TwRtData *d, double **columns) {
+void tw_rt_data_inputs(const TwRtData *d, double **columns) {
   if (!d->axes) {
     for (int64_t r = 0; r < d->n_rows; r++)
       for (uint32_t c = 0; c < d->n_columns; c++) columns[c][r] = d->rows[(uint64_t)r * d->n_columns + c];
@@ -108,7 +107,7 @@ static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtD
   bool ok = to->at && wide;
   for (uint32_t c = 0; ok && c < to->n; c++) ok = (wide[c] = tw_rt_reals((uint64_t)d->n_rows, true)) != NULL;
   if (ok) {
-    fill_columns(d, wide);
+    tw_rt_data_inputs(d, wide);
     ok = !d->target.entry || call_target(d, wide);
     if (ok) ok = round_columns(p, d, wide, to, out);
   }

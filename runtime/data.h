@@ -22,6 +22,9 @@ typedef struct TwRtDatas {
 /* Point k of an axis: see TwRtData. A closed end is met exactly. */
 double tw_rt_axis_point(const TwRtAxis *axis, int64_t k);
 
+/* The inputs and further columns of a data set in f64: n_columns arrays of n_rows. */
+void tw_rt_data_inputs(const TwRtData *d, double **columns);
+
 /* requires: compiled entries. provides: every column of every data set, all finite; false iff `error`
  * is set. Free `out` in either case. */
 bool tw_rt_datas_make(const TwRtProgram *p, TwRtDatas *out);

@@ -41,6 +41,7 @@ void tw_rg_exact_free(TwRgExact *ex) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
       tw_dy_clear(all[i]);
   }
+  free(ex->rough);
   free(ex->left);
   free(ex->right);
   free(ex->num);
@@ -113,15 +114,14 @@ static bool replay(TwRgExact *ex, TwDy *values, const TwDy *num, const TwDy *den
   return true;
 }
 
-/* p = a / da and q = b / db are values, at xn / xd and yn / yd, of an affine map that is not constant: its
- * zero (y p - x q) / (p - q) as a fraction. */
-static bool zero_of(const TwDy *a, const TwDy *xn, const TwDy *xd, const TwDy *b, const TwDy *yn, const TwDy *yd,
-                    TwDy *num, TwDy *den) {
+/* The zero (y a - x b) / (a - b), as a fraction, of the affine map that is a at x and b at y. */
+static bool zero_of(const TwDy *a, const TwDy *x, const TwDy *b, const TwDy *y, TwDy *num, TwDy *den) {
   TwDy t;
   tw_dy_init(&t);
-  bool ok = tw_dy_mul(num, yn, a) && tw_dy_mul(&t, xn, b) && tw_dy_sub(num, &t) && tw_dy_mul(den, a, yd) &&
-            tw_dy_mul(&t, b, xd) && tw_dy_sub(den, &t);
+  bool ok = tw_dy_mul(num, y, a) && tw_dy_mul(&t, x, b) && tw_dy_sub(num, &t);
   tw_dy_clear(&t);
+  tw_dy_copy(den, a);
+  ok = ok && tw_dy_sub(den, b);
   if (ok && tw_dy_sign(den) < 0) {
     tw_dy_negate(num);
     tw_dy_negate(den);
@@ -183,7 +183,7 @@ static bool search(TwRgExact *ex, TwRgPoint *p, uint32_t upto, int32_t at) {
     bool on = tw_dy_sign(&l[op->a]) > 0;
     found = on != (tw_dy_sign(&r[op->a]) > 0);
     if (found)
-      ok = zero_of(&l[op->a], &ex->p, &one, &r[op->a], &ex->q, &one, &ex->num[at], &ex->den[at]) || fail(ex, too_long);
+      ok = zero_of(&l[op->a], &ex->p, &r[op->a], &ex->q, &ex->num[at], &ex->den[at]) || fail(ex, too_long);
     relu(op, l, on);
     relu(op, r, on);
   }
@@ -220,31 +220,6 @@ bool tw_rg_exact_value(TwRgExact *ex, TwRgPoint *p, uint32_t upto, uint32_t slot
   return true;
 }
 
-bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out) {
-  if (!ready(ex) || !tw_rg_exact_point(ex, l, upto) || !tw_rg_exact_point(ex, r, upto))
-    return false;
-  int32_t at = new_fraction(ex);
-  if (at < 0)
-    return false;
-  TwDy xd, yn;
-  tw_dy_init(&xd);
-  tw_dy_init(&yn);
-  TwDy *a = &ex->r, *xn = &ex->p, *yd = &ex->q;
-  bool ok = fraction(ex, l, xn, &xd) && replay(ex, ex->left, xn, &xd, upto);
-  if (ok) {
-    tw_dy_copy(a, &ex->left[slot]);
-    ok = fraction(ex, r, &yn, yd) && replay(ex, ex->left, &yn, yd, upto);
-  }
-  ok = ok && (zero_of(a, xn, &xd, &ex->left[slot], &yn, yd, &ex->num[at], &ex->den[at]) || fail(ex, too_long));
-  tw_dy_clear(&xd);
-  tw_dy_clear(&yn);
-  if (!ok)
-    return false;
-  TwDd x = tw_dy_quotient(&ex->num[at], &ex->den[at]);
-  *out = (TwRgPoint){x.hi, x.lo, x.err, at};
-  return true;
-}
-
 bool tw_rg_exact_place(TwRgExact *ex, TwRgPoint *p, double *x) {
   if (!ready(ex) || !tw_rg_exact_point(ex, p, ex->tape->n_ops) || !fraction(ex, p, &ex->p, &ex->q))
     return false;
@@ -254,19 +229,30 @@ bool tw_rg_exact_place(TwRgExact *ex, TwRgPoint *p, double *x) {
 
 /* ---- pieces */
 
-/* Some x strictly between l and r, as a fraction, another one for each `attempt`: a double if one is safely
- * inside, else a share of the exact distance. */
-static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, unsigned attempt, TwDy *num, TwDy *den) {
+/* Some x safely between l and r, another one for each `attempt`, as a double or else as the sum of two. */
+static bool between(const TwRgPoint *l, const TwRgPoint *r, unsigned attempt, TwDd *x) {
   double share = fmod(0.5 + 0.618033988749894 * attempt, 1);
-  double width = (r->hi - l->hi) + (r->lo - l->lo), x = l->hi + share * width;
-  double from = (x - l->hi) - l->lo, to = (r->hi - x) + r->lo, safe = 8 * (l->err + r->err) + 0x1p-100 * fabs(x);
-  if (from > safe && to > safe) {
-    tw_dy_set(num, x);
-    tw_dy_set(den, 1);
-    return true;
+  double part = share * ((r->hi - l->hi) + (r->lo - l->lo));
+  TwDd tries[2] = {{l->hi + part, 0, 0}, tw_dd_two_sum(l->hi, l->lo + part)};
+  double safe = 8 * (l->err + r->err) + 0x1p-100 * (fabs(l->hi) + fabs(r->hi));
+  for (int i = 0; i < 2; i++) {
+    *x = tries[i];
+    double from = (x->hi - l->hi) + (x->lo - l->lo), to = (r->hi - x->hi) + (r->lo - x->lo);
+    if (from > safe && to > safe)
+      return true;
   }
-  if (!tw_rg_exact_point(ex, l, ex->tape->n_ops) || !tw_rg_exact_point(ex, r, ex->tape->n_ops) ||
-      !fraction(ex, l, num, den) || !fraction(ex, r, &ex->q, &ex->r))
+  return false;
+}
+
+/* The same as a fraction; if l and r are too close together, a share of their exact distance. */
+static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, unsigned attempt, TwDy *num, TwDy *den) {
+  TwDd x;
+  if (between(l, r, attempt, &x)) {
+    tw_dy_set(den, 1);
+    return set_sum(num, &ex->work, x.hi, x.lo, 0) || fail(ex, too_long);
+  }
+  if (!tw_rg_exact_point(ex, l, upto) || !tw_rg_exact_point(ex, r, upto) || !fraction(ex, l, num, den) ||
+      !fraction(ex, r, &ex->q, &ex->r))
     return false;
   TwDy t; /* with n = attempt + 1: (n num / den + q / r) / (n + 1) */
   tw_dy_init(&t);
@@ -278,14 +264,61 @@ static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, unsigned attempt, 
   return ok || fail(ex, too_long);
 }
 
+/* One affine op in double-double; no bias for slopes. */
+static bool rough_affine(const TwRgExact *ex, const TwRgOp *op, TwDd *values, bool biased) {
+  TwDd sum = {biased ? tw_rg_coeff(op->bias, ex->coeffs) : 0, 0, 0};
+  sum = tw_dd_guard(sum);
+  for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
+    double c = tw_rg_coeff(ex->tape->terms[k].coeff, ex->coeffs);
+    if (c == 0)
+      continue;
+    if (!(fabs(c) >= TW_DD_LEAST && fabs(c) <= TW_DD_MOST))
+      return false;
+    sum = tw_dd_add(sum, tw_dd_scale(c, values[ex->tape->terms[k].slot]));
+  }
+  values[op->out] = sum;
+  return true;
+}
+
+bool tw_rg_rough_map(TwRgExact *ex, const TwRgPoint *l, const TwRgPoint *r, TwDd *slope, TwDd *intercept) {
+  TwDd x;
+  if (!between(l, r, 0, &x))
+    return false;
+  if (!ex->rough) {
+    ex->rough = malloc(2 * (size_t)ex->tape->n_slots * sizeof *ex->rough);
+    if (!ex->rough)
+      return false;
+  }
+  TwDd *v = ex->rough, *m = ex->rough + ex->tape->n_slots;
+  v[0] = tw_dd_guard(x);
+  m[0] = (TwDd){1, 0, 0};
+  for (uint32_t i = 0; i < ex->tape->n_ops; i++) {
+    const TwRgOp *op = &ex->tape->ops[i];
+    if (op->kind == TW_RG_AFFINE) {
+      if (!rough_affine(ex, op, v, true) || !rough_affine(ex, op, m, false))
+        return false;
+      continue;
+    }
+    TwDd a = v[op->a], s = m[op->a], zero = {0, 0, 0};
+    bool flat = a.hi == 0 && a.err == 0 && s.hi == 0 && s.err == 0;
+    if (!flat && !(fabs(a.hi) > 2 * a.err && fabs(a.hi) < INFINITY))
+      return false;
+    v[op->out] = a.hi > 0 ? a : zero;
+    m[op->out] = a.hi > 0 ? s : zero;
+  }
+  *slope = m[ex->tape->output];
+  *intercept = tw_dd_sub(v[ex->tape->output], tw_dd_mul(*slope, x));
+  return isfinite(slope->hi) && isfinite(intercept->hi);
+}
+
 /* The affine map of every value around x = num / den. False, without error, if x is a breakpoint: some
  * operand is zero there and not around it. */
-static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy *one) {
+static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy *one, uint32_t upto) {
   TwDy *m = ex->left, *b = ex->right;
   ex->used += 2;
   tw_dy_set(&m[0], 1);
   tw_dy_zero(&b[0]);
-  for (uint32_t i = 0; i < ex->tape->n_ops; i++) {
+  for (uint32_t i = 0; i < upto; i++) {
     const TwRgOp *op = &ex->tape->ops[i];
     if (op->kind == TW_RG_AFFINE) {
       if (!affine(ex, op, m, NULL) || !affine(ex, op, b, one))
@@ -303,7 +336,8 @@ static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy 
   return true;
 }
 
-bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwDy *intercept) {
+/* The map of the value in `slot` between l and r. */
+static bool map_of(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwDy *slope, TwDy *intercept) {
   if (!ready(ex))
     return false;
   TwDy num, den, one;
@@ -313,15 +347,38 @@ bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwD
   tw_dy_set(&one, 1);
   bool found = false;
   for (unsigned attempt = 0; !found && !ex->error; attempt++)
-    found = inside(ex, l, r, attempt, &num, &den) && maps_at(ex, &num, &den, &one);
+    found = inside(ex, l, r, upto, attempt, &num, &den) && maps_at(ex, &num, &den, &one, upto);
   if (found) {
-    tw_dy_copy(slope, &ex->left[ex->tape->output]);
-    tw_dy_copy(intercept, &ex->right[ex->tape->output]);
+    tw_dy_copy(slope, &ex->left[slot]);
+    tw_dy_copy(intercept, &ex->right[slot]);
   }
   tw_dy_clear(&num);
   tw_dy_clear(&den);
   tw_dy_clear(&one);
   return found;
+}
+
+bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwDy *intercept) {
+  return map_of(ex, l, r, ex->tape->n_ops, ex->tape->output, slope, intercept);
+}
+
+/* Both ends are made exact too. The new point is -intercept / slope, which is as short as the coefficients
+ * allow however long the fractions of the ends are. */
+bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out) {
+  if (!ready(ex) || !tw_rg_exact_point(ex, l, upto) || !tw_rg_exact_point(ex, r, upto))
+    return false;
+  int32_t at = new_fraction(ex);
+  if (at < 0)
+    return false;
+  TwDy *num = &ex->num[at], *den = &ex->den[at];
+  if (!map_of(ex, l, r, upto, slot, den, num))
+    return false;
+  tw_dy_negate(tw_dy_sign(den) > 0 ? num : den);
+  tw_dy_strip(num);
+  tw_dy_strip(den);
+  TwDd x = tw_dy_quotient(num, den);
+  *out = (TwRgPoint){x.hi, x.lo, x.err, at};
+  return true;
 }
 
 /* The width of the piece as a fraction. */

@@ -76,6 +76,7 @@ typedef struct TwRgExact {
   const TwRgTape *tape;
   const double *coeffs;
   TwDy *left, *right; /* a value for each slot */
+  TwDd *rough;        /* two values for each slot */
   TwDy sum, work, p, q, r;
   TwDy *num, *den; /* the table of fractions: breakpoints, den > 0 */
   int32_t n, cap;
@@ -92,6 +93,9 @@ bool tw_rg_exact_value(TwRgExact *ex, TwRgPoint *p, uint32_t upto, uint32_t slot
 bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out);
 /* The output on the piece from l to r, which may have been merged from several patterns. */
 bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwDy *intercept);
+/* The same in double-double, with error bounds; false, and no error, if that does not do. Slopes of narrow
+ * pieces come out far better than from the output at their ends. */
+bool tw_rg_rough_map(TwRgExact *ex, const TwRgPoint *l, const TwRgPoint *r, TwDd *slope, TwDd *intercept);
 /* Whether a[0] … a[1] is narrower than ratio times b[0] … b[1]. */
 bool tw_rg_exact_narrower(TwRgExact *ex, TwRgPoint *const a[2], TwRgPoint *const b[2], double ratio, bool *yes);
 bool tw_rg_exact_width(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, double *width);
@@ -196,6 +200,7 @@ struct TwRtCounter {
   TwRgMem mem;
   uint8_t *live;   /* by slot: it holds a value that depends on x and is still needed */
   uint32_t limit, n, n_pieces;
+  uint32_t last; /* point at the right end; 0 is at the left end */
   uint32_t *l, *r, *next, *piece, *order;
   int32_t *exact;
   uint64_t *pos, *neg, *doubt;

@@ -303,7 +303,7 @@ static bool split(TwRtCounter *c, uint32_t n, uint32_t at, uint32_t slot) {
 }
 
 /* The relu is kinked where its operand is and it is on, where it is switched at a new point, and at an old
- * point where the operand is zero and, next to it, positive. */
+ * point where the operand is zero and, next to it, positive. What is next to the ends is in another part. */
 static void mark_kinks(TwRtCounter *c, const TwRgOp *op, uint32_t n_old, unsigned any) {
   const uint64_t *in = c->mem.kink + op->a * c->mem.words;
   uint64_t *out = c->mem.kink + op->out * c->mem.words;
@@ -314,9 +314,15 @@ static void mark_kinks(TwRtCounter *c, const TwRgOp *op, uint32_t n_old, unsigne
       out[k / 64] = 0;
     out[k / 64] |= (uint64_t)1 << k % 64;
   }
-  if (!(any & TW_RG_ZERO) || !(any & TW_RG_POS))
+  if (!(any & TW_RG_ZERO))
     return;
   const double *v = hi_of(c, op->a);
+  if (v[0] == 0)
+    out[0] |= 1;
+  if (v[c->last] == 0)
+    out[c->last / 64] |= (uint64_t)1 << c->last % 64;
+  if (!(any & TW_RG_POS))
+    return;
   for (uint32_t j = 0; j < c->n_pieces; j++) {
     uint32_t l = c->l[j], r = c->r[j];
     if (v[l] == 0 && v[r] > 0)
@@ -359,6 +365,7 @@ static void list_points(TwRtCounter *c) {
 static void link_row(TwRtCounter *c, uint32_t n) {
   c->n = n;
   c->n_pieces = n - 1;
+  c->last = n - 1;
   for (uint32_t j = 0; j + 1 < n; j++) {
     c->l[j] = j;
     c->r[j] = c->next[j] = j + 1;

@@ -144,6 +144,18 @@ static void init_maps(TwRgTally *t) {
   t->map_ready = true;
 }
 
+/* The map of `now` from its ends, within rounding errors. */
+static void map_of_ends(const TwRgTally *t, TwDd *m, TwDd *b) {
+  const TwRgPiece *now = &t->now;
+  TwDd dy = tw_dd_sub(t->now_r, t->now_l);
+  *m = (TwDd){0, 0, 0};
+  *b = t->now_l;
+  if (dy.hi != 0 || dy.err != 0) {
+    *m = tw_dd_div(dy, tw_dd_sub(tw_rg_x(&now->r), tw_rg_x(&now->l)));
+    *b = tw_dd_sub(t->now_l, tw_dd_mul(*m, tw_rg_x(&now->l)));
+  }
+}
+
 /* Lists `now` with all four numbers rounded to nearest. */
 static bool list(TwRgTally *t) {
   TwRtPiece *at = grow(t->list, &t->cap_list, t->n_list, sizeof *at);
@@ -156,14 +168,14 @@ static bool list(TwRgTally *t) {
   now->number = (uint32_t)t->n_list++;
   if (!round_place(t, &now->l, &p->lo) || !round_place(t, &now->r, &p->hi))
     return false;
-  TwDd dy = tw_dd_sub(t->now_r, t->now_l), m = {0, 0, 0}, b = t->now_l;
-  if (dy.hi != 0 || dy.err != 0) {
-    m = tw_dd_div(dy, tw_dd_sub(tw_rg_x(&now->r), tw_rg_x(&now->l)));
-    b = tw_dd_sub(t->now_l, tw_dd_mul(m, tw_rg_x(&now->l)));
-  }
+  TwDd m, b;
+  map_of_ends(t, &m, &b);
+  bool sure = tw_dd_rounds(m) && tw_dd_rounds(b);
+  if (!sure && tw_rg_rough_map(t->ex, &now->l, &now->r, &m, &b))
+    sure = tw_dd_rounds(m) && tw_dd_rounds(b);
   p->slope = m.hi;
   p->intercept = b.hi;
-  if (tw_dd_rounds(m) && tw_dd_rounds(b))
+  if (sure)
     return true;
   init_maps(t);
   if (!t->exact_map && !exactly(t, tw_rg_exact_map(t->ex, &now->l, &now->r, &t->map[0], &t->map[1])))
@@ -181,6 +193,23 @@ static bool finish(TwRgTally *t) {
   if (t->keep && !list(t))
     return false;
   return push(t, &t->pieces, &t->now);
+}
+
+/* Tries to tell the piece p from `now` by better slopes, which it keeps. */
+static bool told_apart(TwRgTally *t, TwRgPiece *p) {
+  TwRgPiece *both[2] = {&t->now, p};
+  TwDd m[2], b;
+  for (int i = 0; i < 2; i++) {
+    if (!tw_rg_rough_map(t->ex, &both[i]->l, &both[i]->r, &m[i], &b))
+      return false;
+    double err = m[i].err + 2 * TW_DD_UNIT * fabs(m[i].hi);
+    if (err < both[i]->slope_err) {
+      both[i]->slope = m[i].hi;
+      both[i]->slope_err = err;
+    }
+  }
+  TwDd d = tw_dd_sub(m[0], m[1]);
+  return fabs(d.hi) > 2 * d.err;
 }
 
 /* Whether the piece p, right of `now`, has the same map, in exact arithmetic. Leaves p's map in map[2…3]. */
@@ -231,8 +260,8 @@ bool tw_rg_tally_add(TwRgTally *t, const TwRgPoint *l, const TwRgPoint *r, TwDd 
   t->n_patterns++;
   bool same = !kink, compared = false;
   if (t->begun && kink && !(fabs(t->now.slope - p.slope) > (t->now.slope_err + p.slope_err) * TW_DD_SLACK)) {
-    compared = true;
-    if (!compare(t, &p, &same))
+    compared = !told_apart(t, &p);
+    if (compared && !compare(t, &p, &same))
       return false;
   }
   if (t->begun && same) {

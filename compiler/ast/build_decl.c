@@ -54,7 +54,9 @@ static TwDecl *new_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *na
   return d;
 }
 
-TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name) { return new_decl(p, kind, start, name); }
+TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name) {
+  return new_decl(p, kind, start, name);
+}
 
 TwDecl *tw_b_decl_error(TwParser *p) {
   TwToken here = {.start = p->last_end};
@@ -65,13 +67,14 @@ static void need_types(TwParser *p, const TwParamDecls *params) {
   for (uint32_t i = 0; i < params->len; i++) {
     const TwParamDecl *d = &params->at[i];
     if (d->type) continue;
-    TwDiag *e = tw_diag(&p->u->diags, TW_E0113, d->name.span, "the parameter '%s' needs a type", d->name.name);
+    TwDiag *e =
+        tw_diag(&p->u->diags, TW_E0113, d->name.span, "the parameter '%s' needs a type", d->name.name);
     tw_diag_help(&p->u->diags, e, "write '%s: real'", d->name.name);
   }
 }
 
-TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwTypeExpr *result,
-                TwPart body, TwDerivRules *rules) {
+TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
+                TwTypeExpr *result, TwPart body, TwDerivRules *rules) {
   TwDecl *d = new_decl(p, TW_DE_FN, start, &name);
   need_types(p, params);
   d->shape_params = *shape;
@@ -80,13 +83,15 @@ TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwPar
   d->value = body.node;
   if (rules) TW_MOVE(d->derivatives, rules);
   if (rules && start.kind != TW_T_CUSTOM) {
-    TwDiag *e = tw_diag(&p->u->diags, TW_E0113, rules->at[0].span, "only a custom function states its derivatives");
+    TwDiag *e =
+        tw_diag(&p->u->diags, TW_E0113, rules->at[0].span, "only a custom function states its derivatives");
     tw_diag_help(&p->u->diags, e, "write 'custom fn %s'", d->name.name);
   }
   return d;
 }
 
-TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body) {
+TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result,
+                   TwPart body) {
   TwDecl *d = new_decl(p, TW_DE_MODEL, start, &name);
   need_types(p, params);
   d->params = *params;
@@ -95,8 +100,8 @@ TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *param
   return d;
 }
 
-TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwToken open,
-                       TwBody *body) {
+TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
+                       TwToken open, TwBody *body) {
   TwDecl *d = new_decl(p, TW_DE_OPTIMIZER, start, &name);
   need_types(p, params);
   d->shape_params = *shape;
@@ -125,7 +130,8 @@ TwDecl *tw_b_param_decl(TwParser *p, TwToken start, TwToken name, TwTypeExpr *ty
   return d;
 }
 
-TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type, TwStart value) {
+TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type,
+                        TwStart value) {
   TwDecl *d = new_decl(p, kind, start, name);
   d->type = type;
   d->value = value.value;
@@ -222,7 +228,8 @@ TwDomainExpr tw_b_interval(TwParser *p, TwToken open, TwPart lo, TwPart hi, bool
 }
 
 TwDomainExpr tw_b_named_domain(TwParser *p, TwPart name) {
-  return (TwDomainExpr){.present = true, .named = true, .name = name.node, .span = tw_span_from(p, name.start)};
+  return (TwDomainExpr){
+      .present = true, .named = true, .name = name.node, .span = tw_span_from(p, name.start)};
 }
 
 TwStageItem tw_b_item(TwParser *p, TwStageItemKind kind, uint32_t start, TwIdents *names, TwPart value) {

@@ -28,7 +28,8 @@ static TwBodyLine finish(TwParser *p, TwStmt *s) {
   return (TwBodyLine){.stmt = s, .span = s->span};
 }
 
-TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type, TwPart value) {
+TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type,
+                    TwPart value) {
   TwStmt *s = new_stmt(p, TW_ST_LET, start.start);
   s->names = *names;
   s->pattern = pattern;
@@ -44,18 +45,21 @@ TwRecur *tw_b_recur_start(TwParser *p, TwToken start, TwToken name) {
   return r;
 }
 
-TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value, TwForClause *clause) {
+TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value,
+                         TwForClause *clause) {
   TwRecurCase c = {.index = index.node, .value = value.node, .span = tw_span_from(p, name.start)};
   TwIdent id = tw_b_ident(p, name);
   if (id.name != r->name.name) {
-    TwDiag *d = tw_diag(&p->u->diags, TW_E0113, id.span, "a recurrence defines one name, and this one is '%s'", r->name.name);
+    TwDiag *d = tw_diag(&p->u->diags, TW_E0113, id.span,
+                        "a recurrence defines one name, and this one is '%s'", r->name.name);
     tw_diag_note(&p->u->diags, d, r->name.span, "the recurrence begins here");
   }
   if (clause) {
     c.has_for = true;
     c.clause = *clause;
     if (clause->pattern || clause->in->kind != TW_EX_RANGE)
-      tw_diag(&p->u->diags, TW_E0113, clause->span, "a recurrence runs over one index in a range: for i in 0 .. n");
+      tw_diag(&p->u->diags, TW_E0113, clause->span,
+              "a recurrence runs over one index in a range: for i in 0 .. n");
   }
   tw_vec_push(&p->u->arena, &r->cases, c);
   return r;
@@ -125,7 +129,8 @@ static void unused_value(TwParser *p, const TwBodyLine *line, const char *where)
   TwDiag *d = tw_diag(&p->u->diags, TW_E0115, line->span, "the value of this expression is not used");
   const TwSource *f = tw_source(&p->u->sources, p->file);
   if (f->text[line->span.start] == '-')
-    tw_diag_help(&p->u->diags, d, "to go on with the line before, put a blank after the '-' or end that line with it");
+    tw_diag_help(&p->u->diags, d,
+                 "to go on with the line before, put a blank after the '-' or end that line with it");
   else tw_diag_help(&p->u->diags, d, "%s", where);
 }
 

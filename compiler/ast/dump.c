@@ -10,7 +10,8 @@ typedef struct Dump {
 } Dump;
 
 static void line(Dump *d, const char *what, TwName name, TwSpan span) {
-  TwPlace a = tw_place(&d->u->sources, span.file, span.start), b = tw_place(&d->u->sources, span.file, span.end);
+  TwPlace a = tw_place(&d->u->sources, span.file, span.start),
+          b = tw_place(&d->u->sources, span.file, span.end);
   fprintf(d->out, "%*s%s", 2 * d->depth, "", what);
   if (name) fprintf(d->out, " %s", name);
   if (span.file) fprintf(d->out, " @%u:%u-%u:%u", a.line, a.column, b.line, b.column);
@@ -62,7 +63,8 @@ static void type(Dump *d, const char *role, const TwTypeExpr *t) {
   if (!t) return;
   static const char *const kinds[] = {"error", "name", "fn", "record"};
   char what[64];
-  snprintf(what, sizeof what, "%s: %s%s%s", role, kinds[t->kind], t->module.name ? " in " : "", t->module.name ? t->module.name : "");
+  snprintf(what, sizeof what, "%s: %s%s%s", role, kinds[t->kind], t->module.name ? " in " : "",
+           t->module.name ? t->module.name : "");
   line(d, what, t->name.name, t->span);
   d->depth++;
   for (uint32_t i = 0; i < t->brackets.len; i++) {
@@ -83,7 +85,8 @@ static void type(Dump *d, const char *role, const TwTypeExpr *t) {
 
 static const char *expr_kind(const TwExpr *e) {
   static const char *const unary[] = {"-", "not"};
-  static const char *const binary[] = {"+", "-", "*", "/", "^", "@", "%", "<", "<=", ">", ">=", "==", "!=", "and", "or"};
+  static const char *const binary[] = {"+",  "-", "*",  "/",  "^",  "@",   "%", "<",
+                                       "<=", ">", ">=", "==", "!=", "and", "or"};
   switch (e->kind) {
     case TW_EX_ERROR: return "error";
     case TW_EX_INT: return "int";
@@ -157,7 +160,11 @@ static void block(Dump *d, const TwBlock *b) {
 
 static void domain(Dump *d, const TwDomainExpr *m) {
   if (!m->present) return;
-  line(d, m->named ? "domain" : m->lo_open ? m->hi_open ? "domain (,)" : "domain (,]" : m->hi_open ? "domain [,)" : "domain [,]",
+  line(d,
+       m->named     ? "domain"
+       : m->lo_open ? m->hi_open ? "domain (,)" : "domain (,]"
+       : m->hi_open ? "domain [,)"
+                    : "domain [,]",
        NULL, m->span);
   d->depth++;
   expr(d, "low", m->lo);
@@ -180,7 +187,8 @@ static void data_args(Dump *d, const TwDecl *x) {
 }
 
 static void stage_items(Dump *d, const TwDecl *x) {
-  static const char *const kinds[] = {"train", "optimizer", "epochs", "batch", "keep", "keep best", "loss", "option"};
+  static const char *const kinds[] = {"train", "optimizer", "epochs", "batch",
+                                      "keep",  "keep best", "loss",   "option"};
   for (uint32_t i = 0; i < x->items.len; i++) {
     line(d, kinds[x->items.at[i].kind], NULL, x->items.at[i].span);
     d->depth++;
@@ -191,8 +199,9 @@ static void stage_items(Dump *d, const TwDecl *x) {
 }
 
 static void decl(Dump *d, const TwDecl *x) {
-  static const char *const kinds[] = {"error", "import", "const", "type", "fn", "optimizer", "data", "param", "weights",
-                                      "model", "loss", "measure", "stage", "ensure", "expect", "variant", "skip"};
+  static const char *const kinds[] = {"error", "import", "const",   "type",    "fn",   "optimizer",
+                                      "data",  "param",  "weights", "model",   "loss", "measure",
+                                      "stage", "ensure", "expect",  "variant", "skip"};
   line(d, x->is_custom ? "custom fn" : kinds[x->kind], x->name.name, x->span);
   d->depth++;
   idents(d, "shape parameter", &x->shape_params);

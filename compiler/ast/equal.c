@@ -38,7 +38,9 @@ static bool exprs(const TwExprs *a, const TwExprs *b) {
   return true;
 }
 
-static bool arg(const TwArg *a, const TwArg *b) { return ident(&a->name, &b->name) && expr(a->value, b->value); }
+static bool arg(const TwArg *a, const TwArg *b) {
+  return ident(&a->name, &b->name) && expr(a->value, b->value);
+}
 
 static bool clause(const TwForClause *a, const TwForClause *b) {
   return a->pattern == b->pattern && idents(&a->names, &b->names) && expr(a->in, b->in);
@@ -48,7 +50,9 @@ static bool param(const TwParamDecl *a, const TwParamDecl *b) {
   return ident(&a->name, &b->name) && type(a->type, b->type) && expr(a->value, b->value);
 }
 
-static bool field(const TwFieldType *a, const TwFieldType *b) { return ident(&a->name, &b->name) && type(a->type, b->type); }
+static bool field(const TwFieldType *a, const TwFieldType *b) {
+  return ident(&a->name, &b->name) && type(a->type, b->type);
+}
 
 static bool type(const TwTypeExpr *a, const TwTypeExpr *b) {
   if (!a || !b) return a == b;
@@ -60,7 +64,8 @@ static bool type(const TwTypeExpr *a, const TwTypeExpr *b) {
 }
 
 static bool recur_case(const TwRecurCase *a, const TwRecurCase *b) {
-  return expr(a->index, b->index) && expr(a->value, b->value) && a->has_for == b->has_for && clause(&a->clause, &b->clause);
+  return expr(a->index, b->index) && expr(a->value, b->value) && a->has_for == b->has_for &&
+         clause(&a->clause, &b->clause);
 }
 
 static bool block(const TwBlock *a, const TwBlock *b);
@@ -68,7 +73,8 @@ static bool block(const TwBlock *a, const TwBlock *b);
 static bool stmt(const TwStmt *a, const TwStmt *b) {
   if (a->kind != b->kind || a->pattern != b->pattern || !idents(&a->names, &b->names)) return false;
   EACH_AT(&a->cases, &b->cases, recur_case);
-  return type(a->type, b->type) && expr(a->value, b->value) && clause(&a->clause, &b->clause) && block(a->body, b->body);
+  return type(a->type, b->type) && expr(a->value, b->value) && clause(&a->clause, &b->clause) &&
+         block(a->body, b->body);
 }
 
 static bool block(const TwBlock *a, const TwBlock *b) {
@@ -79,33 +85,39 @@ static bool block(const TwBlock *a, const TwBlock *b) {
 
 static bool expr(const TwExpr *a, const TwExpr *b) {
   if (!a || !b) return a == b;
-  if (a->kind != b->kind || a->op != b->op || a->bracketed != b->bracketed || a->integer != b->integer) return false;
+  if (a->kind != b->kind || a->op != b->op || a->bracketed != b->bracketed || a->integer != b->integer)
+    return false;
   if (memcmp(&a->real, &b->real, sizeof a->real) != 0 || a->boolean != b->boolean) return false;
   if (!same_name(a->name, b->name) || !same_name(a->string, b->string)) return false;
   EACH(&a->items, &b->items, expr);
   EACH_AT(&a->args, &b->args, arg);
   EACH_AT(&a->fors, &b->fors, clause);
   EACH_AT(&a->params, &b->params, param);
-  return expr(a->a, b->a) && expr(a->b, b->b) && expr(a->c, b->c) && expr(a->body, b->body) && block(a->block, b->block);
+  return expr(a->a, b->a) && expr(a->b, b->b) && expr(a->c, b->c) && expr(a->body, b->body) &&
+         block(a->block, b->block);
 }
 
 static bool domain(const TwDomainExpr *a, const TwDomainExpr *b) {
-  return a->present == b->present && a->named == b->named && a->lo_open == b->lo_open && a->hi_open == b->hi_open &&
-         expr(a->lo, b->lo) && expr(a->hi, b->hi) && expr(a->name, b->name);
+  return a->present == b->present && a->named == b->named && a->lo_open == b->lo_open &&
+         a->hi_open == b->hi_open && expr(a->lo, b->lo) && expr(a->hi, b->hi) && expr(a->name, b->name);
 }
 
 static bool data_arg(const TwDataArg *a, const TwDataArg *b) {
-  return a->kind == b->kind && ident(&a->name, &b->name) && expr(a->value, b->value) && domain(&a->domain, &b->domain);
+  return a->kind == b->kind && ident(&a->name, &b->name) && expr(a->value, b->value) &&
+         domain(&a->domain, &b->domain);
 }
 
-static bool rule(const TwDerivRule *a, const TwDerivRule *b) { return ident(&a->param, &b->param) && expr(a->value, b->value); }
+static bool rule(const TwDerivRule *a, const TwDerivRule *b) {
+  return ident(&a->param, &b->param) && expr(a->value, b->value);
+}
 
 static bool item(const TwStageItem *a, const TwStageItem *b) {
   return a->kind == b->kind && idents(&a->names, &b->names) && expr(a->value, b->value);
 }
 
 static bool decl(const TwDecl *a, const TwDecl *b) {
-  if (a->kind != b->kind || !ident(&a->name, &b->name) || !idents(&a->shape_params, &b->shape_params)) return false;
+  if (a->kind != b->kind || !ident(&a->name, &b->name) || !idents(&a->shape_params, &b->shape_params))
+    return false;
   if (a->is_law != b->is_law || a->is_custom != b->is_custom || a->stop != b->stop) return false;
   EACH_AT(&a->params, &b->params, param);
   EACH_AT(&a->derivatives, &b->derivatives, rule);

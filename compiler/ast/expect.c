@@ -106,8 +106,9 @@ static bool unknown_declaration(TwParser *p, const Expected *e, TwToken t, TwSpa
   TwDiag *d = tw_diag(&p->u->diags, TW_E0112, span, "a declaration cannot begin with '%s'", name);
   for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
     if (strcmp(name, foreign[i].word) == 0) tw_diag_help(&p->u->diags, d, "%s", foreign[i].help);
-  static const TwName words[] = {"import", "const", "type", "fn", "custom", "optimizer", "data", "param", "weights",
-                                 "model", "loss", "measure", "stage", "ensure", "expect", "variant", "skip"};
+  static const TwName words[] = {"import", "const",  "type",    "fn",      "custom", "optimizer",
+                                 "data",   "param",  "weights", "model",   "loss",   "measure",
+                                 "stage",  "ensure", "expect",  "variant", "skip"};
   TwName near = tw_nearest(name, words, sizeof words / sizeof *words);
   if (near && !d->help) tw_diag_help(&p->u->diags, d, "did you mean '%s'?", near);
   return true;

@@ -119,7 +119,8 @@ static void body(TwFormat *f, TwDoc *seq, const TwExpr *value) {
 static void signature(TwFormat *f, TwDoc *seq, const TwDecl *d) {
   tw_f_ident(f, seq, d->name);
   shape(f, seq, &d->shape_params);
-  uint32_t from = d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
+  uint32_t from =
+      d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
   tw_f_add(f, seq, tw_f_params(f, d->params.at, d->params.len, from));
   if (!d->type) return;
   tw_f_put(f, seq, " -> ");

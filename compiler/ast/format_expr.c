@@ -34,7 +34,12 @@ static int binary_precedence(TwBinaryOp op) {
     case TW_BI_ADD: case TW_BI_SUB: return P_ADD;
     case TW_BI_MUL: case TW_BI_DIV: case TW_BI_MATMUL: case TW_BI_MOD: return P_MUL;
     case TW_BI_POW: return P_POW;
-    case TW_BI_LT: case TW_BI_LE: case TW_BI_GT: case TW_BI_GE: case TW_BI_EQ: case TW_BI_NE: return P_COMPARE;
+    case TW_BI_LT:
+    case TW_BI_LE:
+    case TW_BI_GT:
+    case TW_BI_GE:
+    case TW_BI_EQ:
+    case TW_BI_NE: return P_COMPARE;
     case TW_BI_AND: return P_AND;
     case TW_BI_OR: return P_OR;
   }
@@ -49,8 +54,12 @@ static int precedence(const TwExpr *e) {
     case TW_EX_IF: case TW_EX_LAMBDA: case TW_EX_RANGE: case TW_EX_BLOCK: return 0;
     case TW_EX_FOR: return e->bracketed ? P_POSTFIX : 0;
     case TW_EX_ERROR: case TW_EX_INT: case TW_EX_REAL: case TW_EX_BOOL: case TW_EX_STRING: case TW_EX_NAME:
-    case TW_EX_FIELD: case TW_EX_CALL: case TW_EX_INDEX: case TW_EX_ARRAY: case TW_EX_TUPLE: case TW_EX_RECORD:
-      return P_POSTFIX;
+    case TW_EX_FIELD:
+    case TW_EX_CALL:
+    case TW_EX_INDEX:
+    case TW_EX_ARRAY:
+    case TW_EX_TUPLE:
+    case TW_EX_RECORD: return P_POSTFIX;
   }
   return 0;
 }
@@ -157,7 +166,8 @@ void tw_f_clause(TwFormat *f, TwDoc *seq, const TwForClause *c) {
 }
 
 /* e for i in … if c, between brackets or in a call's parentheses. */
-static TwDoc *generator(TwFormat *f, const TwExpr *e, const char *open, const char *close, TwDocKind edge, uint32_t close_pos) {
+static TwDoc *generator(TwFormat *f, const TwExpr *e, const char *open, const char *close, TwDocKind edge,
+                        uint32_t close_pos) {
   TwDoc *inside = tw_f_seq(f), *all = tw_f_seq(f);
   tw_f_put(f, all, open);
   tw_f_edge(f, inside, e->a->span.start, edge);

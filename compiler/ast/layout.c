@@ -29,9 +29,9 @@ static bool holds_lines(TwBracketKind k) { return k == TW_BR_FILE || k == TW_BR_
 static bool goes_on_after(int kind, int head) {
   if (tw_token_class(kind) == TW_TC_OPERATOR) return true;
   switch (kind) {
-    case TW_T_AND: case TW_T_OR: case TW_T_NOT: case TW_T_IF: case TW_T_THEN: case TW_T_ELSE: case TW_T_IN:
-    case TW_T_ASSIGN: case TW_T_ARROW: case TW_T_TILDE: case TW_T_COMMA: case TW_T_COLON: case TW_T_DOT:
-    case TW_T_DOTDOT:
+    case TW_T_AND: case TW_T_OR: case TW_T_NOT: case TW_T_IF: case TW_T_THEN: case TW_T_ELSE:
+    case TW_T_IN: case TW_T_ASSIGN: case TW_T_ARROW: case TW_T_TILDE: case TW_T_COMMA: case TW_T_COLON:
+    case TW_T_DOT: case TW_T_DOTDOT:
       return true;
     case TW_T_BY: return head == TW_T_PARAM;
     case TW_T_DURING: case TW_T_EVERY: return head == TW_T_ENSURE;
@@ -44,9 +44,9 @@ static bool goes_on_with(const TwToken *t, int head) {
   if (t->kind == TW_T_MINUS) return t->blank_after;
   if (tw_token_class(t->kind) == TW_TC_OPERATOR) return true;
   switch (t->kind) {
-    case TW_T_AND: case TW_T_OR: case TW_T_THEN: case TW_T_ELSE: case TW_T_IN: case TW_T_ASSIGN: case TW_T_ARROW:
-    case TW_T_TILDE: case TW_T_COMMA: case TW_T_COLON: case TW_T_DOT: case TW_T_DOTDOT: case TW_T_RPAREN:
-    case TW_T_RBRACK:
+    case TW_T_AND: case TW_T_OR: case TW_T_THEN: case TW_T_ELSE: case TW_T_IN: case TW_T_ASSIGN:
+    case TW_T_ARROW: case TW_T_TILDE: case TW_T_COMMA: case TW_T_COLON: case TW_T_DOT: case TW_T_DOTDOT:
+    case TW_T_RPAREN: case TW_T_RBRACK:
       return true;
     case TW_T_BY: return head == TW_T_PARAM;
     case TW_T_DURING: case TW_T_EVERY: case TW_T_STOP: return head == TW_T_ENSURE;
@@ -61,8 +61,8 @@ static bool starts_declaration(const TwLayout *l) {
   if (!t->newline) return false;
   switch (t->kind) {
     case TW_T_IMPORT: case TW_T_CONST: return true;
-    case TW_T_FN: case TW_T_TYPE: case TW_T_OPTIMIZER: case TW_T_DATA: case TW_T_PARAM: case TW_T_WEIGHTS:
-    case TW_T_MODEL: case TW_T_MEASURE: case TW_T_STAGE: case TW_T_VARIANT:
+    case TW_T_FN: case TW_T_TYPE: case TW_T_OPTIMIZER: case TW_T_DATA: case TW_T_PARAM:
+    case TW_T_WEIGHTS: case TW_T_MODEL: case TW_T_MEASURE: case TW_T_STAGE: case TW_T_VARIANT:
       return !next->newline && (next->kind == TW_T_ID || tw_token_class(next->kind) == TW_TC_WORD);
     case TW_T_CUSTOM: return next->kind == TW_T_FN;
     default: return false;
@@ -106,14 +106,19 @@ static int closer_of(TwBracketKind k) {
   return 0;
 }
 
-static const char *opener_text(TwBracketKind k) { return k == TW_BR_PAREN ? "(" : k == TW_BR_BRACK ? "[" : "{"; }
+static const char *opener_text(TwBracketKind k) {
+  return k == TW_BR_PAREN ? "(" : k == TW_BR_BRACK ? "[" : "{";
+}
 
 static void report_unclosed(TwLayout *l, const TwBracket *b, TwToken here) {
   if (l->reported) return;
   l->reported = true;
-  TwDiag *d = tw_diag(&l->u->diags, TW_E0109, span_of(l, b->opener), "this '%s' is never closed", opener_text(b->kind));
+  TwDiag *d = tw_diag(&l->u->diags, TW_E0109, span_of(l, b->opener), "this '%s' is never closed",
+                      opener_text(b->kind));
   if (here.kind == 0) tw_diag_note(&l->u->diags, d, span_of(l, here), "the file ends here");
-  else tw_diag_note(&l->u->diags, d, span_of(l, here), "%s is expected before this", tw_token_show(closer_of(b->kind)));
+  else
+    tw_diag_note(&l->u->diags, d, span_of(l, here), "%s is expected before this",
+                 tw_token_show(closer_of(b->kind)));
 }
 
 static TwToken close_missing(TwLayout *l, TwToken here) {
@@ -208,14 +213,17 @@ static TwToken open(TwLayout *l, TwToken t) {
 }
 
 /* Bodies of functions, loops, optimizers and stages hold no declarations. */
-static bool holds_declarations(const TwBracket *b) { return b->kind == TW_BR_FILE || b->owner == TW_T_VARIANT; }
+static bool holds_declarations(const TwBracket *b) {
+  return b->kind == TW_BR_FILE || b->owner == TW_T_VARIANT;
+}
 
 /* The end of a statement before the token `t` that comes next, if there is one. */
 static bool separator(TwLayout *l, TwToken t, TwToken *out) {
   TwBracket *b = top(l);
   if (!holds_lines(b->kind)) return false;
   TwToken place = t;
-  bool any = starts_statement(l) || (t.newline && !goes_on_after(l->previous, b->head) && !goes_on_with(&t, b->head));
+  bool any = starts_statement(l) ||
+             (t.newline && !goes_on_after(l->previous, b->head) && !goes_on_with(&t, b->head));
   while (t.kind == TW_LEX_SEMICOLON) {
     if (!any || place.kind != TW_LEX_SEMICOLON) place = t;
     any = true;
@@ -315,7 +323,11 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
 static bool utf8_valid(const unsigned char *s, uint32_t n) {
   for (uint32_t i = 0; i < n;) {
     unsigned char c = s[i];
-    uint32_t more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xF0 && c < 0xF5 ? 3 : 9;
+    uint32_t more = c < 0x80                ? 0
+                    : c >= 0xC2 && c < 0xE0 ? 1
+                    : c >= 0xE0 && c < 0xF0 ? 2
+                    : c >= 0xF0 && c < 0xF5 ? 3
+                                            : 9;
     if (more > 3 || i + more >= n) return false;
     for (uint32_t k = 1; k <= more; k++)
       if ((s[i + k] & 0xC0) != 0x80) return false;
@@ -336,17 +348,23 @@ static void report_char(TwLayout *l, TwSpan span, const unsigned char *text) {
     tw_diag(&l->u->diags, TW_E0101, span, "unexpected character with code %u", text[0]);
     return;
   }
-  TwDiag *d = tw_diag(&l->u->diags, TW_E0101, span, "unexpected character '%.*s'", (int)(n > 32 ? 32 : n), (const char *)text);
-  static const char *const advice[][2] = {
-      {"\xE2\x88\x92", "write '-' for the minus sign"},   {"\xC3\x97", "write '*' to multiply"},
-      {"\xC2\xB7", "write '*' to multiply"},              {"\xE2\x89\xA4", "write '<='"},
-      {"\xE2\x89\xA5", "write '>='"},                     {"\xE2\x89\xA0", "write '!='"},
-      {"\xE2\x86\x92", "write '->'"},                     {"\xE2\x80\x9C", "write strings in \"plain quotes\""},
-      {"\xE2\x80\x9D", "write strings in \"plain quotes\""}, {"\xC2\xA0", "this is a non-breaking blank"}};
+  TwDiag *d = tw_diag(&l->u->diags, TW_E0101, span, "unexpected character '%.*s'", (int)(n > 32 ? 32 : n),
+                      (const char *)text);
+  static const char *const advice[][2] = {{"\xE2\x88\x92", "write '-' for the minus sign"},
+                                          {"\xC3\x97", "write '*' to multiply"},
+                                          {"\xC2\xB7", "write '*' to multiply"},
+                                          {"\xE2\x89\xA4", "write '<='"},
+                                          {"\xE2\x89\xA5", "write '>='"},
+                                          {"\xE2\x89\xA0", "write '!='"},
+                                          {"\xE2\x86\x92", "write '->'"},
+                                          {"\xE2\x80\x9C", "write strings in \"plain quotes\""},
+                                          {"\xE2\x80\x9D", "write strings in \"plain quotes\""},
+                                          {"\xC2\xA0", "this is a non-breaking blank"}};
   for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
     if (n == strlen(advice[i][0]) && memcmp(text, advice[i][0], n) == 0)
       tw_diag_help(&l->u->diags, d, "%s", advice[i][1]);
-  if (!d->help && text[0] >= 0x80) tw_diag_help(&l->u->diags, d, "names are made of ASCII letters, digits and '_'");
+  if (!d->help && text[0] >= 0x80)
+    tw_diag_help(&l->u->diags, d, "names are made of ASCII letters, digits and '_'");
 }
 
 /* A spelling of another language: says what to write and returns the token that it means. */
@@ -354,16 +372,17 @@ static int foreign(TwLayout *l, TwToken t, TwSpan span) {
   static const struct {
     int kind, means;
     const char *text, *help;
-  } spellings[] = {
-      {TW_LEX_STAR_STAR, TW_T_CARET, "'**' is not an operator", "write '^' for a power"},
-      {TW_LEX_AND_AND, TW_T_AND, "'&&' is not an operator", "write 'and'"},
-      {TW_LEX_OR_OR, TW_T_OR, "'||' is not an operator", "write 'or'"},
-      {TW_LEX_BANG, TW_T_NOT, "'!' is not an operator", "write 'not'"},
-      {TW_LEX_FAT_ARROW, TW_T_ARROW, "'=>' is not an operator", "write '->' before a target or a result type, 'fn(x) = e' for a function"},
-      {TW_LEX_ASSIGN_OP, TW_T_BAD, "there is no such assignment", "write 'x = x + e' in a loop, 'let x = e' elsewhere"},
-      {TW_LEX_SINGLE_QUOTED, TW_T_STRING, "strings are written in double quotes", NULL},
-      {TW_LEX_BLOCK_COMMENT, 0, "comments are written '// …', one line at a time", NULL},
-      {TW_LEX_HASH_COMMENT, 0, "comments are written '// …'", NULL}};
+  } spellings[] = {{TW_LEX_STAR_STAR, TW_T_CARET, "'**' is not an operator", "write '^' for a power"},
+                   {TW_LEX_AND_AND, TW_T_AND, "'&&' is not an operator", "write 'and'"},
+                   {TW_LEX_OR_OR, TW_T_OR, "'||' is not an operator", "write 'or'"},
+                   {TW_LEX_BANG, TW_T_NOT, "'!' is not an operator", "write 'not'"},
+                   {TW_LEX_FAT_ARROW, TW_T_ARROW, "'=>' is not an operator",
+                    "write '->' before a target or a result type, 'fn(x) = e' for a function"},
+                   {TW_LEX_ASSIGN_OP, TW_T_BAD, "there is no such assignment",
+                    "write 'x = x + e' in a loop, 'let x = e' elsewhere"},
+                   {TW_LEX_SINGLE_QUOTED, TW_T_STRING, "strings are written in double quotes", NULL},
+                   {TW_LEX_BLOCK_COMMENT, 0, "comments are written '// …', one line at a time", NULL},
+                   {TW_LEX_HASH_COMMENT, 0, "comments are written '// …'", NULL}};
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
     if (spellings[i].kind != t.kind) continue;
     TwDiag *d = tw_diag(&l->u->diags, TW_E0118, span, "%s", spellings[i].text);
@@ -389,7 +408,8 @@ static bool accept(TwLayout *l, TwToken *t, const unsigned char *text) {
   const unsigned char *at = text + t->start;
   switch (t->kind) {
     case TW_T_STRING:
-      if (!utf8_valid(at, t->end - t->start)) tw_diag(&l->u->diags, TW_E0102, span, "this string is not UTF-8");
+      if (!utf8_valid(at, t->end - t->start))
+        tw_diag(&l->u->diags, TW_E0102, span, "this string is not UTF-8");
       return true;
     case TW_LEX_OPEN_STRING:
       tw_diag(&l->u->diags, TW_E0103, span, "this string has no closing '\"' on its line");
@@ -417,9 +437,11 @@ static bool own_line(const unsigned char *text, uint32_t start) {
 }
 
 static void keep_comment(TwLayout *l, TwModuleAst *m, TwToken t, const unsigned char *text) {
-  while (t.end > t.start && (text[t.end - 1] == ' ' || text[t.end - 1] == '\t' || text[t.end - 1] == '\r')) t.end--;
+  while (t.end > t.start && (text[t.end - 1] == ' ' || text[t.end - 1] == '\t' || text[t.end - 1] == '\r'))
+    t.end--;
   TwSpan span = span_of(l, t);
-  if (!utf8_valid(text + t.start, t.end - t.start)) tw_diag(&l->u->diags, TW_E0102, span, "this comment is not UTF-8");
+  if (!utf8_valid(text + t.start, t.end - t.start))
+    tw_diag(&l->u->diags, TW_E0102, span, "this comment is not UTF-8");
   TwTrivia comment = {span, own_line(text, t.start)};
   if (m) tw_vec_push(&l->u->arena, &m->comments, comment);
 }
@@ -440,7 +462,9 @@ void tw_layout_start(TwLayout *l, TwUnit *u, uint32_t file, TwModuleAst *m) {
       keep_comment(l, m, t, scan.text);
       continue;
     }
-    if (!accept(l, &t, scan.text)) continue;
+    bool kept = accept(l, &t, scan.text);
+    if (u->diags.errors > TW_MANY_ERRORS) t.kind = 0;
+    else if (!kept) continue;
     t.newline = newline;
     newline = false;
     tw_vec_push(&u->arena, &l->tokens, t);

@@ -33,6 +33,9 @@ typedef struct TwLayout {
   bool too_deep;
 } TwLayout;
 
+/* A file with more errors than this is not a program: reading it ends there. */
+enum { TW_MANY_ERRORS = 1000 };
+
 /* Scans everything. Comments go to m->comments if m is not NULL. */
 void tw_layout_start(TwLayout *l, TwUnit *u, uint32_t file, TwModuleAst *m);
 TwToken tw_layout_next(TwLayout *l); /* kind 0 at the end, as often as asked */

@@ -29,7 +29,7 @@ static void feed_all(TwParser *p, int start) {
       tw_grammar_settle(parser);
       p->failed = false;
     }
-    if (t.kind == 0) break;
+    if (t.kind == 0 || p->u->diags.errors > TW_MANY_ERRORS) break;
     if (t.end > p->last_end) p->last_end = t.end;
   }
   tw_grammarFree(parser, free);

@@ -88,7 +88,8 @@ TwPart tw_b_real(TwParser *p, TwToken t);
 TwPart tw_b_string(TwParser *p, TwToken t);
 TwPart tw_b_field(TwParser *p, TwPart object, TwToken name);
 TwPart tw_b_call(TwParser *p, TwPart callee, TwArgs *args);
-TwPart tw_b_reduce(TwParser *p, TwPart callee, TwToken open, TwPart body, TwForClauses *fors, TwPart condition);
+TwPart tw_b_reduce(TwParser *p, TwPart callee, TwToken open, TwPart body, TwForClauses *fors,
+                   TwPart condition);
 TwPart tw_b_index(TwParser *p, TwPart object, TwExprs *items);
 TwPart tw_b_unary(TwParser *p, TwToken op, int which, TwPart a);
 TwPart tw_b_binary(TwParser *p, TwPart a, TwToken op, int which, TwPart b);
@@ -118,9 +119,11 @@ TwParamDecl tw_b_param(TwParser *p, TwToken name, TwTypeExpr *type, TwExpr *valu
 TwParamDecls *tw_b_params(TwParser *p, TwParamDecls *list, TwParamDecl d);
 
 /* ---- build_stmt.c */
-TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type, TwPart value);
+TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type,
+                    TwPart value);
 TwRecur *tw_b_recur_start(TwParser *p, TwToken start, TwToken name);
-TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value, TwForClause *clause);
+TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value,
+                         TwForClause *clause);
 TwBodyLine tw_b_recur(TwParser *p, TwRecur *r);
 TwBodyLine tw_b_assign(TwParser *p, TwToken name, TwPart value);
 TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClause clause, TwToken open, TwBody *body);
@@ -133,15 +136,17 @@ TwBlock *tw_b_loop_block(TwParser *p, TwToken open, TwBody *body); /* has none *
 
 /* ---- build_decl.c */
 TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name);
-TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwTypeExpr *result,
-                TwPart body, TwDerivRules *rules);
-TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body);
-TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwToken open,
-                       TwBody *body);
+TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
+                TwTypeExpr *result, TwPart body, TwDerivRules *rules);
+TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result,
+                   TwPart body);
+TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
+                       TwToken open, TwBody *body);
 TwDecl *tw_b_data(TwParser *p, TwToken start, TwToken name, TwToken source, TwDataArgs *args, TwPart target);
 TwDecl *tw_b_param_decl(TwParser *p, TwToken start, TwToken name, TwTypeExpr *type, TwDomainExpr domain,
                         TwPart transform, TwStart value);
-TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type, TwStart value);
+TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type,
+                        TwStart value);
 TwDecl *tw_b_stage(TwParser *p, TwToken start, TwToken name, TwStageItems *items);
 TwDecl *tw_b_ensure(TwParser *p, TwToken start, TwPart e, TwIdents *during, TwPart every, bool stop);
 TwDecl *tw_b_variant(TwParser *p, TwToken start, TwToken name, TwDecls *decls);

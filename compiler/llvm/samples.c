@@ -99,10 +99,14 @@ static void lay_out(Loop *p) {
   p->whole = tw_ll_block_ptr(l, p->int_block);
   p->slot_at = TW_NEW_N(l->arena, uint64_t, p->cut->n_slots + 1);
   int64_t rows = p->blocks < TW_CHUNK_BLOCKS ? p->blocks : TW_CHUNK_BLOCKS;
+  uint64_t *each = TW_NEW_N(l->arena, uint64_t, p->cut->n_slots + 1);
   for (TwRef r = 1; r < p->g->body->insts.len; r++) {
-    if (!p->cut->slot[r]) continue;
-    p->slot_at[p->cut->slot[r]] = scratch;
-    scratch += (uint64_t)rows * tw_ll_bytes(l, tw_info(p->g->body, r)->dtype, true);
+    uint64_t bytes = tw_ll_bytes(l, tw_info(p->g->body, r)->dtype, true), *slot = &each[p->cut->slot[r]];
+    if (bytes > *slot) *slot = bytes;
+  }
+  for (uint32_t k = 1; k <= p->cut->n_slots; k++) {
+    p->slot_at[k] = scratch;
+    scratch += (uint64_t)rows * each[k];
   }
   p->scratch_block = tw_ll_alloc(l, scratch);
   p->scratch = tw_ll_block_ptr(l, p->scratch_block);

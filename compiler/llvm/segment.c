@@ -193,7 +193,7 @@ static uint32_t stores_of(const Cutter *c, uint32_t from, uint32_t end) {
 
 /* Cycles or so. A value too many costs a store and a load; a segment costs its loop's start and end. */
 static double price(const Cutter *c, const Cost *k, uint32_t stores) {
-  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 1.2;
+  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3;
   uint32_t want = k->accs + k->peak + 3;
   double spill = want > c->registers ? (double)(want - c->registers) : 0;
   return per_segment + per_load * k->loads + per_store * stores + per_spill * spill;
@@ -232,12 +232,25 @@ static void choose(Cutter *c) {
 
 /* ---- figures and slots */
 
+/* A slot is free again when the last segment that reads it has run. */
+static uint32_t take_slot(Cutter *c, uint32_t *busy_until, uint32_t segment, uint32_t until) {
+  uint32_t k = 0;
+  while (k < c->cut->n_slots && busy_until[k] > segment) k++;
+  if (k == c->cut->n_slots) c->cut->n_slots++;
+  busy_until[k] = until + 1;
+  return k + 1;
+}
+
 static void number_slots(Cutter *c) {
   TwLlCut *cut = c->cut;
+  uint32_t n = cut->items.len;
+  uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1), *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
+  for (uint32_t s = 0; s < cut->segments.len; s++)
+    for (uint32_t p = cut->segments.at[s].first; p < cut->segments.at[s].end; p++) segment_of[p] = s;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
     TwLlSegment *seg = &cut->segments.at[s];
     Cost k = {.from = seg->first, .end = seg->first};
-    k.profile = TW_NEW_N(c->arena, uint32_t, cut->items.len + 1);
+    k.profile = TW_NEW_N(c->arena, uint32_t, n + 1);
     k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
     c->stamp++;
     extend(c, &k, seg->end);
@@ -248,7 +261,7 @@ static void number_slots(Cutter *c) {
       TwRef r = cut->items.at[p].inst;
       if (r) cut->in_segment[r] = s + 1;
       if (!r || c->last[r] < seg->end) continue;
-      cut->slot[r] = ++cut->n_slots;
+      cut->slot[r] = take_slot(c, busy_until, s, segment_of[c->last[r]]);
       seg->stores++;
     }
   }

@@ -311,6 +311,7 @@ static const TwFn *hoist_fn(TwPass *p, const TwFn *f) {
 }
 
 const TwFn *tw_opt_loop_invariant(TwModule *m, const TwFn *f) {
+  if (!tw_opt_has(f, TW_OP_scan) && !tw_opt_has(f, TW_OP_samples)) return f;
   TwPass p = {.m = m};
   const TwFn *g = hoist_fn(&p, f);
   tw_arena_free(&p.scratch);

@@ -33,7 +33,9 @@ TwRef tw_opt_op(TwFn *g, TwOp op, const TwRef *args, uint32_t n);
 /* A region with operands mapped and (a) new bod(ies), everything else alike. */
 TwRef tw_opt_with_body(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const TwRef *map, const TwFn *body,
                        const TwFn *other);
-/* Rebuilds f with `pass` applied to every region body, inside out; NULL if f has no regions that change. */
+/* Is there such an instruction, at any depth of bodies? */
+bool tw_opt_has(const TwFn *f, TwOp op);
+/* Rebuilds f with `pass` applied to every region body; f itself if that changes none. */
 const TwFn *tw_opt_bodies(TwPass *p, const TwFn *f, const TwFn *(*pass)(TwPass *p, const TwFn *f));
 /* The whole of f, an empty function with the params of f, and the map between: what most passes open with. */
 TwFn *tw_opt_open(TwPass *p, const TwFn *f, TwRef **map);

@@ -43,6 +43,7 @@ static const TwFn *lower_fn(TwPass *p, const TwFn *f) {
 }
 
 const TwFn *tw_opt_lower_mul0(TwModule *m, const TwFn *f) {
+  if (!tw_opt_has(f, TW_OP_mul0)) return f;
   TwPass p = {.m = m};
   const TwFn *g = lower_fn(&p, f);
   tw_arena_free(&p.scratch);

@@ -36,7 +36,6 @@ static const TwFn *checked(const char *pass, const TwFn *f) {
 
 static const TwFn *small(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = checked("unroll", tw_opt_unroll(m, f, l));
-  f = checked("clean", tw_opt_clean(m, f));
   f = checked("scalarize", tw_opt_scalarize(m, f, l));
   f = checked("clean", tw_opt_clean(m, f));
   f = checked("loop_invariant", tw_opt_loop_invariant(m, f));
@@ -55,6 +54,5 @@ const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = small(m, f, l);
   f = checked("join_pads", tw_opt_join_pads(m, f));
   f = checked("lower_mul0", tw_opt_lower_mul0(m, f));
-  f = checked("clean", tw_opt_clean(m, f));
   return checked("contract", tw_opt_contract(m, f));
 }

@@ -13,13 +13,13 @@ typedef struct TwOptLimits {
 TwOptLimits tw_opt_limits_default(void);
 
 /* The passes, each a rebuild: requires a sealed, verified function, provides another. */
-const TwFn *tw_opt_lower_mul0(TwModule *m, const TwFn *f);   /* mul0 -> select; the last step before machine code */
+const TwFn *tw_opt_lower_mul0(TwModule *m, const TwFn *f); /* mul0 -> select; never before AD */
 const TwFn *tw_opt_unroll(TwModule *m, const TwFn *f, TwOptLimits l);
 const TwFn *tw_opt_scalarize(TwModule *m, const TwFn *f, TwOptLimits l);
 const TwFn *tw_opt_loop_invariant(TwModule *m, const TwFn *f); /* hoist what does not vary */
-const TwFn *tw_opt_fuse_samples(TwModule *m, const TwFn *f); /* loops over the same data, or layers, become one */
-const TwFn *tw_opt_contract(TwModule *m, const TwFn *f);     /* a * b + c -> fma, by a fixed rule */
-const TwFn *tw_opt_clean(TwModule *m, const TwFn *f);        /* re-emission: fold, value numbering, dead code, to a fixed point */
+const TwFn *tw_opt_fuse_samples(TwModule *m, const TwFn *f);   /* loops over the same data, or layers, become one */
+const TwFn *tw_opt_contract(TwModule *m, const TwFn *f);       /* a * b + c -> fma, by a fixed rule */
+const TwFn *tw_opt_clean(TwModule *m, const TwFn *f); /* fold, value numbering, dead code, to a fixed point */
 
 /* Before AD: unrolls, scalarizes, hoists. What has the structure of the program in the open before it is
  * differentiated has a derivative with the same structure. Rounds a dot differently (see scalar_ops.c). */

@@ -159,6 +159,7 @@ static const TwFn *join_fn(TwPass *p, const TwFn *f) {
 }
 
 const TwFn *tw_opt_join_pads(TwModule *m, const TwFn *f) {
+  if (!tw_opt_has(f, TW_OP_pad)) return f;
   TwPass p = {.m = m};
   const TwFn *g = join_fn(&p, f);
   tw_arena_free(&p.scratch);

@@ -139,22 +139,34 @@ const TwFn *tw_opt_close(TwFn *g, const TwFn *f, const TwRef *map) {
   return tw_fn_seal(g);
 }
 
+bool tw_opt_has(const TwFn *f, TwOp op) {
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    TwOp o = tw_op(f, r);
+    if (o == op) return true;
+    if (!tw_opt_is_region(o)) continue;
+    const TwRegion *s = tw_region(f, r);
+    if (tw_opt_has(s->body, op) || (s->other && tw_opt_has(s->other, op))) return true;
+  }
+  return false;
+}
+
 const TwFn *tw_opt_bodies(TwPass *p, const TwFn *f, const TwFn *(*pass)(TwPass *p, const TwFn *f)) {
-  bool any = false;
-  for (TwRef r = 1; r < f->insts.len && !any; r++) any = tw_opt_is_region(tw_op(f, r));
-  if (!any) return f;
+  const TwFn **body = TW_NEW_N(&p->scratch, const TwFn *, f->insts.len),
+             **other = TW_NEW_N(&p->scratch, const TwFn *, f->insts.len);
+  bool changed = false;
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    if (!tw_opt_is_region(tw_op(f, r))) continue;
+    const TwRegion s = *tw_region(f, r);
+    body[r] = pass(p, s.body);
+    other[r] = s.other ? pass(p, s.other) : NULL;
+    changed = changed || body[r] != s.body || other[r] != s.other;
+  }
+  if (!changed) return f;
   TwRef *map;
   TwFn *g = tw_opt_open(p, f, &map);
   for (TwRef r = 1; r < f->insts.len; r++) {
-    TwOp op = tw_op(f, r);
-    if (op == TW_OP_param) continue;
-    if (tw_opt_is_region(op)) {
-      const TwRegion region = *tw_region(f, r);
-      map[r] = tw_opt_with_body(p, g, f, r, map, pass(p, region.body),
-                                region.other ? pass(p, region.other) : NULL);
-    } else {
-      map[r] = tw_opt_copy(g, f, r, map);
-    }
+    if (tw_op(f, r) == TW_OP_param) continue;
+    map[r] = body[r] ? tw_opt_with_body(p, g, f, r, map, body[r], other[r]) : tw_opt_copy(g, f, r, map);
   }
   return tw_opt_close(g, f, map);
 }

@@ -101,6 +101,7 @@ const TwFn *tw_unroll_fn(TwPass *p, const TwFn *f) {
 }
 
 const TwFn *tw_opt_unroll(TwModule *m, const TwFn *f, TwOptLimits l) {
+  if (!tw_opt_has(f, TW_OP_scan)) return f;
   TwPass p = {.m = m, .limits = l};
   const TwFn *g = tw_unroll_fn(&p, f);
   tw_arena_free(&p.scratch);

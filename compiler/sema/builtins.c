@@ -252,7 +252,7 @@ static TwTx *filled(Bi *b, TwTx *value, uint32_t from) {
     TwTx *t = arg(b, k, s->t_int);
     if (tw_sm_poison(t->type)) return t;
     if (!t->known) {
-      tw_sm_error(s, t->type == s->t_int ? TW_E0308 : TW_E0309, a->span, "a size must be an integer known when compiling");
+      tw_sm_error(s, tw_sm_is_scalar(t->type) && tw_sm_is(t->type, TW_INT) ? TW_E0308 : TW_E0309, a->span, "a size must be an integer known when compiling");
       return bad(b);
     }
     if ((n = t->integer) < 0) {

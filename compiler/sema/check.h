@@ -28,6 +28,7 @@ typedef struct TwSmScope {
 enum { TW_SM_VARS = 16 };
 typedef struct TwSmLin {
   bool linear; /* false: known only once the shape parameters are */
+  bool poison; /* a mistake in it was reported */
   int64_t c0, c[TW_SM_VARS];
 } TwSmLin;
 
@@ -179,6 +180,7 @@ struct TwSema {
   bool too_large;
   TwVec(TwSmInterval) ranges; /* per local id */
   TwVec(TwSpan) broken;       /* stretches of source the parser gave up on */
+  TwVec(const void *) recursive;  /* declarations whose recursion was reported */
   TwVec(const void *) elaborated; /* declarations whose body was checked */
   TwVec(const TwDecl *) stage_decls; /* parallel to p->stages */
   const TwType *t_poison, *t_real, *t_int, *t_bool, *t_string;

@@ -60,7 +60,10 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
   out->kind = TW_DATA_GRID;
   for (uint32_t k = 0; k < d->data_args.len; k++) {
     const TwDataArg *a = &d->data_args.at[k];
-    if (a->kind == TW_DA_AXIS) ok &= axis(s, &outer, a, out);
+    if (a->kind == TW_DA_AXIS) {
+      tw_sm_bind(s, scope, a->name, tw_sm_vbad()); /* unless it comes out well, below */
+      ok &= axis(s, &outer, a, out);
+    }
     else if (a->kind == TW_DA_VALUE) ok = ok && points(s, &outer, a->value, a->span, out);
     else {
       tw_sm_error(s, TW_E0207, a->name.span, "'grid' has no argument '%s'", a->name.name);

@@ -10,12 +10,22 @@ static const TwType *replaced_type(TwSema *s, const TwSmScope *scope, const TwDe
   return tw_sm_realify(s, tw_sm_tx(s, scope, old->value, NULL))->type;
 }
 
+static bool in_variant(const TwSema *s, const TwDecl *d) {
+  for (uint32_t k = 0; k < s->main->ast->decls.len; k++) {
+    const TwDecl *v = s->main->ast->decls.at[k];
+    if (v->kind == TW_DE_VARIANT && d->span.start >= v->span.start && d->span.end <= v->span.end) return true;
+  }
+  return false;
+}
+
 static const TwType *weights_type(TwSema *s, const TwSmScope *scope, const TwSmEntry *e) {
   const TwDecl *d = e->decl;
   if (d->type) return tw_sm_type(s, scope, d->type);
   if (!d->is_law) return NULL;
   if (e->replaced) return replaced_type(s, scope, e->replaced);
-  TwDiag *x = tw_sm_error(s, TW_E0511, e->span, "nothing tells the type of weights '%s'", e->name);
+  TwDiag *x = in_variant(s, d)
+                  ? tw_sm_error(s, TW_E0711, e->span, "there are no weights '%s' that this law could replace the value of", e->name)
+                  : tw_sm_error(s, TW_E0511, e->span, "nothing tells the type of weights '%s'", e->name);
   tw_sm_help(s, x, "write 'weights %s : nn.Mlp[1, 8, 3, 1] ~ …'", e->name);
   return s->t_poison;
 }

@@ -25,11 +25,22 @@ typedef struct Call {
   TwSmStmts stmts;
 } Call;
 
+/* Whether a circle of calls was reported already, from wherever in it; notes that it is. */
+static bool known_recursion(TwSema *s, const TwSmFrame *from, const TwSmFrame *to) {
+  bool known = false;
+  for (const TwSmFrame *o = from; o; o = o == to ? NULL : o->home) {
+    for (uint32_t k = 0; k < s->recursive.len; k++) known |= s->recursive.at[k] == o->key;
+    tw_vec_push(s->a, &s->recursive, o->key);
+  }
+  return known;
+}
+
 bool tw_sm_push_frame(TwSema *s, TwSmFrame *fr, const TwSmFn *f, TwSpan call) {
   const void *key = f->decl ? (const void *)f->decl : (const void *)f->lambda;
   *fr = (TwSmFrame){s->frame, f->home, key, f->name, call, false};
   for (const TwSmFrame *o = f->home; o; o = o->home) {
     if (o->key != key) continue;
+    if (known_recursion(s, f->home, o)) return s->errors++, false;
     TwDiag *d = tw_sm_error(s, TW_E0312, call, "'%s' calls itself", f->name);
     tw_sm_note(s, d, f->span, "declared here");
     tw_sm_help(s, d, "use a recurrence or a loop: calls are laid out when compiling");

@@ -85,6 +85,8 @@ bool tw_sm_in_broken(TwSema *s, TwName name) {
     TwSpan b = s->broken.at[k];
     const TwSource *src = b.file ? tw_source(&s->u->sources, b.file) : NULL;
     if (!src) return true;
+    while (b.start > 0 && b.start <= src->len && src->text[b.start - 1] != '\n') b.start--;
+    while (b.end < src->len && src->text[b.end] != '\n') b.end++; /* whole lines: recovery starts late */
     for (uint32_t i = b.start; i + len <= b.end && i + len <= src->len; i++) {
       if (memcmp(src->text + i, name, len) != 0) continue;
       bool left = i == 0 || !word_char(src->text[i - 1]);

@@ -89,8 +89,7 @@ static void assign(TwSema *s, TwSmScope *scope, const TwStmt *st, bool allowed, 
   TwIdent id = st->names.at[0];
   const TwSmBind *b = tw_sm_bound(scope, id.name);
   if (!allowed) {
-    TwDiag *d = tw_sm_error(s, TW_E0320, st->span, "an assignment can only stand in a loop or an optimizer");
-    tw_sm_help(s, d, "write 'let %s = …'", id.name);
+    s->errors++; /* the parser has said it */
   } else if (!b) {
     TwDiag *d = tw_sm_error(s, TW_E0320, id.span, "there is no '%s' from outside the loop to assign to", id.name);
     TwNames names = {0};

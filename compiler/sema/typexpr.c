@@ -16,7 +16,7 @@ bool tw_sm_lin_known(const TwSmLin *l) {
 static TwSmLin lin_int(int64_t n) { return (TwSmLin){.linear = true, .c0 = n}; }
 
 static TwSmLin lin_scaled_sum(TwSmLin a, int64_t ka, TwSmLin b, int64_t kb) {
-  TwSmLin r = {.linear = a.linear && b.linear};
+  TwSmLin r = {.linear = a.linear && b.linear, .poison = a.poison || b.poison};
   bool over = false;
   int64_t x, y;
   for (int k = -1; k < TW_SM_VARS; k++) {
@@ -46,6 +46,7 @@ static bool mentions_unknown(TwSema *s, const TwSmScope *scope, const TwExpr *e)
 static TwSmLin lin_binary(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
   TwSmLin none = {0};
   TwSmLin a = tw_sm_lin(s, scope, e->a), b = tw_sm_lin(s, scope, e->b);
+  none.poison = a.poison || b.poison;
   if (!a.linear || !b.linear) return none;
   if (e->op == TW_BI_ADD) return lin_scaled_sum(a, 1, b, 1);
   if (e->op == TW_BI_SUB) return lin_scaled_sum(a, 1, b, -1);
@@ -58,7 +59,7 @@ static TwSmLin lin_binary(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
 
 /* A quotient of sizes must come out even. */
 static TwSmLin lin_quotient(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
-  TwSmLin none = {0};
+  TwSmLin none = {.poison = true};
   TwSmLin a = tw_sm_lin(s, scope, e->a), b = tw_sm_lin(s, scope, e->b);
   if (!tw_sm_lin_known(&a) || !tw_sm_lin_known(&b)) return none;
   if (b.c0 == 0) {
@@ -85,6 +86,7 @@ TwSmLin tw_sm_lin(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
   if (mentions_unknown(s, scope, e)) return none;
   if (e->kind == TW_EX_BINARY && e->op == TW_BI_DIV) return lin_quotient(s, scope, e);
   int64_t n;
+  none.poison = true;
   return tw_sm_static_int(s, scope, e, "a size", &n) ? lin_int(n) : none;
 }
 
@@ -179,12 +181,13 @@ static const TwSmSym *sym_tensor(TwSema *s, const TwSmScope *scope, TwDtype dtyp
   }
   t->dims = TW_NEW_N(s->a, TwSmLin, t->rank);
   t->from = TW_NEW_N(s->a, TwSpan, t->rank);
-  uint32_t before = s->errors;
+  bool bad = false;
   for (uint32_t k = 0; k < t->rank; k++) {
     t->dims[k] = tw_sm_lin(s, scope, dims->at[k]);
     t->from[k] = dims->at[k]->span;
+    bad |= t->dims[k].poison;
   }
-  return s->errors == before ? t : NULL;
+  return bad ? NULL : t;
 }
 
 static const TwSmSym *sym_record(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te, const TwDecl *d,
@@ -216,7 +219,7 @@ static void wrong_sizes(TwSema *s, const TwTypeExpr *te, const TwDecl *d, uint32
 static const TwSmSym *sym_declared(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te) {
   TwSmModule *m = NULL;
   TwSmEntry *e = find_type(s, scope, te, &m);
-  if (!e) return s->errors++, NULL;
+  if (!e) return NULL;
   const TwDecl *d = e->decl;
   uint32_t n = d->shape_params.len, group = n ? 1 : 0;
   uint32_t given = n && te->brackets.len ? te->brackets.at[0].len : 0;
@@ -227,12 +230,13 @@ static const TwSmSym *sym_declared(TwSema *s, const TwSmScope *scope, const TwTy
   }
   TwSmLin *args = TW_NEW_N(s->a, TwSmLin, n);
   TwSmScope inner = {m, NULL};
-  uint32_t before = s->errors;
+  bool bad = false;
   for (uint32_t k = 0; k < n; k++) {
     args[k] = tw_sm_lin(s, scope, te->brackets.at[0].at[k]);
     tw_sm_bind(s, &inner, d->shape_params.at[k], (TwSmValue){.kind = TW_V_LIN, .lin = &args[k]});
+    bad |= args[k].poison;
   }
-  if (s->errors != before || !d->type) return NULL;
+  if (bad || !d->type) return NULL;
   TwSmState state = e->state;
   e->state = TW_SM_BUSY;
   const TwSmSym *t = d->type->kind == TW_TE_RECORD ? sym_record(s, &inner, d->type, d, args, n)
@@ -241,7 +245,7 @@ static const TwSmSym *sym_declared(TwSema *s, const TwSmScope *scope, const TwTy
   for (; t && group < te->brackets.len; group++)
     for (uint32_t k = te->brackets.at[group].len; k-- > 0;) {
       TwSmLin len = tw_sm_lin(s, scope, te->brackets.at[group].at[k]);
-      if (s->errors != before) return NULL;
+      if (len.poison) return NULL;
       t = sym_array(s, t, len, te->brackets.at[group].at[k]->span);
     }
   return t;

@@ -180,8 +180,8 @@ static void compare(Check *c, const TwFn *f, const Data *x, const Data *v, const
     double h = steps[s];
     Difference narrow = difference(f, x, v, active, h, &n);
     for (uint32_t e = 0; e < n; e++) {
-      /* Rounding of the values, divided by the step; 1e-13 has room for cancellation in a long computation. */
-      double noise = 1e-13 * (1 + fabs(value[e])) / h, slope = narrow.slope[e];
+      /* Rounding of the values, divided by the step; 5e-13 has room for cancellation in a long computation. */
+      double noise = 5e-13 * (1 + fabs(value[e])) / h, slope = narrow.slope[e];
       if (done[e] || !trusted(&wide, &narrow, e, value[e], noise, h)) continue;
       done[e] = true;
       left--;

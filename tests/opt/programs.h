@@ -21,7 +21,7 @@ typedef struct TwCounts {
   uint32_t multiplies; /* fma, mul, and sums that are a product (added by fma) */
   uint32_t adds;       /* add, sub, and other sums */
   uint32_t divides, relus, selects, compares;
-  uint32_t others;     /* computing, but none of these */
+  uint32_t others; /* computing, but none of these */
   uint32_t regions, scans, sums, ys, consts, tensors;
 } TwCounts;
 TwCounts tw_count_samples(const TwFn *f);
@@ -32,14 +32,14 @@ uint32_t tw_count_op(const TwFn *f, TwOp op); /* in all bodies */
 double tw_difference(const TwFn *a, const TwFn *b, uint32_t seed, double lo, double hi);
 bool tw_same_bits(const TwFn *a, const TwFn *b, TwPrecision p, uint32_t seed, double lo, double hi);
 
-#define CHECK(c, ...)                                     \
-  do {                                                    \
-    if (!(c)) {                                           \
+#define CHECK(c, ...)                                        \
+  do {                                                       \
+    if (!(c)) {                                              \
       printf("%s:%d: failed: %s: ", __FILE__, __LINE__, #c); \
-      printf(__VA_ARGS__);                                \
-      printf("\n");                                       \
-      failures++;                                         \
-    }                                                     \
+      printf(__VA_ARGS__);                                   \
+      printf("\n");                                          \
+      failures++;                                            \
+    }                                                        \
   } while (0)
 
 #endif

@@ -1,8 +1,9 @@
 /* random.c: passes leave the meaning of random programs alone.
  *
- * Programs have tensors of a few shapes, elementwise and shape operations, reductions, dots, and nested loops and
- * branches. Their values stay bounded and depend continuously on rounding, so what a pass may reorder is compared
- * by tolerance, and what it may not by bits. Usage: test_opt_random [first seed] [number of programs]. */
+ * Programs have tensors of a few shapes, elementwise and shape operations, reductions, dots, and nested loops
+ * and branches. Their values stay bounded and depend continuously on rounding, so what a pass may reorder is
+ * compared by tolerance, and what it may not by bits. Usage: test_opt_random [first seed] [number of
+ * programs]. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -80,7 +81,8 @@ static void emit_shape(Gen *g, Scope *s) {
     case 7: keep(s, tw_slice(f, q, g->shape[2], (int64_t[]){roll(g, 2), 1, 0, 1})); break;
     case 8: {
       TwRef part = tw_slice(f, v, tw_ty(g->m, TW_REAL, 1, (int64_t[]){2}), (int64_t[]){0, 2});
-      TwRef x = tw_pad(f, part, g->shape[1], (int64_t[]){roll(g, 2), 1}), y = tw_pad(f, part, g->shape[1], (int64_t[]){0, 2});
+      TwRef x = tw_pad(f, part, g->shape[1], (int64_t[]){roll(g, 2), 1}),
+            y = tw_pad(f, part, g->shape[1], (int64_t[]){0, 2});
       keep(s, tw_binary(f, TW_OP_add, x, y));
       break;
     }
@@ -138,7 +140,12 @@ static void emit_scan(Gen *g, Scope *s, uint32_t depth) {
   TwRef args[MAX_OPERANDS];
   Scope in;
   int64_t trip = trips[roll(g, 5)];
-  TwRegion d = {.trip = trip, .reverse = roll(g, 2), .n_consts = roll(g, 4), .n_carry = roll(g, 3), .n_xs = roll(g, 3), .n_ys = 1 + roll(g, 2)};
+  TwRegion d = {.trip = trip,
+                .reverse = roll(g, 2),
+                .n_consts = roll(g, 4),
+                .n_carry = roll(g, 3),
+                .n_xs = roll(g, 3),
+                .n_ys = 1 + roll(g, 2)};
   TwFn *b = open_body(g, s, &in, true, args, d.n_consts);
   if (trip > ROWS) in.counter = 0;
   TwTy carry[4];
@@ -151,8 +158,12 @@ static void emit_scan(Gen *g, Scope *s, uint32_t depth) {
   for (uint32_t k = 0; k < d.n_xs; k++) {
     bool plain = trip == ROWS;
     TwTy t = plain ? g->shape[roll(g, 2) ? 1 : 4] : tw_ty_lead(g->m, trip, g->shape[roll(g, 3)]);
-    TwRef x = plain ? pick(g, s, t) : tw_broadcast(s->f, pick(g, s, tw_ty_tail(g->m, t)), t, (int64_t[]){1, 2});
-    if (!plain) x = tw_binary(s->f, TW_OP_mul, x, tw_broadcast(s->f, tw_unary(s->f, TW_OP_to_real, tw_iota(s->f, trip)), t, (int64_t[]){0}));
+    TwRef x =
+        plain ? pick(g, s, t) : tw_broadcast(s->f, pick(g, s, tw_ty_tail(g->m, t)), t, (int64_t[]){1, 2});
+    if (!plain)
+      x = tw_binary(
+          s->f, TW_OP_mul, x,
+          tw_broadcast(s->f, tw_unary(s->f, TW_OP_to_real, tw_iota(s->f, trip)), t, (int64_t[]){0}));
     args[n++] = plain ? x : small(s, x);
     keep(&in, tw_param(b, tw_ty_tail(g->m, t)));
   }
@@ -173,7 +184,11 @@ static void emit_scan(Gen *g, Scope *s, uint32_t depth) {
 static void emit_samples(Gen *g, Scope *s, uint32_t depth) {
   TwRef args[MAX_OPERANDS];
   Scope in;
-  TwRegion d = {.trip = ROWS, .n_consts = 1 + roll(g, 4), .n_carry = 1 + roll(g, 2), .n_xs = 1 + roll(g, 2), .n_ys = roll(g, 3)};
+  TwRegion d = {.trip = ROWS,
+                .n_consts = 1 + roll(g, 4),
+                .n_carry = 1 + roll(g, 2),
+                .n_xs = 1 + roll(g, 2),
+                .n_ys = roll(g, 3)};
   TwFn *b = open_body(g, s, &in, false, args, d.n_consts);
   uint32_t n = d.n_consts;
   for (uint32_t k = 0; k < d.n_xs; k++) {
@@ -285,6 +300,7 @@ static void one(uint32_t seed) {
 int main(int argc, char **argv) {
   uint32_t first = argc > 1 ? (uint32_t)atoi(argv[1]) : 1, n = argc > 2 ? (uint32_t)atoi(argv[2]) : 150;
   for (uint32_t seed = first; seed < first + n; seed++) one(seed);
-  printf("%u programs of %u instructions and %u loops and branches on average, %d failures\n", n, total / n, loops / n, failures);
+  printf("%u programs of %u instructions and %u loops and branches on average, %d failures\n", n, total / n,
+         loops / n, failures);
   return failures != 0;
 }

@@ -1,0 +1,74 @@
+/* bench/regions.c: what counting regions costs, on triangle-wave nets.
+ *
+ * For d = 5 and others, in f32 and f64, with the zeros of Set_Weights and with all weights released (every
+ * weight nonzero): microseconds a call of tw_rt_count, and of tw_rt_regions. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "net.h"
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Gives zero weights the size that a little training gives them. */
+static void release(Net *n, uint64_t *s, bool f64) {
+  for (uint32_t i = 0; i < n->pl.n_coeffs; i++) {
+    double c = n->coeffs[i] + 1e-6 * random_in(s, -1, 1);
+    n->coeffs[i] = f64 ? c : (double)(float)c;
+  }
+}
+
+static void measure(int d, bool f64, bool released) {
+  enum { NETS = 20 };
+  double best = 1e9, all = 0, worst = 0;
+  int64_t pieces = 0, slivers = 0;
+  int repeat = d < 8 ? 2000 : d < 12 ? 50 : 3;
+  for (int i = 0; i < NETS; i++) {
+    uint64_t s = (uint64_t)(1000 * d + i);
+    Net n = net_random_wave(&s, d, 0.3, 0.7, f64);
+    if (released)
+      release(&n, &s, f64);
+    TwRtCounter *c = tw_rt_counter_new(&n.pl);
+    TwRtRegions r = tw_rt_count(c, n.coeffs, 0, 1, 0x1p-8);
+    double least = 1e9;
+    for (int pass = 0; pass < 3; pass++) {
+      double start = now();
+      for (int k = 0; k < repeat; k++)
+        r = tw_rt_count(c, n.coeffs, 0, 1, 0x1p-8);
+      double each = (now() - start) / repeat;
+      least = each < least ? each : least;
+    }
+    pieces += r.pieces;
+    slivers += r.slivers;
+    best = least < best ? least : best;
+    worst = least > worst ? least : worst;
+    all += least / NETS;
+    tw_rt_counter_free(c);
+    net_free(&n);
+  }
+  printf("d = %2d %s %-8s  %9.2f us a count (best %9.2f, worst %9.2f)   %8.1f pieces %6.1f slivers\n", d, f64 ? "f64" : "f32",
+         released ? "released" : "as set", 1e6 * all, 1e6 * best, 1e6 * worst, (double)pieces / NETS,
+         (double)slivers / NETS);
+}
+
+int main(void) {
+  static const int depths[] = {5, 8, 10, 16};
+  for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+    for (int f64 = 0; f64 < 2; f64++)
+      for (int released = 0; released < 2; released++)
+        measure(depths[i], f64, released);
+  uint64_t s = 16;
+  Net n = net_random_wave(&s, 16, 0.4, 0.6, true);
+  double start = now();
+  TwRtPieces p;
+  tw_rt_regions(&n.pl, n.coeffs, 0, 1, 0x1p-8, &p);
+  printf("d = 16 f64: the list of %zu pieces in %.3f s\n", p.n, now() - start);
+  tw_rt_pieces_free(&p);
+  net_free(&n);
+  return 0;
+}
