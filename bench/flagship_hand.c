@@ -1,9 +1,9 @@
 /* flagship_hand.c: see flagship_hand.h.
  *
- * Chunks of 32 blocks of sixteen samples. In a chunk, layer by layer: forward all layers of a block;
- * then, for each layer from the last, the sixteen weight gradients and four bias gradients of the
- * layer stay in registers over all blocks. Activations are kept, cotangents are handed from layer to
- * layer, both in L1. The pad of the last block has weight 0. */
+ * Chunks of 32 blocks of sixteen samples. In a chunk, layer by layer over all blocks: forward, since a
+ * block alone is one long chain of dependent operations; then backward, where the sixteen weight
+ * gradients and four bias gradients of the layer stay in registers. Activations are kept, cotangents
+ * handed from layer to layer. The pad of the last block has weight 0. */
 #include "bench/flagship_hand.h"
 
 #include <immintrin.h>
@@ -24,31 +24,33 @@ static inline V relu(V x) { return _mm512_max_ps(_mm512_setzero_ps(), x); }
 static inline V pass(V h, V d) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(h, _mm512_setzero_ps(), _CMP_NEQ_UQ), d); }
 static inline const float *layer(const float *base, int l) { return base + 8 + 20 * (l - 1); }
 
-typedef struct Sums {
-  V first[2 * W], hidden[TW_HAND_MAX_DEPTH][20], last[W + 1], loss;
+typedef struct Sums { /* in the order of the weights */
+  V v[TW_HAND_MAX_WEIGHTS], loss;
 } Sums;
 
-static void forward(const TwHandNet *net, Chunk *c, const float *x, int blocks) {
+static void forward_first(const TwHandNet *net, Chunk *c, const float *x, int blocks) {
   for (int b = 0; b < blocks; b++) {
-    V in = _mm512_loadu_ps(x + 16 * b), h[W];
-    for (int j = 0; j < W; j++) h[j] = relu(_mm512_fmadd_ps(splat(net->w + j), in, splat(net->w + W + j)));
-    for (int j = 0; j < W; j++) c->h[0][b][j] = h[j];
-    for (int l = 1; l < net->depth; l++) {
-      const float *w = layer(net->w, l);
-      V s[W];
-      for (int j = 0; j < W; j++) {
-        s[j] = splat(w + 16 + j);
-        for (int k = 0; k < W; k++) s[j] = _mm512_fmadd_ps(splat(w + 4 * j + k), h[k], s[j]);
-      }
-      for (int j = 0; j < W; j++) c->h[l][b][j] = h[j] = relu(s[j]);
-    }
+    V in = _mm512_loadu_ps(x + 16 * b);
+    for (int j = 0; j < W; j++) c->h[0][b][j] = relu(_mm512_fmadd_ps(splat(net->w + j), in, splat(net->w + W + j)));
+  }
+}
+
+static void forward(const TwHandNet *net, Chunk *c, int l, int blocks) {
+  const float *w = layer(net->w, l);
+  for (int b = 0; b < blocks; b++) {
+    V h[W], s[W];
+    for (int k = 0; k < W; k++) h[k] = c->h[l - 1][b][k];
+    for (int j = 0; j < W; j++) s[j] = splat(w + 16 + j);
+    for (int k = 0; k < W; k++)
+      for (int j = 0; j < W; j++) s[j] = _mm512_fmadd_ps(splat(w + 4 * j + k), h[k], s[j]);
+    for (int j = 0; j < W; j++) c->h[l][b][j] = relu(s[j]);
   }
 }
 
 static void output(const TwHandNet *net, Chunk *c, Sums *sums, const float *y, int blocks, int64_t left, float scale) {
   const float *w = layer(net->w, net->depth);
-  V gw[W], gb = sums->last[W], loss = sums->loss;
-  for (int k = 0; k < W; k++) gw[k] = sums->last[k];
+  V *last = sums->v + 8 + 20 * (net->depth - 1), gw[W], gb = last[W], loss = sums->loss;
+  for (int k = 0; k < W; k++) gw[k] = last[k];
   for (int b = 0; b < blocks; b++) {
     V *h = c->h[net->depth - 1][b], s = splat(w + W);
     for (int k = 0; k < W; k++) s = _mm512_fmadd_ps(splat(w + k), h[k], s);
@@ -61,15 +63,15 @@ static void output(const TwHandNet *net, Chunk *c, Sums *sums, const float *y, i
     gb = _mm512_add_ps(gb, d);
     for (int k = 0; k < W; k++) c->d[b][k] = pass(h[k], _mm512_mul_ps(splat(w + k), d));
   }
-  for (int k = 0; k < W; k++) sums->last[k] = gw[k];
-  sums->last[W] = gb;
+  for (int k = 0; k < W; k++) last[k] = gw[k];
+  last[W] = gb;
   sums->loss = loss;
 }
 
 static void backward(const TwHandNet *net, Chunk *c, Sums *sums, int l, int blocks) {
   const float *w = layer(net->w, l);
-  V g[20];
-  for (int k = 0; k < 20; k++) g[k] = sums->hidden[l][k];
+  V *sum = sums->v + 8 + 20 * (l - 1), g[20];
+  for (int k = 0; k < 20; k++) g[k] = sum[k];
   for (int b = 0; b < blocks; b++) {
     V h[W], d[W];
     for (int k = 0; k < W; k++) h[k] = c->h[l - 1][b][k];
@@ -84,12 +86,12 @@ static void backward(const TwHandNet *net, Chunk *c, Sums *sums, int l, int bloc
       c->d[b][k] = pass(h[k], s);
     }
   }
-  for (int k = 0; k < 20; k++) sums->hidden[l][k] = g[k];
+  for (int k = 0; k < 20; k++) sum[k] = g[k];
 }
 
 static void first(Chunk *c, Sums *sums, const float *x, int blocks) {
   V g[2 * W];
-  for (int k = 0; k < 2 * W; k++) g[k] = sums->first[k];
+  for (int k = 0; k < 2 * W; k++) g[k] = sums->v[k];
   for (int b = 0; b < blocks; b++) {
     V in = _mm512_loadu_ps(x + 16 * b);
     for (int j = 0; j < W; j++) {
@@ -97,17 +99,33 @@ static void first(Chunk *c, Sums *sums, const float *x, int blocks) {
       g[W + j] = _mm512_add_ps(g[W + j], c->d[b][j]);
     }
   }
-  for (int k = 0; k < 2 * W; k++) sums->first[k] = g[k];
+  for (int k = 0; k < 2 * W; k++) sums->v[k] = g[k];
 }
 
-/* Sixteen sums at once: a transpose with additions. */
+/* n sums, sixteen at a time: a transpose with additions. */
+static V halves(V a, V b) { return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee)); }
+static V quarters(V a, V b) { return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd)); }
+static V pairs(V a, V b) { return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee)); }
+static V ones(V a, V b) { return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd)); }
+
 static void fold(const V *v, int n, float *out) {
-  for (int k = 0; k < n; k++) out[k] = _mm512_reduce_add_ps(v[k]);
+  for (int at = 0; at < n; at += 16) {
+    V a[16];
+    for (int k = 0; k < 16; k++) a[k] = at + k < n ? v[at + k] : _mm512_setzero_ps();
+    /* a[4 i + k] of the four groups k end up in 128-bit lane i */
+    for (int k = 0; k < 4; k++) {
+      V q = quarters(halves(a[k], a[4 + k]), halves(a[8 + k], a[12 + k]));
+      a[k] = q;
+    }
+    V sums = ones(pairs(a[0], a[1]), pairs(a[2], a[3]));
+    _mm512_mask_storeu_ps(out + at, (__mmask16)(n - at >= 16 ? 0xffffu : (1u << (n - at)) - 1u), sums);
+  }
 }
 
 static void adam(TwHandNet *net) {
-  net->t += 1;
-  float c1 = (float)(1 / (1 - pow(0.9, net->t))), c2 = (float)(1 / sqrt(1 - pow(0.999, net->t)));
+  net->p1 = (net->p1 ? net->p1 : 1) * 0.9;
+  net->p2 = (net->p2 ? net->p2 : 1) * 0.999;
+  float c1 = (float)(1 / (1 - net->p1)), c2 = (float)(1 / sqrt(1 - net->p2));
   for (int k = 0; k < net->n_weights; k++) {
     float g = net->g[k];
     net->m1[k] = 0.9f * net->m1[k] + 0.1f * g;
@@ -119,20 +137,17 @@ static void adam(TwHandNet *net) {
 float tw_hand_step(TwHandNet *net, const float *x, const float *y, int64_t n) {
   static Chunk c;
   static Sums sums;
-  memset(&sums.first, 0, sizeof sums.first);
-  memset(&sums.hidden, 0, sizeof sums.hidden[0] * (size_t)net->depth);
-  memset(&sums.last, 0, sizeof sums.last);
+  memset(sums.v, 0, sizeof *sums.v * (size_t)net->n_weights);
   sums.loss = _mm512_setzero_ps();
   for (int64_t at = 0; at < n; at += 16 * BLOCKS) {
     int blocks = n - at >= 16 * BLOCKS ? BLOCKS : (int)((n - at + 15) / 16);
-    forward(net, &c, x + at, blocks);
+    forward_first(net, &c, x + at, blocks);
+    for (int l = 1; l < net->depth; l++) forward(net, &c, l, blocks);
     output(net, &c, &sums, y + at, blocks, n - at, 2.0f / (float)n);
     for (int l = net->depth - 1; l > 0; l--) backward(net, &c, &sums, l, blocks);
     first(&c, &sums, x + at, blocks);
   }
-  fold(sums.first, 2 * W, net->g);
-  for (int l = 1; l < net->depth; l++) fold(sums.hidden[l], 20, net->g + 8 + 20 * (l - 1));
-  fold(sums.last, W + 1, net->g + 8 + 20 * (net->depth - 1));
+  fold(sums.v, 8 + 20 * (net->depth - 1) + W + 1, net->g);
   adam(net);
   return _mm512_reduce_add_ps(sums.loss) / (float)n;
 }

@@ -11,7 +11,7 @@ enum { TW_HAND_MAX_DEPTH = 40, TW_HAND_MAX_WEIGHTS = 8 + 20 * (TW_HAND_MAX_DEPTH
 typedef struct TwHandNet {
   int depth, n_weights;
   float w[TW_HAND_MAX_WEIGHTS], g[TW_HAND_MAX_WEIGHTS], m1[TW_HAND_MAX_WEIGHTS], m2[TW_HAND_MAX_WEIGHTS];
-  double t; /* updates so far */
+  double p1, p2; /* powers of the decay rates; 0 at the start */
 } TwHandNet;
 
 /* x and y hold n samples in room for whole runs of 16. Returns the loss before the update. */

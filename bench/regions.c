@@ -1,8 +1,10 @@
 /* bench/regions.c: what counting regions costs, on triangle-wave nets.
  *
  * For d = 5 and others, in f32 and f64, with the zeros of Set_Weights and with all weights released (every
- * weight nonzero): microseconds a call of tw_rt_count, and of tw_rt_regions. */
+ * weight nonzero): microseconds of processor time a call of tw_rt_count; the same for dense nets; and seconds for a
+ * list by tw_rt_regions. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +23,46 @@ static void release(Net *n, uint64_t *s, bool f64) {
     double c = n->coeffs[i] + 1e-6 * random_in(s, -1, 1);
     n->coeffs[i] = f64 ? c : (double)(float)c;
   }
+}
+
+/* Dense nets as they are initialised: weights and biases uniform within 1 / sqrt(inputs). */
+static void dense(uint32_t width, uint32_t depth) {
+  enum { NETS = 200 };
+  double all = 0, worst = 0;
+  int64_t pieces = 0, patterns = 0;
+  for (int i = 0; i < NETS; i++) {
+    uint64_t s = (uint64_t)i + 1000 * width;
+    Net n = net_new();
+    uint32_t layer[2][64] = {{0}}, from = 1;
+    for (uint32_t d = 0; d <= depth; d++) {
+      double size = 1 / sqrt(from);
+      uint32_t to = d < depth ? width : 1;
+      for (uint32_t k = 0; k < to; k++) {
+        uint32_t a = net_affine(&n, (double)(float)random_in(&s, -size, size));
+        for (uint32_t j = 0; j < from; j++)
+          net_term(&n, (double)(float)random_in(&s, -size, size), layer[d % 2][j]);
+        layer[(d + 1) % 2][k] = a;
+      }
+      for (uint32_t k = 0; d < depth && k < to; k++)
+        layer[(d + 1) % 2][k] = net_switch(&n, TW_PL_RELU, layer[(d + 1) % 2][k], 0);
+      from = to;
+    }
+    net_done(&n, layer[(depth + 1) % 2][0]);
+    TwRtCounter *c = tw_rt_counter_new(&n.pl);
+    TwRtRegions r = tw_rt_count(c, n.coeffs, 0, 1, 0x1p-8);
+    double start = now();
+    for (int k = 0; k < 200; k++)
+      r = tw_rt_count(c, n.coeffs, 0, 1, 0x1p-8);
+    double each = (now() - start) / 200;
+    all += each / NETS;
+    worst = each > worst ? each : worst;
+    pieces += r.pieces;
+    patterns += r.patterns;
+    tw_rt_counter_free(c);
+    net_free(&n);
+  }
+  printf("dense %2u x %u f32   %9.2f us a count (worst %9.2f)   %.1f pieces %.1f patterns\n", width, depth, 1e6 * all,
+         1e6 * worst, (double)pieces / NETS, (double)patterns / NETS);
 }
 
 static void measure(int d, bool f64, bool released) {
@@ -62,6 +104,10 @@ int main(void) {
     for (int f64 = 0; f64 < 2; f64++)
       for (int released = 0; released < 2; released++)
         measure(depths[i], f64, released);
+  dense(4, 5);
+  dense(8, 5);
+  dense(16, 3);
+  dense(64, 3);
   uint64_t s = 16;
   Net n = net_random_wave(&s, 16, 0.4, 0.6, true);
   double start = now();

@@ -23,7 +23,7 @@ typedef struct TwCli {
   uint32_t threads;
   TwPrecision precision;
   uint32_t vector_bits;
-  const char *as, *output, *stage;
+  const char *as, *output, *stage, *format;
   bool json, quiet, time, write, list, help;
 } TwCli;
 
@@ -42,7 +42,9 @@ enum {
   TW_OPT_WRITE = 1 << 10,
   TW_OPT_VECTOR = 1 << 11,
   TW_OPT_STAGE = 1 << 12,
-  TW_OPT_ALL_VARIANTS = 1 << 13
+  TW_OPT_ALL_VARIANTS = 1 << 13,
+  TW_OPT_FORMAT = 1 << 14,
+  TW_OPT_SEEDS = 1 << 15
 };
 
 typedef struct TwVerb {
@@ -57,6 +59,8 @@ int tw_cli_check(const TwCli *c);
 int tw_cli_emit(const TwCli *c);
 int tw_cli_regions(const TwCli *c);
 int tw_cli_fmt(const TwCli *c);
+int tw_cli_gradcheck(const TwCli *c);
+int tw_cli_jac(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);

@@ -9,7 +9,7 @@ static bool emit_object(const TwCli *c, TwBuild *b) {
   uint32_t n;
   char *error = NULL;
   const TwLlFn *fns = tw_build_fns(b, &n);
-  if (tw_ll_object(fns, n, &b->code, c->output, &error)) return true;
+  if (tw_ll_program_object(b->lowered->rt, fns, n, &b->code, c->output, &error)) return true;
   fprintf(stderr, "triwave: %s\n", error ? error : "no object file was written");
   return false;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "compiler/probe/probe.h"
+
 /* Failures of one kind at one place: the first one's words, and how many seeds share it. */
 typedef struct Group {
   TwDiagId id;
@@ -10,19 +12,22 @@ typedef struct Group {
   const char *text;
   uint64_t first_seed;
   uint32_t seeds;
+  uint32_t stage;
+  const double *values; /* of the first seed, where a NaN ended it; else NULL */
 } Group;
 typedef TwVec(Group) Groups;
 
 static TwSpan span_of(const TwRtPlace *p) { return (TwSpan){p->file, p->start, p->end}; }
 
-static void add(TwUnit *u, Groups *g, TwDiagId id, const TwRtFailure *f, uint64_t seed) {
+static void add(TwUnit *u, Groups *g, TwDiagId id, const TwRtFailure *f, const TwRtSeedResult *seed) {
   TwSpan at = span_of(&f->place);
   for (uint32_t k = 0; k < g->len; k++) {
     if (g->at[k].id != id || memcmp(&g->at[k].span, &at, sizeof at) != 0) continue;
     g->at[k].seeds++;
     return;
   }
-  tw_vec_push(&u->arena, g, (Group){id, at, tw_arena_printf(&u->arena, "%s", f->text), seed, 1});
+  tw_vec_push(&u->arena, g, (Group){id, at, tw_arena_printf(&u->arena, "%s", f->text), seed ? seed->seed : 0, 1, f->stage,
+                                    seed && id == TW_E0801 ? seed->stages[f->stage].values : NULL});
 }
 
 static TwDiagId id_of(TwRtStatus kind) {
@@ -35,7 +40,9 @@ static TwDiagId id_of(TwRtStatus kind) {
   return TW_E0713;
 }
 
-bool tw_cli_failures(TwUnit *u, const char *variant, const TwRtProgram *p, const TwRtResult *r) {
+bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
+  TwUnit *u = b->unit;
+  const char *variant = b->program->variant;
   if (r->error) {
     tw_diag(&u->diags, TW_E0802, span_of(&r->error_place), "%s", r->error);
     return false;
@@ -46,13 +53,14 @@ bool tw_cli_failures(TwUnit *u, const char *variant, const TwRtProgram *p, const
     const TwRtSeedResult *seed = &r->seeds[s];
     ok &= seed->status == TW_RT_OK;
     for (uint32_t k = 0; k < seed->n_failures; k++)
-      add(u, &groups, id_of(seed->failures[k].kind), &seed->failures[k], seed->seed);
+      add(u, &groups, id_of(seed->failures[k].kind), &seed->failures[k], seed);
   }
-  for (uint32_t k = 0; k < r->n_expects_failed; k++) add(u, &groups, TW_E0713, &r->expects[k], 0);
+  for (uint32_t k = 0; k < r->n_expects_failed; k++) add(u, &groups, TW_E0713, &r->expects[k], NULL);
   for (uint32_t k = 0; k < groups.len; k++) {
     const Group *g = &groups.at[k];
     TwDiag *d = tw_diag(&u->diags, g->id, g->span, "%s", g->text);
-    if (strcmp(p->variant, "main") != 0)
+    if (g->values) tw_probe_nan(u, b->program, b->lowered, g->stage, g->values, d);
+    if (strcmp(variant, "main") != 0)
       tw_diag_note(&u->diags, d, (TwSpan){0}, "in variant '%s'", variant);
     if (g->seeds > 1) tw_diag_note(&u->diags, d, (TwSpan){0}, "in %u of %u seeds", g->seeds, r->n_seeds);
   }

@@ -2,10 +2,11 @@
 #ifndef TW_CLI_FAILURES_H
 #define TW_CLI_FAILURES_H
 
-#include "compiler/unit.h"
+#include "compiler/pipeline.h"
 #include "runtime/train.h"
 
-/* Adds a diagnostic for each failure of r. True iff there is none and every seed is ok. */
-bool tw_cli_failures(TwUnit *u, const char *variant, const TwRtProgram *p, const TwRtResult *r);
+/* Adds a diagnostic to the build's unit for each failure of r; a NaN is run again to say where it arose.
+ * True iff there is none and every seed is ok. */
+bool tw_cli_failures(TwBuild *b, const TwRtResult *r);
 
 #endif

@@ -1,11 +1,12 @@
 /* main.c: triwave VERB …: the table of verbs. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
 
 static const TwVerb verbs[] = {
     {"run", "FILE", "train a program and report",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
          TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR,
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
@@ -14,6 +15,10 @@ static const TwVerb verbs[] = {
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE", "train, then list the linear regions of the model",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON, 1, 1, tw_cli_regions},
+    {"gradcheck", "FILE", "reverse mode against forward mode and differences, stage by stage",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1, tw_cli_gradcheck},
+    {"jac", "FILE", "the Jacobian of the weights by the params",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_jac},
     {"fmt", "FILE…", "format: to stdout, or in place with -w", TW_OPT_WRITE, 1, 1u << 16, tw_cli_fmt},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
@@ -21,7 +26,7 @@ enum { N_VERBS = sizeof verbs / sizeof *verbs };
 static void usage(FILE *out) {
   fprintf(out, "triwave %s: networks whose weights are a function of a few constrained parameters\n\n", TW_VERSION);
   for (int k = 0; k < N_VERBS; k++)
-    fprintf(out, "  triwave %-8s %-16s %s\n", verbs[k].name, verbs[k].arguments, verbs[k].summary);
+    fprintf(out, "  triwave %-9s %-16s %s\n", verbs[k].name, verbs[k].arguments, verbs[k].summary);
   fprintf(out, "\n  triwave VERB --help      options of a verb\n  triwave --version\n"
                "\nExit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 70 a bug of triwave's.\n");
 }
@@ -44,7 +49,11 @@ int main(int argc, char **argv) {
       tw_cli_options_help(verbs[k].options, stdout);
       return TW_EXIT_OK;
     }
-    return verbs[k].run(&c);
+    int code = verbs[k].run(&c);
+    free(c.files);
+    for (uint32_t d = 0; d < c.n_defines; d++) free((char *)c.defines[d].name);
+    free(c.defines);
+    return code;
   }
   fprintf(stderr, "triwave: unknown verb '%s'\n(triwave --help lists the verbs)\n", name);
   return TW_EXIT_USAGE;

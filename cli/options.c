@@ -78,6 +78,7 @@ static bool set_write(TwCli *c, const char *v, char why[256]) { (void)v; (void)w
 static bool set_as(TwCli *c, const char *v, char why[256]) { (void)why; return c->as = v, true; }
 static bool set_output(TwCli *c, const char *v, char why[256]) { (void)why; return c->output = v, true; }
 static bool set_stage(TwCli *c, const char *v, char why[256]) { (void)why; return c->stage = v, true; }
+static bool set_format(TwCli *c, const char *v, char why[256]) { (void)why; return c->format = v, true; }
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
 static const Option options[] = {
@@ -85,7 +86,7 @@ static const Option options[] = {
     {"--variant", "a,b", TW_OPT_VARIANT, "these variants (full: the program's body)", set_variant},
     {"--all-variants", NULL, TW_OPT_ALL_VARIANTS, "the body and every variant", set_all},
     {"--seed", "N", TW_OPT_SEED, "this seed (default 0)", set_seed},
-    {"--seeds", "N", TW_OPT_SEED, "seeds 0 … N-1, all at once", set_seeds},
+    {"--seeds", "N", TW_OPT_SEEDS, "seeds 0 … N-1, all at once", set_seeds},
     {"--threads", "N", TW_OPT_THREADS, "threads (default: all cores); never changes a result", set_threads},
     {"--precision", "f32|f64", TW_OPT_PRECISION, "of reals (default f32)", set_precision},
     {"--json", NULL, TW_OPT_JSON, "one JSON object on stdout", set_json},
@@ -95,7 +96,8 @@ static const Option options[] = {
     {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
     {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},
     {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},
-    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: the last)", set_stage},
+    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: regions the last, jac the start)", set_stage},
+    {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy (default table)", set_format},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -104,7 +104,9 @@ static int find_stage(const TwCli *c, const TwRtProgram *p) {
   return -1;
 }
 
-static bool show(const TwCli *c, TwUnit *u, const TwRtProgram *p) {
+static bool show(const TwCli *c, TwBuild *b) {
+  TwUnit *u = b->unit;
+  const TwRtProgram *p = b->lowered->rt;
   int stage = find_stage(c, p);
   if (stage < 0) {
     fprintf(stderr, "triwave: the program has no stage '%s'\n", c->stage ? c->stage : "");
@@ -114,7 +116,7 @@ static bool show(const TwCli *c, TwUnit *u, const TwRtProgram *p) {
   TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .keep_values = true};
   TwRtResult *r = tw_rt_train(p, &o);
   bool ok = !r->error && r->seeds[0].stages[stage].values;
-  if (!ok) tw_cli_failures(u, p->variant, p, r);
+  if (!ok) tw_cli_failures(b, r);
   cJSON *models = cJSON_CreateArray();
   for (uint32_t m = 0; ok && m < p->n_models; m++)
     ok = show_model(c, u, p, (uint32_t)stage, m, r->seeds[0].stages[stage].values, models);
@@ -134,7 +136,7 @@ int tw_cli_regions(const TwCli *c) {
   TwVariantNames names = {0};
   bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_variants(c, u, b.ast, &names);
   if (ok) b.variant = names.at[0];
-  ok = ok && tw_build(&b, TW_PHASE_CODE) && show(c, u, b.lowered->rt);
+  ok = ok && tw_build(&b, TW_PHASE_CODE) && show(c, &b);
   tw_cli_diagnostics(u);
   tw_build_free(&b);
   tw_unit_free(u);

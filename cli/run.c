@@ -78,7 +78,7 @@ static bool train(Session *s) {
     TwRtResult *r = tw_rt_train(b->lowered->rt, &o);
     s->train_seconds += tw_cli_now() - start;
     s->variants[k] = (TwRtReportVariant){s->variant, b->lowered->rt, r};
-    ok &= tw_cli_failures(s->unit, s->variant, b->lowered->rt, r);
+    ok &= tw_cli_failures(b, r);
   }
   return ok;
 }

@@ -381,46 +381,36 @@ bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto,
   return true;
 }
 
-/* The width of the piece as a fraction. */
-static bool width(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *num, TwDy *den) {
-  uint32_t all = ex->tape->n_ops;
-  if (!ready(ex) || !tw_rg_exact_point(ex, l, all) || !tw_rg_exact_point(ex, r, all) ||
-      !fraction(ex, l, &ex->p, &ex->q) || !fraction(ex, r, num, &ex->r))
-    return false;
-  bool ok = tw_dy_mul(den, &ex->q, &ex->r) && tw_dy_mul(&ex->sum, num, &ex->q) &&
-            tw_dy_mul(num, &ex->p, &ex->r) && tw_dy_sub(&ex->sum, num);
-  tw_dy_swap(num, &ex->sum);
-  return ok || fail(ex, too_long);
-}
+/* ---- widths */
 
-bool tw_rg_exact_narrower(TwRgExact *ex, TwRgPoint *const a[2], TwRgPoint *const b[2], double ratio, bool *yes) {
-  TwDy n[2], d[2], t;
-  for (int i = 0; i < 2; i++) {
-    tw_dy_init(&n[i]);
-    tw_dy_init(&d[i]);
-  }
+/* sum = sum of c[i] p[i] as a fraction. */
+static bool combine(TwRgExact *ex, size_t n, const TwRgTimes *terms, TwDy *num, TwDy *den) {
+  TwDy t;
   tw_dy_init(&t);
-  bool ok = width(ex, a[0], a[1], &n[0], &d[0]) && width(ex, b[0], b[1], &n[1], &d[1]);
-  if (ok) /* n0 / d0 < ratio n1 / d1 */
-    ok = (tw_dy_mul(&t, &n[0], &d[1]) && tw_dy_mul(&n[0], &n[1], &d[0]) && tw_dy_mul_double(&n[1], ratio, &n[0]) &&
-          tw_dy_sub(&t, &n[1])) ||
-         fail(ex, too_long);
-  *yes = tw_dy_sign(&t) < 0;
-  for (int i = 0; i < 2; i++) {
-    tw_dy_clear(&n[i]);
-    tw_dy_clear(&d[i]);
+  tw_dy_zero(num);
+  tw_dy_set(den, 1);
+  bool ok = true;
+  for (size_t i = 0; ok && i < n; i++) { /* num / den + c p / q */
+    ok = tw_rg_exact_point(ex, terms[i].point, ex->tape->n_ops) && fraction(ex, terms[i].point, &ex->p, &ex->q);
+    ok = ok && ((tw_dy_mul(&t, num, &ex->q) && tw_dy_mul(&ex->r, &ex->p, den) &&
+                 tw_dy_mul_double(num, terms[i].c, &ex->r) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->q)) ||
+                fail(ex, too_long));
+    tw_dy_swap(den, &t);
   }
   tw_dy_clear(&t);
   return ok;
 }
 
-bool tw_rg_exact_width(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, double *w) {
-  TwDy n, d;
-  tw_dy_init(&n);
-  tw_dy_init(&d);
-  bool ok = width(ex, l, r, &n, &d);
-  *w = ok ? tw_dy_round(&n, &d) : 0;
-  tw_dy_clear(&n);
-  tw_dy_clear(&d);
+bool tw_rg_exact_sum(TwRgExact *ex, size_t n, const TwRgTimes *terms, int *sign, double *rounded) {
+  if (!ready(ex))
+    return false;
+  TwDy num, den;
+  tw_dy_init(&num);
+  tw_dy_init(&den);
+  bool ok = combine(ex, n, terms, &num, &den);
+  *sign = ok ? tw_dy_sign(&num) : 0;
+  *rounded = ok ? tw_dy_round(&num, &den) : 0;
+  tw_dy_clear(&num);
+  tw_dy_clear(&den);
   return ok;
 }

@@ -96,9 +96,12 @@ bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwD
 /* The same in double-double, with error bounds; false, and no error, if that does not do. Slopes of narrow
  * pieces come out far better than from the output at their ends. */
 bool tw_rg_rough_map(TwRgExact *ex, const TwRgPoint *l, const TwRgPoint *r, TwDd *slope, TwDd *intercept);
-/* Whether a[0] … a[1] is narrower than ratio times b[0] … b[1]. */
-bool tw_rg_exact_narrower(TwRgExact *ex, TwRgPoint *const a[2], TwRgPoint *const b[2], double ratio, bool *yes);
-bool tw_rg_exact_width(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, double *width);
+typedef struct TwRgTimes {
+  double c;
+  TwRgPoint *point;
+} TwRgTimes;
+/* The sum of c times the point. */
+bool tw_rg_exact_sum(TwRgExact *ex, size_t n, const TwRgTimes *terms, int *sign, double *rounded);
 bool tw_rg_exact_place(TwRgExact *ex, TwRgPoint *p, double *x); /* rounded to nearest */
 
 /* ---- lanes: value of slot s at point k in hi, lo, err: lanes[s * stride + k], … + cap, … + 2 cap */
@@ -143,8 +146,9 @@ typedef struct TwRgPiece {
 } TwRgPiece;
 
 typedef struct TwRgStack {
-  TwRgPiece *at;
+  TwRgPiece *at; /* those that no other piece hides so far */
   size_t n, cap;
+  TwRgPiece far; /* of the pieces so far, the one that hides most to its right */
 } TwRgStack;
 
 typedef struct TwRgKey { /* bounds on slope and intercept of a counted piece */
@@ -163,8 +167,8 @@ typedef struct TwRgTally {
   bool exact_map;      /* and, if needed so far, its map: map[0] and map[1] */
   bool map_ready;      /* map[] is initialised */
   TwDy map[4];
-  TwRgStack pieces, patterns; /* what is left after dropping slivers */
-  int64_t n_patterns, n_slivers;
+  TwRgStack pieces, patterns;
+  int64_t n_patterns, n_slivers, n_finished; /* n_finished: pieces before `now` */
   TwRtPiece *list;
   size_t n_list, cap_list;
   TwRgKey *keys; /* scratch of the count of maps */
@@ -208,7 +212,7 @@ struct TwRtCounter {
   double *spare;
   TwRgSaved *saved;
   size_t n_saved, cap_saved;
-  int64_t made; /* pieces made so far */
+  int64_t made, most; /* pieces made so far; how many may be */
   TwRgExact ex;
   TwRgTally tally;
   const char *error;

@@ -38,6 +38,7 @@ bool tw_rg_sweep_init(TwRtCounter *c) {
   size_t limit = CACHE_BYTES / (48 * (size_t)t->n_slots);
   limit = limit < LEAST_LIMIT ? LEAST_LIMIT : limit > MOST_LIMIT ? MOST_LIMIT : limit;
   c->limit = (uint32_t)limit;
+  c->most = TW_RG_MAX_PIECES;
   TwRgMem *m = &c->mem;
   m->cap = round_up(2 * limit + 8, 512) + 56; /* arrays at one index fall into different cache sets */
   m->stride = 3 * m->cap;
@@ -110,16 +111,17 @@ static void put(TwRtCounter *c, uint32_t slot, uint32_t k, TwDd v) {
 
 /* ---- binding: this call's coefficients */
 
-static void bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const double *coeffs, uint32_t *n_terms) {
+static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const double *coeffs, uint32_t *n_terms) {
   double bias = tw_rg_coeff(op->bias, coeffs);
   TwDd sum = tw_dd_guard((TwDd){bias, 0, 0});
-  bool ordinary = true;
+  bool finite = isfinite(bias), ordinary = true;
   b->term = *n_terms;
   for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
     double f = tw_rg_coeff(c->tape.terms[k].coeff, coeffs);
     uint32_t slot = c->tape.terms[k].slot;
     if (f == 0)
       continue;
+    finite = finite && isfinite(f);
     ordinary = ordinary && fabs(f) >= TW_DD_LEAST && fabs(f) <= TW_DD_MOST;
     if (c->is_constant[slot]) {
       sum = tw_dd_add(sum, tw_dd_scale(f, c->constants[slot]));
@@ -136,6 +138,7 @@ static void bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const do
   b->constant = b->n_terms == 0;
   if (b->constant)
     c->constants[op->out] = (TwDd){b->hi, b->lo, b->err};
+  return finite || fail(c, "a coefficient is not finite");
 }
 
 /* A relu of a constant: x, at which it is evaluated exactly where in doubt, does not matter. */
@@ -152,24 +155,8 @@ static bool bind_relu(TwRtCounter *c, uint32_t at, const TwRgOp *op, double x) {
   return true;
 }
 
-/* Exact evaluation needs finite coefficients, so all of them are looked at first. */
-static bool all_finite(TwRtCounter *c, const double *coeffs) {
-  const TwRgTape *t = &c->tape;
-  for (uint32_t i = 0; i < t->n_ops; i++) {
-    const TwRgOp *op = &t->ops[i];
-    double bad = op->kind == TW_RG_AFFINE ? 0 * tw_rg_coeff(op->bias, coeffs) : 0;
-    for (uint32_t k = op->term; k < op->term + op->n_terms; k++)
-      bad += 0 * tw_rg_coeff(t->terms[k].coeff, coeffs);
-    if (!(bad == 0))
-      return fail(c, "a coefficient is not finite");
-  }
-  return true;
-}
-
 static bool bind(TwRtCounter *c, const double *coeffs, double x) {
   const TwRgTape *t = &c->tape;
-  if (!all_finite(c, coeffs))
-    return false;
   memset(c->is_constant, 0, t->n_slots * sizeof *c->is_constant);
   uint32_t n_terms = 0;
   for (uint32_t i = 0; i < t->n_ops; i++) {
@@ -177,7 +164,8 @@ static bool bind(TwRtCounter *c, const double *coeffs, double x) {
     TwRgBound *b = &c->bound[i];
     c->alive[i] = false;
     if (op->kind == TW_RG_AFFINE) {
-      bind_affine(c, op, b, coeffs, &n_terms);
+      if (!bind_affine(c, op, b, coeffs, &n_terms))
+        return false;
     } else {
       b->constant = c->is_constant[op->a];
       if (b->constant && !bind_relu(c, i, op, x))
@@ -299,7 +287,7 @@ static bool split(TwRtCounter *c, uint32_t n, uint32_t at, uint32_t slot) {
     if (c->live[s])
       clear_kinks(c, s, n);
   c->made += n;
-  return c->made <= TW_RG_MAX_PIECES || fail(c, "there are more than 2^24 pieces");
+  return c->made <= c->most || fail(c, "there are more than 2^24 pieces");
 }
 
 /* The relu is kinked where its operand is and it is on, where it is switched at a new point, and at an old

@@ -7,11 +7,10 @@
  * that is known; where the slopes differ by more than their error bounds it is not so; else the slopes are
  * compared exactly.
  *
- * Slivers. A piece narrower than `sliver` times one of its neighbours is dropped; the pieces on both
- * sides of it then count as neighbours; and so on until none is left to drop. The order does not matter: a
- * piece that may be dropped for a neighbour z may still be dropped when z is, since what z was dropped for is
- * wider still and comes next. So one pass with a stack does: at any time no piece on it may be
- * dropped for its neighbour on it. */
+ * Slivers. A piece z hides what lies wholly within sliver * (width of z) of one of its ends. From left to right:
+ * a new piece takes those that it hides off the stack of pieces that are not hidden yet (the last ones, since
+ * what is nearer to it is hidden first), and is hidden itself if `far`, the piece before it whose range to the
+ * right ends farthest, hides it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,7 @@ void tw_rg_tally_start(TwRgTally *t, TwRgExact *ex, double sliver, bool keep) {
   t->keep = keep;
   t->begun = t->apart = t->exact_map = false;
   t->pieces.n = t->patterns.n = t->n_list = 0;
-  t->n_patterns = t->n_slivers = 0;
+  t->n_patterns = t->n_slivers = t->n_finished = 0;
   t->error = NULL;
 }
 
@@ -60,20 +59,39 @@ static void *grow(void *p, size_t *cap, size_t n, size_t size) {
 
 /* ---- slivers */
 
-static double width_of(const TwRgPiece *p, double *err) {
-  double a = p->r.hi - p->l.hi, b = p->r.lo - p->l.lo;
-  *err = (2 * TW_DD_UNIT * (fabs(a) + fabs(b)) + p->l.err + p->r.err) * TW_DD_SLACK;
+static double distance(const TwRgPoint *l, const TwRgPoint *r, double *err) {
+  double a = r->hi - l->hi, b = r->lo - l->lo;
+  *err = (2 * TW_DD_UNIT * (fabs(a) + fabs(b)) + l->err + r->err) * TW_DD_SLACK;
   return a + b;
 }
 
-static bool narrower(TwRgTally *t, TwRgPiece *p, TwRgPiece *q, bool *yes) {
-  double ep, eq, wp = width_of(p, &ep), wq = t->sliver * width_of(q, &eq);
-  double err = (ep + t->sliver * eq + 4 * TW_DD_UNIT * fabs(wq)) * TW_DD_SLACK;
-  *yes = wp < wq;
-  if (fabs(wp - wq) > err)
+/* Whether l … r is shorter than sliver * (width of z). */
+static bool hidden(TwRgTally *t, TwRgPoint *l, TwRgPoint *r, TwRgPiece *z, bool *yes) {
+  double ep, ez, p = distance(l, r, &ep), q = t->sliver * distance(&z->l, &z->r, &ez);
+  *yes = p < q;
+  if (fabs(p - q) > (ep + t->sliver * ez + 4 * TW_DD_UNIT * fabs(q)) * TW_DD_SLACK)
     return true;
-  TwRgPoint *a[2] = {&p->l, &p->r}, *b[2] = {&q->l, &q->r};
-  return exactly(t, tw_rg_exact_narrower(t->ex, a, b, t->sliver, yes));
+  TwRgTimes terms[4] = {{1, r}, {-1, l}, {-t->sliver, &z->r}, {t->sliver, &z->l}};
+  int sign;
+  double rounded;
+  bool ok = exactly(t, tw_rg_exact_sum(t->ex, 4, terms, &sign, &rounded));
+  *yes = sign < 0;
+  return ok;
+}
+
+/* Whether p, to the right of z, hides more to its right than z does. */
+static bool hides_farther(TwRgTally *t, TwRgPiece *p, TwRgPiece *z, bool *yes) {
+  double e[3], s = t->sliver, ahead = distance(&z->r, &p->r, &e[0]);
+  double a = s * distance(&p->l, &p->r, &e[1]), b = s * distance(&z->l, &z->r, &e[2]), d = (ahead + a) - b;
+  *yes = d > 0;
+  if (fabs(d) > (e[0] + s * (e[1] + e[2]) + 8 * TW_DD_UNIT * (fabs(ahead) + fabs(a) + fabs(b))) * TW_DD_SLACK)
+    return true;
+  TwRgTimes terms[6] = {{1, &p->r}, {-1, &z->r}, {s, &p->r}, {-s, &p->l}, {-s, &z->r}, {s, &z->l}};
+  int sign;
+  double rounded;
+  bool ok = exactly(t, tw_rg_exact_sum(t->ex, 6, terms, &sign, &rounded));
+  *yes = sign > 0;
+  return ok;
 }
 
 static bool append(TwRgTally *t, TwRgStack *s, const TwRgPiece *p) {
@@ -93,33 +111,49 @@ static void drop(TwRgTally *t, const TwRgStack *s, const TwRgPiece *p) {
     t->list[p->number].sliver = true;
 }
 
-static bool push(TwRgTally *t, TwRgStack *s, TwRgPiece *p) {
-  while (s->n > 0 && t->sliver > 0) {
+static bool push(TwRgTally *t, TwRgStack *s, bool first, TwRgPiece *p) {
+  if (first) {
+    s->far = *p;
+    return append(t, s, p);
+  }
+  if (t->sliver == 0)
+    return append(t, s, p);
+  bool yes = true;
+  while (s->n > 0) {
     TwRgPiece *top = &s->at[s->n - 1];
-    bool yes;
-    if (!narrower(t, p, top, &yes))
-      return false;
-    if (yes) {
-      drop(t, s, p);
-      return true;
-    }
-    if (!narrower(t, top, p, &yes))
+    if (!hidden(t, &top->l, &p->l, p, &yes))
       return false;
     if (!yes)
       break;
     drop(t, s, top);
     s->n--;
   }
-  return append(t, s, p);
+  if (!hidden(t, &s->far.r, &p->r, &s->far, &yes))
+    return false;
+  if (!yes) {
+    s->far = *p;
+    return append(t, s, p);
+  }
+  drop(t, s, p);
+  if (!hides_farther(t, p, &s->far, &yes))
+    return false;
+  if (yes)
+    s->far = *p;
+  return true;
 }
 
 /* ---- pieces */
 
 /* Slope and intercept with error bounds; a useless bound is infinite. */
 static void set_map(TwRgPiece *p, TwDd yl, TwDd yr) {
-  double ex, dx = width_of(p, &ex), a = yr.hi - yl.hi, b = yr.lo - yl.lo, dy = a + b;
+  double ex, dx = distance(&p->l, &p->r, &ex), a = yr.hi - yl.hi, b = yr.lo - yl.lo, dy = a + b;
   double ey = (2 * TW_DD_UNIT * (fabs(a) + fabs(b)) + yl.err + yr.err) * TW_DD_SLACK;
-  double m = dy / dx, em = (ey + fabs(m) * ex) / (dx - ex) * TW_DD_SLACK + 4 * TW_DD_UNIT * fabs(m);
+  double per = 1 / dx, m = dy * per; /* within 2 u |m| of dy / dx; and 1 / (dx - ex) is within the factor below of per */
+  double em = (ey + fabs(m) * ex) * per * (ex < 0x1p-10 * dx ? 1 + 0x1p-9 : 2.1) + 4 * TW_DD_UNIT * fabs(m);
+  if (a == 0 && b == 0 && yl.err == 0 && yr.err == 0) {
+    *p = (TwRgPiece){p->l, p->r, 0, 0, yl.hi, fabs(yl.lo), p->number};
+    return;
+  }
   if (!(dx > 2 * ex) || !(em < INFINITY))
     m = 0, em = INFINITY;
   double part = m * p->l.hi;
@@ -192,7 +226,8 @@ static bool list(TwRgTally *t) {
 static bool finish(TwRgTally *t) {
   if (t->keep && !list(t))
     return false;
-  return push(t, &t->pieces, &t->now);
+  bool first = t->n_finished++ == 0;
+  return push(t, &t->pieces, first, &t->now);
 }
 
 /* Tries to tell the piece p from `now` by better slopes, which it keeps. */
@@ -233,10 +268,11 @@ static bool compare(TwRgTally *t, TwRgPiece *p, bool *same) {
 /* From the first merge on patterns are dropped by their own widths. */
 static bool part(TwRgTally *t) {
   t->apart = true;
+  t->patterns.far = t->pieces.far;
   for (size_t i = 0; i < t->pieces.n; i++)
     if (!append(t, &t->patterns, &t->pieces.at[i]))
       return false;
-  return push(t, &t->patterns, &t->now);
+  return push(t, &t->patterns, t->n_finished == 0, &t->now);
 }
 
 static void merge(TwRgTally *t, const TwRgPiece *p, TwDd yr) {
@@ -281,7 +317,7 @@ bool tw_rg_tally_add(TwRgTally *t, const TwRgPoint *l, const TwRgPoint *r, TwDd 
       tw_dy_swap(&t->map[1], &t->map[3]);
     }
   }
-  return !t->apart || push(t, &t->patterns, &p);
+  return !t->apart || push(t, &t->patterns, false, &p);
 }
 
 /* ---- maps */
@@ -320,7 +356,12 @@ static bool distinct(TwRgTally *t, const TwRgKey *keys, size_t n, int64_t *count
     TwDy *m = &maps[2 * found];
     tw_dy_init(&m[0]);
     tw_dy_init(&m[1]);
-    ok = exactly(t, tw_rg_exact_map(t->ex, &p->l, &p->r, &m[0], &m[1]));
+    if (p->slope_err == 0 && p->intercept_err == 0) {
+      tw_dy_set(&m[0], p->slope);
+      tw_dy_set(&m[1], p->intercept);
+    } else {
+      ok = exactly(t, tw_rg_exact_map(t->ex, &p->l, &p->r, &m[0], &m[1]));
+    }
     bool known = false;
     for (size_t k = 0; ok && !known && k < found; k++) {
       known = true;
@@ -387,8 +428,10 @@ static bool find_narrowest(TwRgTally *t, double *narrowest) {
   *narrowest = INFINITY;
   for (size_t i = 0; i < t->pieces.n; i++) {
     TwRgPiece *p = &t->pieces.at[i];
-    double err, w = width_of(p, &err);
-    if (!(err < 0x1p-40 * w) && !exactly(t, tw_rg_exact_width(t->ex, &p->l, &p->r, &w)))
+    double err, w = distance(&p->l, &p->r, &err);
+    TwRgTimes terms[2] = {{1, &p->r}, {-1, &p->l}};
+    int sign;
+    if (!(err < 0x1p-40 * w) && !exactly(t, tw_rg_exact_sum(t->ex, 2, terms, &sign, &w)))
       return false;
     *narrowest = w < *narrowest ? w : *narrowest;
   }

@@ -305,4 +305,7 @@ uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be use
 bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names, LLVMModuleRef *out,
                   char **error);
 
+/* ---- table.c: adds the constant tw_program to a module that holds fns, and hides these. */
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n);
+
 #endif

@@ -97,12 +97,14 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
   return ok;
 }
 
-bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path, char **error) {
+static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path,
+                         char **error) {
   TwLlTarget t;
   LLVMModuleRef mod = NULL;
   if (!tw_ll_target(&t, o, error)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
   bool ok = tw_ll_module(ctx, &t, fns, n, false, &mod, error);
+  if (ok && p) tw_ll_table(mod, p, fns, n);
   if (ok) {
     char *message = NULL;
     ok = !LLVMTargetMachineEmitToFile(t.machine, mod, path, LLVMObjectFile, &message);
@@ -112,4 +114,13 @@ bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const cha
   LLVMContextDispose(ctx);
   tw_ll_target_free(&t);
   return ok;
+}
+
+bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path, char **error) {
+  return write_object(NULL, fns, n, o, path, error);
+}
+
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path,
+                          char **error) {
+  return write_object(p, fns, n, o, path, error);
 }

@@ -159,13 +159,34 @@ typedef struct Cost {
   uint32_t loads, accs, peak;
   uint32_t *profile; /* per item of the segment: values computed in it that are live there */
   uint32_t *reach;   /* per ref: up to which item it is counted in the profile */
+  uint32_t *depth;   /* per ref: length of the chain of operations of this segment that ends there */
+  uint32_t deepest;
 } Cost;
+
+static Cost new_cost(Cutter *c) {
+  Cost k = {.profile = TW_NEW_N(c->arena, uint32_t, c->cut->items.len + 1)};
+  k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
+  k.depth = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
+  return k;
+}
+
+static void start_cost(Cutter *c, Cost *k, uint32_t from) {
+  k->from = k->end = from;
+  k->loads = k->accs = k->peak = k->deepest = 0;
+  memset(k->reach, 0, c->x->fn->insts.len * sizeof *k->reach);
+  c->stamp++;
+}
+
+/* In units of one fma. */
+static uint32_t latency(TwOp op) { return op == TW_OP_div || op == TW_OP_sqrt ? 4 : op >= TW_OP_exp && op <= TW_OP_logistic ? 10 : 1; }
 
 static void extend(Cutter *c, Cost *k, uint32_t end) {
   for (; k->end < end; k->end++) {
     uint32_t p = k->end;
+    uint32_t deep = 0;
+    TwRef made = c->cut->items.at[p].inst;
     k->profile[p] = 0;
-    if (!c->cut->items.at[p].inst) k->accs++;
+    if (!made) k->accs++;
     for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++) {
       TwRef r = c->needs.refs.at[j];
       if (!c->def[r] || c->def[r] - 1 < k->from) {
@@ -173,12 +194,16 @@ static void extend(Cutter *c, Cost *k, uint32_t end) {
         c->seen[r] = c->stamp;
         continue;
       }
+      if (k->depth[r] > deep) deep = k->depth[r];
       uint32_t at = k->reach[r] > k->from ? k->reach[r] : c->def[r];
       if (at < c->def[r]) at = c->def[r];
       for (; at <= p; at++)
         if (++k->profile[at] > k->peak) k->peak = k->profile[at];
       k->reach[r] = p + 1;
     }
+    if (!made) continue;
+    k->depth[made] = deep + latency(tw_op(c->x->fn, made));
+    if (k->depth[made] > k->deepest) k->deepest = k->depth[made];
   }
 }
 
@@ -191,12 +216,18 @@ static uint32_t stores_of(const Cutter *c, uint32_t from, uint32_t end) {
   return n;
 }
 
-/* Cycles or so. A value too many costs a store and a load; a segment costs its loop's start and end. */
+/* Cycles a block, or so, on a core that starts two vector operations a cycle.
+ *  - A segment costs the start and the end of its loop.
+ *  - A value too many for the registers costs a store and a load, which the next operation waits for.
+ *  - Blocks overlap as far as the core's window reaches. Where the chain of dependent operations is
+ *    long and the segment too, they hardly do, and the chain's latency shows: a reason to cut. */
 static double price(const Cutter *c, const Cost *k, uint32_t stores) {
-  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3;
+  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3, start_rate = 2, fma_cycles = 4, window = 160;
   uint32_t want = k->accs + k->peak + 3;
   double spill = want > c->registers ? (double)(want - c->registers) : 0;
-  return per_segment + per_load * k->loads + per_store * stores + per_spill * spill;
+  double count = k->end - k->from, overlap = count > 0 && window / count > 1 ? window / count : 1;
+  double busy = count / start_rate, wait = fma_cycles * k->deepest / overlap;
+  return per_segment + per_load * k->loads + per_store * stores + per_spill * spill + (wait > busy ? wait : busy);
 }
 
 static void choose(Cutter *c) {
@@ -204,15 +235,11 @@ static void choose(Cutter *c) {
   uint32_t *at = TW_NEW_N(c->arena, uint32_t, n + 2), count = candidates(c, at);
   double *best = TW_NEW_N(c->arena, double, count);
   uint32_t *came = TW_NEW_N(c->arena, uint32_t, count);
-  Cost k = {.profile = TW_NEW_N(c->arena, uint32_t, n + 1)};
-  k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
+  Cost k = new_cost(c);
   for (uint32_t i = 1; i < count; i++) best[i] = -1;
   enum { LONGEST = 1500 };
   for (uint32_t i = 0; i + 1 < count; i++) {
-    k.from = k.end = at[i];
-    k.loads = k.accs = k.peak = 0;
-    memset(k.reach, 0, c->x->fn->insts.len * sizeof *k.reach);
-    c->stamp++;
+    start_cost(c, &k, at[i]);
     for (uint32_t j = i + 1; j < count && (at[j] - at[i] <= LONGEST || j == i + 1); j++) {
       extend(c, &k, at[j]);
       double total = best[i] + price(c, &k, stores_of(c, at[i], at[j]));
@@ -245,14 +272,12 @@ static void number_slots(Cutter *c) {
   TwLlCut *cut = c->cut;
   uint32_t n = cut->items.len;
   uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1), *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
+  Cost k = new_cost(c);
   for (uint32_t s = 0; s < cut->segments.len; s++)
     for (uint32_t p = cut->segments.at[s].first; p < cut->segments.at[s].end; p++) segment_of[p] = s;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
     TwLlSegment *seg = &cut->segments.at[s];
-    Cost k = {.from = seg->first, .end = seg->first};
-    k.profile = TW_NEW_N(c->arena, uint32_t, n + 1);
-    k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
-    c->stamp++;
+    start_cost(c, &k, seg->first);
     extend(c, &k, seg->end);
     seg->loads = k.loads;
     seg->accs = k.accs;

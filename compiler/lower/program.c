@@ -241,6 +241,19 @@ bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out) {
   return u->diags.errors == errors;
 }
 
+const TwFn *tw_lower_set_weights(TwUnit *u, const TwProgram *p, const TwLowered *l) {
+  TwLw lw = {.unit = u, .arena = &u->arena, .p = p, .m = l->module};
+  TwLayout layout;
+  tw_lw_layout(&lw, &layout);
+  bool *stored = TW_NEW_N(lw.arena, bool, p->weights.len + 1);
+  for (uint32_t k = 0; k < p->weights.len; k++) stored[k] = p->weights.at[k].is_law;
+  TwMoment at = {&layout, NULL, stored};
+  TwFnBuild b;
+  tw_lw_begin(&b, &lw, &at, "set_weights");
+  tw_result(b.scope.f, tw_lw_all_shown(&b));
+  return tw_fn_seal(b.scope.f);
+}
+
 bool tw_lowered_optimize(TwUnit *u, TwLowered *l) {
   (void)u;
   TwOptLimits limits = tw_opt_limits_default();

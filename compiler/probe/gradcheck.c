@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "compiler/ad/ad.h"
+#include "compiler/opt/opt.h"
 #include "compiler/probe/internal.h"
 
 enum { SAMPLE = 256, AT_LEAST = 8, RANDOM_POINTS = 1, TRIES = 8 };
@@ -232,7 +233,9 @@ void tw_probe_gradcheck(TwProbe *p, uint32_t stage, uint64_t seed, TwGradStage *
   *out = (TwGradStage){.name = p->program->stages.at[stage].name, .ok = true};
   c.loss = tw_loss_fn(p, stage, false);
   const bool *active = tw_loss_active(p, &c.loss);
-  c.grad = tw_grad(p->lowered->module, c.loss.fn, active);
+  /* As training does it; differences and forward mode are of the loss as it was lowered. */
+  const TwFn *prepared = tw_opt_prepare(p->lowered->module, c.loss.fn, tw_opt_limits_default());
+  c.grad = tw_grad(p->lowered->module, prepared, active);
   c.jvp = tw_jvp(p->lowered->module, c.loss.fn, active);
   tw_trained(p, stage, &c.trained);
   out->n_tensors = c.trained.leaves.len;

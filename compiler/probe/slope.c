@@ -2,7 +2,8 @@
  *
  * Held, the function is smooth, so the only questions are how curved it is and how it rounds. The difference of
  * fourth order is taken at a ladder of steps; truncation makes neighbouring steps disagree at its wide
- * end, rounding at its narrow end, and where three agree best the slope is read off. */
+ * end, rounding at its narrow end, and where three agree best the slope is read off. If even these disagree
+ * by more than rounding explains, the function moves faster than the steps resolve, and nothing is said. */
 #include <math.h>
 
 #include "compiler/probe/internal.h"
@@ -35,17 +36,26 @@ static double central(TwLine *line, double h, double *size) {
   return (8 * (near - near_back) - (far - far_back)) / (12 * h);
 }
 
+/* The smallest t that moves every number by more than its last bit. */
+static double finest(const TwLine *line) {
+  double t = 0;
+  for (uint32_t k = 0; k < line->n; k++)
+    if (line->v[k] != 0) t = fmax(t, 0x1p-52 * fabs(line->x[k] / line->v[k]));
+  return t;
+}
+
 TwSlope tw_slope(TwLine *line, double h, double expected, double allowed) {
   enum { STEPS = 9 };
-  double d[STEPS], rounding[STEPS], size;
+  double d[STEPS], rounding[STEPS], size, blur = finest(line);
   TwSlope best = {.spread = INFINITY};
-  for (int k = 0; k < STEPS; k++, h /= 6) {
+  for (int k = 0; k < STEPS && blur <= 1e-4 * h; k++, h /= 6) {
     d[k] = central(line, h, &size);
-    rounding[k] = 4 * 0x1p-52 * size / h;
+    rounding[k] = 4 * 0x1p-52 * size / h + fabs(d[k]) * blur / h;
     if (fabs(d[k] - expected) <= allowed) return (TwSlope){true, d[k], allowed};
     if (k < 2) continue;
-    double spread = fmax(fabs(d[k - 1] - d[k]), fabs(d[k - 1] - d[k - 2])) + rounding[k - 1];
-    if (spread < best.spread) best = (TwSlope){true, d[k - 1], spread};
+    double apart = fmax(fabs(d[k - 1] - d[k]), fabs(d[k - 1] - d[k - 2])), spread = apart + rounding[k - 1];
+    bool resolved = apart <= 1e-2 * fabs(d[k - 1]) || apart <= 1e3 * rounding[k - 1];
+    if (resolved && spread < best.spread) best = (TwSlope){true, d[k - 1], spread};
   }
   return best;
 }

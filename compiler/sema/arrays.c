@@ -12,8 +12,9 @@ static const TwType *elem_hint(TwSema *s, const TwType *want) {
 /* A value of any type with no element that matters: the body of an array of length 0. */
 static TwTx *nothing(TwSema *s, const TwType *t, TwSpan span) {
   if (t->kind == TW_TY_TENSOR) {
-    TwTx *zero = t->dtype == TW_REAL ? tw_sm_real(s, 0, span) : t->dtype == TW_INT ? tw_sm_int(s, 0, span)
-                                                                                     : tw_sm_bool(s, false, span);
+    TwTx *zero = t->dtype == TW_REAL  ? tw_sm_real(s, 0, span)
+                 : t->dtype == TW_INT ? tw_sm_int(s, 0, span)
+                                      : tw_sm_bool(s, false, span);
     return t->rank ? tw_sm_one(s, TW_TX_FILL, t, span, zero) : zero;
   }
   if (t->kind == TW_TY_ARRAY) {
@@ -24,7 +25,8 @@ static TwTx *nothing(TwSema *s, const TwType *t, TwSpan span) {
     return f;
   }
   TwTx *r = tw_sm_node(s, TW_TX_TUPLE, t, span);
-  for (uint32_t k = 0; k < t->fields.len; k++) tw_vec_push(s->a, &r->args, nothing(s, t->fields.at[k].type, span));
+  for (uint32_t k = 0; k < t->fields.len; k++)
+    tw_vec_push(s->a, &r->args, nothing(s, t->fields.at[k].type, span));
   return r;
 }
 
@@ -66,7 +68,8 @@ TwTx *tw_sm_array(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwTy
   }
   if (bad) return tw_sm_bad(s, e->span);
   if (hint && tw_sm_can_coerce(type, hint)) type = hint;
-  for (uint32_t k = 0; k < n; k++) t->args.at[k] = tw_sm_coerce(s, t->args.at[k], type, false, t->args.at[k]->span, "this element");
+  for (uint32_t k = 0; k < n; k++)
+    t->args.at[k] = tw_sm_coerce(s, t->args.at[k], type, false, t->args.at[k]->span, "this element");
   t->type = tw_sm_lead(s, (TwDim){n, e->span}, type, e->span);
   return tw_sm_poison(t->type) ? tw_sm_bad(s, e->span) : t;
 }
@@ -125,15 +128,17 @@ static bool in_bounds(TwSema *s, const TwTx *i, TwDim n, const TwTx *of) {
   if (s->dead || (r.known && (r.lo > r.hi || (r.lo >= 0 && r.hi < n.n)))) return true;
   const char *name = tw_sm_text(s, of->span);
   if (!r.known || (!i->known && (r.hi >= (int64_t)1 << 40 || r.lo <= -((int64_t)1 << 40)))) {
-    TwDiag *d = tw_sm_error(s, TW_E0411, i->span, "this index of '%s' is not known to be in 0 .. %lld", name, (long long)n.n);
+    TwDiag *d = tw_sm_error(s, TW_E0411, i->span, "this index of '%s' is not known to be in 0 .. %lld", name,
+                            (long long)n.n);
     tw_sm_help(s, d, "keep it in bounds: min(max(…, 0), %lld)", (long long)n.n - 1);
     return false;
   }
   int64_t at = r.lo < 0 ? r.lo : r.hi;
-  TwDiag *d = i->known ? tw_sm_error(s, TW_E0404, i->span, "index %lld is out of bounds: '%s' has %lld element%s",
-                                     (long long)at, name, (long long)n.n, n.n == 1 ? "" : "s")
-                       : tw_sm_error(s, TW_E0404, i->span, "this index reaches %lld, but '%s' has %lld element%s",
-                                     (long long)at, name, (long long)n.n, n.n == 1 ? "" : "s");
+  TwDiag *d = i->known
+                  ? tw_sm_error(s, TW_E0404, i->span, "index %lld is out of bounds: '%s' has %lld element%s",
+                                (long long)at, name, (long long)n.n, n.n == 1 ? "" : "s")
+                  : tw_sm_error(s, TW_E0404, i->span, "this index reaches %lld, but '%s' has %lld element%s",
+                                (long long)at, name, (long long)n.n, n.n == 1 ? "" : "s");
   if (n.from.file) tw_sm_note(s, d, n.from, "the size %lld is fixed here", (long long)n.n);
   if (i->known && at == -1) tw_sm_help(s, d, "the last element has the index %lld", (long long)n.n - 1);
   return false;
@@ -144,8 +149,8 @@ static bool slice(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, T
   if (e->a && !tw_sm_static_int(s, scope, e->a, "the start of a slice", &lo)) return false;
   if (e->b && !tw_sm_static_int(s, scope, e->b, "the end of a slice", &hi)) return false;
   if (lo < 0 || hi < lo || hi > n.n) {
-    TwDiag *d = tw_sm_error(s, TW_E0404, e->span, "the slice %lld .. %lld does not lie in 0 .. %lld", (long long)lo,
-                            (long long)hi, (long long)n.n);
+    TwDiag *d = tw_sm_error(s, TW_E0404, e->span, "the slice %lld .. %lld does not lie in 0 .. %lld",
+                            (long long)lo, (long long)hi, (long long)n.n);
     if (n.from.file) tw_sm_note(s, d, n.from, "the size %lld is fixed here", (long long)n.n);
     return false;
   }
@@ -153,12 +158,14 @@ static bool slice(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, T
   return true;
 }
 
-static bool item(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, const TwTx *of, TwIndexItem *out) {
+static bool item(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, const TwTx *of,
+                 TwIndexItem *out) {
   if (e->kind == TW_EX_RANGE) return slice(s, scope, e, n, out);
   TwTx *i = tw_sm_tx(s, scope, e, s->t_int);
   if (tw_sm_poison(i->type)) return false;
   if (!tw_sm_is_scalar(i->type) || i->type->dtype != TW_INT) {
-    TwDiag *d = tw_sm_error(s, TW_E0309, e->span, "an index must be an integer, but this is %s", tw_type_text(s->a, i->type));
+    TwDiag *d = tw_sm_error(s, TW_E0309, e->span, "an index must be an integer, but this is %s",
+                            tw_type_text(s->a, i->type));
     if (tw_sm_is_scalar(i->type) && i->type->dtype == TW_REAL) tw_sm_help(s, d, "int(…) rounds towards zero");
     return false;
   }
@@ -198,8 +205,8 @@ static TwSmValue shape_args(TwSema *s, const TwSmScope *scope, TwSmValue v, cons
   *f = *v.fn;
   if (!f->decl || f->has_shape || f->decl->shape_params.len != e->items.len) {
     uint32_t n = f->decl && !f->has_shape ? f->decl->shape_params.len : 0;
-    TwDiag *d = tw_sm_error(s, TW_E0403, e->span, "'%s' takes %u shape parameter%s, but %u %s given", f->name, n,
-                            n == 1 ? "" : "s", e->items.len, e->items.len == 1 ? "is" : "are");
+    TwDiag *d = tw_sm_error(s, TW_E0403, e->span, "'%s' takes %u shape parameter%s, but %u %s given", f->name,
+                            n, n == 1 ? "" : "s", e->items.len, e->items.len == 1 ? "is" : "are");
     tw_sm_note(s, d, f->span, "declared here");
     return tw_sm_vbad();
   }
@@ -228,7 +235,8 @@ TwSmValue tw_sm_index(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
     TwDim len = {it.n, e->items.at[k]->span};
     const TwType *type = it.at ? t->type->elem : tw_sm_lead(s, len, t->type->elem, e->span);
     if (!it.at && k + 1 < e->items.len) {
-      tw_sm_error(s, TW_E0408, e->span, "a slice of %s can have no further index", tw_type_text(s->a, t->type));
+      tw_sm_error(s, TW_E0408, e->span, "a slice of %s can have no further index",
+                  tw_type_text(s->a, t->type));
       return tw_sm_vbad();
     }
     t = tw_sm_one(s, TW_TX_INDEX, type, e->span, t);
@@ -237,7 +245,8 @@ TwSmValue tw_sm_index(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
   }
   if (k == e->items.len || tw_sm_poison(t->type)) return tw_sm_v(t);
   if (t->type->kind != TW_TY_TENSOR) {
-    tw_sm_error(s, TW_E0306, e->span, "'%s' is %s and has no elements", tw_sm_text(s, e->a->span), tw_type_text(s->a, t->type));
+    tw_sm_error(s, TW_E0306, e->span, "'%s' is %s and has no elements", tw_sm_text(s, e->a->span),
+                tw_type_text(s->a, t->type));
     return tw_sm_vbad();
   }
   return tw_sm_v(index_tensor(s, scope, t, e, k));

@@ -74,7 +74,8 @@ static TwTx *bi_where(Bi *b) {
   TwTx *c = arg(b, 0, NULL), *x = arg(b, 1, b->want), *y = arg(b, 2, b->want);
   if (tw_sm_poison(c->type) || tw_sm_poison(x->type) || tw_sm_poison(y->type)) return bad(b);
   if (!tw_sm_is(c->type, TW_BOOL)) {
-    tw_sm_error(s, TW_E0718, c->span, "the condition is %s, and should be truth values", tw_type_text(s->a, c->type));
+    tw_sm_error(s, TW_E0718, c->span, "the condition is %s, and should be truth values",
+                tw_type_text(s->a, c->type));
     return bad(b);
   }
   if (x->type->kind != TW_TY_TENSOR) return not_for(b, x);
@@ -120,12 +121,14 @@ static TwTx *reduce(Bi *b, TwReduce how) {
   bool logic = how == TW_RE_ANY || how == TW_RE_ALL;
   if (t->type->kind != TW_TY_TENSOR || (t->type->dtype == TW_BOOL) != logic) return not_for(b, t);
   if (t->type->rank == 0) {
-    TwDiag *d = tw_sm_error(s, TW_E0321, t->span, "'%s' reduces an array, but this is %s", b->name, tw_type_text(s->a, t->type));
+    TwDiag *d = tw_sm_error(s, TW_E0321, t->span, "'%s' reduces an array, but this is %s", b->name,
+                            tw_type_text(s->a, t->type));
     tw_sm_help(s, d, "give it an array, or run over something: %s(… for i in 0 .. n)", b->name);
     return bad(b);
   }
   if (tw_sm_count(t->type) == 0 && (how == TW_RE_MEAN || how == TW_RE_MIN || how == TW_RE_MAX)) {
-    tw_sm_error(s, TW_E0321, b->span, "there is no '%s' of nothing: this is %s", b->name, tw_type_text(s->a, t->type));
+    tw_sm_error(s, TW_E0321, b->span, "there is no '%s' of nothing: this is %s", b->name,
+                tw_type_text(s->a, t->type));
     return bad(b);
   }
   if (how == TW_RE_MEAN) t = tw_sm_to_real(s, t);
@@ -150,8 +153,8 @@ static TwTx *bi_dot(Bi *b) {
   x = tw_sm_to_real(s, x);
   y = tw_sm_to_real(s, y);
   if (!tw_sm_same_shape(x->type, y->type)) {
-    TwDiag *d = tw_sm_error(s, TW_E0401, b->span, "the shapes in 'dot' do not agree: %s and %s", tw_type_text(s->a, x->type),
-                            tw_type_text(s->a, y->type));
+    TwDiag *d = tw_sm_error(s, TW_E0401, b->span, "the shapes in 'dot' do not agree: %s and %s",
+                            tw_type_text(s->a, x->type), tw_type_text(s->a, y->type));
     tw_sm_note_sizes(s, d, x->type, y->type);
     return bad(b);
   }
@@ -182,7 +185,8 @@ static TwTx *bi_transpose(Bi *b) {
   TwTx *x = arg(b, 0, NULL);
   if (tw_sm_poison(x->type)) return x;
   if (x->type->kind != TW_TY_TENSOR || x->type->rank != 2) {
-    tw_sm_error(s, TW_E0403, x->span, "'transpose' takes a matrix, but this is %s", tw_type_text(s->a, x->type));
+    tw_sm_error(s, TW_E0403, x->span, "'transpose' takes a matrix, but this is %s",
+                tw_type_text(s->a, x->type));
     return bad(b);
   }
   TwDim dims[2] = {x->type->dims[1], x->type->dims[0]};
@@ -200,13 +204,16 @@ static TwTx *bi_concat(Bi *b) {
     ok &= !tw_sm_poison(x->type);
     if (!ok) continue;
     if (x->type->kind != TW_TY_ARRAY && (x->type->kind != TW_TY_TENSOR || x->type->rank == 0)) {
-      TwDiag *d = tw_sm_error(s, TW_E0306, x->span, "'concat' joins arrays, but this is %s", tw_type_text(s->a, x->type));
-      if (tw_sm_is_scalar(x->type)) tw_sm_help(s, d, "write [%s] for an array of one element", tw_sm_text(s, x->span));
+      TwDiag *d = tw_sm_error(s, TW_E0306, x->span, "'concat' joins arrays, but this is %s",
+                              tw_type_text(s->a, x->type));
+      if (tw_sm_is_scalar(x->type))
+        tw_sm_help(s, d, "write [%s] for an array of one element", tw_sm_text(s, x->span));
       return bad(b);
     }
     const TwType *e = tw_sm_tail(s, x->type), *both = elem ? tw_sm_unify(s, elem, e) : e;
     if (!both) {
-      tw_sm_error(s, TW_E0409, x->span, "'concat' joins arrays of like elements: these are %s, the first are %s",
+      tw_sm_error(s, TW_E0409, x->span,
+                  "'concat' joins arrays of like elements: these are %s, the first are %s",
                   tw_type_text(s->a, e), tw_type_text(s->a, elem));
       return bad(b);
     }
@@ -228,7 +235,8 @@ static TwTx *bi_len(Bi *b) {
   if (tw_sm_poison(x->type)) return x;
   if (x->type->kind == TW_TY_ARRAY || (x->type->kind == TW_TY_TENSOR && x->type->rank))
     return tw_sm_int(b->s, x->type->dims[0].n, b->span);
-  tw_sm_error(b->s, TW_E0306, x->span, "'len' takes an array, but this is %s", tw_type_text(b->s->a, x->type));
+  tw_sm_error(b->s, TW_E0306, x->span, "'len' takes an array, but this is %s",
+              tw_type_text(b->s->a, x->type));
   return bad(b);
 }
 
@@ -252,7 +260,8 @@ static TwTx *filled(Bi *b, TwTx *value, uint32_t from) {
     TwTx *t = arg(b, k, s->t_int);
     if (tw_sm_poison(t->type)) return t;
     if (!t->known) {
-      tw_sm_error(s, tw_sm_is_scalar(t->type) && tw_sm_is(t->type, TW_INT) ? TW_E0308 : TW_E0309, a->span, "a size must be an integer known when compiling");
+      tw_sm_error(s, tw_sm_is_scalar(t->type) && tw_sm_is(t->type, TW_INT) ? TW_E0308 : TW_E0309, a->span,
+                  "a size must be an integer known when compiling");
       return bad(b);
     }
     if ((n = t->integer) < 0) {
@@ -277,8 +286,9 @@ static TwTx *bi_derivative(Bi *b) {
   if (f.kind == TW_V_POISON || tw_sm_poison(x->type)) return bad(b);
   if (f.kind == TW_V_OPAQUE) return tw_sm_need(s, tw_sm_apply(s, f, &(TwSmArgs){0}, b->span, NULL), b->span);
   if (f.kind != TW_V_FN && f.kind != TW_V_BUILTIN) {
-    TwDiag *d = tw_sm_error(s, TW_E0301, b->args->at[0].span, "'%s' takes a function first, but this is %s", b->name,
-                            f.kind == TW_V_TX ? tw_type_text(s->a, f.tx->type) : tw_sm_kind_text(&f));
+    TwDiag *d =
+        tw_sm_error(s, TW_E0301, b->args->at[0].span, "'%s' takes a function first, but this is %s", b->name,
+                    f.kind == TW_V_TX ? tw_type_text(s->a, f.tx->type) : tw_sm_kind_text(&f));
     tw_sm_help(s, d, "write fn(x) = … for the expression to be differentiated");
     return bad(b);
   }
@@ -290,8 +300,8 @@ static TwTx *bi_derivative(Bi *b) {
   TwTx *y = tw_sm_to_real(s, tw_sm_need(s, v, b->args->at[0].span));
   if (tw_sm_poison(y->type)) return y;
   if (!tw_sm_is(y->type, TW_REAL) || (x->type->rank && y->type->rank)) {
-    tw_sm_error(s, TW_E0313, b->span, "'%s' needs a real result, and a scalar one where x is %s; this is %s", b->name,
-                x->type->rank ? "an array" : "a scalar", tw_type_text(s->a, y->type));
+    tw_sm_error(s, TW_E0313, b->span, "'%s' needs a real result, and a scalar one where x is %s; this is %s",
+                b->name, x->type->rank ? "an array" : "a scalar", tw_type_text(s->a, y->type));
     return bad(b);
   }
   TwTx *t = tw_sm_one(s, TW_TX_DERIVATIVE, x->type->rank ? x->type : y->type, b->span, y);
@@ -311,7 +321,8 @@ static TwTx *draw(Bi *b, const TwType *type) {
 static const TwType *law_args(Bi *b, TwTx **x, TwTx **y) {
   TwSema *s = b->s;
   if (!s->ctx.law) {
-    TwDiag *d = tw_sm_error(s, TW_E0319, b->span, "'%s' draws a random number, which only the law after '~' may", b->name);
+    TwDiag *d = tw_sm_error(s, TW_E0319, b->span,
+                            "'%s' draws a random number, which only the law after '~' may", b->name);
     tw_sm_help(s, d, "write 'param x : real ~ %s(…)'", b->name);
     return NULL;
   }
@@ -350,19 +361,22 @@ static TwTx *bi_normal(Bi *b) {
   if (!type) return bad(b);
   double sd;
   if (tw_sm_eval_real(s, sigma, &sd) && !(sd >= 0)) {
-    tw_sm_error(s, TW_E0502, b->args->at[1].span, "the deviation of a normal law is %g, and must not be negative", sd);
+    tw_sm_error(s, TW_E0502, b->args->at[1].span,
+                "the deviation of a normal law is %g, and must not be negative", sd);
     return bad(b);
   }
   TwTx *log_u = tw_sm_op(s, TW_OP_log, type, b->span, draw(b, type), NULL);
   TwTx *radius = tw_sm_op(s, TW_OP_sqrt, type, b->span,
                           tw_sm_op(s, TW_OP_mul, type, b->span, tw_sm_real(s, -2, b->span), log_u), NULL);
-  TwTx *angle = tw_sm_op(s, TW_OP_mul, type, b->span, tw_sm_real(s, 6.28318530717958647692, b->span), draw(b, type));
+  TwTx *angle =
+      tw_sm_op(s, TW_OP_mul, type, b->span, tw_sm_real(s, 6.28318530717958647692, b->span), draw(b, type));
   TwTx *z = tw_sm_op(s, TW_OP_mul, type, b->span, radius, tw_sm_op(s, TW_OP_cos, type, b->span, angle, NULL));
   return tw_sm_op(s, TW_OP_add, type, b->span, mu, tw_sm_op(s, TW_OP_mul, type, b->span, sigma, z));
 }
 
 static TwTx *bi_regions(Bi *b) {
-  tw_sm_error(b->s, TW_E0715, b->span, "'regions' can only stand in an ensure or expect, next to a comparison");
+  tw_sm_error(b->s, TW_E0715, b->span,
+              "'regions' can only stand in an ensure or expect, next to a comparison");
   for (uint32_t k = 0; k < b->args->len; k++) b->args->at[k].ready = true;
   return bad(b);
 }
@@ -404,8 +418,10 @@ TwSmValue tw_sm_apply_builtin(TwSema *s, uint32_t k, TwSmArgs *args, TwSpan span
     bool few = args->len < t->min;
     uint32_t bound = few ? t->min : t->max;
     tw_sm_error(s, few ? TW_E0303 : TW_E0302, span, "'%s' takes %s%u argument%s, but %u %s given", t->name,
-                t->min == t->max ? "" : few ? "at least " : "at most ", bound, bound == 1 ? "" : "s", args->len,
-                args->len == 1 ? "is" : "are");
+                t->min == t->max ? ""
+                : few            ? "at least "
+                                 : "at most ",
+                bound, bound == 1 ? "" : "s", args->len, args->len == 1 ? "is" : "are");
     return tw_sm_vbad();
   }
   TwTx *r = t->make(&b);

@@ -12,7 +12,10 @@ void tw_sm_args(TwSema *s, const TwSmScope *scope, const TwArgs *from, TwSmArgs 
   for (uint32_t k = 0; k < from->len; k++) {
     const TwArg *a = &from->at[k];
     TwSpan span = a->value ? a->value->span : a->name.span;
-    tw_vec_push(s->a, out, (TwSmArg){.name = a->name.name, .name_span = a->name.span, .span = span, .expr = a->value, .scope = scope});
+    tw_vec_push(
+        s->a, out,
+        (TwSmArg){
+            .name = a->name.name, .name_span = a->name.span, .span = span, .expr = a->value, .scope = scope});
   }
 }
 
@@ -24,7 +27,9 @@ TwSmValue tw_sm_arg(TwSema *s, TwSmArg *a, const TwType *want) {
   return a->value;
 }
 
-TwTx *tw_sm_arg_tx(TwSema *s, TwSmArg *a, const TwType *want) { return tw_sm_need(s, tw_sm_arg(s, a, want), a->span); }
+TwTx *tw_sm_arg_tx(TwSema *s, TwSmArg *a, const TwType *want) {
+  return tw_sm_need(s, tw_sm_arg(s, a, want), a->span);
+}
 
 TwSmValue tw_sm_fn_value(TwSema *s, TwSmModule *m, const TwDecl *d) {
   TwSmFn *f = TW_NEW(s->a, TwSmFn);
@@ -50,7 +55,8 @@ static bool place_named(TwSema *s, const TwSmFn *f, const TwParamDecls *params, 
     tw_vec_push(s->a, &names, params->at[j].name.name);
     if (params->at[j].name.name != a->name) continue;
     if (!slots[j]) return slots[j] = a, true;
-    TwDiag *d = tw_sm_error(s, TW_E0210, a->name_span, "argument '%s' of '%s' is given twice", a->name, f->name);
+    TwDiag *d =
+        tw_sm_error(s, TW_E0210, a->name_span, "argument '%s' of '%s' is given twice", a->name, f->name);
     tw_sm_note(s, d, slots[j]->span, "first here");
     return false;
   }
@@ -60,7 +66,8 @@ static bool place_named(TwSema *s, const TwSmFn *f, const TwParamDecls *params, 
   return false;
 }
 
-bool tw_sm_bind_args(TwSema *s, const TwSmFn *f, const TwParamDecls *params, TwSmArgs *args, TwSpan span, TwSmArg **slots) {
+bool tw_sm_bind_args(TwSema *s, const TwSmFn *f, const TwParamDecls *params, TwSmArgs *args, TwSpan span,
+                     TwSmArg **slots) {
   uint32_t at = 0;
   bool ok = true;
   for (uint32_t k = 0; k < args->len; k++) {
@@ -71,7 +78,8 @@ bool tw_sm_bind_args(TwSema *s, const TwSmFn *f, const TwParamDecls *params, TwS
   }
   for (uint32_t j = 0; j < params->len && ok; j++) {
     if (slots[j] || params->at[j].value) continue;
-    TwDiag *d = tw_sm_error(s, TW_E0303, span, "argument '%s' of '%s' is missing", params->at[j].name.name, f->name);
+    TwDiag *d =
+        tw_sm_error(s, TW_E0303, span, "argument '%s' of '%s' is missing", params->at[j].name.name, f->name);
     tw_sm_note(s, d, params->at[j].name.span, "declared here");
     ok = false;
   }
@@ -87,8 +95,9 @@ static TwSmValue apply_opaque(TwSema *s, TwSmValue f, TwSmArgs *args, TwSpan spa
     return tw_sm_vbad();
   }
   if (args->len != te->params.len) {
-    TwDiag *d = tw_sm_error(s, TW_E0302, span, "this function takes %u argument%s, but %u %s given", te->params.len,
-                            te->params.len == 1 ? "" : "s", args->len, args->len == 1 ? "is" : "are");
+    TwDiag *d =
+        tw_sm_error(s, TW_E0302, span, "this function takes %u argument%s, but %u %s given", te->params.len,
+                    te->params.len == 1 ? "" : "s", args->len, args->len == 1 ? "is" : "are");
     tw_sm_note(s, d, te->span, "its type is declared here");
     return tw_sm_vbad();
   }
@@ -104,7 +113,8 @@ static TwSmValue apply_opaque(TwSema *s, TwSmValue f, TwSmArgs *args, TwSpan spa
 TwSmValue tw_sm_schedule_now(TwSema *s, const TwSmValue *v, TwSpan span) {
   if (v->inner->kind == TW_V_TX || v->inner->kind == TW_V_POISON) return *v->inner;
   if (!s->ctx.epoch) {
-    TwDiag *d = tw_sm_error(s, TW_E0311, span, "'%s' is a schedule: its value depends on the epoch", tw_sm_text(s, span));
+    TwDiag *d = tw_sm_error(s, TW_E0311, span, "'%s' is a schedule: its value depends on the epoch",
+                            tw_sm_text(s, span));
     tw_sm_help(s, d, "call it: %s(epoch, epochs)", tw_sm_text(s, span));
     return tw_sm_vbad();
   }
@@ -135,10 +145,12 @@ TwSmValue tw_sm_call(TwSema *s, const TwSmScope *scope, const TwExpr *e, const T
   TwSmValue f = tw_sm_value(s, scope, e->a, NULL);
   TwSmArgs args = {0};
   tw_sm_args(s, scope, &e->args, &args);
-  bool callable = f.kind == TW_V_FN || f.kind == TW_V_BUILTIN || f.kind == TW_V_OPAQUE || f.kind == TW_V_SCHEDULE;
+  bool callable =
+      f.kind == TW_V_FN || f.kind == TW_V_BUILTIN || f.kind == TW_V_OPAQUE || f.kind == TW_V_SCHEDULE;
   TwSmValue v = tw_sm_apply(s, f, &args, callable || f.kind == TW_V_POISON ? e->span : e->a->span, want);
   if (v.kind == TW_V_POISON) /* mistakes in arguments that nobody asked for are still mistakes */
     for (uint32_t k = 0; k < args.len; k++)
-      if (!args.at[k].ready && args.at[k].expr && args.at[k].expr->kind != TW_EX_FOR) tw_sm_arg(s, &args.at[k], NULL);
+      if (!args.at[k].ready && args.at[k].expr && args.at[k].expr->kind != TW_EX_FOR)
+        tw_sm_arg(s, &args.at[k], NULL);
   return v;
 }

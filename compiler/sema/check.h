@@ -52,12 +52,12 @@ struct TwSmSym {
 
 typedef enum TwSmValueKind {
   TW_V_POISON,
-  TW_V_TX,        /* a typed tree */
-  TW_V_FN,        /* a function, model or lambda */
-  TW_V_BUILTIN,   /* .index */
-  TW_V_OPAQUE,    /* a function parameter where a function is checked on its own: .opaque or unknown */
-  TW_V_SCHEDULE,  /* a number or function that depends on the epoch: .inner */
-  TW_V_DATA,      /* .index into TwProgram.datas */
+  TW_V_TX,       /* a typed tree */
+  TW_V_FN,       /* a function, model or lambda */
+  TW_V_BUILTIN,  /* .index */
+  TW_V_OPAQUE,   /* a function parameter where a function is checked on its own: .opaque or unknown */
+  TW_V_SCHEDULE, /* a number or function that depends on the epoch: .inner */
+  TW_V_DATA,     /* .index into TwProgram.datas */
   TW_V_MODULE,
   TW_V_TYPE,
   TW_V_OPTIMIZER, /* .decl, .module */
@@ -106,7 +106,8 @@ struct TwSmFrame {
   const void *key; /* the declaration or lambda */
   TwName name;
   TwSpan call;
-  bool sample; /* checked on its own, not called */
+  bool sample;      /* checked on its own, not called */
+  const char *with; /* then: "n = 11, m = 13", or NULL */
 };
 
 /* An argument, elaborated when it is first asked for. */
@@ -178,18 +179,21 @@ struct TwSema {
   uint32_t dead; /* inside how many loops that never run */
   uint64_t nodes;
   bool too_large;
-  TwVec(TwSmInterval) ranges; /* per local id */
-  TwVec(TwSpan) broken;       /* stretches of source the parser gave up on */
-  TwVec(const void *) recursive;  /* declarations whose recursion was reported */
-  TwVec(const void *) elaborated; /* declarations whose body was checked */
+  TwVec(TwSmInterval) ranges;        /* per local id */
+  TwVec(TwSpan) broken;              /* stretches of source the parser gave up on */
+  TwVec(const void *) recursive;     /* declarations whose recursion was reported */
+  TwVec(const void *) elaborated;    /* declarations whose body was checked */
   TwVec(const TwDecl *) stage_decls; /* parallel to p->stages */
   const TwType *t_poison, *t_real, *t_int, *t_bool, *t_string;
 };
 
 /* ---- report.c */
-TwDiag *tw_sm_error(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-TwDiag *tw_sm_warn(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-void tw_sm_note(TwSema *s, TwDiag *d, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+TwDiag *tw_sm_error(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+TwDiag *tw_sm_warn(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void tw_sm_note(TwSema *s, TwDiag *d, TwSpan span, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 void tw_sm_help(TwSema *s, TwDiag *d, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* "did you mean 'x'?", if a candidate is near. */
 bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, uint32_t n);
@@ -320,13 +324,17 @@ TwSmValue tw_sm_index(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
 TwTx *tw_sm_array(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
 TwTx *tw_sm_record(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
 TwTx *tw_sm_get_field(TwSema *s, TwTx *t, TwName name, TwSpan name_span, TwSpan span);
+/* An integer known when compiling; `unknown` is the id of the error where it is not. */
+bool tw_sm_static_or(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, TwDiagId unknown,
+                     int64_t *out);
 bool tw_sm_static_int(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, int64_t *out);
 
 /* ---- loops.c */
 /* Opens a clause: the iteration, and its names bound in *scope. false: reported. */
 bool tw_sm_iter(TwSema *s, TwSmScope *scope, const TwForClause *c, bool data_ok, TwIter *out);
 TwTx *tw_sm_for(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
-TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwReduce r, TwSpan span, const char *name);
+TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwReduce r, TwSpan span,
+                       const char *name);
 
 /* ---- calls.c, elaborate.c */
 TwSmValue tw_sm_call(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
@@ -374,7 +382,8 @@ typedef struct TwSmNum {
 /* NULL if the tree is not constant; *why, if not NULL, is set where arithmetic failed. */
 const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why);
 /* A real scalar where real locals have these values. */
-bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n, double *out);
+bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n,
+                   double *out);
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out);
 /* A constant real scalar, or reports that it is none. */
 bool tw_sm_const_real(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, double *out);

@@ -44,13 +44,15 @@ static bool inputs(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out)
       s->errors++;
       ok = false;
     } else {
-      TwDiag *x = tw_sm_error(s, TW_E0604, a->span, "an argument of 'csv' is a file in quotes or the name of a column");
+      TwDiag *x = tw_sm_error(s, TW_E0604, a->span,
+                              "an argument of 'csv' is a file in quotes or the name of a column");
       tw_sm_help(s, x, "write csv(\"points.csv\", t) -> h");
       ok = false;
     }
   }
   if (ok && (!out->path || out->inputs.len == 0)) {
-    TwDiag *x = tw_sm_error(s, TW_E0303, d->source.span, out->path ? "'csv' is given no input column" : "'csv' is given no file");
+    TwDiag *x = tw_sm_error(s, TW_E0303, d->source.span,
+                            out->path ? "'csv' is given no input column" : "'csv' is given no file");
     tw_sm_help(s, x, "write csv(\"points.csv\", t) -> h");
     ok = false;
   }
@@ -89,11 +91,13 @@ static void free_names(Free *f, const TwExpr *e) {
   if (e->kind == TW_EX_NAME) free_name(f, e);
   for (uint32_t k = 0; k < e->fors.len; k++) {
     free_names(f, e->fors.at[k].in);
-    for (uint32_t j = 0; j < e->fors.at[k].names.len; j++) tw_vec_push(f->s->a, &f->bound, e->fors.at[k].names.at[j].name);
+    for (uint32_t j = 0; j < e->fors.at[k].names.len; j++)
+      tw_vec_push(f->s->a, &f->bound, e->fors.at[k].names.at[j].name);
   }
   for (uint32_t k = 0; k < e->params.len; k++) tw_vec_push(f->s->a, &f->bound, e->params.at[k].name.name);
   bool callee = e->kind == TW_EX_CALL && e->a->kind == TW_EX_NAME;
-  if (!callee && !(e->kind == TW_EX_FIELD && e->a->kind == TW_EX_NAME && is_declared(f->s, f->scope, e->a->name)))
+  if (!callee &&
+      !(e->kind == TW_EX_FIELD && e->a->kind == TW_EX_NAME && is_declared(f->s, f->scope, e->a->name)))
     free_names(f, e->a);
   free_names(f, e->b);
   free_names(f, e->c);
@@ -106,7 +110,8 @@ static void free_names(Free *f, const TwExpr *e) {
 /* ---- reading */
 static TwDiagId kind_of(const TwRtCsv *c) {
   if (c->line == 0) return TW_E0601;
-  if (strstr(c->error, "there is no column") || strstr(c->error, "a second column") || strstr(c->error, "should name the columns"))
+  if (strstr(c->error, "there is no column") || strstr(c->error, "a second column") ||
+      strstr(c->error, "should name the columns"))
     return TW_E0604;
   if (strstr(c->error, "not a finite number") || strstr(c->error, "too large")) return TW_E0609;
   if (strstr(c->error, "is not a number") || strstr(c->error, "there is no value")) return TW_E0603;
@@ -147,8 +152,10 @@ static bool ambiguous(TwSema *s, const Free *f, const TwDataSet *out) {
     bool column = tw_rt_csv_read(out->file, &name, 1, &csv);
     tw_rt_csv_free(&csv);
     if (!column) continue;
-    TwDiag *d = tw_sm_error(s, TW_E0202, f->declared.at[k].span, "'%s' is both a const and a column of %s", name, out->path);
-    tw_sm_note(s, d, tw_sm_find(f->scope->module, f->declared.at[k].name)->span, "the const is declared here");
+    TwDiag *d = tw_sm_error(s, TW_E0202, f->declared.at[k].span, "'%s' is both a const and a column of %s",
+                            name, out->path);
+    tw_sm_note(s, d, tw_sm_find(f->scope->module, f->declared.at[k].name)->span,
+               "the const is declared here");
     found = true;
   }
   return found;

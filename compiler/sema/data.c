@@ -9,7 +9,8 @@
 
 enum { MAX_ROWS = 1 << 28, CHECKED_ROWS = 20000 };
 
-static const TwSmCtx data_ctx = {.what = "a data set", .no_params = true, .no_weights = true, .no_data = true};
+static const TwSmCtx data_ctx = {
+    .what = "a data set", .no_params = true, .no_weights = true, .no_data = true};
 
 /* ---- grids */
 static bool axis(TwSema *s, const TwSmScope *scope, const TwDataArg *a, TwDataSet *out) {
@@ -44,7 +45,8 @@ static bool points(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwSpan sp
     int64_t least = x->lo_open || x->hi_open ? 1 : 2;
     if (n < least) {
       tw_sm_error(s, TW_E0607, span, "a grid with %s needs at least %lld point%s, but has %lld",
-                  least == 2 ? "both ends" : "an open end", (long long)least, least == 1 ? "" : "s", (long long)n);
+                  least == 2 ? "both ends" : "an open end", (long long)least, least == 1 ? "" : "s",
+                  (long long)n);
       return false;
     }
     x->n = n;
@@ -63,8 +65,7 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
     if (a->kind == TW_DA_AXIS) {
       tw_sm_bind(s, scope, a->name, tw_sm_vbad()); /* unless it comes out well, below */
       ok &= axis(s, &outer, a, out);
-    }
-    else if (a->kind == TW_DA_VALUE) ok = ok && points(s, &outer, a->value, a->span, out);
+    } else if (a->kind == TW_DA_VALUE) ok = ok && points(s, &outer, a->value, a->span, out);
     else {
       tw_sm_error(s, TW_E0207, a->name.span, "'grid' has no argument '%s'", a->name.name);
       ok = false;
@@ -79,7 +80,8 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
   for (uint32_t k = 0; k < out->inputs.len && ok; k++) {
     const TwAxis *x = &out->inputs.at[k];
     if (x->n == 0) {
-      tw_sm_error(s, TW_E0607, x->local->span, "nothing tells how many points the axis '%s' has", x->local->name);
+      tw_sm_error(s, TW_E0607, x->local->span, "nothing tells how many points the axis '%s' has",
+                  x->local->name);
       ok = false;
     } else if (__builtin_mul_overflow(out->n, x->n, &out->n) || out->n > MAX_ROWS) {
       tw_sm_error(s, TW_E0902, d->name.span, "data set '%s' has more than %d rows", d->name.name, MAX_ROWS);
@@ -130,13 +132,11 @@ static void check_finite(TwSema *s, const TwDataSet *d) {
   int64_t step = d->n > CHECKED_ROWS ? d->n / CHECKED_ROWS : 1;
   for (int64_t row = 0; row < d->n; row = row + step < d->n || row == d->n - 1 ? row + step : d->n - 1) {
     row_values(d, row, values);
-    TwArenaMark mark = tw_arena_mark(s->a);
     bool known = tw_sm_eval_at(s, d->target, locals, values, n, &y);
-    tw_arena_reset(s->a, mark);
     if (!known) return;
     if (isfinite(y)) continue;
-    tw_sm_error(s, TW_E0609, d->target->span, "the target is %s where %s", isnan(y) ? "not a number" : "infinite",
-                row_text(s, locals, values, n));
+    tw_sm_error(s, TW_E0609, d->target->span, "the target is %s where %s",
+                isnan(y) ? "not a number" : "infinite", row_text(s, locals, values, n));
     return;
   }
 }

@@ -24,7 +24,8 @@ static const TwType *weights_type(TwSema *s, const TwSmScope *scope, const TwSmE
   if (!d->is_law) return NULL;
   if (e->replaced) return replaced_type(s, scope, e->replaced);
   TwDiag *x = in_variant(s, d)
-                  ? tw_sm_error(s, TW_E0711, e->span, "there are no weights '%s' that this law could replace the value of", e->name)
+                  ? tw_sm_error(s, TW_E0711, e->span,
+                                "there are no weights '%s' that this law could replace the value of", e->name)
                   : tw_sm_error(s, TW_E0511, e->span, "nothing tells the type of weights '%s'", e->name);
   tw_sm_help(s, x, "write 'weights %s : nn.Mlp[1, 8, 3, 1] ~ …'", e->name);
   return s->t_poison;
@@ -43,7 +44,8 @@ TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   const TwType *type = weights_type(s, &scope, e);
   if (type && tw_sm_has_poison(type)) return tw_sm_vbad();
   if (type && !tw_sm_all_real(type, false)) {
-    tw_sm_error(s, TW_E0512, d->type ? d->type->span : e->span, "weights are real, but '%s' is %s", e->name, tw_type_text(s->a, type));
+    tw_sm_error(s, TW_E0512, d->type ? d->type->span : e->span, "weights are real, but '%s' is %s", e->name,
+                tw_type_text(s->a, type));
     return tw_sm_vbad();
   }
   TwTx *t;
@@ -53,10 +55,12 @@ TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   } else {
     s->ctx = (TwSmCtx){.what = "weights", .no_data = true};
     t = tw_sm_tx(s, &scope, d->value, type);
-    t = type ? tw_sm_coerce(s, t, type, false, d->value->span, tw_arena_printf(s->a, "the value of '%s'", e->name))
+    t = type ? tw_sm_coerce(s, t, type, false, d->value->span,
+                            tw_arena_printf(s->a, "the value of '%s'", e->name))
              : tw_sm_realify(s, t);
     if (!tw_sm_has_poison(t->type) && !tw_sm_all_real(t->type, false)) {
-      tw_sm_error(s, TW_E0512, d->value->span, "weights are real, but '%s' is %s", e->name, tw_type_text(s->a, t->type));
+      tw_sm_error(s, TW_E0512, d->value->span, "weights are real, but '%s' is %s", e->name,
+                  tw_type_text(s->a, t->type));
       return tw_sm_vbad();
     }
   }
@@ -85,11 +89,13 @@ void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     if (!p->type) {
       tw_sm_error(s, TW_E0714, p->name.span, "the input '%s' of a model needs a type", p->name.name);
     } else if (tw_sm_param_kind(s, &scope, p->type) != TW_PK_VALUE) {
-      tw_sm_error(s, TW_E0714, p->type->span, "the input of a model is real, not a function, schedule or data set");
+      tw_sm_error(s, TW_E0714, p->type->span,
+                  "the input of a model is real, not a function, schedule or data set");
     } else {
       type = tw_sm_type(s, &scope, p->type);
       if (!tw_sm_poison(type) && !tw_sm_is(type, TW_REAL)) {
-        tw_sm_error(s, TW_E0714, p->type->span, "the input of a model is real, but '%s' is %s", p->name.name, tw_type_text(s->a, type));
+        tw_sm_error(s, TW_E0714, p->type->span, "the input of a model is real, but '%s' is %s", p->name.name,
+                    tw_type_text(s->a, type));
         type = s->t_poison;
       }
     }
@@ -100,7 +106,8 @@ void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     }
     TwLocal *l = tw_sm_local(s, p->name.name, type, p->name.span);
     tw_vec_push(s->a, &model.inputs, l);
-    tw_sm_bind(s, &scope, p->name, tw_sm_poison(type) ? tw_sm_vbad() : tw_sm_v(tw_sm_use(s, l, p->name.span)));
+    tw_sm_bind(s, &scope, p->name,
+               tw_sm_poison(type) ? tw_sm_vbad() : tw_sm_v(tw_sm_use(s, l, p->name.span)));
   }
   TwSmValue v = tw_sm_body(s, f, &scope, NULL);
   if (d->type && tw_sm_param_kind(s, &scope, d->type) != TW_PK_VALUE) {
@@ -109,7 +116,8 @@ void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   }
   model.body = tw_sm_realify(s, tw_sm_need(s, v, d->value ? d->value->span : e->span));
   if (!tw_sm_has_poison(model.body->type) && !tw_sm_all_real(model.body->type, true)) {
-    tw_sm_error(s, TW_E0714, e->span, "the result of a model is real, but this is %s", tw_type_text(s->a, model.body->type));
+    tw_sm_error(s, TW_E0714, e->span, "the result of a model is real, but this is %s",
+                tw_type_text(s->a, model.body->type));
     model.body = tw_sm_bad(s, e->span);
   }
   e->index = s->p->models.len;
@@ -122,8 +130,10 @@ bool tw_sm_real_scalar(TwSema *s, TwTx **t, TwDiagId id, const char *what) {
   if (tw_sm_has_poison((*t)->type)) return false;
   *t = tw_sm_to_real(s, *t);
   if (tw_sm_is_scalar((*t)->type) && (*t)->type->dtype == TW_REAL) return true;
-  TwDiag *d = tw_sm_error(s, id, (*t)->span, "%s is one real number, but this is %s", what, tw_type_text(s->a, (*t)->type));
-  if ((*t)->type->kind == TW_TY_TENSOR && (*t)->type->rank) tw_sm_help(s, d, "sum(…) or mean(…) makes one number of it");
+  TwDiag *d = tw_sm_error(s, id, (*t)->span, "%s is one real number, but this is %s", what,
+                          tw_type_text(s->a, (*t)->type));
+  if ((*t)->type->kind == TW_TY_TENSOR && (*t)->type->rank)
+    tw_sm_help(s, d, "sum(…) or mean(…) makes one number of it");
   return false;
 }
 

@@ -52,7 +52,8 @@ static TwSpan train_span(TwSema *s, uint32_t stage, TwName name) {
 }
 
 /* x may not be trained in this stage: weights that depend on it are trained too, or were. */
-static bool conflict(TwSema *s, uint32_t stage, TwName name, bool is_param, uint32_t index, const uint32_t *released_in) {
+static bool conflict(TwSema *s, uint32_t stage, TwName name, bool is_param, uint32_t index,
+                     const uint32_t *released_in) {
   for (uint32_t j = 0; j < s->p->weights.len; j++) {
     const TwWeights *w = &s->p->weights.at[j];
     if (released_in[j] == UINT32_MAX || w->is_law || (!is_param && j == index)) continue;
@@ -61,11 +62,16 @@ static bool conflict(TwSema *s, uint32_t stage, TwName name, bool is_param, uint
     if (!(is_param ? deps.params : deps.weights)[index]) continue;
     uint32_t when = released_in[j];
     if (when == stage) {
-      TwDiag *d = tw_sm_error(s, TW_E0705, train_span(s, stage, name), "'%s' cannot be trained together with '%s', which depends on it", name, w->name);
-      tw_sm_note(s, d, train_span(s, stage, w->name), "'%s' is trained here, and no longer follows '%s'", w->name, name);
+      TwDiag *d =
+          tw_sm_error(s, TW_E0705, train_span(s, stage, name),
+                      "'%s' cannot be trained together with '%s', which depends on it", name, w->name);
+      tw_sm_note(s, d, train_span(s, stage, w->name), "'%s' is trained here, and no longer follows '%s'",
+                 w->name, name);
     } else {
-      TwDiag *d = tw_sm_error(s, TW_E0705, train_span(s, stage, name), "'%s' is trained after '%s', which depends on it, was released", name, w->name);
-      tw_sm_note(s, d, train_span(s, when, w->name), "'%s' is released here, and no longer follows '%s'", w->name, name);
+      TwDiag *d = tw_sm_error(s, TW_E0705, train_span(s, stage, name),
+                              "'%s' is trained after '%s', which depends on it, was released", name, w->name);
+      tw_sm_note(s, d, train_span(s, when, w->name), "'%s' is released here, and no longer follows '%s'",
+                 w->name, name);
     }
     return true;
   }
@@ -95,14 +101,16 @@ static void check_dependence(TwSema *s, uint32_t stage, const bool *stored) {
   }
   for (uint32_t k = 0; k < all.len; k++) reached += all.at[k].reached;
   if (all.len && reached == 0) {
-    TwDiag *d = tw_sm_error(s, TW_E0702, all.at[0].span, "the loss of stage '%s' does not depend on %s", st->name,
-                            all.len == 1 ? tw_arena_printf(s->a, "'%s'", all.at[0].name) : "anything that it trains");
+    TwDiag *d =
+        tw_sm_error(s, TW_E0702, all.at[0].span, "the loss of stage '%s' does not depend on %s", st->name,
+                    all.len == 1 ? tw_arena_printf(s->a, "'%s'", all.at[0].name) : "anything that it trains");
     tw_sm_note(s, d, st->loss->span, "the loss");
     return;
   }
   for (uint32_t k = 0; k < all.len; k++)
     if (!all.at[k].reached)
-      tw_sm_warn(s, TW_W0003, all.at[k].span, "the loss of stage '%s' does not depend on '%s'", st->name, all.at[k].name);
+      tw_sm_warn(s, TW_W0003, all.at[k].span, "the loss of stage '%s' does not depend on '%s'", st->name,
+                 all.at[k].name);
 }
 
 void tw_sm_check_stages(TwSema *s) {

@@ -18,11 +18,13 @@ static const char *type(Out *o, const TwType *t) { return tw_type_text(&o->text,
 
 static const char *op_name(TwOp op) {
   switch (op) {
-#define TW_OP(name, ...) case TW_OP_##name: return #name;
+#define TW_OP(name, ...)                                                                                     \
+  case TW_OP_##name:                                                                                         \
+    return #name;
 #include "compiler/ir/ops.def"
 #undef TW_OP
-    case TW_OP_none:
-    case TW_OP_COUNT: break;
+  case TW_OP_none:
+  case TW_OP_COUNT: break;
   }
   return "none";
 }
@@ -33,13 +35,29 @@ static const char *reduce_name(TwReduce r) {
 }
 
 static const char *kind_name(TwTxKind k) {
-  static const char *const names[] = {
-      [TW_TX_POISON] = "poison",   [TW_TX_CONST] = "const",         [TW_TX_LOCAL] = "local",   [TW_TX_PARAM] = "param",
-      [TW_TX_WEIGHTS] = "weights", [TW_TX_GLOBAL] = "global",       [TW_TX_OP] = "op",         [TW_TX_POWI] = "powi",
-      [TW_TX_MATMUL] = "matmul",   [TW_TX_TRANSPOSE] = "transpose", [TW_TX_REDUCE] = "reduce", [TW_TX_INDEX] = "index",
-      [TW_TX_FIELD] = "field",     [TW_TX_TUPLE] = "tuple",         [TW_TX_ARRAY] = "array",   [TW_TX_FILL] = "fill",
-      [TW_TX_CONCAT] = "concat",   [TW_TX_FOR] = "for",             [TW_TX_REDUCE_FOR] = "reduce_for",
-      [TW_TX_IF] = "if",           [TW_TX_BLOCK] = "block",         [TW_TX_DRAW] = "draw",     [TW_TX_DERIVATIVE] = "derivative"};
+  static const char *const names[] = {[TW_TX_POISON] = "poison",
+                                      [TW_TX_CONST] = "const",
+                                      [TW_TX_LOCAL] = "local",
+                                      [TW_TX_PARAM] = "param",
+                                      [TW_TX_WEIGHTS] = "weights",
+                                      [TW_TX_GLOBAL] = "global",
+                                      [TW_TX_OP] = "op",
+                                      [TW_TX_POWI] = "powi",
+                                      [TW_TX_MATMUL] = "matmul",
+                                      [TW_TX_TRANSPOSE] = "transpose",
+                                      [TW_TX_REDUCE] = "reduce",
+                                      [TW_TX_INDEX] = "index",
+                                      [TW_TX_FIELD] = "field",
+                                      [TW_TX_TUPLE] = "tuple",
+                                      [TW_TX_ARRAY] = "array",
+                                      [TW_TX_FILL] = "fill",
+                                      [TW_TX_CONCAT] = "concat",
+                                      [TW_TX_FOR] = "for",
+                                      [TW_TX_REDUCE_FOR] = "reduce_for",
+                                      [TW_TX_IF] = "if",
+                                      [TW_TX_BLOCK] = "block",
+                                      [TW_TX_DRAW] = "draw",
+                                      [TW_TX_DERIVATIVE] = "derivative"};
   return names[k];
 }
 
@@ -52,8 +70,10 @@ static void iter(Out *o, const TwIter *it, int depth) {
   fprintf(o->f, "over");
   local(o, it->local);
   local(o, it->target);
-  if (it->kind == TW_IT_RANGE) fprintf(o->f, " in %lld .. %lld\n", (long long)it->lo, (long long)(it->lo + it->n));
-  else if (it->kind == TW_IT_DATA) fprintf(o->f, " in data %s, %lld rows\n", o->p->datas.at[it->data].name, (long long)it->n);
+  if (it->kind == TW_IT_RANGE)
+    fprintf(o->f, " in %lld .. %lld\n", (long long)it->lo, (long long)(it->lo + it->n));
+  else if (it->kind == TW_IT_DATA)
+    fprintf(o->f, " in data %s, %lld rows\n", o->p->datas.at[it->data].name, (long long)it->n);
   else {
     fprintf(o->f, " in an array of %lld\n", (long long)it->n);
     tx(o, it->array, depth + 1);
@@ -62,34 +82,34 @@ static void iter(Out *o, const TwIter *it, int depth) {
 
 static void detail(Out *o, const TwTx *t) {
   switch (t->kind) {
-    case TW_TX_CONST:
-      if (t->known) fprintf(o->f, " %lld", (long long)t->integer);
-      else fprintf(o->f, " %.17g", t->number);
-      break;
-    case TW_TX_LOCAL: fprintf(o->f, " %s.%u", t->local->name, t->local->id); break;
-    case TW_TX_PARAM: fprintf(o->f, " %s", o->p->params.at[t->index].name); break;
-    case TW_TX_WEIGHTS: fprintf(o->f, " %s", o->p->weights.at[t->index].name); break;
-    case TW_TX_GLOBAL: fprintf(o->f, " %s", o->p->globals.at[t->index].name); break;
-    case TW_TX_OP: fprintf(o->f, " %s", op_name(t->op)); break;
-    case TW_TX_POWI: fprintf(o->f, " ^%lld", (long long)t->integer); break;
-    case TW_TX_REDUCE:
-    case TW_TX_REDUCE_FOR: fprintf(o->f, " %s", reduce_name(t->reduce)); break;
-    case TW_TX_FIELD:
-    case TW_TX_DRAW: fprintf(o->f, " %u", t->index); break;
-    case TW_TX_BLOCK:
-      if (t->callee) fprintf(o->f, " of %s", t->callee->name.name);
-      break;
-    case TW_TX_DERIVATIVE: local(o, t->local); break;
-    case TW_TX_POISON:
-    case TW_TX_MATMUL:
-    case TW_TX_TRANSPOSE:
-    case TW_TX_INDEX:
-    case TW_TX_TUPLE:
-    case TW_TX_ARRAY:
-    case TW_TX_FILL:
-    case TW_TX_CONCAT:
-    case TW_TX_FOR:
-    case TW_TX_IF: break;
+  case TW_TX_CONST:
+    if (t->known) fprintf(o->f, " %lld", (long long)t->integer);
+    else fprintf(o->f, " %.17g", t->number);
+    break;
+  case TW_TX_LOCAL: fprintf(o->f, " %s.%u", t->local->name, t->local->id); break;
+  case TW_TX_PARAM: fprintf(o->f, " %s", o->p->params.at[t->index].name); break;
+  case TW_TX_WEIGHTS: fprintf(o->f, " %s", o->p->weights.at[t->index].name); break;
+  case TW_TX_GLOBAL: fprintf(o->f, " %s", o->p->globals.at[t->index].name); break;
+  case TW_TX_OP: fprintf(o->f, " %s", op_name(t->op)); break;
+  case TW_TX_POWI: fprintf(o->f, " ^%lld", (long long)t->integer); break;
+  case TW_TX_REDUCE:
+  case TW_TX_REDUCE_FOR: fprintf(o->f, " %s", reduce_name(t->reduce)); break;
+  case TW_TX_FIELD:
+  case TW_TX_DRAW: fprintf(o->f, " %u", t->index); break;
+  case TW_TX_BLOCK:
+    if (t->callee) fprintf(o->f, " of %s", t->callee->name.name);
+    break;
+  case TW_TX_DERIVATIVE: local(o, t->local); break;
+  case TW_TX_POISON:
+  case TW_TX_MATMUL:
+  case TW_TX_TRANSPOSE:
+  case TW_TX_INDEX:
+  case TW_TX_TUPLE:
+  case TW_TX_ARRAY:
+  case TW_TX_FILL:
+  case TW_TX_CONCAT:
+  case TW_TX_FOR:
+  case TW_TX_IF: break;
   }
 }
 
@@ -118,8 +138,9 @@ static void recur(Out *o, const TwTs *t, int depth) {
     indent(o, depth + 1);
     if (!c->i) fprintf(o->f, "element %lld\n", (long long)c->offset);
     else
-      fprintf(o->f, "element %s.%u + %lld in %lld .. %lld, order %u%s\n", c->i->name, c->i->id, (long long)c->offset,
-              (long long)c->lo, (long long)(c->lo + c->n), c->order, c->reverse ? ", in reverse" : "");
+      fprintf(o->f, "element %s.%u + %lld in %lld .. %lld, order %u%s\n", c->i->name, c->i->id,
+              (long long)c->offset, (long long)c->lo, (long long)(c->lo + c->n), c->order,
+              c->reverse ? ", in reverse" : "");
     tx(o, c->value, depth + 2);
   }
 }
@@ -143,7 +164,8 @@ static void ts(Out *o, const TwTs *t, int depth) {
     indent(o, depth + 1);
     fprintf(o->f, "carry");
     local(o, t->inside.at[k]);
-    fprintf(o->f, " from %s.%u, then %s.%u\n", t->before.at[k]->name, t->before.at[k]->id, t->after.at[k]->name, t->after.at[k]->id);
+    fprintf(o->f, " from %s.%u, then %s.%u\n", t->before.at[k]->name, t->before.at[k]->id,
+            t->after.at[k]->name, t->after.at[k]->id);
   }
   for (uint32_t k = 0; k < t->body.len; k++) ts(o, t->body.at[k], depth + 1);
   for (uint32_t k = 0; k < t->next.len; k++) {
@@ -166,7 +188,9 @@ static void axes(Out *o, const TwDataSet *d) {
     fprintf(o->f, "%s", input ? "input" : "column");
     local(o, x->local);
     if (x->column) fprintf(o->f, " \"%s\"\n", x->column);
-    else fprintf(o->f, " in %c%.17g, %.17g%c, %lld points\n", x->lo_open ? '(' : '[', x->lo, x->hi, x->hi_open ? ')' : ']', (long long)x->n);
+    else
+      fprintf(o->f, " in %c%.17g, %.17g%c, %lld points\n", x->lo_open ? '(' : '[', x->lo, x->hi,
+              x->hi_open ? ')' : ']', (long long)x->n);
   }
 }
 
@@ -174,8 +198,8 @@ static void params(Out *o) {
   static const char *const transforms[] = {"none", "clip", "logistic", "exp"};
   for (uint32_t k = 0; k < o->p->init_order.len; k++) {
     const TwParam *p = &o->p->params.at[o->p->init_order.at[k]];
-    fprintf(o->f, "param %s : %s in %c%.17g, %.17g%c by %s", p->name, type(o, p->type), p->lo_open ? '(' : '[', p->lo, p->hi,
-            p->hi_open ? ')' : ']', transforms[p->transform]);
+    fprintf(o->f, "param %s : %s in %c%.17g, %.17g%c by %s", p->name, type(o, p->type),
+            p->lo_open ? '(' : '[', p->lo, p->hi, p->hi_open ? ')' : ']', transforms[p->transform]);
     if (p->transform == TW_TR_CLIP) fprintf(o->f, "(%.17g)", p->eps);
     fprintf(o->f, p->is_law ? ", a law\n" : "\n");
     tx(o, p->start, 1);
@@ -213,13 +237,16 @@ static void stages(Out *o) {
   for (uint32_t k = 0; k < o->p->stages.len; k++) {
     const TwStage *s = &o->p->stages.at[k];
     fprintf(o->f, "stage %s: %lld epochs, %lld reals", s->name, (long long)s->epochs, (long long)s->n_flat);
-    if (s->batch) fprintf(o->f, ", batch %lld of %s", (long long)s->batch, o->p->datas.at[s->batch_data].name);
+    if (s->batch)
+      fprintf(o->f, ", batch %lld of %s", (long long)s->batch, o->p->datas.at[s->batch_data].name);
     if (s->keep) fprintf(o->f, ", keep");
     if (s->keep_best) fprintf(o->f, ", keep best");
     if (s->clip_norm > 0) fprintf(o->f, ", clip_norm %.17g", s->clip_norm);
     fprintf(o->f, "\n  train");
-    for (uint32_t j = 0; j < s->params.len; j++) fprintf(o->f, " param %s", o->p->params.at[s->params.at[j]].name);
-    for (uint32_t j = 0; j < s->weights.len; j++) fprintf(o->f, " weights %s", o->p->weights.at[s->weights.at[j]].name);
+    for (uint32_t j = 0; j < s->params.len; j++)
+      fprintf(o->f, " param %s", o->p->params.at[s->params.at[j]].name);
+    for (uint32_t j = 0; j < s->weights.len; j++)
+      fprintf(o->f, " weights %s", o->p->weights.at[s->weights.at[j]].name);
     fprintf(o->f, "\n");
     update(o, &s->update);
     if (s->loss && s->loss != o->p->loss) fprintf(o->f, "  loss\n"), tx(o, s->loss, 2);
@@ -231,19 +258,25 @@ static void bounds(Out *o) {
     const TwEnsure *e = &o->p->ensures.at[k];
     fprintf(o->f, "ensure ");
     if (e->kind == TW_EN_REGIONS)
-      fprintf(o->f, "regions(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo, e->hi, e->sliver);
+      fprintf(o->f, "regions(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo,
+              e->hi, e->sliver);
     else fprintf(o->f, "value");
     fprintf(o->f, " %s %.17g", compare(e->op), e->bound);
-    for (uint32_t j = 0; j < e->during.len; j++) fprintf(o->f, "%s %s", j ? "," : " during", o->p->stages.at[e->during.at[j]].name);
+    for (uint32_t j = 0; j < e->during.len; j++)
+      fprintf(o->f, "%s %s", j ? "," : " during", o->p->stages.at[e->during.at[j]].name);
     fprintf(o->f, " every %lld%s\n", (long long)e->every, e->stop ? " stop" : "");
     if (e->value) tx(o, e->value, 1);
   }
   for (uint32_t k = 0; k < o->p->expects.len; k++) {
     const TwExpect *e = &o->p->expects.at[k];
-    const char *what = e->kind == TW_XP_LOSS ? "loss" : e->kind == TW_XP_BEST_LOSS ? "best_loss"
-                       : e->kind == TW_XP_MEASURE ? o->p->measures.at[e->measure].name : "regions";
+    const char *what = e->kind == TW_XP_LOSS        ? "loss"
+                       : e->kind == TW_XP_BEST_LOSS ? "best_loss"
+                       : e->kind == TW_XP_MEASURE   ? o->p->measures.at[e->measure].name
+                                                    : "regions";
     fprintf(o->f, "expect %s", what);
-    if (e->kind == TW_XP_REGIONS) fprintf(o->f, "(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo, e->hi, e->sliver);
+    if (e->kind == TW_XP_REGIONS)
+      fprintf(o->f, "(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo, e->hi,
+              e->sliver);
     fprintf(o->f, " %s %.17g\n", compare(e->op), e->bound);
   }
 }
@@ -251,10 +284,12 @@ static void bounds(Out *o) {
 void tw_program_dump(const TwUnit *u, const TwProgram *p, FILE *f) {
   Out o = {.u = u, .p = p, .f = f};
   fprintf(f, "variant %s\n", p->variant);
-  for (uint32_t k = 0; k < p->globals.len; k++) fprintf(f, "const %s\n", p->globals.at[k].name), tx(&o, p->globals.at[k].value, 1);
+  for (uint32_t k = 0; k < p->globals.len; k++)
+    fprintf(f, "const %s\n", p->globals.at[k].name), tx(&o, p->globals.at[k].value, 1);
   for (uint32_t k = 0; k < p->datas.len; k++) {
     const TwDataSet *d = &p->datas.at[k];
-    fprintf(f, "data %s: %lld rows%s%s\n", d->name, (long long)d->n, d->path ? " of " : "", d->path ? d->path : "");
+    fprintf(f, "data %s: %lld rows%s%s\n", d->name, (long long)d->n, d->path ? " of " : "",
+            d->path ? d->path : "");
     axes(&o, d);
     if (d->target) tx(&o, d->target, 1);
   }
@@ -271,7 +306,8 @@ void tw_program_dump(const TwUnit *u, const TwProgram *p, FILE *f) {
     tx(&o, p->models.at[k].body, 1);
   }
   if (p->loss) fprintf(f, "loss\n"), tx(&o, p->loss, 1);
-  for (uint32_t k = 0; k < p->measures.len; k++) fprintf(f, "measure %s\n", p->measures.at[k].name), tx(&o, p->measures.at[k].value, 1);
+  for (uint32_t k = 0; k < p->measures.len; k++)
+    fprintf(f, "measure %s\n", p->measures.at[k].name), tx(&o, p->measures.at[k].value, 1);
   stages(&o);
   bounds(&o);
   tw_arena_free(&o.text);

@@ -19,14 +19,19 @@ static bool is_regions(TwSema *s, const TwExpr *e) {
 
 /* a op b is b mirrored(op) a */
 static TwBinaryOp mirrored(TwBinaryOp op) {
-  return op == TW_BI_LT ? TW_BI_GT : op == TW_BI_LE ? TW_BI_GE : op == TW_BI_GT ? TW_BI_LT : op == TW_BI_GE ? TW_BI_LE : op;
+  return op == TW_BI_LT   ? TW_BI_GT
+         : op == TW_BI_LE ? TW_BI_GE
+         : op == TW_BI_GT ? TW_BI_LT
+         : op == TW_BI_GE ? TW_BI_LE
+                          : op;
 }
 
 static bool is_bound(TwSema *s, const TwExpr *e, const char *what) {
   if (e->kind == TW_EX_ERROR) return s->errors++, false;
   bool comparison = e->kind == TW_EX_BINARY && e->op >= TW_BI_LT && e->op <= TW_BI_EQ;
   if (comparison) return true;
-  TwDiag *d = tw_sm_error(s, TW_E0719, e->span, "%s is a comparison such as 'regions(f, [0, 1]) >= 32'", what);
+  TwDiag *d =
+      tw_sm_error(s, TW_E0719, e->span, "%s is a comparison such as 'regions(f, [0, 1]) >= 32'", what);
   if (e->kind == TW_EX_BINARY && e->op == TW_BI_AND) tw_sm_help(s, d, "write one for each condition");
   return false;
 }
@@ -36,15 +41,18 @@ static bool model_of(TwSema *s, const TwExpr *e, uint32_t *out) {
   TwSmValue v = tw_sm_value(s, &scope, e, NULL);
   if (v.kind == TW_V_POISON) return false;
   if (v.kind != TW_V_FN || !v.fn->decl || v.fn->decl->kind != TW_DE_MODEL) {
-    tw_sm_error(s, TW_E0715, e->span, "regions are counted of a model, and '%s' is %s", tw_sm_text(s, e->span), tw_sm_kind_text(&v));
+    tw_sm_error(s, TW_E0715, e->span, "regions are counted of a model, and '%s' is %s",
+                tw_sm_text(s, e->span), tw_sm_kind_text(&v));
     return false;
   }
   *out = tw_sm_find(s->main, v.fn->name)->index;
   const TwModel *m = &s->p->models.at[*out];
   if (tw_sm_has_poison(m->body->type)) return false;
-  if (m->inputs.len == 1 && tw_sm_is_scalar(m->inputs.at[0]->type) && tw_sm_is_scalar(m->body->type)) return true;
+  if (m->inputs.len == 1 && tw_sm_is_scalar(m->inputs.at[0]->type) && tw_sm_is_scalar(m->body->type))
+    return true;
   if (m->inputs.len && tw_sm_poison(m->inputs.at[0]->type)) return false;
-  TwDiag *d = tw_sm_error(s, TW_E0715, e->span, "regions can be counted of a model with one input and one output");
+  TwDiag *d =
+      tw_sm_error(s, TW_E0715, e->span, "regions can be counted of a model with one input and one output");
   tw_sm_note(s, d, m->span, "'%s' is declared here", m->name);
   return false;
 }
@@ -72,7 +80,8 @@ static bool regions(TwSema *s, const TwExpr *e, Regions *out) {
     if (a->name.name && strcmp(a->name.name, "sliver") == 0) {
       ok &= tw_sm_const_real(s, &scope, a->value, "the width of a sliver", &out->sliver);
       if (ok && !(out->sliver >= 0 && out->sliver < 1)) {
-        tw_sm_error(s, TW_E0715, a->value->span, "the width of a sliver, relative to its neighbour, is in [0, 1), not %g", out->sliver);
+        tw_sm_error(s, TW_E0715, a->value->span,
+                    "the width of a sliver, relative to its neighbour, is in [0, 1), not %g", out->sliver);
         ok = false;
       }
     } else if (a->name.name) {
@@ -115,7 +124,8 @@ static bool value_bound(TwSema *s, const TwExpr *e, TwEnsure *out) {
     b = t;
   }
   out->value = a;
-  if (!tw_sm_eval_real(s, b, &out->bound)) out->value = tw_sm_op(s, TW_OP_sub, s->t_real, e->span, a, b), out->bound = 0;
+  if (!tw_sm_eval_real(s, b, &out->bound))
+    out->value = tw_sm_op(s, TW_OP_sub, s->t_real, e->span, a, b), out->bound = 0;
   return true;
 }
 
@@ -154,8 +164,12 @@ static void ensure(TwSema *s, const TwDecl *d) {
   TwEnsure out = {.span = d->span, .every = 1, .stop = d->stop};
   bool ok = during(s, d, &out);
   if (d->every && tw_sm_static_int(s, &scope, d->every, "the number of epochs between checks", &out.every)) {
-    if (out.every < 1) tw_sm_error(s, TW_E0717, d->every->span, "the number of epochs between checks is at least 1, not %lld", (long long)out.every);
-    else if (d->during.len == 0) tw_sm_error(s, TW_E0717, d->every->span, "'every' goes with 'during': without it a bound is checked once, at the end");
+    if (out.every < 1)
+      tw_sm_error(s, TW_E0717, d->every->span, "the number of epochs between checks is at least 1, not %lld",
+                  (long long)out.every);
+    else if (d->during.len == 0)
+      tw_sm_error(s, TW_E0717, d->every->span,
+                  "'every' goes with 'during': without it a bound is checked once, at the end");
   }
   if (!is_bound(s, e, "an ensure")) return;
   out.op = (TwBinaryOp)e->op;
@@ -195,7 +209,8 @@ static void unknown_result(TwSema *s, const TwExpr *e) {
   tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, "loss"));
   tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, "best_loss"));
   for (uint32_t k = 0; k < s->p->measures.len; k++) tw_vec_push(s->a, &names, s->p->measures.at[k].name);
-  TwDiag *d = tw_sm_error(s, e->kind == TW_EX_NAME ? TW_E0201 : TW_E0719, e->span, "'%s' is not a result of the run", tw_sm_text(s, e->span));
+  TwDiag *d = tw_sm_error(s, e->kind == TW_EX_NAME ? TW_E0201 : TW_E0719, e->span,
+                          "'%s' is not a result of the run", tw_sm_text(s, e->span));
   if (e->kind != TW_EX_NAME || !tw_sm_suggest(s, d, e->name, names.at, names.len))
     tw_sm_help(s, d, "results are loss, best_loss, the measures, and regions(f, [0, 1])");
 }
@@ -207,7 +222,9 @@ static void expect(TwSema *s, const TwDecl *d) {
   if (!is_bound(s, e, "an expect")) return;
   out.op = (TwBinaryOp)e->op;
   const TwExpr *sides[2] = {e->a, e->b};
-  int at = is_regions(s, e->a) || result_name(s, e->a, &out) ? 0 : is_regions(s, e->b) || result_name(s, e->b, &out) ? 1 : -1;
+  int at = is_regions(s, e->a) || result_name(s, e->a, &out)   ? 0
+           : is_regions(s, e->b) || result_name(s, e->b, &out) ? 1
+                                                               : -1;
   if (at < 0) {
     bool first_literal = e->a->kind == TW_EX_INT || e->a->kind == TW_EX_REAL;
     unknown_result(s, first_literal ? e->b : e->a);

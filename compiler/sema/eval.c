@@ -9,7 +9,7 @@
 #include "compiler/ir/scalar.h"
 #include "compiler/sema/check.h"
 
-enum { BUDGET = 20000000 };
+enum { BUDGET = 5000000 };
 
 typedef struct Bound {
   uint32_t id;
@@ -18,6 +18,7 @@ typedef struct Bound {
 
 typedef struct Ev {
   TwSema *s;
+  TwArena scratch; /* of everything but the result */
   int64_t budget;
   const char *why;
   TwVec(Bound) bound;
@@ -27,24 +28,24 @@ static const TwSmNum *eval(Ev *v, const TwTx *t);
 static bool eval_stmts(Ev *v, TwTs *const *stmts, uint32_t n);
 
 static TwSmNum *num_new(Ev *v, const TwType *type) {
-  TwSmNum *r = TW_NEW(v->s->a, TwSmNum);
+  TwSmNum *r = TW_NEW(&v->scratch, TwSmNum);
   r->type = type;
   if (type->kind == TW_TY_TENSOR) {
     r->n = tw_sm_count(type);
     v->budget -= r->n;
     if (v->budget < 0) return NULL;
-    r->x = TW_NEW_N(v->s->a, double, r->n);
+    r->x = TW_NEW_N(&v->scratch, double, r->n);
   } else {
     r->n = type->kind == TW_TY_ARRAY ? type->dims[0].n : type->fields.len;
     v->budget -= r->n;
     if (v->budget < 0) return NULL;
-    r->kids = TW_NEW_N(v->s->a, TwSmNum, r->n);
+    r->kids = TW_NEW_N(&v->scratch, TwSmNum, r->n);
   }
   return r;
 }
 
 static void bind(Ev *v, const TwLocal *l, const TwSmNum *num) {
-  tw_vec_push(v->s->a, &v->bound, (Bound){l->id, num});
+  tw_vec_push(&v->scratch, &v->bound, (Bound){l->id, num});
 }
 
 static const TwSmNum *find(const Ev *v, const TwLocal *l) {
@@ -147,13 +148,13 @@ static const TwSmNum *eval_transpose(Ev *v, const TwTx *t) {
 
 static void reduce_step(TwReduce how, double *acc, double x, bool first) {
   switch (how) {
-    case TW_RE_SUM:
-    case TW_RE_MEAN: *acc += x; return;
-    case TW_RE_PROD: *acc *= x; return;
-    case TW_RE_MIN: *acc = first || x < *acc ? x : *acc; return;
-    case TW_RE_MAX: *acc = first || x > *acc ? x : *acc; return;
-    case TW_RE_ANY: *acc = *acc != 0 || x != 0; return;
-    case TW_RE_ALL: *acc = *acc != 0 && x != 0; return;
+  case TW_RE_SUM:
+  case TW_RE_MEAN: *acc += x; return;
+  case TW_RE_PROD: *acc *= x; return;
+  case TW_RE_MIN: *acc = first || x < *acc ? x : *acc; return;
+  case TW_RE_MAX: *acc = first || x > *acc ? x : *acc; return;
+  case TW_RE_ANY: *acc = *acc != 0 || x != 0; return;
+  case TW_RE_ALL: *acc = *acc != 0 && x != 0; return;
   }
 }
 static double reduce_start(TwReduce how) { return how == TW_RE_PROD || how == TW_RE_ALL ? 1 : 0; }
@@ -170,16 +171,17 @@ static const TwSmNum *eval_reduce(Ev *v, const TwTx *t) {
 /* ---- parts */
 static const TwSmNum *lead_part(Ev *v, const TwSmNum *a, int64_t i) {
   if (a->type->kind == TW_TY_ARRAY) return &a->kids[i];
-  TwSmNum *r = TW_NEW(v->s->a, TwSmNum);
+  TwSmNum *r = TW_NEW(&v->scratch, TwSmNum);
   r->type = tw_sm_tail(v->s, a->type);
   r->n = tw_sm_count(r->type);
   r->x = a->x + i * r->n;
-  v->budget--;
+  v->budget -= 20; /* it also makes a type */
   return r;
 }
 
 /* Elements of a tensor, walking the index items. */
-static void gather(const TwTx *t, const TwSmNum *a, const int64_t *at, uint32_t axis, int64_t offset, double **out) {
+static void gather(const TwTx *t, const TwSmNum *a, const int64_t *at, uint32_t axis, int64_t offset,
+                   double **out) {
   if (axis == a->type->rank) {
     *(*out)++ = a->x[offset];
     return;
@@ -203,7 +205,8 @@ static const TwSmNum *eval_index(Ev *v, const TwTx *t) {
     const TwSmNum *i = eval(v, t->items.at[k].at);
     if (!i) return NULL;
     at[k] = (int64_t)i->x[0];
-    if (at[k] < 0 || (k < a->type->rank && at[k] >= a->type->dims[k].n)) return fail(v, "an index in it is out of bounds");
+    if (at[k] < 0 || (k < a->type->rank && at[k] >= a->type->dims[k].n))
+      return fail(v, "an index in it is out of bounds");
   }
   if (a->type->kind == TW_TY_ARRAY) {
     if (t->items.at[0].at) return lead_part(v, a, at[0]);
@@ -224,7 +227,8 @@ static const TwSmNum *stack(Ev *v, const TwType *type, const TwSmNum *const *par
   if (!r) return NULL;
   int64_t at = 0;
   for (int64_t k = 0; k < n; k++) {
-    if (type->kind == TW_TY_TENSOR) memcpy(r->x + at, parts[k]->x, (size_t)parts[k]->n * sizeof(double)), at += parts[k]->n;
+    if (type->kind == TW_TY_TENSOR)
+      memcpy(r->x + at, parts[k]->x, (size_t)parts[k]->n * sizeof(double)), at += parts[k]->n;
     else if (parts[k]->type->kind == TW_TY_ARRAY && type->elem->kind != TW_TY_ARRAY)
       for (int64_t j = 0; j < parts[k]->n; j++) r->kids[at++] = parts[k]->kids[j];
     else r->kids[at++] = *parts[k];
@@ -233,7 +237,7 @@ static const TwSmNum *stack(Ev *v, const TwType *type, const TwSmNum *const *par
 }
 
 static const TwSmNum *eval_args(Ev *v, const TwTx *t) {
-  const TwSmNum **parts = TW_NEW_N(v->s->a, const TwSmNum *, t->args.len);
+  const TwSmNum **parts = TW_NEW_N(&v->scratch, const TwSmNum *, t->args.len);
   for (uint32_t k = 0; k < t->args.len; k++)
     if (!(parts[k] = eval(v, t->args.at[k]))) return NULL;
   if (t->kind != TW_TX_TUPLE) return stack(v, t->type, parts, t->args.len);
@@ -246,7 +250,7 @@ static const TwSmNum *eval_field(Ev *v, const TwTx *t) {
   const TwSmNum *a = eval(v, t->args.at[0]);
   if (!a || a->type->kind == TW_TY_TENSOR) return NULL;
   if (a->type->kind != TW_TY_ARRAY) return &a->kids[t->index];
-  const TwSmNum **parts = TW_NEW_N(v->s->a, const TwSmNum *, a->n);
+  const TwSmNum **parts = TW_NEW_N(&v->scratch, const TwSmNum *, a->n);
   for (int64_t i = 0; i < a->n; i++) {
     if (a->kids[i].type->kind == TW_TY_ARRAY) return NULL;
     parts[i] = &a->kids[i].kids[t->index];
@@ -256,7 +260,8 @@ static const TwSmNum *eval_field(Ev *v, const TwTx *t) {
 
 /* ---- loops */
 static bool bind_iter(Ev *v, const TwIter *it, const TwSmNum *array, int64_t i) {
-  const TwSmNum *x = it->kind == TW_IT_RANGE ? scalar(v, v->s->t_int, (double)(it->lo + i)) : lead_part(v, array, i);
+  const TwSmNum *x =
+      it->kind == TW_IT_RANGE ? scalar(v, v->s->t_int, (double)(it->lo + i)) : lead_part(v, array, i);
   if (x) bind(v, it->local, x);
   return x != NULL;
 }
@@ -265,7 +270,7 @@ typedef struct Nest {
   const TwTx *t;
   const TwSmNum **parts; /* FOR: the bodies in order */
   int64_t n;
-  TwSmNum *acc;          /* REDUCE_FOR */
+  TwSmNum *acc; /* REDUCE_FOR */
 } Nest;
 
 static bool nest_body(Ev *v, Nest *n) {
@@ -309,7 +314,7 @@ static const TwSmNum *eval_for(Ev *v, const TwTx *t) {
     return n.acc;
   }
   if (t->type->kind == TW_TY_ARRAY && t->iters.len > 1) return NULL;
-  n.parts = TW_NEW_N(v->s->a, const TwSmNum *, total);
+  n.parts = TW_NEW_N(&v->scratch, const TwSmNum *, total);
   return nest_run(v, &n, 0) ? stack(v, t->type, n.parts, n.n) : NULL;
 }
 
@@ -317,7 +322,8 @@ static bool eval_recur(Ev *v, const TwTs *t) {
   TwSmNum *whole = num_new(v, t->local->type);
   if (!whole) return false;
   bind(v, t->local, whole);
-  int64_t each = whole->type->kind == TW_TY_TENSOR && whole->type->dims[0].n ? whole->n / whole->type->dims[0].n : 1;
+  int64_t each =
+      whole->type->kind == TW_TY_TENSOR && whole->type->dims[0].n ? whole->n / whole->type->dims[0].n : 1;
   for (uint32_t k = 0; k < t->cases.len; k++) {
     const TwRecur *c = &t->cases.at[k];
     for (int64_t i = 0; i < c->n; i++) {
@@ -337,7 +343,7 @@ static bool eval_recur(Ev *v, const TwTs *t) {
 
 static bool eval_loop(Ev *v, const TwTs *t) {
   uint32_t n = t->before.len;
-  const TwSmNum **now = TW_NEW_N(v->s->a, const TwSmNum *, n), *array = NULL;
+  const TwSmNum **now = TW_NEW_N(&v->scratch, const TwSmNum *, n), *array = NULL;
   for (uint32_t k = 0; k < n; k++)
     if (!(now[k] = find(v, t->before.at[k]))) return false;
   if (t->iter.kind == TW_IT_ARRAY && !(array = eval(v, t->iter.array))) return false;
@@ -385,44 +391,58 @@ static const TwSmNum *eval_fill(Ev *v, const TwTx *t) {
 static const TwSmNum *eval(Ev *v, const TwTx *t) {
   if (--v->budget < 0) return NULL;
   switch (t->kind) {
-    case TW_TX_CONST: return scalar(v, t->type, t->known ? (double)t->integer : t->number);
-    case TW_TX_LOCAL: return t->known ? scalar(v, t->type, (double)t->integer) : find(v, t->local);
-    case TW_TX_GLOBAL: return eval(v, v->s->p->globals.at[t->index].value);
-    case TW_TX_OP: return eval_op(v, t);
-    case TW_TX_POWI: return eval_powi(v, t);
-    case TW_TX_MATMUL: return eval_matmul(v, t);
-    case TW_TX_TRANSPOSE: return eval_transpose(v, t);
-    case TW_TX_REDUCE: return eval_reduce(v, t);
-    case TW_TX_INDEX: return eval_index(v, t);
-    case TW_TX_FIELD: return eval_field(v, t);
-    case TW_TX_TUPLE:
-    case TW_TX_ARRAY:
-    case TW_TX_CONCAT: return eval_args(v, t);
-    case TW_TX_FILL: return eval_fill(v, t);
-    case TW_TX_FOR:
-    case TW_TX_REDUCE_FOR: return eval_for(v, t);
-    case TW_TX_IF: {
-      const TwSmNum *c = eval(v, t->args.at[0]);
-      return c ? eval(v, t->args.at[c->x[0] != 0 ? 1 : 2]) : NULL;
-    }
-    case TW_TX_BLOCK: return eval_block(v, t);
-    case TW_TX_POISON:
-    case TW_TX_PARAM:
-    case TW_TX_WEIGHTS:
-    case TW_TX_DRAW:
-    case TW_TX_DERIVATIVE: break;
+  case TW_TX_CONST: return scalar(v, t->type, t->known ? (double)t->integer : t->number);
+  case TW_TX_LOCAL: return t->known ? scalar(v, t->type, (double)t->integer) : find(v, t->local);
+  case TW_TX_GLOBAL: return eval(v, v->s->p->globals.at[t->index].value);
+  case TW_TX_OP: return eval_op(v, t);
+  case TW_TX_POWI: return eval_powi(v, t);
+  case TW_TX_MATMUL: return eval_matmul(v, t);
+  case TW_TX_TRANSPOSE: return eval_transpose(v, t);
+  case TW_TX_REDUCE: return eval_reduce(v, t);
+  case TW_TX_INDEX: return eval_index(v, t);
+  case TW_TX_FIELD: return eval_field(v, t);
+  case TW_TX_TUPLE:
+  case TW_TX_ARRAY:
+  case TW_TX_CONCAT: return eval_args(v, t);
+  case TW_TX_FILL: return eval_fill(v, t);
+  case TW_TX_FOR:
+  case TW_TX_REDUCE_FOR: return eval_for(v, t);
+  case TW_TX_IF: {
+    const TwSmNum *c = eval(v, t->args.at[0]);
+    return c ? eval(v, t->args.at[c->x[0] != 0 ? 1 : 2]) : NULL;
+  }
+  case TW_TX_BLOCK: return eval_block(v, t);
+  case TW_TX_POISON:
+  case TW_TX_PARAM:
+  case TW_TX_WEIGHTS:
+  case TW_TX_DRAW:
+  case TW_TX_DERIVATIVE: break;
   }
   return NULL;
+}
+
+static TwSmNum copy(TwArena *a, const TwSmNum *from) {
+  TwSmNum to = *from;
+  if (from->x) to.x = tw_arena_dup(a, from->x, (size_t)from->n * sizeof *from->x);
+  if (from->kids) {
+    to.kids = TW_NEW_N(a, TwSmNum, from->n);
+    for (int64_t k = 0; k < from->n; k++) to.kids[k] = copy(a, &from->kids[k]);
+  }
+  return to;
 }
 
 const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why) {
   Ev v = {.s = s, .budget = BUDGET};
   const TwSmNum *r = tw_sm_has_poison(t->type) || t->type->kind == TW_TY_STRING ? NULL : eval(&v, t);
   if (!r && why) *why = v.budget < 0 ? "it takes too many operations" : v.why;
-  return r;
+  TwSmNum *out = r ? TW_NEW(s->a, TwSmNum) : NULL;
+  if (r) *out = copy(s->a, r);
+  tw_arena_free(&v.scratch);
+  return out;
 }
 
-bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n, double *out) {
+bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n,
+                   double *out) {
   Ev v = {.s = s, .budget = 100000};
   for (uint32_t k = 0; k < n; k++) {
     const TwSmNum *x = scalar(&v, s->t_real, values[k]);
@@ -430,6 +450,7 @@ bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const doubl
   }
   const TwSmNum *r = eval(&v, t);
   if (r) *out = r->x[0];
+  tw_arena_free(&v.scratch);
   return r != NULL;
 }
 
@@ -448,7 +469,8 @@ bool tw_sm_const_real(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
   const char *why = NULL;
   const TwSmNum *n = tw_sm_eval(s, t, &why);
   if (n && !isnan(n->x[0])) return *out = n->x[0], true;
-  if (why || n) tw_sm_error(s, TW_E0314, e->span, "%s cannot be computed: %s", what, why ? why : "it is not a number");
+  if (why || n)
+    tw_sm_error(s, TW_E0314, e->span, "%s cannot be computed: %s", what, why ? why : "it is not a number");
   else tw_sm_error(s, TW_E0308, e->span, "%s must be known when compiling", what);
   return false;
 }

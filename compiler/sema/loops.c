@@ -15,10 +15,11 @@ static bool over_range(TwSema *s, TwSmScope *scope, const TwForClause *c, TwIter
     tw_sm_error(s, TW_E0412, c->in->span, "this range needs a start and an end");
     return false;
   }
-  bool ok = tw_sm_static_int(s, scope, c->in->a, "the start of a range", &lo);
-  if (!tw_sm_static_int(s, scope, c->in->b, "the end of a range", &hi) || !ok) return false;
+  bool ok = tw_sm_static_or(s, scope, c->in->a, "the start of a range", TW_E0412, &lo);
+  if (!tw_sm_static_or(s, scope, c->in->b, "the end of a range", TW_E0412, &hi) || !ok) return false;
   if (hi < lo) {
-    tw_sm_error(s, TW_E0407, c->in->span, "this range ends at %lld, before it begins at %lld", (long long)hi, (long long)lo);
+    tw_sm_error(s, TW_E0407, c->in->span, "this range ends at %lld, before it begins at %lld", (long long)hi,
+                (long long)lo);
     return false;
   }
   if (hi - lo > INT32_MAX) {
@@ -43,7 +44,10 @@ static bool over_data(TwSema *s, TwSmScope *scope, const TwForClause *c, uint32_
   bool each = n > 1 && c->names.len == n + 1;
   if (!c->pattern || (c->names.len != 2 && !each)) {
     TwDiag *e = tw_sm_error(s, TW_E0318, c->span, "a row of data set '%s' is an input and a target", d->name);
-    tw_sm_help(s, e, n > 1 ? "write (x, y) for the inputs together and the target, or a name for each" : "write (x, y) in %s", d->name);
+    tw_sm_help(s, e,
+               n > 1 ? "write (x, y) for the inputs together and the target, or a name for each"
+                     : "write (x, y) in %s",
+               d->name);
     return false;
   }
   const TwType **types = TW_NEW_N(s->a, const TwType *, n);
@@ -63,7 +67,8 @@ static bool over_array(TwSema *s, TwSmScope *scope, const TwForClause *c, TwTx *
   const TwType *t = array->type;
   if (tw_sm_poison(t)) return false;
   if (t->kind != TW_TY_ARRAY && (t->kind != TW_TY_TENSOR || t->rank == 0)) {
-    TwDiag *d = tw_sm_error(s, TW_E0306, c->in->span, "this is %s, and there is nothing in it to run over", tw_type_text(s->a, t));
+    TwDiag *d = tw_sm_error(s, TW_E0306, c->in->span, "this is %s, and there is nothing in it to run over",
+                            tw_type_text(s->a, t));
     if (tw_sm_is(t, TW_INT)) tw_sm_help(s, d, "write a range: 0 .. %s", tw_sm_text(s, c->in->span));
     return false;
   }
@@ -75,7 +80,8 @@ static bool over_array(TwSema *s, TwSmScope *scope, const TwForClause *c, TwTx *
     return true;
   }
   if (elem->kind != TW_TY_TUPLE || elem->fields.len != c->names.len) {
-    tw_sm_error(s, TW_E0318, c->span, "the pattern has %u names, but an element is %s", c->names.len, tw_type_text(s->a, elem));
+    tw_sm_error(s, TW_E0318, c->span, "the pattern has %u names, but an element is %s", c->names.len,
+                tw_type_text(s->a, elem));
     return false;
   }
   for (uint32_t k = 0; k < c->names.len; k++) bind_field(s, scope, c->names.at[k], out->local, k);
@@ -86,7 +92,8 @@ static bool distinct(TwSema *s, const TwForClause *c) {
   for (uint32_t k = 0; k < c->names.len; k++)
     for (uint32_t j = 0; j < k; j++)
       if (c->names.at[j].name == c->names.at[k].name) {
-        tw_sm_error(s, TW_E0202, c->names.at[k].span, "'%s' stands twice in this pattern", c->names.at[k].name);
+        tw_sm_error(s, TW_E0202, c->names.at[k].span, "'%s' stands twice in this pattern",
+                    c->names.at[k].name);
         return false;
       }
   return true;
@@ -132,18 +139,21 @@ TwTx *tw_sm_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, const TwType
   TwSmScope scope = *outer;
   TwTx *t = tw_sm_node(s, TW_TX_FOR, s->t_poison, e->span);
   if (e->b) {
-    TwDiag *d = tw_sm_error(s, TW_E0321, e->b->span, "an array has as many elements as its clauses say, whatever a condition is");
+    TwDiag *d = tw_sm_error(s, TW_E0321, e->b->span,
+                            "an array has as many elements as its clauses say, whatever a condition is");
     tw_sm_help(s, d, "use 'if … then … else …' as the element, or a reduction such as sum(… for … if …)");
     return tw_sm_bad(s, e->span);
   }
   bool ok = clauses(s, &scope, e, false, t), dead = never_runs(t);
   for (uint32_t k = 0; k < e->fors.len && want; k++)
-    want = want->kind == TW_TY_ARRAY || (want->kind == TW_TY_TENSOR && want->rank) ? tw_sm_tail(s, want) : NULL;
+    want =
+        want->kind == TW_TY_ARRAY || (want->kind == TW_TY_TENSOR && want->rank) ? tw_sm_tail(s, want) : NULL;
   s->dead += dead;
   TwTx *body = tw_sm_tx(s, &scope, e->a, want);
   s->dead -= dead;
   if (!ok || tw_sm_poison(body->type)) return tw_sm_bad(s, e->span);
-  if (want && tw_sm_can_coerce(body->type, want)) body = tw_sm_coerce(s, body, want, false, body->span, "the element");
+  if (want && tw_sm_can_coerce(body->type, want))
+    body = tw_sm_coerce(s, body, want, false, body->span, "the element");
   tw_vec_push(s->a, &t->args, body);
   const TwType *type = body->type;
   for (uint32_t k = t->iters.len; k-- > 0;) {
@@ -158,12 +168,14 @@ TwTx *tw_sm_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, const TwType
 static bool reducible(TwSema *s, TwReduce r, const TwTx *body, const char *name) {
   bool logic = r == TW_RE_ANY || r == TW_RE_ALL;
   if (body->type->kind == TW_TY_TENSOR && (body->type->dtype == TW_BOOL) == logic) return true;
-  TwDiag *d = tw_sm_error(s, TW_E0307, body->span, "'%s' does not apply to %s", name, tw_type_text(s->a, body->type));
+  TwDiag *d =
+      tw_sm_error(s, TW_E0307, body->span, "'%s' does not apply to %s", name, tw_type_text(s->a, body->type));
   if (!logic && tw_sm_is(body->type, TW_BOOL)) tw_sm_help(s, d, "count with sum(real(…))");
   return false;
 }
 
-TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwReduce r, TwSpan span, const char *name) {
+TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwReduce r, TwSpan span,
+                       const char *name) {
   TwSmScope scope = *outer;
   TwTx *t = tw_sm_node(s, TW_TX_REDUCE_FOR, s->t_poison, span);
   bool ok = clauses(s, &scope, e, true, t), dead = never_runs(t);
@@ -173,7 +185,8 @@ TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwRed
   if (e->b) {
     cond = tw_sm_tx(s, &scope, e->b, s->t_bool);
     if (!tw_sm_poison(cond->type) && !(tw_sm_is_scalar(cond->type) && cond->type->dtype == TW_BOOL)) {
-      tw_sm_error(s, TW_E0718, e->b->span, "the condition is %s, and should be one truth value", tw_type_text(s->a, cond->type));
+      tw_sm_error(s, TW_E0718, e->b->span, "the condition is %s, and should be one truth value",
+                  tw_type_text(s->a, cond->type));
       ok = false;
     }
     ok &= !tw_sm_poison(cond->type);

@@ -7,16 +7,17 @@
 #include "compiler/sema/check.h"
 
 static const char *const signs[] = {
-    [TW_BI_ADD] = "+", [TW_BI_SUB] = "-", [TW_BI_MUL] = "*",  [TW_BI_DIV] = "/",   [TW_BI_POW] = "^",
-    [TW_BI_MATMUL] = "@", [TW_BI_MOD] = "%", [TW_BI_LT] = "<", [TW_BI_LE] = "<=",  [TW_BI_GT] = ">",
-    [TW_BI_GE] = ">=", [TW_BI_EQ] = "==", [TW_BI_NE] = "!=", [TW_BI_AND] = "and", [TW_BI_OR] = "or"};
+    [TW_BI_ADD] = "+",    [TW_BI_SUB] = "-", [TW_BI_MUL] = "*", [TW_BI_DIV] = "/",   [TW_BI_POW] = "^",
+    [TW_BI_MATMUL] = "@", [TW_BI_MOD] = "%", [TW_BI_LT] = "<",  [TW_BI_LE] = "<=",   [TW_BI_GT] = ">",
+    [TW_BI_GE] = ">=",    [TW_BI_EQ] = "==", [TW_BI_NE] = "!=", [TW_BI_AND] = "and", [TW_BI_OR] = "or"};
 
 static bool numeric(const TwType *t) { return t->kind == TW_TY_TENSOR && t->dtype != TW_BOOL; }
 
 static TwTx *not_for(TwSema *s, TwSpan span, const char *sign, const TwTx *a, const TwTx *b) {
-  TwDiag *d = b ? tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s and %s", sign, tw_type_text(s->a, a->type),
-                              tw_type_text(s->a, b->type))
-                : tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s", sign, tw_type_text(s->a, a->type));
+  TwDiag *d =
+      b ? tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s and %s", sign,
+                      tw_type_text(s->a, a->type), tw_type_text(s->a, b->type))
+        : tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s", sign, tw_type_text(s->a, a->type));
   if (tw_sm_is(a->type, TW_BOOL) || (b && tw_sm_is(b->type, TW_BOOL)))
     tw_sm_help(s, d, "real(…) makes a number of a truth value, 1 or 0");
   return tw_sm_bad(s, span);
@@ -81,8 +82,11 @@ TwTx *tw_sm_power(TwSema *s, TwTx *a, TwTx *b, TwSpan span) {
 }
 
 TwTx *tw_sm_arith(TwSema *s, TwBinaryOp op, TwTx *a, TwTx *b, TwSpan span, const char *sign) {
-  static const TwOp ops[] = {[TW_BI_ADD] = TW_OP_add, [TW_BI_SUB] = TW_OP_sub, [TW_BI_MUL] = TW_OP_mul,
-                             [TW_BI_DIV] = TW_OP_div, [TW_BI_MOD] = TW_OP_mod};
+  static const TwOp ops[] = {[TW_BI_ADD] = TW_OP_add,
+                             [TW_BI_SUB] = TW_OP_sub,
+                             [TW_BI_MUL] = TW_OP_mul,
+                             [TW_BI_DIV] = TW_OP_div,
+                             [TW_BI_MOD] = TW_OP_mod};
   if (tw_sm_poison(a->type) || tw_sm_poison(b->type)) return tw_sm_bad(s, span);
   if (op == TW_BI_POW) return tw_sm_power(s, a, b, span);
   if (!numeric(a->type) || !numeric(b->type)) return not_for(s, span, sign, a, b);
@@ -106,7 +110,8 @@ TwTx *tw_sm_arith(TwSema *s, TwBinaryOp op, TwTx *a, TwTx *b, TwSpan span, const
 static TwTx *compare(TwSema *s, TwBinaryOp op, TwTx *a, TwTx *b, TwSpan span) {
   bool equality = op == TW_BI_EQ || op == TW_BI_NE;
   bool both_bool = tw_sm_is(a->type, TW_BOOL) && tw_sm_is(b->type, TW_BOOL);
-  if (!(numeric(a->type) && numeric(b->type)) && !(equality && both_bool)) return not_for(s, span, signs[op], a, b);
+  if (!(numeric(a->type) && numeric(b->type)) && !(equality && both_bool))
+    return not_for(s, span, signs[op], a, b);
   if (a->type->dtype != b->type->dtype) {
     a = tw_sm_to_real(s, a);
     b = tw_sm_to_real(s, b);
@@ -114,8 +119,10 @@ static TwTx *compare(TwSema *s, TwBinaryOp op, TwTx *a, TwTx *b, TwSpan span) {
   const TwType *type = tw_sm_elementwise(s, a, b, TW_BOOL, span, signs[op]);
   if (!type) return tw_sm_bad(s, span);
   bool swap = op == TW_BI_GT || op == TW_BI_GE;
-  TwOp as = op == TW_BI_LT || op == TW_BI_GT ? TW_OP_lt : op == TW_BI_LE || op == TW_BI_GE ? TW_OP_le
-            : op == TW_BI_EQ ? TW_OP_eq : TW_OP_ne;
+  TwOp as = op == TW_BI_LT || op == TW_BI_GT   ? TW_OP_lt
+            : op == TW_BI_LE || op == TW_BI_GE ? TW_OP_le
+            : op == TW_BI_EQ                   ? TW_OP_eq
+                                               : TW_OP_ne;
   return tw_sm_op(s, as, type, span, swap ? b : a, swap ? a : b);
 }
 
@@ -143,8 +150,10 @@ static TwTx *matmul(TwSema *s, TwTx *a, TwTx *b, TwSpan span) {
   if (inner_a.n != inner_b.n) {
     TwDiag *d = tw_sm_error(s, TW_E0402, span, "the inner sizes of '@' do not agree: %s @ %s",
                             tw_type_text(s->a, a->type), tw_type_text(s->a, b->type));
-    if (inner_a.from.file) tw_sm_note(s, d, inner_a.from, "the size %lld is fixed here", (long long)inner_a.n);
-    if (inner_b.from.file) tw_sm_note(s, d, inner_b.from, "the size %lld is fixed here", (long long)inner_b.n);
+    if (inner_a.from.file)
+      tw_sm_note(s, d, inner_a.from, "the size %lld is fixed here", (long long)inner_a.n);
+    if (inner_b.from.file)
+      tw_sm_note(s, d, inner_b.from, "the size %lld is fixed here", (long long)inner_b.n);
     return tw_sm_bad(s, span);
   }
   TwDim dims[2];
@@ -158,26 +167,27 @@ static TwTx *matmul(TwSema *s, TwTx *a, TwTx *b, TwSpan span) {
 
 TwTx *tw_sm_binary(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want) {
   TwBinaryOp op = (TwBinaryOp)e->op;
-  bool hint = want && want->kind == TW_TY_TENSOR && op <= TW_BI_DIV; /* both sides may have the result's shape */
+  bool hint =
+      want && want->kind == TW_TY_TENSOR && op <= TW_BI_DIV; /* both sides may have the result's shape */
   TwTx *a = tw_sm_tx(s, scope, e->a, hint ? want : NULL);
   TwTx *b = tw_sm_tx(s, scope, e->b, hint ? want : NULL);
   if (tw_sm_poison(a->type) || tw_sm_poison(b->type)) return tw_sm_bad(s, e->span);
   switch (op) {
-    case TW_BI_ADD:
-    case TW_BI_SUB:
-    case TW_BI_MUL:
-    case TW_BI_DIV:
-    case TW_BI_MOD:
-    case TW_BI_POW: return tw_sm_arith(s, op, a, b, e->span, signs[op]);
-    case TW_BI_MATMUL: return matmul(s, a, b, e->span);
-    case TW_BI_LT:
-    case TW_BI_LE:
-    case TW_BI_GT:
-    case TW_BI_GE:
-    case TW_BI_EQ:
-    case TW_BI_NE: return compare(s, op, a, b, e->span);
-    case TW_BI_AND:
-    case TW_BI_OR: return logic(s, op, a, b, e->span);
+  case TW_BI_ADD:
+  case TW_BI_SUB:
+  case TW_BI_MUL:
+  case TW_BI_DIV:
+  case TW_BI_MOD:
+  case TW_BI_POW: return tw_sm_arith(s, op, a, b, e->span, signs[op]);
+  case TW_BI_MATMUL: return matmul(s, a, b, e->span);
+  case TW_BI_LT:
+  case TW_BI_LE:
+  case TW_BI_GT:
+  case TW_BI_GE:
+  case TW_BI_EQ:
+  case TW_BI_NE: return compare(s, op, a, b, e->span);
+  case TW_BI_AND:
+  case TW_BI_OR: return logic(s, op, a, b, e->span);
   }
   return tw_sm_bad(s, e->span);
 }

@@ -7,7 +7,8 @@
 
 #include "compiler/sema/check.h"
 
-static bool bound_value(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, double none, double *out) {
+static bool bound_value(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, double none,
+                        double *out) {
   *out = none;
   return !e || tw_sm_const_real(s, scope, e, what, out);
 }
@@ -35,7 +36,8 @@ static bool domain(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwParam *
   if (!d->domain.present) return true;
   p->domain_span = d->domain.span;
   if (d->domain.named) {
-    TwDiag *e = tw_sm_error(s, TW_E0503, d->domain.span, "there is no domain '%s'", tw_sm_text(s, d->domain.span));
+    TwDiag *e =
+        tw_sm_error(s, TW_E0503, d->domain.span, "there is no domain '%s'", tw_sm_text(s, d->domain.span));
     tw_sm_help(s, e, "a domain is an interval: (0, 1), [0, inf), …");
     return false;
   }
@@ -60,10 +62,12 @@ static bool clip_eps(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwParam
   if (p->eps < 0 || !isfinite(p->eps)) {
     tw_sm_error(s, TW_E0505, span, "the distance from the bounds is %g, and must not be negative", p->eps);
   } else if (open && p->eps == 0) {
-    TwDiag *d = tw_sm_error(s, TW_E0505, span, "clip would put the parameter on a bound that is not in its domain");
+    TwDiag *d =
+        tw_sm_error(s, TW_E0505, span, "clip would put the parameter on a bound that is not in its domain");
     tw_sm_help(s, d, "write clip(1e-6), or a larger distance from the bounds");
   } else if (!(p->lo + p->eps < p->hi - p->eps)) {
-    tw_sm_error(s, TW_E0505, span, "clip(%g) leaves nothing of the domain from %g to %g", p->eps, p->lo, p->hi);
+    tw_sm_error(s, TW_E0505, span, "clip(%g) leaves nothing of the domain from %g to %g", p->eps, p->lo,
+                p->hi);
   } else {
     return true;
   }
@@ -76,15 +80,18 @@ static bool transform(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwPara
   const TwExpr *e = d->transform, *callee = e && e->kind == TW_EX_CALL ? e->a : e;
   if (!e) return true;
   if (callee->kind == TW_EX_ERROR) return s->errors++, false;
-  TwName names[3] = {tw_intern_z(&s->u->names, "clip"), tw_intern_z(&s->u->names, "logistic"), tw_intern_z(&s->u->names, "exp")};
+  TwName names[3] = {tw_intern_z(&s->u->names, "clip"), tw_intern_z(&s->u->names, "logistic"),
+                     tw_intern_z(&s->u->names, "exp")};
   TwName name = callee->kind == TW_EX_NAME ? callee->name : NULL;
   if (name != names[0] && name != names[1] && name != names[2]) {
     TwDiag *x = tw_sm_error(s, TW_E0504, e->span, "there is no transform '%s'", tw_sm_text(s, callee->span));
-    if (!name || !tw_sm_suggest(s, x, name, names, 3)) tw_sm_help(s, x, "transforms are clip(eps), logistic and exp");
+    if (!name || !tw_sm_suggest(s, x, name, names, 3))
+      tw_sm_help(s, x, "transforms are clip(eps), logistic and exp");
     return false;
   }
   if (!lo && !hi) {
-    TwDiag *x = tw_sm_error(s, TW_E0505, e->span, "'%s' keeps a parameter in its domain, but '%s' has none", name, p->name);
+    TwDiag *x = tw_sm_error(s, TW_E0505, e->span, "'%s' keeps a parameter in its domain, but '%s' has none",
+                            name, p->name);
     tw_sm_help(s, x, "write 'in (0, 1)' or another interval before 'by'");
     return false;
   }
@@ -115,13 +122,18 @@ static const char *interval_text(TwSema *s, const TwParam *p) {
 static void check_number(TwSema *s, const TwParam *p, double x, int64_t at, int64_t n) {
   bool outside = !(x >= p->lo && x <= p->hi) || (isinf(x));
   bool on_open = (x == p->lo && p->lo_open) || (x == p->hi && p->hi_open);
-  bool unreachable = (p->transform == TW_TR_LOGISTIC || p->transform == TW_TR_EXP) && (x == p->lo || x == p->hi);
+  bool unreachable =
+      (p->transform == TW_TR_LOGISTIC || p->transform == TW_TR_EXP) && (x == p->lo || x == p->hi);
   if (!outside && !on_open && !unreachable) return;
   const char *which = n > 1 ? tw_arena_printf(s->a, "%s[%lld]", p->name, (long long)at) : p->name;
   TwDiag *d = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %g, which is %s %s", which, x,
-                          outside ? "outside" : on_open ? "an open bound of" : "a bound of", interval_text(s, p));
+                          outside   ? "outside"
+                          : on_open ? "an open bound of"
+                                    : "a bound of",
+                          interval_text(s, p));
   if (p->domain_span.file) tw_sm_note(s, d, p->domain_span, "its domain");
-  if (unreachable && !outside && !on_open) tw_sm_help(s, d, "the transform never reaches a bound: write 'by clip(0)'");
+  if (unreachable && !outside && !on_open)
+    tw_sm_help(s, d, "the transform never reaches a bound: write 'by clip(0)'");
 }
 
 static void check_start(TwSema *s, const TwParam *p) {
@@ -134,11 +146,13 @@ static void check_start(TwSema *s, const TwParam *p) {
  * uniform is lo + (hi - lo) * draw. */
 static void check_law(TwSema *s, const TwSmScope *scope, const TwDecl *d, const TwParam *p) {
   const TwExpr *e = d->value;
-  if (e->kind != TW_EX_CALL || e->a->kind != TW_EX_NAME || e->args.len != 2 || (isinf(p->lo) && isinf(p->hi))) return;
+  if (e->kind != TW_EX_CALL || e->a->kind != TW_EX_NAME || e->args.len != 2 || (isinf(p->lo) && isinf(p->hi)))
+    return;
   TwSmValue f = tw_sm_lookup(s, scope, e->a->name, e->a->span);
   if (f.kind != TW_V_BUILTIN || !tw_sm_builtin_is_law(f.index)) return;
   if (strcmp(tw_sm_builtin_name(f.index), "normal") == 0) {
-    TwDiag *x = tw_sm_error(s, TW_E0509, e->span, "a normal law has no bounds, but '%s' is in %s", p->name, interval_text(s, p));
+    TwDiag *x = tw_sm_error(s, TW_E0509, e->span, "a normal law has no bounds, but '%s' is in %s", p->name,
+                            interval_text(s, p));
     tw_sm_note(s, x, p->domain_span, "its domain");
     return;
   }
@@ -148,8 +162,8 @@ static void check_law(TwSema *s, const TwSmScope *scope, const TwDecl *d, const 
   const TwTx *width = t->args.at[1]->args.at[0];
   if (!tw_sm_eval_real(s, t->args.at[0], &lo) || !tw_sm_eval_real(s, width->args.at[0], &hi)) return;
   if (lo >= p->lo && hi <= p->hi) return;
-  TwDiag *x = tw_sm_error(s, TW_E0509, e->span, "this law gives values from %g to %g, but '%s' is in %s", lo, hi, p->name,
-                          interval_text(s, p));
+  TwDiag *x = tw_sm_error(s, TW_E0509, e->span, "this law gives values from %g to %g, but '%s' is in %s", lo,
+                          hi, p->name, interval_text(s, p));
   tw_sm_note(s, x, p->domain_span, "its domain");
 }
 
@@ -159,7 +173,8 @@ static TwTx *start(TwSema *s, const TwSmScope *scope, const TwDecl *d, const TwT
   if (d->is_law) return tw_sm_law(s, scope, d->value, type);
   TwTx *t = tw_sm_tx(s, scope, d->value, type);
   if (!type) return tw_sm_realify(s, t);
-  return tw_sm_coerce(s, t, type, true, d->value->span, tw_arena_printf(s->a, "the start of '%s'", d->name.name));
+  return tw_sm_coerce(s, t, type, true, d->value->span,
+                      tw_arena_printf(s->a, "the start of '%s'", d->name.name));
 }
 
 TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
@@ -171,7 +186,8 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   p.type = d->type ? tw_sm_type(s, &scope, d->type) : NULL;
   bool typed = !p.type || !tw_sm_poison(p.type);
   if (p.type && typed && !tw_sm_is(p.type, TW_REAL)) {
-    tw_sm_error(s, TW_E0508, d->type->span, "a param is real, but '%s' is %s", e->name, tw_type_text(s->a, p.type));
+    tw_sm_error(s, TW_E0508, d->type->span, "a param is real, but '%s' is %s", e->name,
+                tw_type_text(s->a, p.type));
     typed = false;
   }
   if (!d->value) {
@@ -184,7 +200,8 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     if (started && !p.type) {
       p.type = p.start->type;
       if (!tw_sm_is(p.type, TW_REAL)) {
-        tw_sm_error(s, TW_E0508, d->value->span, "a param is real, but '%s' is %s", e->name, tw_type_text(s->a, p.type));
+        tw_sm_error(s, TW_E0508, d->value->span, "a param is real, but '%s' is %s", e->name,
+                    tw_type_text(s->a, p.type));
         typed = false;
       }
     }

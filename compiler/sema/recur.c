@@ -60,7 +60,8 @@ static bool open_case(TwSema *s, const TwSmScope *scope, Case *c) {
 
 TwSmValue tw_sm_recur_read(TwSema *s, const TwSmScope *scope, TwSmRecur *r, const TwExpr *e) {
   if (!r->local) {
-    tw_sm_error(s, TW_E0316, e->span, "the first start of '%s' cannot depend on '%s' itself", r->name, r->name);
+    tw_sm_error(s, TW_E0316, e->span, "the first start of '%s' cannot depend on '%s' itself", r->name,
+                r->name);
     return tw_sm_vbad();
   }
   if (e->items.len != 1 || e->items.at[0]->kind == TW_EX_RANGE) {
@@ -73,7 +74,8 @@ TwSmValue tw_sm_recur_read(TwSema *s, const TwSmScope *scope, TwSmRecur *r, cons
   Read read = {.fixed = i->known, .at = i->integer, .span = e->span};
   if (!i->known) {
     if (!r->now->i || tw_sm_local_plus(i, &read.at) != r->now->i) {
-      tw_sm_error(s, TW_E0316, e->items.at[0]->span, "an earlier element of '%s' is read at %s plus or minus a number", r->name,
+      tw_sm_error(s, TW_E0316, e->items.at[0]->span,
+                  "an earlier element of '%s' is read at %s plus or minus a number", r->name,
                   r->now->i ? r->now->i->name : "a number");
       return tw_sm_vbad();
     }
@@ -120,11 +122,13 @@ static bool direction(TwSema *s, const TwSmRecur *r, Case *c) {
     if ((uint32_t)far > c->order) c->order = (uint32_t)far;
   }
   if (back && ahead) {
-    tw_sm_error(s, TW_E0316, c->ast->span, "this case of '%s' reads elements on both sides of the one it defines", r->name);
+    tw_sm_error(s, TW_E0316, c->ast->span,
+                "this case of '%s' reads elements on both sides of the one it defines", r->name);
     return false;
   }
   if (!back && !ahead) {
-    TwDiag *d = tw_sm_error(s, TW_E0316, c->ast->span, "this case of '%s' does not depend on an earlier element", r->name);
+    TwDiag *d = tw_sm_error(s, TW_E0316, c->ast->span,
+                            "this case of '%s' does not depend on an earlier element", r->name);
     tw_sm_help(s, d, "write a comprehension: let %s = [ … for %s in … ]", r->name, c->i->name);
     return false;
   }
@@ -132,13 +136,16 @@ static bool direction(TwSema *s, const TwSmRecur *r, Case *c) {
   return true;
 }
 
-static bool read_ok(TwSema *s, const TwSmRecur *r, const Read *x, int64_t at, const uint8_t *defined, int64_t n) {
+static bool read_ok(TwSema *s, const TwSmRecur *r, const Read *x, int64_t at, const uint8_t *defined,
+                    int64_t n) {
   if (at < 0 || at >= n) {
-    tw_sm_error(s, TW_E0404, x->span, "this reads element %lld of '%s', which has %lld", (long long)at, r->name, (long long)n);
+    tw_sm_error(s, TW_E0404, x->span, "this reads element %lld of '%s', which has %lld", (long long)at,
+                r->name, (long long)n);
     return false;
   }
   if (defined[at]) return true;
-  tw_sm_error(s, TW_E0316, x->span, "this reads element %lld of '%s' before it is defined", (long long)at, r->name);
+  tw_sm_error(s, TW_E0316, x->span, "this reads element %lld of '%s' before it is defined", (long long)at,
+              r->name);
   return false;
 }
 
@@ -150,12 +157,13 @@ static bool run_case(TwSema *s, const TwSmRecur *r, const Case *c, uint8_t *defi
       if (!read_ok(s, r, x, x->fixed ? x->at : i + x->at, defined, n)) return false;
     }
     if (at < 0 || at >= n) {
-      tw_sm_error(s, TW_E0404, c->ast->index->span, "this defines element %lld of '%s', which has %lld", (long long)at,
-                  r->name, (long long)n);
+      tw_sm_error(s, TW_E0404, c->ast->index->span, "this defines element %lld of '%s', which has %lld",
+                  (long long)at, r->name, (long long)n);
       return false;
     }
     if (defined[at]) {
-      tw_sm_error(s, TW_E0316, c->ast->index->span, "element %lld of '%s' is defined twice", (long long)at, r->name);
+      tw_sm_error(s, TW_E0316, c->ast->index->span, "element %lld of '%s' is defined twice", (long long)at,
+                  r->name);
       return false;
     }
     defined[at] = 1;
@@ -163,7 +171,8 @@ static bool run_case(TwSema *s, const TwSmRecur *r, const Case *c, uint8_t *defi
   return true;
 }
 
-static bool all_defined(TwSema *s, const TwSmRecur *r, const TwStmt *st, const Case *cases, uint32_t n_cases, int64_t n) {
+static bool all_defined(TwSema *s, const TwSmRecur *r, const TwStmt *st, const Case *cases, uint32_t n_cases,
+                        int64_t n) {
   uint8_t *defined = calloc((size_t)n + 1, 1);
   bool ok = defined != NULL;
   for (int running = 0; running < 2; running++) /* start cases first */
@@ -171,7 +180,8 @@ static bool all_defined(TwSema *s, const TwSmRecur *r, const TwStmt *st, const C
       if (cases[k].running == running) ok = run_case(s, r, &cases[k], defined, n);
   for (int64_t at = 0; at < n && ok; at++) {
     if (defined[at]) continue;
-    tw_sm_error(s, TW_E0316, st->names.at[0].span, "element %lld of '%s' is never defined", (long long)at, r->name);
+    tw_sm_error(s, TW_E0316, st->names.at[0].span, "element %lld of '%s' is never defined", (long long)at,
+                r->name);
     ok = false;
   }
   free(defined);
@@ -179,7 +189,8 @@ static bool all_defined(TwSema *s, const TwSmRecur *r, const TwStmt *st, const C
 }
 
 /* How many elements there are: from the type, or up to the last one defined. */
-static bool length(TwSema *s, const TwStmt *st, const TwType *type, const Case *cases, uint32_t n_cases, int64_t *out) {
+static bool length(TwSema *s, const TwStmt *st, const TwType *type, const Case *cases, uint32_t n_cases,
+                   int64_t *out) {
   int64_t n = 0;
   for (uint32_t k = 0; k < n_cases; k++) {
     int64_t last = cases[k].running ? cases[k].lo + cases[k].n - 1 + cases[k].offset : cases[k].offset;
@@ -213,7 +224,8 @@ static bool build(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmRecur *r, T
   const TwType *type = st->type ? tw_sm_type(s, scope, st->type) : NULL;
   bool ok = !type || !tw_sm_poison(type);
   if (ok && type && type->kind != TW_TY_ARRAY && (type->kind != TW_TY_TENSOR || !type->rank)) {
-    tw_sm_error(s, TW_E0316, st->type->span, "a recurrence defines an array, but its type is %s", tw_type_text(s->a, type));
+    tw_sm_error(s, TW_E0316, st->type->span, "a recurrence defines an array, but its type is %s",
+                tw_type_text(s->a, type));
     ok = false;
   }
   for (uint32_t k = 0; k < n_cases; k++) {

@@ -27,11 +27,9 @@ static TwDiag *add(TwSema *s, TwDiagId id, TwSpan span, const char *text) {
   TwDiag *d = tw_diag(&s->u->diags, id, at, "%s", text);
   if (at.file != span.file || at.start != span.start) tw_diag_note(&s->u->diags, d, span, "it shows here");
   for (uint32_t k = 0; f && k < 3; f = f->caller, k++) {
-    if (f->sample)
-      tw_diag_note(&s->u->diags, d, f->call, "in '%s', checked on its own with %s", f->name,
-                   "a different prime for each shape parameter");
-    else
-      tw_diag_note(&s->u->diags, d, f->call, "in '%s', called here", f->name);
+    if (f->sample && f->with)
+      tw_diag_note(&s->u->diags, d, f->call, "in '%s', checked with %s", f->name, f->with);
+    if (!f->sample) tw_diag_note(&s->u->diags, d, f->call, "in '%s', called here", f->name);
   }
   return d;
 }

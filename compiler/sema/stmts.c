@@ -47,7 +47,8 @@ static void let_pattern(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmStmts
   for (uint32_t k = 0; k < st->names.len; k++) {
     if (bad) tw_sm_bind(s, scope, st->names.at[k], tw_sm_vbad());
     else if (t->kind == TW_TX_TUPLE) tw_sm_bind_value(s, scope, st->names.at[k], tw_sm_v(t->args.at[k]), out);
-    else tw_sm_bind_value(s, scope, st->names.at[k], tw_sm_v(tw_sm_field(s, t, k, st->names.at[k].span)), out);
+    else
+      tw_sm_bind_value(s, scope, st->names.at[k], tw_sm_v(tw_sm_field(s, t, k, st->names.at[k].span)), out);
   }
 }
 
@@ -57,7 +58,8 @@ static void let(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwStmt
     if (!fresh(s, &before, outer, st->names.at[k])) break;
     for (uint32_t j = 0; j < k; j++)
       if (st->names.at[j].name == st->names.at[k].name)
-        tw_sm_error(s, TW_E0202, st->names.at[k].span, "'%s' stands twice in this pattern", st->names.at[k].name);
+        tw_sm_error(s, TW_E0202, st->names.at[k].span, "'%s' stands twice in this pattern",
+                    st->names.at[k].name);
   }
   if (st->pattern) {
     let_pattern(s, scope, st, out);
@@ -91,12 +93,15 @@ static void assign(TwSema *s, TwSmScope *scope, const TwStmt *st, bool allowed, 
   if (!allowed) {
     s->errors++; /* the parser has said it */
   } else if (!b) {
-    TwDiag *d = tw_sm_error(s, TW_E0320, id.span, "there is no '%s' from outside the loop to assign to", id.name);
+    TwDiag *d =
+        tw_sm_error(s, TW_E0320, id.span, "there is no '%s' from outside the loop to assign to", id.name);
     TwNames names = {0};
     for (const TwSmBind *o = scope->top; o; o = o->up) tw_vec_push(s->a, &names, o->name);
-    if (!tw_sm_suggest(s, d, id.name, names.at, names.len)) tw_sm_help(s, d, "bind it before the loop: let %s = …", id.name);
+    if (!tw_sm_suggest(s, d, id.name, names.at, names.len))
+      tw_sm_help(s, d, "bind it before the loop: let %s = …", id.name);
   } else if (b->value.kind != TW_V_TX && b->value.kind != TW_V_POISON) {
-    TwDiag *d = tw_sm_error(s, TW_E0320, id.span, "'%s' is %s and cannot be assigned to", id.name, tw_sm_kind_text(&b->value));
+    TwDiag *d = tw_sm_error(s, TW_E0320, id.span, "'%s' is %s and cannot be assigned to", id.name,
+                            tw_sm_kind_text(&b->value));
     tw_sm_note(s, d, b->span, "bound here");
   }
   const TwType *want = b && b->value.kind == TW_V_TX ? b->value.tx->type : NULL;
@@ -177,8 +182,8 @@ static bool loop_body(TwSema *s, const TwSmScope *outer, Loop *l, TwTs *t, bool 
         *again = true;
         continue;
       }
-      TwDiag *d = tw_sm_error(s, TW_E0317, b->span, "'%s' is %s before an iteration, but %s after it", b->name,
-                              tw_type_text(s->a, l->types[k]), tw_type_text(s->a, next->type));
+      TwDiag *d = tw_sm_error(s, TW_E0317, b->span, "'%s' is %s before an iteration, but %s after it",
+                              b->name, tw_type_text(s->a, l->types[k]), tw_type_text(s->a, next->type));
       tw_sm_note_sizes(s, d, l->types[k], next->type);
       return false;
     }
@@ -231,17 +236,17 @@ bool tw_sm_stmts(TwSema *s, TwSmScope *scope, const TwBlock *b, bool assignable,
   for (uint32_t k = 0; k < b->stmts.len; k++) {
     const TwStmt *st = b->stmts.at[k];
     switch (st->kind) {
-      case TW_ST_ERROR:
-        s->errors++;
-        tw_vec_push(s->a, &s->broken, st->span);
-        break;
-      case TW_ST_LET: let(s, scope, outer, st, out); break;
-      case TW_ST_RECUR:
-        if (st->names.len) fresh(s, scope, outer, st->names.at[0]);
-        tw_sm_recur(s, scope, st, out);
-        break;
-      case TW_ST_ASSIGN: assign(s, scope, st, assignable, out); break;
-      case TW_ST_LOOP: loop(s, scope, st, out); break;
+    case TW_ST_ERROR:
+      s->errors++;
+      tw_vec_push(s->a, &s->broken, st->span);
+      break;
+    case TW_ST_LET: let(s, scope, outer, st, out); break;
+    case TW_ST_RECUR:
+      if (st->names.len) fresh(s, scope, outer, st->names.at[0]);
+      tw_sm_recur(s, scope, st, out);
+      break;
+    case TW_ST_ASSIGN: assign(s, scope, st, assignable, out); break;
+    case TW_ST_LOOP: loop(s, scope, st, out); break;
     }
   }
   return s->errors == errors;

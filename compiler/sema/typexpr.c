@@ -40,7 +40,8 @@ static bool mentions_unknown(TwSema *s, const TwSmScope *scope, const TwExpr *e)
     if (mentions_unknown(s, scope, e->args.at[k].value)) return true;
   for (uint32_t k = 0; k < e->items.len; k++)
     if (mentions_unknown(s, scope, e->items.at[k])) return true;
-  return mentions_unknown(s, scope, e->a) || mentions_unknown(s, scope, e->b) || mentions_unknown(s, scope, e->c);
+  return mentions_unknown(s, scope, e->a) || mentions_unknown(s, scope, e->b) ||
+         mentions_unknown(s, scope, e->c);
 }
 
 static TwSmLin lin_binary(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
@@ -109,14 +110,16 @@ static void unknown_type(TwSema *s, TwSmModule *m, const TwTypeExpr *te) {
     tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, builtin[k]));
   for (uint32_t k = 0; k < m->entries.len; k++)
     if (m->entries.at[k]->decl->kind == TW_DE_TYPE) tw_vec_push(s->a, &names, m->entries.at[k]->name);
-  TwDiag *d = te->module.name
-                  ? tw_sm_error(s, TW_E0206, te->name.span, "module '%s' has no type '%s'", m->name, te->name.name)
-                  : tw_sm_error(s, TW_E0206, te->name.span, "there is no type '%s'", te->name.name);
+  TwDiag *d =
+      te->module.name
+          ? tw_sm_error(s, TW_E0206, te->name.span, "module '%s' has no type '%s'", m->name, te->name.name)
+          : tw_sm_error(s, TW_E0206, te->name.span, "there is no type '%s'", te->name.name);
   if (tw_sm_suggest(s, d, te->name.name, names.at, names.len) || te->module.name) return;
   for (uint32_t k = 0; k < s->modules.len; k++) {
     TwSmModule *o = s->modules.at[k];
     const TwSmEntry *e = o->is_main ? NULL : tw_sm_find(o, te->name.name);
-    if (e && e->decl->kind == TW_DE_TYPE) tw_sm_help(s, d, "module '%s' has one: write %s.%s", o->name, o->name, e->name);
+    if (e && e->decl->kind == TW_DE_TYPE)
+      tw_sm_help(s, d, "module '%s' has one: write %s.%s", o->name, o->name, e->name);
   }
 }
 
@@ -127,7 +130,8 @@ static TwSmEntry *find_type(TwSema *s, const TwSmScope *scope, const TwTypeExpr 
     TwSmValue v = tw_sm_lookup(s, scope, te->module.name, te->module.span);
     if (v.kind == TW_V_POISON) return NULL;
     if (v.kind != TW_V_MODULE) {
-      tw_sm_error(s, TW_E0209, te->module.span, "'%s' is not a module but %s", te->module.name, tw_sm_kind_text(&v));
+      tw_sm_error(s, TW_E0209, te->module.span, "'%s' is not a module but %s", te->module.name,
+                  tw_sm_kind_text(&v));
       return NULL;
     }
     m = v.module;
@@ -211,8 +215,9 @@ static const TwSmSym *sym_record(TwSema *s, const TwSmScope *scope, const TwType
 }
 
 static void wrong_sizes(TwSema *s, const TwTypeExpr *te, const TwDecl *d, uint32_t given) {
-  TwDiag *e = tw_sm_error(s, TW_E0403, te->span, "type '%s' takes %u size%s, but %u %s given", d->name.name,
-                          d->shape_params.len, d->shape_params.len == 1 ? "" : "s", given, given == 1 ? "is" : "are");
+  TwDiag *e =
+      tw_sm_error(s, TW_E0403, te->span, "type '%s' takes %u size%s, but %u %s given", d->name.name,
+                  d->shape_params.len, d->shape_params.len == 1 ? "" : "s", given, given == 1 ? "is" : "are");
   tw_sm_note(s, e, d->name.span, "declared here");
 }
 
@@ -256,7 +261,9 @@ const TwSmSym *tw_sm_sym(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te
   if (te->kind == TW_TE_ERROR) return s->errors++, NULL;
   if (te->kind == TW_TE_FN || (te->kind == TW_TE_NAME && tw_sm_param_kind(s, scope, te) != TW_PK_VALUE)) {
     tw_sm_error(s, TW_E0311, te->span, "%s can only be a parameter of a function, not stored",
-                te->kind == TW_TE_FN ? "a function" : strcmp(te->name.name, "data") == 0 ? "a data set" : "a schedule");
+                te->kind == TW_TE_FN                 ? "a function"
+                : strcmp(te->name.name, "data") == 0 ? "a data set"
+                                                     : "a schedule");
     return NULL;
   }
   if (te->kind == TW_TE_RECORD) return sym_record(s, scope, te, NULL, NULL, 0);
@@ -269,7 +276,8 @@ TwSmParamKind tw_sm_param_kind(TwSema *s, const TwSmScope *scope, const TwTypeEx
   (void)s;
   if (!te) return TW_PK_VALUE;
   if (te->kind == TW_TE_FN) return TW_PK_FN;
-  if (te->kind != TW_TE_NAME || te->module.name || tw_sm_find(scope->module, te->name.name)) return TW_PK_VALUE;
+  if (te->kind != TW_TE_NAME || te->module.name || tw_sm_find(scope->module, te->name.name))
+    return TW_PK_VALUE;
   if (strcmp(te->name.name, "data") == 0) return TW_PK_DATA;
   if (strcmp(te->name.name, "schedule") == 0) return TW_PK_SCHEDULE;
   return TW_PK_VALUE;
@@ -280,8 +288,8 @@ static bool known_dim(TwSema *s, const TwSmLin *l, TwSpan from, TwSpan at, TwDim
   if (!tw_sm_lin_known(l)) return false;
   *out = (TwDim){l->c0, from};
   if (l->c0 >= 0) return true;
-  TwDiag *d = tw_sm_error(s, TW_E0407, from.file ? from : at, "this size is %lld; a size must not be negative",
-                          (long long)l->c0);
+  TwDiag *d = tw_sm_error(s, TW_E0407, from.file ? from : at,
+                          "this size is %lld; a size must not be negative", (long long)l->c0);
   if (from.file && at.file && (from.file != at.file || from.start < at.start || from.end > at.end))
     tw_sm_note(s, d, at, "used here");
   return false;
@@ -326,6 +334,7 @@ const TwType *tw_sm_type(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te
   uint32_t before = s->errors;
   const TwType *t = tw_sm_known(s, sym, te->span);
   if (t) return t;
-  if (s->errors == before) tw_sm_error(s, TW_E0308, te->span, "the sizes of this type are not known when compiling");
+  if (s->errors == before)
+    tw_sm_error(s, TW_E0308, te->span, "the sizes of this type are not known when compiling");
   return s->t_poison;
 }

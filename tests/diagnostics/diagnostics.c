@@ -19,7 +19,7 @@
 enum { MAX_FILES = 1000, MAX_EXPECT = 64 };
 
 /* Given by the runtime, the code generator or the command, not by parsing and checking. */
-static const char *const not_here[] = {"E0712", "E0713", "E0801", "E0802", "E0803", "E0315", "W0002"};
+static const char *const not_here[] = {"E0712", "E0713", "E0315", "W0002"};
 
 typedef struct Expect {
   uint32_t line; /* 0: elsewhere */
@@ -153,19 +153,22 @@ static bool compile(Case *c, const char *path, const char *text, size_t len) {
 static void print_diag(const Case *c, const TwDiag *d) {
   TwPlace at = {0};
   if (d->span.file) at = tw_place(&c->unit->sources, d->span.file, d->span.start);
-  printf("  %s:%u:%u: %s: %s\n", at.path ? at.path : "(no place)", at.line, at.column, tw_diag_code(d->id), d->text);
+  printf("  %s:%u:%u: %s: %s\n", at.path ? at.path : "(no place)", at.line, at.column, tw_diag_code(d->id),
+         d->text);
 }
 
 static bool compare(Case *c, const char *path) {
   bool ok = true;
   for (uint32_t k = 0; k < c->unit->diags.list.len; k++) {
     const TwDiag *d = c->unit->diags.list.at[k];
-    uint32_t line = d->span.file == c->file ? tw_place(&c->unit->sources, d->span.file, d->span.start).line : 0;
+    uint32_t line =
+        d->span.file == c->file ? tw_place(&c->unit->sources, d->span.file, d->span.start).line : 0;
     Expect *found = NULL;
     covered[d->id] = true;
     for (uint32_t j = 0; j < c->n && !found; j++) {
       Expect *e = &c->expects[j];
-      if (!e->met && e->line == line && strcmp(e->code, tw_diag_code(d->id)) == 0 && strstr(d->text, e->text)) found = e;
+      if (!e->met && e->line == line && strcmp(e->code, tw_diag_code(d->id)) == 0 && strstr(d->text, e->text))
+        found = e;
     }
     if (found) {
       found->met = true;
@@ -219,7 +222,8 @@ static uint32_t list(const char *dir, char **out) {
 static uint32_t uncovered(void) {
   uint32_t n = 0;
   for (int id = 0; id < TW_DIAG_COUNT; id++) {
-    bool skip = covered[id] || strncmp(tw_diag_code((TwDiagId)id), "E01", 3) == 0; /* tests/parse has those */
+    const char *code = tw_diag_code((TwDiagId)id); /* tests/parse has E01; E08 is said at run time */
+    bool skip = covered[id] || strncmp(code, "E01", 3) == 0 || strncmp(code, "E08", 3) == 0;
     for (size_t k = 0; k < sizeof not_here / sizeof *not_here; k++)
       skip |= strcmp(tw_diag_code((TwDiagId)id), not_here[k]) == 0;
     if (skip) continue;

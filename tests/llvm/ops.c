@@ -85,13 +85,13 @@ int main(void) {
       test_reset(&t);
       for (uint32_t s = 0; s < 4; s++) {
         snprintf(what, sizeof what, "%s of kind %d, shape %u", tw_op_name(op), d, s);
-        t.narrow = s > 1;
+        t.few = s > 0 ? 2 : 0;
         check(&t, uniform(&t, op, d, shapes[s]), what);
       }
       snprintf(what, sizeof what, "%s of kind %d in lanes", tw_op_name(op), d);
-      t.narrow = false;
+      t.few = 0;
       check(&t, in_lanes(&t, op, d, shapes[0], counts[(uint32_t)op % 9], 0), what);
-      t.narrow = true;
+      t.few = 2;
       check(&t, in_lanes(&t, op, d, shapes[0], counts[((uint32_t)op + 4) % 9], arity(op) > 1 ? 1 : 0), what);
       check(&t, in_lanes(&t, op, d, shapes[0], counts[((uint32_t)op + 7) % 9], arity(op) > 1 ? 2 : 0), what);
       check(&t, in_lanes(&t, op, d, shapes[1], 17, arity(op) > 1 ? 2 : 0), what);

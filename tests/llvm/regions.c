@@ -261,12 +261,12 @@ int main(void) {
   for (uint32_t k = 0; k < 9; k++) {
     char what[80];
     test_reset(&t);
-    t.narrow = k % 3 != 0;
+    t.few = k % 3 != 0;
     snprintf(what, sizeof what, "scans of trip %u", k);
     check(&t, uniform_scans(&t, (int64_t)k, k & 1), what);
     snprintf(what, sizeof what, "net, %lld samples", (long long)counts[k]);
     check(&t, net(&t, counts[k], 1 + k % 6), what);
-    t.narrow = true;
+    t.few = 2;
     snprintf(what, sizeof what, "scans in lanes, trip %u", k);
     static const uint32_t fixed[] = {0, 1, 0x3f8, 0x387, 0x3ff, 0x79, 0x1f8, 2, 0x3fb};
     check(&t, lane_scans(&t, counts[k] > 600 ? 600 : counts[k], (int64_t)k + 1, !(k & 1), fixed[k]), what);
@@ -276,10 +276,10 @@ int main(void) {
     check(&t, nested_samples(&t, 1 + (int64_t)k * 3, k == 8 ? 1030 : counts[k % 5], k & 1), what);
     check(&t, nested_samples(&t, 20, k == 7 ? 1030 : counts[k % 5], true), what);
   }
-  t.narrow = false;
+  t.few = 0;
   check(&t, uniform_branch(&t), "branch");
   check(&t, deep(&t, 700), "deep");
-  t.narrow = true;
+  t.few = 1;
   million(&t);
   return test_end(&t, "regions");
 }

@@ -189,11 +189,11 @@ int main(void) {
     hit[c->op] = true;
     for (int lazy = 0; lazy < 2; lazy++) {
       test_reset(&t);
-      t.narrow = lazy;
+      t.few = lazy ? 2 : k % 4 ? 1 : 0;
       snprintf(what, sizeof what, "%s%s", c->name, lazy ? ", lazy" : "");
       check(&t, uniform(&t, c, lazy), what);
       snprintf(what, sizeof what, "%s%s in lanes", c->name, lazy ? ", lazy" : "");
-      t.narrow = true;
+      t.few = 2;
       check(&t, in_lanes(&t, c, lazy, counts[(k + (uint32_t)lazy) % 6], 0), what);
       if (c->in[1]) check(&t, in_lanes(&t, c, lazy, counts[(k + 3) % 6], 1), what);
       if (c->in[1]) check(&t, in_lanes(&t, c, lazy, counts[(k + 4) % 6], 2), what);

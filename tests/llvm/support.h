@@ -18,7 +18,8 @@ typedef struct Test {
   TwModule *m;
   uint64_t random;
   uint32_t failures, runs;
-  bool narrow; /* only the host's width */
+  int few; /* 1: only the host's width; 2: and one precision, in turn */
+  uint32_t turn;
 } Test;
 
 Test test_new(uint64_t seed);

@@ -69,10 +69,11 @@ static char *insert(const char *text, size_t len, uint32_t at, const char *what,
 }
 
 /* A comment, or a newline, before any token: if the program still parses, all laws hold. */
-static void put_anywhere(const File *f, const char *what) {
-  uint32_t n, parsed = 0;
+static void put_anywhere(const File *f, const char *what, uint32_t from) {
+  uint32_t n, tried = 0, parsed = 0;
   uint32_t *at = token_starts(f->text, f->len, &n);
-  for (uint32_t i = 0; i < n; i++) {
+  uint32_t step = f->len > 2000 ? 3 : 1; /* in large programs each place gets one of the three */
+  for (uint32_t i = from % step; i < n; i += step, tried++) {
     size_t len;
     char *text = insert(f->text, f->len, at[i], what, &len);
     Parsed p = parse_text(text, len);
@@ -82,7 +83,7 @@ static void put_anywhere(const File *f, const char *what) {
     parsed += ok;
     free(text);
   }
-  if (parsed < n / 8) fail(f->path, "only %u of %u places parsed", parsed, n);
+  if (parsed < tried / 8) fail(f->path, "only %u of %u places parsed", parsed, tried);
   free(at);
 }
 
@@ -93,9 +94,9 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < n; i++) {
     check_format(files[i].path, files[i].text, files[i].len);
     if (files[i].len > 6000) continue;
-    put_anywhere(&files[i], " // put here\n");
-    put_anywhere(&files[i], "\n  // own line\n");
-    put_anywhere(&files[i], "\n");
+    put_anywhere(&files[i], " // put here\n", 0);
+    put_anywhere(&files[i], "\n  // own line\n", 1);
+    put_anywhere(&files[i], "\n", 2);
   }
   printf("%zu programs\n", n);
   programs_free(files, n);

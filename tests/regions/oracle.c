@@ -158,39 +158,27 @@ static void free_pieces(Piece *p, size_t n) {
   free(p);
 }
 
-static bool much_narrower(const Piece *a, const Piece *b, const mpq_t ratio) {
-  mpq_t t;
-  mpq_init(t);
-  mpq_mul(t, b->width, ratio);
-  bool yes = mpq_cmp(a->width, t) < 0;
-  mpq_clear(t);
-  return yes;
-}
-
-/* Drops from the right, again and again, until nothing can be dropped. Returns how many are left. */
-static int64_t drop_slivers(Piece *p, size_t n, double sliver) {
-  mpq_t ratio;
-  mpq_init(ratio);
-  mpq_set_d(ratio, sliver);
-  bool again = true;
+/* Marks each piece that lies wholly within `sliver` of some other piece's width of that piece's end. Returns
+ * how many are left. */
+static int64_t drop_slivers(const Job *j, Piece *p, size_t n, double sliver) {
+  mpq_t reach, away;
+  mpq_inits(reach, away, NULL);
   int64_t left = (int64_t)n;
-  while (again) {
-    again = false;
-    for (size_t i = n; i-- > 0;) {
-      if (p[i].sliver)
+  for (size_t i = 0; i < n; i++) {
+    for (size_t z = 0; z < n && !p[i].sliver; z++) {
+      if (z == i)
         continue;
-      size_t l = i, r = i;
-      while (l-- > 0 && p[l].sliver)
-        ;
-      while (++r < n && p[r].sliver)
-        ;
-      if ((l < n && much_narrower(&p[i], &p[l], ratio)) || (r < n && much_narrower(&p[i], &p[r], ratio))) {
-        p[i].sliver = again = true;
-        left--;
-      }
+      mpq_set_d(reach, sliver);
+      mpq_mul(reach, reach, p[z].width);
+      if (z < i)
+        mpq_sub(away, j->points[p[i].r].x, j->points[p[z].r].x);
+      else
+        mpq_sub(away, j->points[p[z].l].x, j->points[p[i].l].x);
+      p[i].sliver = mpq_cmp(away, reach) < 0;
     }
+    left -= p[i].sliver;
   }
-  mpq_clear(ratio);
+  mpq_clears(reach, away, NULL);
   return left;
 }
 
@@ -227,7 +215,7 @@ static int64_t count_patterns(const Job *j) {
 
 static void count_pieces(const Job *j, Piece *p, size_t n, double sliver, TwRtPieces *out) {
   TwRtRegions *c = &out->counts;
-  c->pieces = drop_slivers(p, n, sliver);
+  c->pieces = drop_slivers(j, p, n, sliver);
   c->slivers = (int64_t)n - c->pieces;
   c->narrowest = INFINITY;
   out->n = n;
@@ -272,7 +260,7 @@ void oracle_count(const TwRtPl *pl, const double *coeffs, double lo, double hi, 
       ;
     pieces[n++] = new_piece(&j, i, k);
   }
-  out->counts.patterns = sliver > 0 ? drop_slivers(all, n_all, sliver) : count_patterns(&j);
+  out->counts.patterns = sliver > 0 ? drop_slivers(&j, all, n_all, sliver) : count_patterns(&j);
   count_pieces(&j, pieces, n, sliver, out);
   for (uint32_t i = 0; i < pl->n_nodes; i++) {
     bool on = pl->nodes[i].kind != TW_PL_RELU;

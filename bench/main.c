@@ -1,0 +1,37 @@
+/* main.c: bench [--quick] [--check] [--root DIR] [--triwave FILE] [--json FILE]: see docs/performance.md. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+
+static int usage(const char *wrong) {
+  fprintf(stderr, "bench: unknown option '%s'\nbench [--quick] [--check] [--root DIR] [--triwave FILE] [--json FILE]\n", wrong);
+  return 2;
+}
+
+int main(int argc, char **argv) {
+  TwBench b = {.root = TW_BENCH_ROOT, .self = argv[0], .triwave = TW_BENCH_TRIWAVE, .hand = tw_hand_kernels(0)};
+  const char *json = "bench.json";
+  bool check_only = false;
+  for (int i = 1; i < argc; i++) {
+    bool more = i + 1 < argc;
+    if (strcmp(argv[i], "--quick") == 0) b.quick = true;
+    else if (strcmp(argv[i], "--check") == 0) check_only = true;
+    else if (more && strcmp(argv[i], "--root") == 0) b.root = argv[++i];
+    else if (more && strcmp(argv[i], "--triwave") == 0) b.triwave = argv[++i];
+    else if (more && strcmp(argv[i], "--json") == 0) json = argv[++i];
+    else if (more && strcmp(argv[i], "--child-compile") == 0) return tw_bench_compile_child(&b, argc - i - 1, argv + i + 1);
+    else return usage(argv[i]);
+  }
+  if (check_only) return tw_bench_check(&b, true) ? 0 : 1;
+  tw_bench_open(&b);
+  tw_bench_section(&b, "Check: hand-written and compiled gradients");
+  if (!tw_bench_check(&b, true)) return 1;
+  tw_bench_steps(&b);
+  tw_bench_ensembles(&b);
+  tw_bench_peers(&b);
+  tw_bench_compile_times(&b);
+  tw_bench_widths(&b);
+  tw_bench_print_acceptance(&b);
+  return tw_bench_close(&b, json) ? 0 : 1;
+}

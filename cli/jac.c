@@ -1,0 +1,170 @@
+/* jac.c: triwave jac FILE: d weights / d params as a table, CSV or NPY: at the start, or after a stage. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/failures.h"
+#include "compiler/probe/probe.h"
+
+typedef struct Jac {
+  TwProbe *p;
+  TwJacobian j;
+} Jac;
+
+/* ---- forms */
+
+static double entry(const Jac *x, uint64_t r, uint64_t c) { return x->j.at[r * x->j.columns + c]; }
+
+/* The entries that are not zero, by name, and how many there are. */
+static void write_table(Jac *x, FILE *out) {
+  uint64_t nonzero = 0, touched = 0;
+  for (uint64_t r = 0; r < x->j.rows; r++) {
+    bool any = false;
+    for (uint64_t c = 0; c < x->j.columns; c++) {
+      if (entry(x, r, c) == 0) continue;
+      nonzero++;
+      any = true;
+      fprintf(out, "%-32s %-20s %.17g\n", tw_jacobian_row(x->p, &x->j, r), tw_jacobian_column(x->p, &x->j, c), entry(x, r, c));
+    }
+    touched += any;
+  }
+  uint64_t all = x->j.rows * x->j.columns;
+  fprintf(out, "%llu weights by %llu params: %llu of %llu entries are not zero (%.1f%%), in %llu rows\n",
+          (unsigned long long)x->j.rows, (unsigned long long)x->j.columns, (unsigned long long)nonzero, (unsigned long long)all,
+          all ? 100.0 * (double)nonzero / (double)all : 0.0, (unsigned long long)touched);
+}
+
+/* Names hold commas, so all are quoted. */
+static void write_csv(Jac *x, FILE *out) {
+  fprintf(out, "\"weight\"");
+  for (uint64_t c = 0; c < x->j.columns; c++) fprintf(out, ",\"%s\"", tw_jacobian_column(x->p, &x->j, c));
+  fprintf(out, "\n");
+  for (uint64_t r = 0; r < x->j.rows; r++) {
+    fprintf(out, "\"%s\"", tw_jacobian_row(x->p, &x->j, r));
+    for (uint64_t c = 0; c < x->j.columns; c++) fprintf(out, ",%.17g", entry(x, r, c));
+    fprintf(out, "\n");
+  }
+}
+
+/* NumPy's format 1.0: magic, version, length of the header, header padded to a multiple of 64, data. */
+static void write_npy(Jac *x, FILE *out) {
+  char header[192];
+  int n = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': (%llu, %llu), }",
+                   (unsigned long long)x->j.rows, (unsigned long long)x->j.columns);
+  int padded = (10 + n + 1 + 63) / 64 * 64 - 10;
+  memset(header + n, ' ', (size_t)(padded - n));
+  header[padded - 1] = '\n';
+  fwrite("\x93NUMPY\x01\x00", 1, 8, out);
+  fputc(padded & 0xff, out);
+  fputc(padded >> 8, out);
+  fwrite(header, 1, (size_t)padded, out);
+  for (uint64_t k = 0; k < x->j.rows * x->j.columns; k++) { /* little-endian whatever the machine is */
+    uint64_t bits;
+    memcpy(&bits, &x->j.at[k], sizeof bits);
+    for (int b = 0; b < 64; b += 8) fputc((int)(bits >> b & 0xff), out);
+  }
+}
+
+static const struct Form {
+  const char *name;
+  void (*write)(Jac *x, FILE *out);
+} forms[] = {{"table", write_table}, {"csv", write_csv}, {"npy", write_npy}};
+
+static const struct Form *find_form(const char *name) {
+  for (size_t k = 0; k < sizeof forms / sizeof *forms; k++)
+    if (!name || strcmp(forms[k].name, name) == 0) return &forms[k];
+  return NULL;
+}
+
+/* Whole or not at all: a new file beside it, renamed over it. */
+static bool write_file(Jac *x, const struct Form *form, const char *path) {
+  size_t n = strlen(path) + 16;
+  char *temporary = malloc(n);
+  if (!temporary) abort();
+  snprintf(temporary, n, "%s.part", path);
+  FILE *out = fopen(temporary, "wb");
+  bool ok = out != NULL;
+  if (ok) {
+    form->write(x, out);
+    ok = fflush(out) == 0 && !ferror(out) && fsync(fileno(out)) == 0;
+    if (fclose(out) != 0) ok = false;
+    ok = ok && rename(temporary, path) == 0;
+  }
+  if (!ok) {
+    fprintf(stderr, "triwave: cannot write '%s': %s\n", path, strerror(errno));
+    if (out) unlink(temporary);
+  }
+  free(temporary);
+  return ok;
+}
+
+static bool write_out(const TwCli *c, Jac *x, const struct Form *form) {
+  if (c->output) return write_file(x, form, c->output);
+  form->write(x, stdout);
+  if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+  fprintf(stderr, "triwave: cannot write to stdout\n");
+  return false;
+}
+
+/* ---- where */
+
+static int find_stage(const TwCli *c, const TwProgram *p) {
+  for (uint32_t k = 0; k < p->stages.len; k++)
+    if (strcmp(p->stages.at[k].name, c->stage) == 0) return (int)k;
+  fprintf(stderr, "triwave: the program has no stage '%s'\n", c->stage);
+  return -1;
+}
+
+/* VALUES as the stage hands them on, after training; NULL if it could not be trained. */
+static const double *trained_values(TwBuild *b, int stage, uint64_t seed) {
+  if (stage < 0 || !tw_build(b, TW_PHASE_CODE)) return NULL;
+  const TwRtProgram *rt = b->lowered->rt;
+  TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .keep_values = true};
+  TwRtResult *r = tw_rt_train(rt, &o);
+  const double *values = r->error ? NULL : r->seeds[0].stages[stage].values;
+  if (values) values = tw_arena_dup(&b->unit->arena, values, rt->n_values * sizeof *values);
+  else tw_cli_failures(b, r);
+  tw_rt_result_free(rt, r);
+  return values;
+}
+
+static bool jac(const TwCli *c, TwBuild *b, const struct Form *form) {
+  uint64_t seed = c->have_seed ? c->seed : 0;
+  TwProbe p;
+  Jac x = {.p = &p};
+  const double *values = NULL;
+  if (b->program->params.len == 0 || b->program->weights.len == 0) {
+    fprintf(stderr, "triwave: there is no Jacobian: the program has no %s\n", b->program->params.len ? "weights" : "params");
+    return false;
+  }
+  if (c->stage && !(values = trained_values(b, find_stage(c, b->program), seed))) return false;
+  if (!tw_probe_open(&p, b->unit, b->program, b->lowered, seed) || !tw_probe_jacobian(&p, values, &x.j)) {
+    fprintf(stderr, "triwave: out of memory\n");
+    return false;
+  }
+  return write_out(c, &x, form);
+}
+
+int tw_cli_jac(const TwCli *c) {
+  const struct Form *form = find_form(c->format);
+  if (!form) {
+    fprintf(stderr, "triwave: --format wants table, csv or npy, not '%s'\n", c->format);
+    return TW_EXIT_USAGE;
+  }
+  if (form->write == write_npy && !c->output && isatty(STDOUT_FILENO)) {
+    fprintf(stderr, "triwave: npy is no text: jac --format npy wants -o FILE on a terminal\n");
+    return TW_EXIT_USAGE;
+  }
+  TwUnit *u = tw_cli_unit(c);
+  TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
+  TwVariantNames names = {0};
+  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_variants(c, u, b.ast, &names);
+  if (ok) b.variant = names.at[0];
+  ok = ok && tw_build(&b, TW_PHASE_LOWER) && jac(c, &b, form);
+  tw_cli_diagnostics(u);
+  tw_build_free(&b);
+  tw_unit_free(u);
+  return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
+}

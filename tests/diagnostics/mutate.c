@@ -1,0 +1,143 @@
+/* mutate.c: every program with one token deleted, doubled or swapped with the next: no crash, no hang,
+ * no refusal without a place, no acceptance that contradicts itself.
+ *
+ *   mutate STEP FILE…     every STEP-th mutant of each file; prints how many first errors are within a
+ *                         line of the mutation. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "compiler/ast/parse.h"
+#include "compiler/sema/sema.h"
+
+typedef struct Token {
+  uint32_t start, end;
+} Token;
+
+typedef struct Tally {
+  uint32_t mutants, refused, near, bad;
+} Tally;
+
+static char *slurp(const char *path, size_t *len) {
+  FILE *f = fopen(path, "rb");
+  if (!f) return NULL;
+  char *text = malloc(1 << 20);
+  *len = fread(text, 1, (1 << 20) - 1, f);
+  text[*len] = 0;
+  fclose(f);
+  return text;
+}
+
+static bool word(char c) { return isalnum((unsigned char)c) || c == '_' || (c & 0x80); }
+
+/* Coarse: words, strings, single marks; comments are left out. */
+static uint32_t split(const char *s, size_t len, Token *out) {
+  uint32_t n = 0, i = 0;
+  while (i < len) {
+    if (s[i] == '/' && s[i + 1] == '/') {
+      while (i < len && s[i] != '\n') i++;
+    } else if (isspace((unsigned char)s[i])) {
+      i++;
+    } else {
+      uint32_t from = i++;
+      if (s[from] == '"')
+        while (i < len && s[i - 1] != '\n' && s[i++] != '"') {}
+      else if (word(s[from]))
+        while (i < len && word(s[i])) i++;
+      out[n++] = (Token){from, i};
+    }
+  }
+  return n;
+}
+
+static uint32_t line_of(const char *s, uint32_t at) {
+  uint32_t line = 1;
+  for (uint32_t i = 0; i < at && s[i]; i++) line += s[i] == '\n';
+  return line;
+}
+
+static uint32_t first_error(const TwUnit *u, uint32_t file, bool *placeless) {
+  uint32_t first = UINT32_MAX;
+  for (uint32_t k = 0; k < u->diags.list.len; k++) {
+    const TwDiag *d = u->diags.list.at[k];
+    if (d->severity != TW_SEV_error) continue;
+    if (!d->span.file) *placeless = true;
+    if (d->span.file != file) continue;
+    uint32_t line = tw_place(&u->sources, file, d->span.start).line;
+    if (line < first) first = line;
+  }
+  return first;
+}
+
+static void run(const char *path, const char *text, size_t len, uint32_t line, Tally *t) {
+  TwUnit *u = tw_unit_new(&(TwOptions){0});
+  TwModuleAst *ast = NULL;
+  TwVariantNames names = {0};
+  clock_t start = clock();
+  uint32_t file = tw_source_add(&u->sources, path, text, len);
+  bool ok = tw_parse(u, file, &ast), placeless = false, contradiction = false;
+  tw_variants(u, ast, &names);
+  for (uint32_t k = 0; k < names.len; k++) {
+    TwProgram *p = NULL;
+    bool good = tw_sema(u, ast, names.at[k], &p);
+    contradiction |= good != (p != NULL);
+    ok &= good;
+  }
+  double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+  uint32_t first = first_error(u, file, &placeless);
+  contradiction |= ok != (u->diags.errors == 0);
+  t->mutants++;
+  t->refused += !ok;
+  t->near += !ok && first != UINT32_MAX && first + 1 >= line && first <= line + 1;
+  if (placeless || contradiction || seconds > 2) {
+    t->bad++;
+    printf("%s:%u: %s\n%.*s\n", path, line,
+           placeless       ? "an error without a place"
+           : contradiction ? "a contradiction"
+                           : "slow",
+           (int)(len > 3000 ? 3000 : len), text);
+  }
+  tw_unit_free(u);
+}
+
+static void mutate(const char *path, uint32_t step, Tally *t) {
+  size_t len = 0;
+  char *text = slurp(path, &len);
+  if (!text) exit(2);
+  Token *tokens = malloc((len + 1) * sizeof *tokens);
+  char *out = malloc(2 * len + 2);
+  uint32_t n = split(text, len, tokens);
+  for (uint32_t k = 0; k < 3 * n; k += step) {
+    Token a = tokens[k / 3], b = tokens[k / 3 + 1 < n ? k / 3 + 1 : k / 3];
+    size_t m = a.start;
+    memcpy(out, text, m);
+    if (k % 3 == 0) {
+      memcpy(out + m, text + a.end, len - a.end), m += len - a.end;
+    } else if (k % 3 == 1) {
+      memcpy(out + m, text + a.start, a.end - a.start), m += a.end - a.start;
+      out[m++] = ' ';
+      memcpy(out + m, text + a.start, len - a.start), m += len - a.start;
+    } else {
+      memcpy(out + m, text + b.start, b.end - b.start), m += b.end - b.start;
+      if (b.start > a.end) memcpy(out + m, text + a.end, b.start - a.end), m += b.start - a.end;
+      memcpy(out + m, text + a.start, a.end - a.start), m += a.end - a.start;
+      memcpy(out + m, text + b.end, len - b.end), m += len - b.end;
+    }
+    out[m] = 0;
+    run(path, out, m, line_of(text, a.start), t);
+  }
+  free(out);
+  free(tokens);
+  free(text);
+}
+
+int main(int argc, char **argv) {
+  Tally t = {0};
+  if (argc < 3) return 2;
+  for (int k = 2; k < argc; k++) mutate(argv[k], (uint32_t)atoi(argv[1]), &t);
+  printf("%u mutants, %u refused, the first error within a line of the mutation in %.1f%%, %u bad\n",
+         t.mutants, t.refused, t.refused ? 100.0 * t.near / t.refused : 100.0, t.bad);
+  return t.bad != 0;
+}
