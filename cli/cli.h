@@ -75,6 +75,8 @@ uint32_t tw_cli_open(TwUnit *u, const char *path);
 bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVariantNames *out);
 /* Writes the unit's diagnostics to stderr. */
 void tw_cli_diagnostics(const TwUnit *u);
+/* Flushes stdout; a message on stderr and false if anything written to it was lost. */
+bool tw_cli_stdout_ok(void);
 double tw_cli_now(void);
 
 #endif

@@ -17,6 +17,22 @@ uint32_t tw_cli_open(TwUnit *u, const char *path) {
   return file;
 }
 
+/* The place is the option itself: a source of its own, as -D's values are. */
+static bool unknown_variant(TwUnit *u, TwName name, const TwVariantNames *all) {
+  uint32_t file = tw_source_add(&u->sources, "--variant", name, strlen(name));
+  TwSpan at = {file, 0, (uint32_t)strlen(name)};
+  TwDiag *d = tw_diag(&u->diags, TW_E0212, at, "the program has no variant '%s'", name);
+  TwName near = tw_nearest(name, all->at, all->len);
+  if (near) {
+    tw_diag_help(&u->diags, d, "did you mean '%s'?", near);
+    return false;
+  }
+  const char *list = "";
+  for (uint32_t k = 0; k < all->len; k++) list = tw_arena_printf(&u->arena, "%s%s%s", list, k ? ", " : "", all->at[k]);
+  tw_diag_help(&u->diags, d, "it has: %s", list);
+  return false;
+}
+
 bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVariantNames *out) {
   TwVariantNames all = {0};
   tw_variants(u, ast, &all);
@@ -28,15 +44,11 @@ bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVarian
   for (const char *at = c->variants; *at;) {
     size_t n = strcspn(at, ",");
     TwName name = tw_intern(&u->names, at, n);
-    bool known = false;
+    bool known = false, twice = false;
     for (uint32_t k = 0; k < all.len; k++) known |= all.at[k] == name;
-    if (!known) {
-      TwDiag *d = tw_diag(&u->diags, TW_E0212, (TwSpan){ast->file, 0, 0}, "the program has no variant '%s'", name);
-      TwName near = tw_nearest(name, all.at, all.len);
-      if (near) tw_diag_help(&u->diags, d, "did you mean '%s'?", near);
-      return false;
-    }
-    tw_vec_push(&u->arena, out, name);
+    for (uint32_t k = 0; k < out->len; k++) twice |= out->at[k] == name;
+    if (!known) return unknown_variant(u, name, &all);
+    if (!twice) tw_vec_push(&u->arena, out, name);
     at += n;
     if (*at) at++;
   }
@@ -46,6 +58,12 @@ bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVarian
 void tw_cli_diagnostics(const TwUnit *u) {
   TwDiagStyle style = {.colour = isatty(STDERR_FILENO) != 0};
   tw_diags_render(&u->diags, stderr, style);
+}
+
+bool tw_cli_stdout_ok(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return true;
+  fprintf(stderr, "triwave: cannot write to stdout\n");
+  return false;
 }
 
 double tw_cli_now(void) {

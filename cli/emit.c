@@ -1,5 +1,6 @@
 /* emit.c: triwave emit FILE --as FORM [-o FILE]: the program in any of its forms. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -10,7 +11,8 @@ static bool emit_object(const TwCli *c, TwBuild *b) {
   char *error = NULL;
   const TwLlFn *fns = tw_build_fns(b, &n);
   if (tw_ll_program_object(b->lowered->rt, fns, n, &b->code, c->output, &error)) return true;
-  fprintf(stderr, "triwave: %s\n", error ? error : "no object file was written");
+  fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, error ? error : "no reason given");
+  free(error);
   return false;
 }
 
@@ -24,8 +26,10 @@ static bool emit(const TwCli *c, TwBuild *b, const TwForm *form) {
     return false;
   }
   bool ok = form->dump(b, out) && parsed;
-  if (out != stdout ? fclose(out) != 0 : fflush(out) != 0) {
-    fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output ? c->output : "stdout", strerror(errno));
+  if (!c->output) return tw_cli_stdout_ok() && ok;
+  bool written = fflush(out) == 0 && !ferror(out);
+  if (fclose(out) != 0 || !written) {
+    fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, strerror(errno));
     ok = false;
   }
   return ok;

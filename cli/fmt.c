@@ -53,5 +53,6 @@ int tw_cli_fmt(const TwCli *c) {
     tw_cli_diagnostics(u);
     tw_unit_free(u);
   }
+  if (!tw_cli_stdout_ok()) code = TW_EXIT_WRONG;
   return code;
 }

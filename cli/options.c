@@ -35,11 +35,17 @@ static bool set_define(TwCli *c, const char *v, char why[256]) {
   c->defines[c->n_defines++] = (TwDefine){name, eq + 1};
   return true;
 }
-static bool set_variant(TwCli *c, const char *v, char why[256]) { (void)why; return c->variants = v, true; }
+static bool set_variant(TwCli *c, const char *v, char why[256]) {
+  if (!*v || *v == ',' || strstr(v, ",,") || v[strlen(v) - 1] == ',') {
+    snprintf(why, 256, "--variant wants names with commas between them, not '%.100s'", v);
+    return false;
+  }
+  return c->variants = v, true;
+}
 static bool set_all(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->all_variants = true; }
 static bool set_seed(TwCli *c, const char *v, char why[256]) {
   c->have_seed = whole(v, INT64_MAX, &c->seed);
-  if (!c->have_seed) snprintf(why, 256, "--seed wants a whole number, not '%.100s'", v);
+  if (!c->have_seed) snprintf(why, 256, "--seed wants a whole number from 0 to 2^63 - 1, not '%.100s'", v);
   return c->have_seed;
 }
 static bool set_seeds(TwCli *c, const char *v, char why[256]) {

@@ -120,10 +120,7 @@ int tw_cli_run(const TwCli *c) {
   if (compiled) {
     ok = train(&s);
     report(&s, started);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-      fprintf(stderr, "triwave: cannot write to stdout\n");
-      ok = false;
-    }
+    ok &= tw_cli_stdout_ok();
   }
   tw_cli_diagnostics(s.unit);
   if (c->time && s.n) print_times(&s);

@@ -26,7 +26,8 @@ typedef struct TwJit TwJit; /* owns the code; entries die with it */
 TwJit *tw_jit(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
 void tw_jit_free(TwJit *j);
 
-/* The texts behind `emit --as llvm` and `--as asm`, and an object file with fns by their symbols. false and *error as above. */
+/* The texts behind `emit --as llvm` and `--as asm`, and an object file with fns by their symbols. false and
+ * *error as above. */
 bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
 bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path, char **error);
 

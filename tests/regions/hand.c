@@ -179,7 +179,7 @@ static void slivers(void) {
   n = net_new();
   expect("hidden from the left, past what is hidden too", &n,
          knots(&n, 4, (double[]){1, 1 + 1e-3, 1 + 2e-3, 1 + 5e-3}, (double[]){1, 1, 1, 1}), 0, 1 + 1e-2, s,
-         (Expected){3, 3, 2, 3, 0, 3e-3 + 0x1p-53});
+         (Expected){3, 3, 2, 3, 0, (1 + 5e-3) - (1 + 2e-3)});
   n = net_new();
   expect("no sliver is asked for", &n, knots(&n, 2, (double[]){1, 1 + 0x1p-52}, (double[]){1, 1}), 0, 2, 0,
          (Expected){3, 3, 0, 3, 0, 0x1p-52});
