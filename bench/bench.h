@@ -5,8 +5,10 @@
  *   report.c    the table on stdout, the lines of acceptance, the JSON file
  *   step.c      a .tw program compiled, and its step bound to buffers, as the runtime does
  *   child.c     other processes: PyTorch, the triwave command, a compilation with its memory
- *   steps.c     training steps against the hand-written ones; threads; ensembles
+ *   steps.c     training steps against the hand-written ones
+ *   ensembles.c whole training runs: many seeds, threads, equal bits
  *   compile.c   how compile time and memory grow
+ *   widths.c    dense nets of every width, against bare matrix products
  *   peers.c     PyTorch, and whole processes
  *   check.c     the hand-written gradients are the compiled ones
  *
@@ -32,7 +34,8 @@ typedef struct TwBench {
   const char *self;  /* this executable */
   const char *triwave; /* the command */
   const TwHandKernels *hand;
-  double peak;       /* FLOP/s of the core, once measured */
+  double seeds_seconds; /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
+  double train_us[2], pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
   cJSON *json, *rows, *acceptance;
 } TwBench;
 
@@ -72,9 +75,9 @@ typedef struct TwBenchProgram {
   TwRtDatas datas;
 } TwBenchProgram;
 
-/* Compiles PROGRAMS/name.tw with these -D. Prints diagnostics and ends the process on failure: the benchmark
+/* Compiles programs/NAME.tw with these -D for vectors of `bits` (0: the machine's). Prints diagnostics and ends the process on failure: the benchmark
  * is then worth nothing. */
-TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n);
+TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n, uint32_t bits);
 void tw_bench_program_free(TwBenchProgram *p);
 
 /* A stage at its start (earlier stages skipped), with buffers of its own. */
@@ -109,12 +112,16 @@ typedef struct TwBenchChild {
 } TwBenchChild;
 /* Runs argv (NULL-terminated) and waits, at most `limit` seconds. stderr is dropped. */
 TwBenchChild tw_bench_child(const char *const *argv, double limit);
+/* The same, its output read as one JSON object; a number of it, NaN if there is none. */
+cJSON *tw_bench_child_json(const char *const *argv, double limit, TwBenchChild *c);
+double tw_bench_number(const cJSON *object, const char *name);
 
 /* ---- sections */
 bool tw_bench_check(TwBench *b, bool print); /* false: a gradient differs */
 void tw_bench_steps(TwBench *b);
 void tw_bench_ensembles(TwBench *b);
 void tw_bench_widths(TwBench *b);
+int tw_bench_width_child(TwBench *b, const char *width); /* --child-width N */
 void tw_bench_compile_times(TwBench *b);
 int tw_bench_compile_child(TwBench *b, int argc, char **argv); /* --child-compile FILE [NAME=VALUE…] */
 void tw_bench_peers(TwBench *b);

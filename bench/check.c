@@ -57,7 +57,8 @@ bool tw_bench_check(TwBench *b, bool print) {
   } sizes[] = {{"5", "500"}, {"5", "77"}, {"3", "1100"}, {"8", "300"}, {"12", "33"}};
   bool ok = true;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"depth", sizes[i].depth}, {"samples", sizes[i].samples}}, 2);
+    TwDefine d[] = {{"depth", sizes[i].depth}, {"samples", sizes[i].samples}};
+    TwBenchProgram *p = tw_bench_compile(b, "flagship", d, 2, 0);
     TwHandData *data = tw_hand_data_new(p->datas.at[0].at[0], p->datas.at[0].at[1], p->datas.at[0].n_rows);
     for (int bits = 256; bits <= 512; bits += 256) {
       const TwHandKernels *k = tw_hand_kernels(bits);

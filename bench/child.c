@@ -1,6 +1,7 @@
 /* child.c: runs another program, with its times and its memory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -71,4 +72,17 @@ TwBenchChild tw_bench_child(const char *const *argv, double limit) {
   c.peak_mib = (double)use.ru_maxrss / 1024;
   c.ok = !c.timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   return c;
+}
+
+cJSON *tw_bench_child_json(const char *const *argv, double limit, TwBenchChild *c) {
+  *c = tw_bench_child(argv, limit);
+  cJSON *object = c->ok && c->out ? cJSON_Parse(c->out) : NULL;
+  free(c->out);
+  c->out = NULL;
+  return object;
+}
+
+double tw_bench_number(const cJSON *object, const char *name) {
+  const cJSON *n = object ? cJSON_GetObjectItem(object, name) : NULL;
+  return cJSON_IsNumber(n) ? n->valuedouble : NAN;
 }

@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
     else if (more && strcmp(argv[i], "--triwave") == 0) b.triwave = argv[++i];
     else if (more && strcmp(argv[i], "--json") == 0) json = argv[++i];
     else if (more && strcmp(argv[i], "--child-compile") == 0) return tw_bench_compile_child(&b, argc - i - 1, argv + i + 1);
+    else if (more && strcmp(argv[i], "--child-width") == 0) return tw_bench_width_child(&b, argv[i + 1]);
     else return usage(argv[i]);
   }
   if (check_only) return tw_bench_check(&b, true) ? 0 : 1;

@@ -9,7 +9,8 @@ _Noreturn static void give_up(const char *what) {
   exit(1);
 }
 
-TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n) {
+TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n,
+                                 uint32_t bits) {
   TwBenchProgram *p = calloc(1, sizeof *p);
   if (!p) abort();
   p->unit = tw_unit_new(&(TwOptions){.defines = defines, .n_defines = n, .precision = TW_F32});
@@ -18,7 +19,7 @@ TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDef
   snprintf(path, sizeof path, "%s/bench/programs/%s.tw", b->root, name);
   uint32_t file = tw_source_read(&p->unit->sources, path, &why);
   if (!file) give_up(path);
-  p->build = (TwBuild){.unit = p->unit, .file = file};
+  p->build = (TwBuild){.unit = p->unit, .file = file, .code = {.vector_bits = bits}};
   if (!tw_build(&p->build, TW_PHASE_CODE)) {
     tw_diags_render(&p->unit->diags, stderr, (TwDiagStyle){0});
     give_up("a program of the benchmark does not compile");

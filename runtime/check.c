@@ -41,12 +41,13 @@ uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st) {
 }
 
 TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
-                             double sliver) {
+                             double sliver, uint32_t most) {
   const TwRtPl *pl = model < w->p->n_models ? pl_of(&w->p->stages[stage], model) : NULL;
   if (!pl) return (TwRtRegions){0};
   TwRtCounter **counter = &w->counters[stage * w->p->n_models + model];
   if (!*counter) *counter = tw_rt_counter_new(pl);
   if (!*counter) return (TwRtRegions){0};
+  tw_rt_counter_limit(*counter, most);
   tw_rt_call(w, &pl->coeffs, flat);
   for (uint32_t i = 0; i < pl->n_coeffs; i++) w->coeffs64[i] = tw_rt_get(w->coeffs, i, w->f64);
   return tw_rt_count(*counter, w->coeffs64, lo, hi, sliver);
@@ -68,7 +69,7 @@ static TwRtRegions count_for(TwRtWorker *w, uint32_t stage, uint32_t i, const vo
   }
   *mine = (struct TwRtCounted){
       .moment = w->moment,
-      .regions = tw_rt_regions_of(w, stage, a->model, flat, a->lo, a->hi, a->sliver),
+      .regions = tw_rt_regions_of(w, stage, a->model, flat, a->lo, a->hi, a->sliver, UINT32_MAX),
   };
   return mine->regions;
 }

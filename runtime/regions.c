@@ -23,6 +23,10 @@ TwRtCounter *tw_rt_counter_new(const TwRtPl *pl) {
   return c;
 }
 
+void tw_rt_counter_limit(TwRtCounter *c, uint32_t most) {
+  c->most = most < TW_RG_MAX_PIECES ? most : TW_RG_MAX_PIECES;
+}
+
 void tw_rt_counter_free(TwRtCounter *c) {
   if (!c)
     return;

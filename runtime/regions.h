@@ -31,6 +31,8 @@ void tw_rt_pieces_free(TwRtPieces *p);
 /* Counts only; the scratch is kept between calls (one a thread), for checking at every epoch. */
 typedef struct TwRtCounter TwRtCounter;
 TwRtCounter *tw_rt_counter_new(const TwRtPl *pl);
+/* From now on give up beyond so many pieces (at first and at most 2^24): `counted` is false then. */
+void tw_rt_counter_limit(TwRtCounter *c, uint32_t most);
 TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
 void tw_rt_counter_free(TwRtCounter *c);
 

@@ -196,12 +196,16 @@ static Verdict train_epochs(TwRtStageRun *g) {
 
 /* ---- after the last epoch */
 
+/* What nobody asked for must not cost much: 2^16 pieces take well under a second. */
+enum { MOST_REPORTED = 1 << 16 };
+
 static void report_regions(TwRtStageRun *g) {
   const TwRtProgram *p = g->w->p;
   uint32_t m = tw_rt_reported_model(p, g->st);
   if (m == p->n_models) return;
   const TwRtModel *model = &p->models[m];
-  g->r->regions = tw_rt_regions_of(g->w, g->index, m, g->w->flat[g->cur], model->lo, model->hi, model->sliver);
+  g->r->regions = tw_rt_regions_of(g->w, g->index, m, g->w->flat[g->cur], model->lo, model->hi, model->sliver,
+                                     MOST_REPORTED);
 }
 
 static void scatter(TwRtStageRun *g, const void *flat) {

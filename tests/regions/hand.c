@@ -158,6 +158,28 @@ static void together(void) {
   expect("kinks 2^-1074 apart", &n, b, 0, 2, 0x1p-8, (Expected){2, 2, 1, 2, 0, 1});
 }
 
+/* Values that underflow on the way are not zero. */
+static void underflow(void) {
+  Net n = net_new();
+  uint32_t y = net_relu(&n, -0.5, 1, 0);
+  for (int i = 0; i < 12; i++) {
+    uint32_t next = net_affine(&n, 0);
+    net_term(&n, i < 6 ? 0x1p-190 : 0x1p190, y);
+    y = i == 5 ? net_switch(&n, TW_PL_RELU, next, 0) : next;
+  }
+  expect("a value of 2^-1140", &n, y, 0, 1, 0x1p-8, (Expected){2, 2, 0, 2, 0, 0.5});
+  n = net_new();
+  y = net_relu(&n, -0.5, 1, 0);
+  uint32_t one = net_affine(&n, 1);
+  net_term(&n, 0x1p-190, y);
+  for (int i = 0; i < 5; i++) {
+    uint32_t next = net_affine(&n, i == 0 ? -1 : 0);
+    net_term(&n, i == 0 ? 1 : i < 3 ? 0x1p-190 : 0x1p190, i == 0 ? one : y);
+    y = i == 2 ? net_switch(&n, TW_PL_RELU, next, 0) : next;
+  }
+  expect("1 + 2^-190 x - 1, shrunk and grown", &n, y, 0, 1, 0x1p-8, (Expected){2, 2, 0, 2, 0, 0.5});
+}
+
 static void slivers(void) {
   Net n = net_new();
   double s = 0x1p-8;
@@ -364,6 +386,7 @@ int main(int argc, char **argv) {
   simple();
   zeros_and_ends();
   together();
+  underflow();
   slivers();
   mistakes();
   sizes(argc > 1 && strcmp(argv[1], "large") == 0);

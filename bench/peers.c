@@ -1,0 +1,131 @@
+/* peers.c: PyTorch, as users write it and batched over seeds, and whole processes. Each is a process; rounds
+ * alternate with triwave's. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+
+enum { MAX_ROUNDS = 7 };
+
+static const char *flagship(const TwBench *b) {
+  static char script[4096];
+  snprintf(script, sizeof script, "%s/bench/peers/flagship.py", b->root);
+  return script;
+}
+
+typedef struct Torch {
+  double pretrain, train; /* microseconds an epoch */
+} Torch;
+
+/* Medians over rounds of processes. cpu: of CPU time, for one thread. */
+static Torch torch(const TwBench *b, const char *samples, const char *epochs, const char *batched, const char *threads, bool cpu,
+                   int rounds) {
+  double pretrain[MAX_ROUNDS], train[MAX_ROUNDS];
+  for (int r = 0; r < rounds; r++) {
+    TwBenchChild c;
+    const char *argv[] = {"python3", flagship(b), "--samples", samples, "--epochs", epochs, "--batched", batched, "--threads", threads, NULL};
+    cJSON *j = tw_bench_child_json(argv, 90, &c);
+    pretrain[r] = tw_bench_number(j, cpu ? "pretrain_us_cpu" : "pretrain_us");
+    train[r] = tw_bench_number(j, cpu ? "train_us_cpu" : "train_us");
+    cJSON_Delete(j);
+    if (isnan(train[r])) return (Torch){NAN, NAN};
+  }
+  return (Torch){tw_bench_median(pretrain, rounds), tw_bench_median(train, rounds)};
+}
+
+static double over(double theirs, double ours) { return ours > 0 ? theirs / ours : NAN; }
+
+static void eager(TwBench *b, int rounds) {
+  Torch small = torch(b, "500", b->quick ? "100" : "300", "0", "1", true, rounds);
+  Torch large = torch(b, "500000", b->quick ? "2" : "5", "0", "1", true, 1);
+  double pretrain = over(small.pretrain, b->pretrain_us[0]), train = over(small.train, b->train_us[0]);
+  double large_train = over(large.train, b->train_us[1]);
+  tw_bench_row(b, "PyTorch as users write it, 500, pretraining", small.pretrain, "us", "%.0fx triwave's", pretrain);
+  tw_bench_row(b, "PyTorch as users write it, 500, training", small.train, "us", "%.0fx triwave's", train);
+  tw_bench_row(b, "PyTorch as users write it, 500,000, pretraining", large.pretrain, "us", "%.0fx triwave's", over(large.pretrain, b->pretrain_us[1]));
+  tw_bench_row(b, "PyTorch as users write it, 500,000, training", large.train, "us", "%.0fx triwave's", large_train);
+  tw_bench_accept(b, "4.4", "PyTorch eager / triwave, training, 500 samples", train, true, 220);
+  tw_bench_accept(b, "4.4", "PyTorch eager / triwave, pretraining, 500 samples", pretrain, true, 1000);
+  tw_bench_accept(b, "4.4", "PyTorch eager / triwave, training, 500,000 samples", large_train, true, 15);
+}
+
+static void batched(TwBench *b) {
+  double best = INFINITY;
+  static const char *const threads[] = {"1", "2"};
+  for (int t = 0; t < 2; t++) {
+    Torch batch = torch(b, "500", b->quick ? "40" : "100", "30", threads[t], false, 1);
+    double seconds = (batch.pretrain + batch.train) * 1000 * 1e-6;
+    char name[80];
+    snprintf(name, sizeof name, "PyTorch, 30 seeds in a batch, %s thread%s", threads[t], t ? "s" : "");
+    tw_bench_row(b, name, 1e3 * seconds, "ms", "1000 + 1000 epochs, wall; %.0fx triwave's on 2 threads", over(seconds, b->seeds_seconds));
+    if (seconds < best) best = seconds;
+  }
+  tw_bench_accept(b, "4.5", "30 seeds: best batched PyTorch / triwave", over(best, b->seeds_seconds), true, 30);
+}
+
+/* ---- whole processes */
+
+typedef struct Whole {
+  double script, cold, cached;
+} Whole;
+
+static double process_wall(const char *const *argv) {
+  TwBenchChild c = tw_bench_child(argv, 90);
+  free(c.out);
+  return c.ok ? c.wall : NAN;
+}
+
+/* Cold: with a cache directory that is empty. Cached: at once again with the same one. */
+static void one_round(const TwBench *b, const char *program, double *cold, double *cached) {
+  char directory[] = "/tmp/triwave-bench-XXXXXX";
+  const char *const argv[] = {b->triwave, "run", program, "--quiet", NULL};
+  if (!mkdtemp(directory) || setenv("XDG_CACHE_HOME", directory, 1) != 0) abort();
+  *cold = process_wall(argv);
+  *cached = process_wall(argv);
+  free(tw_bench_child((const char *const[]){"rm", "-r", directory, NULL}, 10).out);
+}
+
+static Whole whole(const TwBench *b, int rounds) {
+  char program[4096];
+  double script[MAX_ROUNDS], cold[3 * MAX_ROUNDS], cached[3 * MAX_ROUNDS];
+  snprintf(program, sizeof program, "%s/examples/cubic.tw", b->root);
+  for (int r = 0; r < rounds; r++) {
+    script[r] = process_wall((const char *const[]){"python3", flagship(b), NULL});
+    for (int k = 0; k < 3; k++) one_round(b, program, &cold[3 * r + k], &cached[3 * r + k]);
+  }
+  return (Whole){tw_bench_median(script, rounds), tw_bench_median(cold, 3 * rounds), tw_bench_median(cached, 3 * rounds)};
+}
+
+static void paper_table(TwBench *b) {
+  static const char *const examples[] = {"cubic", "power11", "sine", "tanh3"};
+  double sum = 0;
+  for (int k = 0; k < 4; k++) {
+    char program[4096];
+    snprintf(program, sizeof program, "%s/examples/%s.tw", b->root, examples[k]);
+    TwBenchChild c = tw_bench_child((const char *[]){b->triwave, "run", program, "--all-variants", "--seeds", "30", "--quiet", NULL}, 90);
+    free(c.out);
+    sum += c.timed_out ? NAN : c.wall; /* a variant may miss its ensure: the work is done all the same */
+  }
+  tw_bench_row(b, "the paper's dense table, 4 x 5 variants x 30 seeds", 1e3 * sum, "ms", "region counts included; four processes");
+  tw_bench_accept(b, "4.9", "the paper's dense table, seconds (an aim)", sum, false, 2);
+}
+
+void tw_bench_peers(TwBench *b) {
+  TwBenchChild c = tw_bench_child((const char *const[]){"python3", "-c", "import torch", NULL}, 60);
+  free(c.out);
+  tw_bench_section(b, "PyTorch, one BLAS thread (CPU time unless stated)");
+  if (!c.ok) tw_bench_row(b, "PyTorch", NAN, "", "python3 cannot import torch here");
+  else {
+    eager(b, b->quick ? 1 : 3);
+    batched(b);
+  }
+  tw_bench_section(b, "Whole processes (wall time)");
+  Whole w = whole(b, b->quick ? 1 : 3);
+  tw_bench_row(b, "the PyTorch script, 1000 + 1000 epochs", 1e3 * w.script, "ms", NULL);
+  tw_bench_row(b, "triwave run examples/cubic.tw, cold", 1e3 * w.cold, "ms", "1/%.0f of the script", w.script / w.cold);
+  tw_bench_row(b, "triwave run examples/cubic.tw, again", 1e3 * w.cached, "ms", "1/%.0f of the script", w.script / w.cached);
+  tw_bench_accept(b, "4.6", "whole process: PyTorch script / triwave cold", w.script / w.cold, true, 30);
+  tw_bench_accept(b, "4.6", "whole process: PyTorch script / triwave cached", w.script / w.cached, true, 100);
+  if (!b->quick) paper_table(b);
+}

@@ -1,0 +1,101 @@
+/* widths.c: dense nets of every width, 128 samples: where lanes end and matrix products begin. Each width in a process
+ * of its own with a limit of time. With an OpenBLAS at hand, the bare products of the 4096-wide net beside it. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "bench/bench.h"
+
+enum { SAMPLES = 128, LAYERS = 3 };
+
+/* Multiply-adds of one step: forwards once, backwards twice, the first layer's input gradient excepted. */
+static double flop(double width) { return 2.0 * SAMPLES * (3 * (LAYERS - 1) * width * width + 2 * width + 3 * width); }
+
+static void run_step(void *context, int64_t times) {
+  for (int64_t k = 0; k < times; k++) tw_bench_step(context);
+}
+
+int tw_bench_width_child(TwBench *b, const char *width) {
+  double start = tw_bench_cpu();
+  TwBenchProgram *p = tw_bench_compile(b, "dense", (TwDefine[]){{"width", width}, {"samples", "128"}}, 2, 0);
+  double compiled = tw_bench_cpu() - start;
+  TwBenchStep *s = tw_bench_step_new(p, 0, 0);
+  start = tw_bench_cpu();
+  tw_bench_step(s);
+  double once = tw_bench_cpu() - start;
+  TwBenchCase c = {.run = run_step, .context = s, .times = once > 5e-3 ? 1 : 0};
+  if (once < 1) tw_bench_rounds(&c, 1, once > 0.1 ? 3 : 9, 10e-3);
+  else c.median = once;
+  printf("{\"compile\": %.6f, \"step\": %.9f}\n", compiled, c.median);
+  tw_bench_step_free(s);
+  tw_bench_program_free(p);
+  return 0;
+}
+
+#ifdef TW_BENCH_BLAS
+void sgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const float *alpha, const float *a,
+            const int *lda, const float *b, const int *ldb, const float *beta, float *c, const int *ldc);
+
+typedef struct Products {
+  int width;
+  float *weight, *in, *out;
+} Products;
+
+/* Of one layer: Y = W X, dX = W' dY, dW = dY X'. */
+static void run_products(void *context, int64_t times) {
+  const Products *p = context;
+  int w = p->width, n = SAMPLES;
+  float one = 1, zero = 0;
+  for (int64_t k = 0; k < times * (LAYERS - 1); k++) {
+    sgemm_("N", "N", &w, &n, &w, &one, p->weight, &w, p->in, &w, &zero, p->out, &w);
+    sgemm_("T", "N", &w, &n, &w, &one, p->weight, &w, p->in, &w, &zero, p->out, &w);
+    sgemm_("N", "T", &w, &w, &n, &one, p->in, &w, p->out, &w, &zero, p->weight, &w);
+  }
+}
+
+static double products(int width) {
+  size_t w = (size_t)width;
+  Products p = {width, calloc(w * w, sizeof(float)), calloc(w * SAMPLES, sizeof(float)), calloc(w * SAMPLES, sizeof(float))};
+  if (!p.weight || !p.in || !p.out) abort();
+  TwBenchCase c = {.run = run_products, .context = &p, .times = 1};
+  run_products(&p, 1);
+  tw_bench_rounds(&c, 1, 3, 0);
+  free(p.weight);
+  free(p.in);
+  free(p.out);
+  return c.median;
+}
+#else
+static double products(int width) { return (void)width, NAN; }
+#endif
+
+static double torch_step(const TwBench *b, const char *width) {
+  char script[4096];
+  snprintf(script, sizeof script, "%s/bench/peers/dense.py", b->root);
+  TwBenchChild c;
+  cJSON *j = tw_bench_child_json((const char *[]){"python3", script, "--width", width, NULL}, 60, &c);
+  double us = tw_bench_number(j, "step_us_cpu");
+  cJSON_Delete(j);
+  return us * 1e-6;
+}
+
+void tw_bench_widths(TwBench *b) {
+  static const char *const widths[] = {"4", "16", "64", "256", "1024", "4096"};
+  tw_bench_section(b, "Dense nets 1 -> w -> w -> w -> 1, 128 samples, one thread (CPU time of a training step)");
+  for (size_t k = 0; k < sizeof widths / sizeof *widths; k++) {
+    if (b->quick && k > 3) break;
+    TwBenchChild c;
+    cJSON *j = tw_bench_child_json((const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 40, &c);
+    double step = tw_bench_number(j, "step"), compile = tw_bench_number(j, "compile");
+    char name[64];
+    snprintf(name, sizeof name, "width %s", widths[k]);
+    if (isnan(step)) tw_bench_row(b, name, NAN, "us", c.timed_out ? "not done in 40 s" : "failed");
+    else tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms", 1e-9 * flop(atof(widths[k])) / step, 1e3 * compile);
+    cJSON_Delete(j);
+    if (k < 5) continue;
+    double bare = products(4096), torch = torch_step(b, widths[k]);
+    tw_bench_row(b, "  its bare matrix products in OpenBLAS", 1e6 * bare, "us", "%.1f GFLOP/s", 1e-9 * flop(4096) / bare);
+    tw_bench_row(b, "  PyTorch", 1e6 * torch, "us", NULL);
+    tw_bench_accept(b, "4.8", "4096-wide dense step / bare matrix products", step / bare, false, 1.1);
+    tw_bench_accept(b, "4.8", "4096-wide dense step / PyTorch's", step / torch, false, 1);
+  }
+}
