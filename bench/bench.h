@@ -33,6 +33,7 @@ typedef struct TwBench {
   const char *root;  /* the source tree: programs and peers */
   const char *self;  /* this executable */
   const char *triwave; /* the command */
+  const char *python;  /* one that has PyTorch; NULL: there is none */
   const TwHandKernels *hand;
   double seeds_seconds; /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
   double train_us[2], pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
@@ -46,7 +47,8 @@ void tw_bench_section(TwBench *b, const char *title);
 /* One line of the table and of the JSON. value in unit; note may be NULL. */
 void tw_bench_row(TwBench *b, const char *name, double value, const char *unit, const char *note_format, ...)
     __attribute__((format(printf, 5, 6)));
-/* A line of acceptance: `measured` is to be at most, or at least, `target`. NaN: not measured here. */
+/* A line of acceptance: `measured` is to be at most, or at least, `target`. NaN: not measured here;
+ * infinite: it did not end in its time. */
 void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least, double target);
 void tw_bench_fact(TwBench *b, const char *id, const char *what, bool met);
 void tw_bench_print_acceptance(const TwBench *b);

@@ -24,7 +24,7 @@ static Torch torch(const TwBench *b, const char *samples, const char *epochs, co
   double pretrain[MAX_ROUNDS], train[MAX_ROUNDS];
   for (int r = 0; r < rounds; r++) {
     TwBenchChild c;
-    const char *argv[] = {"python3", flagship(b), "--samples", samples, "--epochs", epochs, "--batched", batched, "--threads", threads, NULL};
+    const char *argv[] = {b->python, flagship(b), "--samples", samples, "--epochs", epochs, "--batched", batched, "--threads", threads, NULL};
     cJSON *j = tw_bench_child_json(argv, 90, &c);
     pretrain[r] = tw_bench_number(j, cpu ? "pretrain_us_cpu" : "pretrain_us");
     train[r] = tw_bench_number(j, cpu ? "train_us_cpu" : "train_us");
@@ -91,7 +91,7 @@ static Whole whole(const TwBench *b, int rounds) {
   double script[MAX_ROUNDS], cold[3 * MAX_ROUNDS], cached[3 * MAX_ROUNDS];
   snprintf(program, sizeof program, "%s/examples/cubic.tw", b->root);
   for (int r = 0; r < rounds; r++) {
-    script[r] = process_wall((const char *const[]){"python3", flagship(b), NULL});
+    script[r] = b->python ? process_wall((const char *const[]){b->python, flagship(b), NULL}) : NAN;
     for (int k = 0; k < 3; k++) one_round(b, program, &cold[3 * r + k], &cached[3 * r + k]);
   }
   return (Whole){tw_bench_median(script, rounds), tw_bench_median(cold, 3 * rounds), tw_bench_median(cached, 3 * rounds)};
@@ -111,14 +111,25 @@ static void paper_table(TwBench *b) {
   tw_bench_accept(b, "4.9", "the paper's dense table, seconds (an aim)", sum, false, 2);
 }
 
+/* Debian's PyTorch belongs to Debian's Python, which need not be the first in the path. */
+static const char *find_python(void) {
+  static const char *const candidates[] = {"python3", "/usr/bin/python3"};
+  for (int k = 0; k < 2; k++) {
+    TwBenchChild c = tw_bench_child((const char *const[]){candidates[k], "-c", "import torch", NULL}, 60);
+    free(c.out);
+    if (c.ok) return candidates[k];
+  }
+  return NULL;
+}
+
 void tw_bench_peers(TwBench *b) {
-  TwBenchChild c = tw_bench_child((const char *const[]){"python3", "-c", "import torch", NULL}, 60);
-  free(c.out);
   tw_bench_section(b, "PyTorch, one BLAS thread (CPU time unless stated)");
-  if (!c.ok) tw_bench_row(b, "PyTorch", NAN, "", "python3 cannot import torch here");
-  else {
+  b->python = find_python();
+  if (b->python) {
     eager(b, b->quick ? 1 : 3);
     batched(b);
+  } else {
+    tw_bench_row(b, "PyTorch", NAN, "", "no python3 here can import torch");
   }
   tw_bench_section(b, "Whole processes (wall time)");
   Whole w = whole(b, b->quick ? 1 : 3);

@@ -83,7 +83,7 @@ static void accept(TwBench *b, const char *id, const char *what, double measured
 void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least, double target) {
   char text[64];
   snprintf(text, sizeof text, "%s %.4g", at_least ? ">=" : "<=", target);
-  int met = !isfinite(measured) ? -1 : at_least ? measured >= target : measured <= target;
+  int met = isnan(measured) ? -1 : at_least ? measured >= target : measured <= target;
   accept(b, id, what, measured, text, met);
 }
 

@@ -34,7 +34,8 @@ TwPoint tw_point_near(const TwProbe *p, uint32_t stage, const TwPoint *from, uin
 /* The loss of stage k as a function of (VALUES, FLAT, columns…), and what its operands are. `full`: on
  * all rows, else on as many as one update sees. */
 typedef struct TwLossFn {
-  const TwFn *fn;
+  const TwFn *fn;       /* as lowered */
+  const TwFn *prepared; /* what training differentiates: the same function, which may round differently */
   uint32_t n;            /* operands */
   const TwRtSlot **slot; /* of each */
 } TwLossFn;

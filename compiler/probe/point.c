@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "compiler/opt/opt.h"
 #include "compiler/probe/internal.h"
 #include "runtime/data.h"
 
@@ -133,7 +134,10 @@ TwLossFn tw_loss_fn(const TwProbe *p, uint32_t stage, bool full) {
     if (role == TW_RT_VALUES || role == TW_RT_FLAT || role == TW_RT_COLUMN) loss.slot[loss.n++] = &slot->in[k];
   }
   loss.fn = f->primal;
-  if (!full) return loss;
+  if (!full) {
+    loss.prepared = tw_opt_prepare(p->lowered->module, loss.fn, tw_opt_limits_default());
+    return loss;
+  }
   /* Of what eval computes only the loss. */
   TwFn *alone = tw_fn_new(p->lowered->module, "loss");
   TwRef *args = TW_NEW_N(&p->unit->arena, TwRef, loss.n + 1);
@@ -141,7 +145,7 @@ TwLossFn tw_loss_fn(const TwProbe *p, uint32_t stage, bool full) {
   for (uint32_t k = 0; k < loss.n; k++) args[k] = tw_param(alone, tw_type(f->primal, f->primal->params.at[k]));
   tw_inline(alone, f->primal, args, results);
   tw_result(alone, results[0]);
-  loss.fn = tw_fn_seal(alone);
+  loss.fn = loss.prepared = tw_fn_seal(alone);
   return loss;
 }
 

@@ -67,6 +67,7 @@ typedef struct TwGradStage {
 /* Tolerances: see docs/gradcheck.md. */
 #define TW_GRAD_DIFFERENCE 1e-8
 #define TW_GRAD_IDENTITY 1e-12
+#define TW_GRAD_VALUE 1e-9
 
 /* Checks the gradient of stage k: reverse mode against forward mode and against central differences,
  * at the values with which the stage starts and at random ones near them. A failure adds diagnostic

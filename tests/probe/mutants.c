@@ -35,7 +35,7 @@ static bool check(const char *path, TwOp op, TwAdMutation kind, Outcome *out, bo
   TwProbe p;
   if (built && tw_probe_open(&p, u, b.program, b.lowered, 0)) {
     TwLossFn loss = tw_loss_fn(&p, 0, false);
-    *present = occurs(loss.fn, op, NULL);
+    *present = occurs(loss.prepared, op, NULL);
     if (*present || kind == TW_MUTATE_NONE) {
       TwGradStage s;
       tw_mutate_op = op;
@@ -44,7 +44,7 @@ static bool check(const char *path, TwOp op, TwAdMutation kind, Outcome *out, bo
       tw_mutate_kind = TW_MUTATE_NONE;
       TwSpan at = u->diags.list.len ? u->diags.list.at[0]->span : (TwSpan){0};
       out->ok = s.ok;
-      out->named = !s.ok && occurs(loss.fn, op, &at);
+      out->named = !s.ok && occurs(loss.prepared, op, &at);
       if (show || (!s.ok && !out->named)) tw_diags_render(&u->diags, stdout, (TwDiagStyle){0});
     }
   } else {
@@ -60,37 +60,59 @@ static const char *const jvp_of[TW_OP_COUNT] = {
 #undef TW_OP
 };
 
-int main(int argc, char **argv) {
-  if (argc != 2) return 2;
+typedef struct Tally {
+  int noticed, named, wrong;
+  bool seen[TW_OP_COUNT];
+} Tally;
+
+static void try_forward(const char *path, TwOp op, TwAdMutation kind, Tally *t) {
   Outcome o;
-  bool present;
-  int wrong = 0, noticed = 0, named = 0;
-  if (!check(argv[1], TW_OP_none, TW_MUTATE_NONE, &o, &present, false) || !o.ok) {
-    printf("the program does not pass as it is\n");
-    return 1;
-  }
-  static const TwAdMutation kinds[] = {TW_MUTATE_JVP_SIGN, TW_MUTATE_JVP_FACTOR};
-  for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op++)
-    for (int k = 0; k < 2; k++) {
-      if (jvp_of[op][0] == 'n') continue;
-      check(argv[1], op, kinds[k], &o, &present, op == TW_OP_exp && k == 0);
-      if (!present) continue;
-      noticed += !o.ok;
-      named += o.named;
-      if (o.ok || !o.named) {
-        wrong++;
-        printf("%s: %s, forward rule %s\n", tw_op_name(op), o.ok ? "NOT NOTICED" : "ANOTHER IS NAMED", k ? "halved" : "negated");
-      }
+  bool present = false;
+  check(path, op, kind, &o, &present, false);
+  if (!present) return;
+  t->seen[op] = true;
+  t->noticed += !o.ok;
+  t->named += o.named;
+  if (!o.ok && o.named) return;
+  t->wrong++;
+  printf("%s: %s, %s: %s\n", path, tw_op_name(op), kind == TW_MUTATE_JVP_SIGN ? "forward rule negated" : "forward rule halved",
+         o.ok ? "NOT NOTICED" : "ANOTHER IS NAMED");
+}
+
+/* The linear part of any rule may use a broken transpose, so it is enough to notice it. */
+static void try_transpose(const char *path, TwOp op, Tally *t) {
+  Outcome o;
+  bool present = false;
+  check(path, op, TW_MUTATE_VJP_SIGN, &o, &present, false);
+  if (!present) return;
+  t->noticed += !o.ok;
+  if (o.ok) t->wrong++, printf("%s: %s, transpose negated: NOT NOTICED\n", path, tw_op_name(op));
+}
+
+int main(int argc, char **argv) {
+  static const TwOp linear[] = {TW_OP_add, TW_OP_mul, TW_OP_neg, TW_OP_dot, TW_OP_scan, TW_OP_samples, TW_OP_broadcast};
+  Tally t = {0};
+  for (int k = 1; k < argc; k++) {
+    Outcome o = {0};
+    bool present;
+    if (!check(argv[k], TW_OP_none, TW_MUTATE_NONE, &o, &present, false) || !o.ok) {
+      printf("%s does not pass as it is\n", argv[k]);
+      return 1;
     }
-  /* Broken transposes, of operations that training's gradient of this program uses (it has no dot and no sum left).
-   * The linear part of any rule may use them, so it is enough to notice. */
-  static const TwOp linear[] = {TW_OP_add, TW_OP_mul, TW_OP_neg, TW_OP_scan, TW_OP_samples, TW_OP_broadcast};
-  for (uint32_t k = 0; k < sizeof linear / sizeof *linear; k++) {
-    check(argv[1], linear[k], TW_MUTATE_VJP_SIGN, &o, &present, false);
-    if (!present) continue;
-    noticed += !o.ok;
-    if (o.ok) wrong++, printf("%s: NOT NOTICED, transpose negated\n", tw_op_name(linear[k]));
+    for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op++) {
+      if (jvp_of[op][0] == 'n') continue;
+      try_forward(argv[k], op, TW_MUTATE_JVP_SIGN, &t);
+      try_forward(argv[k], op, TW_MUTATE_JVP_FACTOR, &t);
+    }
+    for (uint32_t j = 0; j < sizeof linear / sizeof *linear; j++) try_transpose(argv[k], linear[j], &t);
   }
-  printf("mutants: %d noticed, %d named at their place, %d wrong\n", noticed, named, wrong);
-  return wrong != 0 || noticed < 50;
+  int ops = 0;
+  for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op++) ops += t.seen[op];
+  printf("mutants of %d operations: %d noticed, %d of the forward ones named at their place, %d wrong\n", ops, t.noticed,
+         t.named, t.wrong);
+  printf("in none of the programs:");
+  for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op++)
+    if (jvp_of[op][0] != 'n' && !t.seen[op]) printf(" %s", tw_op_name(op));
+  printf("\n");
+  return t.wrong != 0 || ops < 35;
 }

@@ -142,6 +142,13 @@ static void together(void) {
   for (int i = 0; i < 4; i++)
     net_term(&n, i % 2 ? -1 : 1, r[i]);
   expect("two merges in a row", &n, out, -1, 3, 0x1p-8, (Expected){3, 1, 0, 1, 0, 4});
+  n = net_new(); /* so is that of this one, and its map comes again after a bump */
+  uint32_t q[5] = {net_switch(&n, TW_PL_RELU, 0, 0), net_relu(&n, 0, -1, 0), net_relu(&n, -1, 1, 0),
+                   net_relu(&n, -1.5, 1, 0), net_relu(&n, -2, 1, 0)};
+  out = net_affine(&n, 0);
+  for (int i = 0; i < 5; i++)
+    net_term(&n, (double[]){1, -1, 1, -2, 1}[i], q[i]);
+  expect("a map that comes again", &n, out, -1, 3, 0x1p-8, (Expected){5, 4, 0, 3, 0, 0.5});
   n = net_new();
   a = net_relu(&n, -1, 1, 0);
   out = net_relu(&n, -0x1p-200, 1, a);
