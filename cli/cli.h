@@ -73,6 +73,8 @@ TwUnit *tw_cli_unit(const TwCli *c);
 uint32_t tw_cli_open(TwUnit *u, const char *path);
 /* The variants that c asks for, of an already parsed program. false: a diagnostic was added. */
 bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVariantNames *out);
+/* The same for a verb that shows one. false: said why. */
+bool tw_cli_one_variant(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwName *out);
 /* Writes the unit's diagnostics to stderr. */
 void tw_cli_diagnostics(const TwUnit *u);
 /* Flushes stdout; a message on stderr and false if anything written to it was lost. */

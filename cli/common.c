@@ -55,6 +55,15 @@ bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVarian
   return out->len > 0;
 }
 
+bool tw_cli_one_variant(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwName *out) {
+  TwVariantNames names = {0};
+  if (!tw_cli_variants(c, u, ast, &names)) return false;
+  *out = names.at[0];
+  if (names.len == 1) return true;
+  fprintf(stderr, "triwave: %s shows one variant, not %u\n", c->verb, names.len);
+  return false;
+}
+
 void tw_cli_diagnostics(const TwUnit *u) {
   TwDiagStyle style = {.colour = isatty(STDERR_FILENO) != 0};
   tw_diags_render(&u->diags, stderr, style);

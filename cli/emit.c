@@ -53,11 +53,7 @@ int tw_cli_emit(const TwCli *c) {
   uint32_t file = tw_cli_open(u, c->files[0]);
   TwBuild b = {.unit = u, .file = file, .code = {.vector_bits = c->vector_bits}};
   bool ok = file != 0;
-  if (ok && c->variants) {
-    TwVariantNames names = {0};
-    ok = tw_build(&b, TW_PHASE_PARSE) && tw_cli_variants(c, u, b.ast, &names);
-    if (ok) b.variant = names.at[0];
-  }
+  if (ok && c->variants) ok = tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
   ok = ok && emit(c, &b, form);
   tw_cli_diagnostics(u);
   tw_build_free(&b);

@@ -133,9 +133,7 @@ static bool show(const TwCli *c, TwBuild *b) {
 int tw_cli_regions(const TwCli *c) {
   TwUnit *u = tw_cli_unit(c);
   TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
-  TwVariantNames names = {0};
-  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_variants(c, u, b.ast, &names);
-  if (ok) b.variant = names.at[0];
+  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
   ok = ok && tw_build(&b, TW_PHASE_CODE) && show(c, &b);
   tw_cli_diagnostics(u);
   tw_build_free(&b);

@@ -33,6 +33,8 @@ static TwRef lower_op(TwScope *s, const TwTx *t) {
   for (uint32_t k = 0; k < t->args.len; k++) a[k] = tw_lw_ref(s, t->args.at[k]);
   s->f->at = t->span;
   for (uint32_t k = 0; k < t->args.len; k++) a[k] = tw_fit(s->f, a[k], ty);
+  if (t->op == TW_OP_abs && t->type->dtype == TW_INT) /* the IR's abs is of reals */
+    return tw_binary(s->f, TW_OP_max, a[0], tw_unary(s->f, TW_OP_neg, a[0]));
   if (t->args.len == 1) return tw_unary(s->f, t->op, a[0]);
   if (t->args.len == 2) return tw_binary(s->f, t->op, a[0], a[1]);
   return t->op == TW_OP_fma ? tw_fma(s->f, a[0], a[1], a[2]) : tw_select(s->f, a[0], a[1], a[2]);

@@ -1,0 +1,97 @@
+#!/bin/sh
+# command.sh TRIWAVE SOURCE_DIR: exit codes, streams, and what the verbs promise.
+set -u
+triwave=$1
+cd "$2" || exit 1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failed=0
+
+# expect CODE command…: the exit code; stdout goes to $dir/out, stderr to $dir/err
+expect() {
+  want=$1
+  shift
+  "$@" >"$dir/out" 2>"$dir/err"
+  got=$?
+  [ "$got" -eq "$want" ] && return
+  echo "FAILED: exit $got, not $want: $*"
+  sed 's/^/  /' "$dir/err"
+  failed=1
+}
+# says FILE PATTERN: the last command's stream has a line like this
+says() {
+  grep -q -e "$2" "$dir/$1" || { echo "FAILED: no '$2' on std$1"; sed 's/^/  /' "$dir/$1"; failed=1; }
+}
+silent() {
+  [ -s "$dir/$1" ] && { echo "FAILED: std$1 is not empty"; sed 's/^/  /' "$dir/$1"; failed=1; }
+}
+
+expect 2 "$triwave"
+expect 2 "$triwave" trian examples/cubic.tw
+says err "unknown verb 'trian'"
+expect 2 "$triwave" run
+expect 2 "$triwave" run examples/cubic.tw --sedes 3
+expect 2 "$triwave" run examples/cubic.tw --seed 1 --seeds 2
+expect 2 "$triwave" run examples/cubic.tw --seeds 0
+expect 2 "$triwave" run examples/cubic.tw --threads x
+expect 2 "$triwave" run examples/cubic.tw --variant ""
+expect 2 "$triwave" run examples/cubic.tw -D depth
+expect 2 "$triwave" emit examples/cubic.tw --as assembly
+expect 2 "$triwave" fmt --json examples/cubic.tw
+expect 0 "$triwave" --help
+expect 0 "$triwave" run --help
+expect 0 "$triwave" --version
+
+expect 1 "$triwave" run "$dir/none.tw"
+says err "No such file"
+expect 1 "$triwave" run examples
+expect 1 "$triwave" run examples/cubic.tw --variant nope
+says err "E0212"
+expect 1 "$triwave" run examples/cubic.tw -D dept=4
+says err "E0211"
+says err "did you mean 'depth'"
+expect 1 "$triwave" check "$dir/none.tw"
+
+expect 0 "$triwave" check examples/*.tw stdlib/*.tw
+silent out
+silent err
+expect 0 "$triwave" run examples/cubic.tw -D depth=3 --json
+silent err
+says out '"variants"'
+expect 0 "$triwave" run examples/cubic.tw -D depth=3 --quiet
+silent out
+silent err
+expect 0 "$triwave" run examples/cubic.tw -D depth=3
+says out "^pretrain  *1000"
+for form in tokens ast typed ir grad opt plan llvm asm; do
+  expect 0 "$triwave" emit examples/cubic.tw -D depth=3 --as $form
+  [ -s "$dir/out" ] || { echo "FAILED: emit --as $form is empty"; failed=1; }
+done
+expect 0 "$triwave" emit examples/cubic.tw --as obj -o "$dir/cubic.o"
+[ -s "$dir/cubic.o" ] || { echo "FAILED: no object file"; failed=1; }
+expect 0 "$triwave" regions examples/cubic.tw --stage pretrain
+says out "^f: 3[23] regions"
+
+if [ -c /dev/full ]; then
+  for c in "run examples/cubic.tw -D depth=2 --json" "emit examples/cubic.tw --as ir" "fmt examples/cubic.tw"; do
+    # shellcheck disable=SC2086
+    "$triwave" $c >/dev/full 2>"$dir/err"
+    [ $? -eq 1 ] || { echo "FAILED: '$c' does not notice a full disk"; failed=1; }
+    says err "cannot write"
+  done
+  expect 1 "$triwave" emit examples/cubic.tw --as ir -o /dev/full
+fi
+
+# fmt is idempotent and does not change the program
+for f in examples/*.tw stdlib/*.tw; do
+  expect 0 "$triwave" fmt "$f"
+  cp "$dir/out" "$dir/once.tw"
+  expect 0 "$triwave" fmt "$dir/once.tw"
+  cmp -s "$dir/out" "$dir/once.tw" || { echo "FAILED: fmt is not idempotent on $f"; failed=1; }
+done
+cp examples/cubic.tw "$dir/w.tw"
+expect 0 "$triwave" fmt -w "$dir/w.tw"
+expect 0 "$triwave" check "$dir/w.tw"
+
+[ $failed -eq 0 ] && echo "ok"
+exit $failed
