@@ -1,8 +1,8 @@
 /* bench/regions.c: what counting regions costs, on triangle-wave nets.
  *
  * For d = 5 and others, in f32 and f64, with the zeros of Set_Weights and with all weights released (every
- * weight nonzero): microseconds of processor time a call of tw_rt_count; the same for dense nets; and seconds for a
- * list by tw_rt_regions. */
+ * weight nonzero): microseconds of processor time a call of tw_rt_count; the same for dense nets; and seconds
+ * for a list by tw_rt_regions. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,8 +61,8 @@ static void dense(uint32_t width, uint32_t depth) {
     tw_rt_counter_free(c);
     net_free(&n);
   }
-  printf("dense %2u x %u f32   %9.2f us a count (worst %9.2f)   %.1f pieces %.1f patterns\n", width, depth, 1e6 * all,
-         1e6 * worst, (double)pieces / NETS, (double)patterns / NETS);
+  printf("dense %2u x %u f32   %9.2f us a count (worst %9.2f)   %.1f pieces %.1f patterns\n", width, depth,
+         1e6 * all, 1e6 * worst, (double)pieces / NETS, (double)patterns / NETS);
 }
 
 static void measure(int d, bool f64, bool released) {
@@ -93,9 +93,9 @@ static void measure(int d, bool f64, bool released) {
     tw_rt_counter_free(c);
     net_free(&n);
   }
-  printf("d = %2d %s %-8s  %9.2f us a count (best %9.2f, worst %9.2f)   %8.1f pieces %6.1f slivers\n", d, f64 ? "f64" : "f32",
-         released ? "released" : "as set", 1e6 * all, 1e6 * best, 1e6 * worst, (double)pieces / NETS,
-         (double)slivers / NETS);
+  printf("d = %2d %s %-8s  %9.2f us a count (best %9.2f, worst %9.2f)   %8.1f pieces %6.1f slivers\n", d,
+         f64 ? "f64" : "f32", released ? "released" : "as set", 1e6 * all, 1e6 * best, 1e6 * worst,
+         (double)pieces / NETS, (double)slivers / NETS);
 }
 
 int main(void) {

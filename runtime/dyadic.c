@@ -9,9 +9,7 @@ void tw_dy_init(TwDy *a) {
   a->e = 0;
 }
 
-void tw_dy_clear(TwDy *a) {
-  mpz_clear(a->z);
-}
+void tw_dy_clear(TwDy *a) { mpz_clear(a->z); }
 
 void tw_dy_swap(TwDy *a, TwDy *b) {
   mpz_swap(a->z, b->z);
@@ -43,13 +41,9 @@ static int64_t mantissa(double x, int64_t *exponent) {
   return m / ((int64_t)1 << zeros);
 }
 
-void tw_dy_set(TwDy *a, double x) {
-  mpz_set_si(a->z, mantissa(x, &a->e));
-}
+void tw_dy_set(TwDy *a, double x) { mpz_set_si(a->z, mantissa(x, &a->e)); }
 
-void tw_dy_negate(TwDy *a) {
-  mpz_neg(a->z, a->z);
-}
+void tw_dy_negate(TwDy *a) { mpz_neg(a->z, a->z); }
 
 void tw_dy_strip(TwDy *a) {
   if (mpz_sgn(a->z) == 0) {
@@ -61,9 +55,7 @@ void tw_dy_strip(TwDy *a) {
   a->e += (int64_t)zeros;
 }
 
-static bool short_enough(const TwDy *a) {
-  return mpz_sizeinbase(a->z, 2) <= TW_DY_BITS;
-}
+static bool short_enough(const TwDy *a) { return mpz_sizeinbase(a->z, 2) <= TW_DY_BITS; }
 
 bool tw_dy_mul(TwDy *r, const TwDy *a, const TwDy *b) {
   mpz_mul(r->z, a->z, b->z);
@@ -113,13 +105,9 @@ static bool combine(TwDy *r, const TwDy *a, bool minus) {
   return ok;
 }
 
-bool tw_dy_add(TwDy *r, const TwDy *a) {
-  return combine(r, a, false);
-}
+bool tw_dy_add(TwDy *r, const TwDy *a) { return combine(r, a, false); }
 
-bool tw_dy_sub(TwDy *r, const TwDy *a) {
-  return combine(r, a, true);
-}
+bool tw_dy_sub(TwDy *r, const TwDy *a) { return combine(r, a, true); }
 
 bool tw_dy_add_mul(TwDy *sum, double c, const TwDy *a, TwDy *work) {
   if (mpz_sgn(a->z) == 0)
@@ -144,9 +132,7 @@ static bool divide(mpz_t q, const TwDy *a, const TwDy *b, long bits, int64_t *ex
   return exact;
 }
 
-static double scale(double x, int64_t e) {
-  return ldexp(x, e > 4000 ? 4000 : e < -4000 ? -4000 : (int)e);
-}
+static double scale(double x, int64_t e) { return ldexp(x, e > 4000 ? 4000 : e < -4000 ? -4000 : (int)e); }
 
 TwDd tw_dy_quotient(const TwDy *a, const TwDy *b) {
   if (mpz_sgn(a->z) == 0)

@@ -28,9 +28,7 @@ void tw_dy_swap(TwDy *a, TwDy *b);
 void tw_dy_copy(TwDy *a, const TwDy *b);
 void tw_dy_set(TwDy *a, double x); /* x is finite */
 void tw_dy_zero(TwDy *a);
-static inline int tw_dy_sign(const TwDy *a) {
-  return mpz_sgn(a->z);
-}
+static inline int tw_dy_sign(const TwDy *a) { return mpz_sgn(a->z); }
 void tw_dy_negate(TwDy *a);
 void tw_dy_strip(TwDy *a); /* the same number with an odd z */
 

@@ -51,7 +51,8 @@ static const char *refuse(const TwRtCounter *c, const double *coeffs, double lo,
   return NULL;
 }
 
-TwRtRegions tw_rg_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver, bool keep) {
+TwRtRegions tw_rg_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver,
+                        bool keep) {
   TwRtRegions none = {0}, r = {0};
   c->error = refuse(c, coeffs, lo, hi, sliver);
   if (c->error)
@@ -75,7 +76,8 @@ TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double 
   return tw_rg_count(c, coeffs, lo, hi, sliver, false);
 }
 
-void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out) {
+void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver,
+                   TwRtPieces *out) {
   *out = (TwRtPieces){0};
   TwRtCounter *c = tw_rt_counter_new(pl);
   if (!c) {

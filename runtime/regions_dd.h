@@ -33,9 +33,7 @@ static inline TwDd tw_dd_two_sum(double a, double b) {
   return (TwDd){s, (a - (s - bb)) + (b - bb), 0};
 }
 
-static inline bool tw_dd_is_tiny(double x) {
-  return x != 0 && fabs(x) < TW_DD_TINY;
-}
+static inline bool tw_dd_is_tiny(double x) { return x != 0 && fabs(x) < TW_DD_TINY; }
 
 static inline TwDd tw_dd_guard(TwDd a) {
   if (a.err > 0 || tw_dd_is_tiny(a.hi) || tw_dd_is_tiny(a.lo))
@@ -51,9 +49,7 @@ static inline TwDd tw_dd_add(TwDd a, TwDd b) {
   return tw_dd_guard(r);
 }
 
-static inline TwDd tw_dd_sub(TwDd a, TwDd b) {
-  return tw_dd_add(a, (TwDd){-b.hi, -b.lo, b.err});
-}
+static inline TwDd tw_dd_sub(TwDd a, TwDd b) { return tw_dd_add(a, (TwDd){-b.hi, -b.lo, b.err}); }
 
 /* c is 0 or between TW_DD_LEAST and TW_DD_MOST. */
 static inline TwDd tw_dd_scale(double c, TwDd a) {

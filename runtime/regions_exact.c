@@ -16,7 +16,8 @@
 
 #include "runtime/regions_internal.h"
 
-static const char too_long[] = "the coefficients are too far apart in size for the regions to be counted exactly";
+static const char too_long[] =
+    "the coefficients are too far apart in size for the regions to be counted exactly";
 
 void tw_rg_exact_start(TwRgExact *ex, const TwRgTape *tape, const double *coeffs) {
   ex->tape = tape;
@@ -245,7 +246,8 @@ static bool between(const TwRgPoint *l, const TwRgPoint *r, unsigned attempt, Tw
 }
 
 /* The same as a fraction; if l and r are too close together, a share of their exact distance. */
-static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, unsigned attempt, TwDy *num, TwDy *den) {
+static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, unsigned attempt, TwDy *num,
+                   TwDy *den) {
   TwDd x;
   if (between(l, r, attempt, &x)) {
     tw_dy_set(den, 1);
@@ -256,8 +258,9 @@ static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uns
     return false;
   TwDy t; /* with n = attempt + 1: (n num / den + q / r) / (n + 1) */
   tw_dy_init(&t);
-  bool ok = tw_dy_mul(&t, num, &ex->r) && tw_dy_mul_double(num, attempt + 1.0, &t) && tw_dy_mul(&t, &ex->q, den) &&
-            tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->r) && tw_dy_mul_double(den, attempt + 2.0, &t);
+  bool ok = tw_dy_mul(&t, num, &ex->r) && tw_dy_mul_double(num, attempt + 1.0, &t) &&
+            tw_dy_mul(&t, &ex->q, den) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->r) &&
+            tw_dy_mul_double(den, attempt + 2.0, &t);
   tw_dy_clear(&t);
   tw_dy_strip(num);
   tw_dy_strip(den);
@@ -325,7 +328,8 @@ static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy 
         return false;
       continue;
     }
-    if (!tw_dy_mul(&ex->p, &m[op->a], num) || !tw_dy_mul(&ex->q, &b[op->a], den) || !tw_dy_add(&ex->p, &ex->q))
+    if (!tw_dy_mul(&ex->p, &m[op->a], num) || !tw_dy_mul(&ex->q, &b[op->a], den) ||
+        !tw_dy_add(&ex->p, &ex->q))
       return fail(ex, too_long);
     int sign = tw_dy_sign(&ex->p);
     if (sign == 0 && tw_dy_sign(&m[op->a]) != 0)
@@ -337,7 +341,8 @@ static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy 
 }
 
 /* The map of the value in `slot` between l and r. */
-static bool map_of(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwDy *slope, TwDy *intercept) {
+static bool map_of(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwDy *slope,
+                   TwDy *intercept) {
   if (!ready(ex))
     return false;
   TwDy num, den, one;
@@ -364,7 +369,8 @@ bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwD
 
 /* Both ends are made exact too. The new point is -intercept / slope, which is as short as the coefficients
  * allow however long the fractions of the ends are. */
-bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out) {
+bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot,
+                       TwRgPoint *out) {
   if (!ready(ex) || !tw_rg_exact_point(ex, l, upto) || !tw_rg_exact_point(ex, r, upto))
     return false;
   int32_t at = new_fraction(ex);
@@ -391,10 +397,12 @@ static bool combine(TwRgExact *ex, size_t n, const TwRgTimes *terms, TwDy *num, 
   tw_dy_set(den, 1);
   bool ok = true;
   for (size_t i = 0; ok && i < n; i++) { /* num / den + c p / q */
-    ok = tw_rg_exact_point(ex, terms[i].point, ex->tape->n_ops) && fraction(ex, terms[i].point, &ex->p, &ex->q);
-    ok = ok && ((tw_dy_mul(&t, num, &ex->q) && tw_dy_mul(&ex->r, &ex->p, den) &&
-                 tw_dy_mul_double(num, terms[i].c, &ex->r) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->q)) ||
-                fail(ex, too_long));
+    ok = tw_rg_exact_point(ex, terms[i].point, ex->tape->n_ops) &&
+         fraction(ex, terms[i].point, &ex->p, &ex->q);
+    ok = ok &&
+         ((tw_dy_mul(&t, num, &ex->q) && tw_dy_mul(&ex->r, &ex->p, den) &&
+           tw_dy_mul_double(num, terms[i].c, &ex->r) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->q)) ||
+          fail(ex, too_long));
     tw_dy_swap(den, &t);
   }
   tw_dy_clear(&t);

@@ -67,9 +67,7 @@ typedef struct TwRgPoint {
   int32_t exact;
 } TwRgPoint;
 
-static inline TwDd tw_rg_x(const TwRgPoint *p) {
-  return (TwDd){p->hi, p->lo, p->err};
-}
+static inline TwDd tw_rg_x(const TwRgPoint *p) { return (TwDd){p->hi, p->lo, p->err}; }
 
 /* ---- exact arithmetic, set up when it is first needed */
 typedef struct TwRgExact {
@@ -90,7 +88,8 @@ void tw_rg_exact_free(TwRgExact *ex);
 bool tw_rg_exact_point(TwRgExact *ex, TwRgPoint *p, uint32_t upto); /* afterwards p->exact is not SEARCH */
 bool tw_rg_exact_value(TwRgExact *ex, TwRgPoint *p, uint32_t upto, uint32_t slot, TwDd *out);
 /* Where the value in `slot`, of opposite signs at l and r and affine between them, is zero. */
-bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out);
+bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot,
+                       TwRgPoint *out);
 /* The output on the piece from l to r, which may have been merged from several patterns. */
 bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwDy *intercept);
 /* The same in double-double, with error bounds; false, and no error, if that does not do. Slopes of narrow
@@ -128,8 +127,10 @@ enum { TW_RG_POS = 1, TW_RG_NEG = 2, TW_RG_ZERO = 4, TW_RG_DOUBT = 8 };
 
 /* Arrays have room for a multiple of 4 points, and so has what is written. */
 typedef struct TwRgLanes {
-  void (*affine)(const TwRgMem *m, uint32_t n, uint32_t out, const TwRgBound *b, const double *c, const uint32_t *slots);
-  unsigned (*signs)(const TwRgMem *m, uint32_t n, uint32_t slot, uint64_t *pos, uint64_t *neg, uint64_t *doubt);
+  void (*affine)(const TwRgMem *m, uint32_t n, uint32_t out, const TwRgBound *b, const double *c,
+                 const uint32_t *slots);
+  unsigned (*signs)(const TwRgMem *m, uint32_t n, uint32_t slot, uint64_t *pos, uint64_t *neg,
+                    uint64_t *doubt);
   void (*relu)(const TwRgMem *m, uint32_t n, uint32_t a, uint32_t out); /* by the sign of hi, right by now */
   void (*cross)(const TwRgMem *m, uint32_t n, uint32_t slot, const TwRgCross *c);
   void (*lerp)(const TwRgMem *m, uint32_t first, uint32_t n, uint32_t slot, const TwRgCross *c);
@@ -159,13 +160,13 @@ typedef struct TwRgKey { /* bounds on slope and intercept of a counted piece */
 typedef struct TwRgTally {
   TwRgExact *ex;
   double sliver;
-  bool keep;           /* make the list of pieces */
+  bool keep; /* make the list of pieces */
   bool begun;
-  bool apart;          /* some pieces were merged: patterns have a stack of their own */
-  TwRgPiece now;       /* the piece that the next may still belong to, */
-  TwDd now_l, now_r;   /* the output at its ends, */
-  bool exact_map;      /* and, if needed so far, its map: map[0] and map[1] */
-  bool map_ready;      /* map[] is initialised */
+  bool apart;        /* some pieces were merged: patterns have a stack of their own */
+  TwRgPiece now;     /* the piece that the next may still belong to, */
+  TwDd now_l, now_r; /* the output at its ends, */
+  bool exact_map;    /* and, if needed so far, its map: map[0] and map[1] */
+  bool map_ready;    /* map[] is initialised */
   TwDy map[4];
   TwRgStack pieces, patterns;
   int64_t n_patterns, n_slivers, n_finished; /* n_finished: pieces before `now` */
@@ -196,13 +197,13 @@ struct TwRtCounter {
   TwRgTape tape;
   const TwRgLanes *lanes;
   TwRgBound *bound;
-  double *c;       /* coefficients of bound terms, and their slots */
+  double *c; /* coefficients of bound terms, and their slots */
   uint32_t *slots;
   TwDd *constants; /* by slot */
   bool *is_constant;
-  bool *alive;     /* by op: the relu was on somewhere */
+  bool *alive; /* by op: the relu was on somewhere */
   TwRgMem mem;
-  uint8_t *live;   /* by slot: it holds a value that depends on x and is still needed */
+  uint8_t *live; /* by slot: it holds a value that depends on x and is still needed */
   uint32_t limit, n, n_pieces;
   uint32_t last; /* point at the right end; 0 is at the left end */
   uint32_t *l, *r, *next, *piece, *order;

@@ -29,11 +29,10 @@
 #define BITS(m) ((unsigned)(m))
 #include "runtime/regions_lanes.inc"
 
-static const TwRgLanes portable = {affine_portable, signs_portable, relu_portable, cross_portable, lerp_portable};
+static const TwRgLanes portable = {affine_portable, signs_portable, relu_portable, cross_portable,
+                                   lerp_portable};
 
-const TwRgLanes *tw_rg_lanes_portable(void) {
-  return &portable;
-}
+const TwRgLanes *tw_rg_lanes_portable(void) { return &portable; }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
@@ -92,7 +91,5 @@ const TwRgLanes *tw_rg_lanes_best(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : &portable;
 }
 #else
-const TwRgLanes *tw_rg_lanes_best(void) {
-  return &portable;
-}
+const TwRgLanes *tw_rg_lanes_best(void) { return &portable; }
 #endif

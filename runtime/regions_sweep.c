@@ -5,9 +5,10 @@
  *
  * The state is a list of points and, for each value still needed, what it is at each of them; between
  * neighbouring points every value so far is affine. An affine op works on all points at once. A relu first
- * settles the sign of its operand at each point, exactly where the error bound leaves it open. Where the signs at
- * neighbours are opposite it puts a new point between them: the operand is zero there by definition,
- * everything else is interpolated. So there are no slopes, and a value is the same from both sides of a point.
+ * settles the sign of its operand at each point, exactly where the error bound leaves it open. Where the
+ * signs at neighbours are opposite it puts a new point between them: the operand is zero there by definition,
+ * everything else is interpolated. So there are no slopes, and a value is the same from both sides of a
+ * point.
  *
  * Points are appended, pieces are linked. When the points are more than `limit` the right half is put
  * aside and the left half finished first, so that memory and cache stay small and pieces come out in order.
@@ -22,9 +23,7 @@
 
 enum { LEAST_LIMIT = 64, MOST_LIMIT = 2048, CACHE_BYTES = 512 * 1024 };
 
-static size_t round_up(size_t n, size_t to) {
-  return (n + to - 1) / to * to;
-}
+static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 static void *aligned(size_t bytes) {
   void *p = aligned_alloc(64, round_up(bytes ? bytes : 1, 64));
@@ -43,7 +42,8 @@ bool tw_rg_sweep_init(TwRtCounter *c) {
   m->cap = round_up(2 * limit + 8, 512) + 56; /* arrays at one index fall into different cache sets */
   m->stride = 3 * m->cap;
   m->words = round_up(m->cap, 64) / 64;
-  size_t u32s = m->cap * sizeof(uint32_t), reals = m->cap * sizeof(double), bits = m->words * sizeof(uint64_t);
+  size_t u32s = m->cap * sizeof(uint32_t), reals = m->cap * sizeof(double),
+         bits = m->words * sizeof(uint64_t);
   c->bound = calloc(t->n_ops + 1, sizeof *c->bound);
   c->c = calloc(t->n_terms + 1, sizeof *c->c);
   c->slots = calloc(t->n_terms + 1, sizeof *c->slots);
@@ -56,7 +56,8 @@ bool tw_rg_sweep_init(TwRtCounter *c) {
   uint32_t **indices[] = {&c->l, &c->r, &c->next, &c->piece, &c->order, &c->cross.l, &c->cross.r};
   double **doubles[] = {&c->cross.t_hi, &c->cross.t_lo, &c->cross.t_err, &c->spare};
   uint64_t **words[] = {&c->pos, &c->neg, &c->doubt};
-  bool ok = c->bound && c->c && c->slots && c->constants && c->is_constant && c->alive && c->live && m->lanes && m->kink;
+  bool ok = c->bound && c->c && c->slots && c->constants && c->is_constant && c->alive && c->live &&
+            m->lanes && m->kink;
   for (size_t i = 0; i < sizeof indices / sizeof *indices; i++)
     ok = (*indices[i] = aligned(u32s)) && ok;
   for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++)
@@ -73,9 +74,10 @@ void tw_rg_sweep_free(TwRtCounter *c) {
     free(c->saved[i].exact);
     free(c->saved[i].live);
   }
-  void *all[] = {c->bound, c->c,    c->slots, c->constants, c->is_constant, c->alive,      c->live,       c->mem.lanes,
-                 c->mem.kink, c->l, c->r,     c->next,      c->piece,       c->order,      c->cross.l,    c->cross.r,
-                 c->cross.t_hi,     c->cross.t_lo, c->cross.t_err, c->spare, c->pos, c->neg, c->doubt, c->exact, c->saved};
+  void *all[] = {c->bound,     c->c,        c->slots,      c->constants,  c->is_constant, c->alive, c->live,
+                 c->mem.lanes, c->mem.kink, c->l,          c->r,          c->next,        c->piece, c->order,
+                 c->cross.l,   c->cross.r,  c->cross.t_hi, c->cross.t_lo, c->cross.t_err, c->spare, c->pos,
+                 c->neg,       c->doubt,    c->exact,      c->saved};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     free(all[i]);
 }
@@ -86,9 +88,7 @@ static bool fail(TwRtCounter *c, const char *why) {
   return false;
 }
 
-static double *hi_of(const TwRtCounter *c, uint32_t slot) {
-  return c->mem.lanes + slot * c->mem.stride;
-}
+static double *hi_of(const TwRtCounter *c, uint32_t slot) { return c->mem.lanes + slot * c->mem.stride; }
 
 static TwRgPoint point(const TwRtCounter *c, uint32_t k) {
   const double *x = hi_of(c, 0) + k;
@@ -111,7 +111,8 @@ static void put(TwRtCounter *c, uint32_t slot, uint32_t k, TwDd v) {
 
 /* ---- binding: this call's coefficients */
 
-static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const double *coeffs, uint32_t *n_terms) {
+static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const double *coeffs,
+                        uint32_t *n_terms) {
   double bias = tw_rg_coeff(op->bias, coeffs);
   TwDd sum = tw_dd_guard((TwDd){bias, 0, 0});
   bool finite = isfinite(bias), ordinary = true;
@@ -360,9 +361,7 @@ static void link_row(TwRtCounter *c, uint32_t n) {
   }
 }
 
-static bool get_bit(const uint64_t *bits, uint32_t k) {
-  return bits[k / 64] >> k % 64 & 1;
-}
+static bool get_bit(const uint64_t *bits, uint32_t k) { return bits[k / 64] >> k % 64 & 1; }
 
 static void set_bit(uint64_t *bits, uint32_t k, bool b) {
   uint64_t mask = (uint64_t)1 << k % 64;

@@ -146,7 +146,7 @@ static TwToken close_with(TwLayout *l, int kind, TwToken t) {
 }
 
 static void report_stray(TwLayout *l, TwToken t, const char *text) {
-  if (!l->reported) tw_diag(&l->u->diags, TW_E0110, span_of(l, t), "this '%s' closes nothing", text);
+  if (!l->reported) /* and what is missing before it is the same mistake */ tw_diag(&l->u->diags, TW_E0110, span_of(l, t), "this '%s' closes nothing", text);
   l->reported = true;
   l->at++;
 }

@@ -21,14 +21,32 @@ _Static_assert(sizeof catalogue / sizeof *catalogue == TW_DIAG_COUNT, "one entry
 const char *tw_diag_code(TwDiagId id) { return catalogue[id].code; }
 const char *tw_diag_title(TwDiagId id) { return catalogue[id].title; }
 
-static bool seen(const TwDiags *d, TwDiagId id, TwSpan span) {
-  for (uint32_t i = 0; i < d->list.len; i++) {
-    const TwDiag *old = d->list.at[i];
-    if (old->id == id && old->span.file == span.file && old->span.start == span.start &&
-        old->span.end == span.end)
-      return true;
+static bool alike(const TwDiag *a, const TwDiag *b) {
+  return a->id == b->id && a->span.file == b->span.file && a->span.start == b->span.start &&
+         a->span.end == b->span.end;
+}
+
+/* Where this diagnostic is in the table, or would be. */
+static uint32_t *slot_of(const TwDiags *d, const TwDiag *x) {
+  uint64_t h = ((uint64_t)x->id << 32 | x->span.start) * 0x9E3779B97F4A7C15u;
+  h = (h ^ ((uint64_t)x->span.file << 32 | x->span.end)) * 0xBF58476D1CE4E5B9u;
+  uint32_t at = (uint32_t)(h >> 32) & (d->cap - 1);
+  while (d->slots[at] && !alike(d->list.at[d->slots[at] - 1], x)) at = (at + 1) & (d->cap - 1);
+  return &d->slots[at];
+}
+
+/* Adds it to the list unless there is one like it. */
+static bool enter(TwDiags *d, TwDiag *x) {
+  if (d->list.len >= d->cap / 2) {
+    d->cap = d->cap ? 2 * d->cap : 64;
+    d->slots = TW_NEW_N(d->arena, uint32_t, d->cap);
+    for (uint32_t k = 0; k < d->list.len; k++) *slot_of(d, d->list.at[k]) = k + 1;
   }
-  return false;
+  uint32_t *slot = slot_of(d, x);
+  if (*slot) return false;
+  tw_vec_push(d->arena, &d->list, x);
+  *slot = d->list.len;
+  return true;
 }
 
 TwDiag *tw_diag(TwDiags *d, TwDiagId id, TwSpan span, const char *fmt, ...) {
@@ -40,9 +58,7 @@ TwDiag *tw_diag(TwDiags *d, TwDiagId id, TwSpan span, const char *fmt, ...) {
   va_start(ap, fmt);
   diag->text = tw_arena_vprintf(d->arena, fmt, ap);
   va_end(ap);
-  if (seen(d, id, span)) return diag;
-  tw_vec_push(d->arena, &d->list, diag);
-  if (diag->severity == TW_SEV_error) d->errors++;
+  if (enter(d, diag) && diag->severity == TW_SEV_error) d->errors++;
   return diag;
 }
 

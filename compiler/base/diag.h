@@ -38,6 +38,8 @@ typedef struct TwDiags {
   const TwSources *sources;
   TwVec(TwDiag *) list;
   uint32_t errors; /* how many of severity error */
+  uint32_t *slots; /* places in the list + 1, by id and span: open addressing, at most half full */
+  uint32_t cap;
 } TwDiags;
 
 /* Adds one; returns it so that notes and help can be attached. Never NULL. A second diagnostic

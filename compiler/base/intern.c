@@ -70,7 +70,7 @@ TwName tw_nearest(const char *name, const TwName *candidates, uint32_t n) {
   TwName best = NULL;
   for (uint32_t i = 0; i < n; i++) {
     size_t m = candidates[i] ? strlen(candidates[i]) : 0;
-    if (m == 0 || m > LONGEST) continue;
+    if (m == 0 || m > LONGEST || m > len + best_distance || len > m + best_distance) continue;
     size_t d = distance(name, len, candidates[i], m);
     /* Two names that share no letter are not near, however short they are. */
     if (d == 0 || d >= least(len, m)) continue;

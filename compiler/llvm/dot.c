@@ -64,7 +64,8 @@ typedef struct Tile {
   uint32_t n;
 } Tile;
 
-static void operand_indices(const Dot *d, const LLVMValueRef *i, const LLVMValueRef *inner, LLVMValueRef *ia, LLVMValueRef *ib) {
+static void operand_indices(const Dot *d, const LLVMValueRef *i, const LLVMValueRef *inner, LLVMValueRef *ia,
+                            LLVMValueRef *ib) {
   for (uint32_t k = 0; k < d->n; k++) {
     ia[d->axes_a[k]] = inner[k];
     ib[d->axes_b[k]] = inner[k];

@@ -19,7 +19,12 @@ bool tw_ll_is_elementwise(TwOp op) {
     case TW_OP_fma: case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: case TW_OP_and: case TW_OP_or:
     case TW_OP_not: case TW_OP_select: case TW_OP_to_real: case TW_OP_to_int:
       return true;
-    case TW_OP_none: case TW_OP_param: case TW_OP_const: case TW_OP_iota: case TW_OP_draw: case TW_OP_broadcast:
+    case TW_OP_none:
+    case TW_OP_param:
+    case TW_OP_const:
+    case TW_OP_iota:
+    case TW_OP_draw:
+    case TW_OP_broadcast:
     case TW_OP_reshape: case TW_OP_transpose: case TW_OP_reverse: case TW_OP_slice: case TW_OP_pad:
     case TW_OP_concat: case TW_OP_index: case TW_OP_add_at: case TW_OP_sum: case TW_OP_rmax: case TW_OP_rmin:
     case TW_OP_argmask: case TW_OP_dot: case TW_OP_scan: case TW_OP_samples: case TW_OP_cond: case TW_OP_get:
@@ -31,7 +36,8 @@ bool tw_ll_is_elementwise(TwOp op) {
 
 /* Its result is the operand's elements in other places: a view, or lazy if the operand is. */
 static bool is_shape_op(TwOp op) {
-  return op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose || op == TW_OP_reverse || op == TW_OP_slice;
+  return op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose || op == TW_OP_reverse ||
+         op == TW_OP_slice;
 }
 
 static bool is_leaf(TwOp op) { return op == TW_OP_const || op == TW_OP_iota; }
@@ -110,7 +116,8 @@ static void find_inner(TwLlFacts *x) {
   const TwFn *f = x->fn;
   for (TwRef r = 1; r < f->insts.len; r++) {
     x->inner[r] = x->varies[r];
-    for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) x->inner[r] = x->inner[r] || x->inner[tw_arg(f, r, k)];
+    for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++)
+      x->inner[r] = x->inner[r] || x->inner[tw_arg(f, r, k)];
   }
 }
 
@@ -146,7 +153,8 @@ static bool drops_only_units(const TwTyInfo *a, const TwTyInfo *b) {
 static bool read_once(const TwLlFacts *x, TwRef r) {
   TwRef u = x->user[r];
   if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
-  if (x->inner[u] != x->inner[r] || x->varies[u] != x->varies[r]) return false; /* not to be recomputed in a loop, or in lanes */
+  if (x->inner[u] != x->inner[r] || x->varies[u] != x->varies[r])
+    return false; /* not to be recomputed in a loop, or in lanes */
   TwOp op = tw_op(x->fn, u);
   if (tw_ll_is_elementwise(op) || op == TW_OP_sum || op == TW_OP_concat || op == TW_OP_pad) return true;
   if (op == TW_OP_add_at) return tw_arg(x->fn, u, 2) == r;
@@ -171,7 +179,8 @@ static TwLlLazy laziness(const TwLlFacts *x, TwRef r) {
                : TW_LL_EAGER;
   }
   if (op == TW_OP_concat || op == TW_OP_pad)
-    return x->user[r] && tw_op(x->fn, x->user[r]) == TW_OP_concat && read_once(x, r) ? TW_LL_INTO : TW_LL_EAGER;
+    return x->user[r] && tw_op(x->fn, x->user[r]) == TW_OP_concat && read_once(x, r) ? TW_LL_INTO
+                                                                                     : TW_LL_EAGER;
   return TW_LL_EAGER;
 }
 
@@ -183,7 +192,8 @@ static void find_last(TwLlFacts *x) {
     if (!x->uses[r]) continue;
     TwOp op = tw_op(f, r);
     bool tensor = tw_info(f, r)->rank > 0;
-    bool passes_on = op == TW_OP_get || x->lazy[r] || (tensor && (is_shape_op(op) || op == TW_OP_index || op == TW_OP_add_at));
+    bool passes_on = op == TW_OP_get || x->lazy[r] ||
+                     (tensor && (is_shape_op(op) || op == TW_OP_index || op == TW_OP_add_at));
     uint32_t when = passes_on && x->last[r] > r ? x->last[r] : r;
     if (x->role == TW_LL_LANE_BODY && !x->inner[r]) when = UINT32_MAX; /* read by a loop that comes later */
     for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
@@ -215,7 +225,8 @@ bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k) {
 
 static uint32_t read_time(const TwLlFacts *x, TwRef r) {
   TwOp op = tw_op(x->fn, r);
-  bool passes_on = op == TW_OP_get || x->lazy[r] || (tw_info(x->fn, r)->rank > 0 && (is_shape_op(op) || op == TW_OP_index));
+  bool passes_on = op == TW_OP_get || x->lazy[r] ||
+                   (tw_info(x->fn, r)->rank > 0 && (is_shape_op(op) || op == TW_OP_index));
   return passes_on && x->last[r] > r ? x->last[r] : r;
 }
 
@@ -261,7 +272,8 @@ static void find_in_place(TwArena *arena, TwLlFacts *x, const TwRegion *g) {
   }
 }
 
-TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g) {
+TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role,
+                       const TwRegion *g) {
   TwLlFacts *x = TW_NEW(arena, TwLlFacts);
   uint32_t n = fn->insts.len;
   x->fn = fn;

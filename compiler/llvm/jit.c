@@ -58,7 +58,8 @@ static uint64_t address_of(const char *name) {
   return (uint64_t)(uintptr_t)p;
 }
 
-static void add_symbol(LLVMOrcLLJITRef j, LLVMOrcCSymbolMapPair *pairs, size_t *n, const char *name, uint64_t at) {
+static void add_symbol(LLVMOrcLLJITRef j, LLVMOrcCSymbolMapPair *pairs, size_t *n, const char *name,
+                       uint64_t at) {
   LLVMJITSymbolFlags flags = {LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0};
   pairs[(*n)++] = (LLVMOrcCSymbolMapPair){LLVMOrcLLJITMangleAndIntern(j, name), {at, flags}};
 }
@@ -117,7 +118,8 @@ static bool new_lljit(TwJit *j, const TwLlTarget *t, char **error) {
 }
 
 static bool link_object(TwJit *j, LLVMMemoryBufferRef object, const TwLlFn *fns, uint32_t n, char **error) {
-  LLVMErrorRef e = LLVMOrcLLJITAddObjectFile(j->lljit, LLVMOrcLLJITGetMainJITDylib(j->lljit), object); /* takes object */
+  LLVMErrorRef e = LLVMOrcLLJITAddObjectFile(j->lljit, LLVMOrcLLJITGetMainJITDylib(j->lljit),
+                                             object); /* takes object */
   for (uint32_t k = 0; k < n && !e; k++) {
     LLVMOrcExecutorAddress at = 0;
     e = LLVMOrcLLJITLookup(j->lljit, &at, fns[k].symbol);
@@ -132,11 +134,13 @@ static bool link_object(TwJit *j, LLVMMemoryBufferRef object, const TwLlFn *fns,
   return false;
 }
 
-static bool compile(TwJit *j, const TwLlTarget *t, LLVMContextRef ctx, const TwLlFn *fns, uint32_t n, char **error) {
+static bool compile(TwJit *j, const TwLlTarget *t, LLVMContextRef ctx, const TwLlFn *fns, uint32_t n,
+                    char **error) {
   LLVMModuleRef mod = NULL;
   LLVMMemoryBufferRef object = NULL;
   char *message = NULL;
-  bool ok = tw_ll_module(ctx, t, fns, n, false, &mod, error) && new_lljit(j, t, error) && define_symbols(j->lljit, mod, error);
+  bool ok = tw_ll_module(ctx, t, fns, n, false, &mod, error) && new_lljit(j, t, error) &&
+            define_symbols(j->lljit, mod, error);
   if (ok && LLVMTargetMachineEmitToMemoryBuffer(t->machine, mod, LLVMObjectFile, &message, &object)) {
     *error = copy_of(message);
     LLVMDisposeMessage(message);

@@ -55,7 +55,8 @@ struct TwLlFacts {
   TwLlRegionFacts *regions; /* per ref; of regions */
 };
 /* g: the region whose body fn is; NULL at the top. */
-TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g);
+TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role,
+                       const TwRegion *g);
 bool tw_ll_is_elementwise(TwOp op);
 
 /* ---- the module under construction */
@@ -97,7 +98,8 @@ LLVMValueRef tw_ll_mul(TwLl *l, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef tw_ll_select(TwLl *l, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef tw_ll_shuffle(TwLl *l, LLVMValueRef a, LLVMValueRef b, const int *pick, uint32_t n);
 LLVMValueRef tw_ll_call(TwLl *l, const char *name, LLVMTypeRef result, LLVMValueRef *args, uint32_t n);
-LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over, LLVMValueRef *args, uint32_t n);
+LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over,
+                             LLVMValueRef *args, uint32_t n);
 /* base + index elements of stored type t */
 LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index);
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);
@@ -109,7 +111,8 @@ void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_
 /* One element for each lane, index[lane] elements from base. In lane memory each lane has its own. */
 LLVMValueRef tw_ll_gather(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index);
 /* The same the other way; no two lanes may write one place. mask NULL: all lanes. */
-void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index, bool lane_memory, LLVMValueRef mask);
+void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index,
+                   bool lane_memory, LLVMValueRef mask);
 
 /* Counted loop from 0 to n - 1, at least once: code between begin and end is the body. */
 typedef struct TwLlLoop {
@@ -187,7 +190,8 @@ LLVMValueRef tw_ll_operand(TwLlScope *s, TwRef a, bool lanes); /* a scalar, spla
 TwLlVal tw_ll_for_body(TwLlScope *s, TwRef r);                 /* an operand of a region: tensors in memory */
 TwLlVal tw_ll_result_memory(TwLlScope *s, TwRef region, uint32_t k, const TwTyInfo *t, bool lanes);
 TwLlVal tw_ll_slice_of(TwLl *l, const TwLlVal *x, LLVMValueRef i);
-void tw_ll_seg_load(TwLlScope *s, TwRef r); /* samples.c: brings a lane value into the segment being emitted */
+void tw_ll_seg_load(TwLlScope *s,
+                    TwRef r); /* samples.c: brings a lane value into the segment being emitted */
 
 /* ---- view.c, tensor.c */
 typedef struct TwLlAt {
@@ -299,11 +303,12 @@ typedef struct TwLlTarget {
 } TwLlTarget;
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);
-struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t, char **error); /* another one, the caller's */
+struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t,
+                                              char **error); /* another one, the caller's */
 uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be used */
 /* All functions as one module of ctx, the caller's. Sets slot->work_bytes. */
-bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names, LLVMModuleRef *out,
-                  char **error);
+bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,
+                  LLVMModuleRef *out, char **error);
 
 /* ---- table.c: adds the constant tw_program to a module that holds fns, and hides these. */
 void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n);

@@ -33,8 +33,8 @@ bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const cha
 
 /* An object file with the constant TwRtProgram `tw_program` as its one visible symbol: p's tables, with the
  * functions at the slots of fns. It needs the runtime, and no compiler. */
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path,
-                          char **error);
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+                          const char *path, char **error);
 
 /* How each loop over samples and each tensor operation will be run, in words and figures. */
 void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);

@@ -36,8 +36,8 @@ static void emit_all(TwLl *l, const TwLlTarget *t, const TwLlFn *fns, uint32_t n
   }
 }
 
-bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names, LLVMModuleRef *out,
-                  char **error) {
+bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,
+                  LLVMModuleRef *out, char **error) {
   TwArena arena = {0};
   TwLl l = {.arena = &arena, .ctx = ctx};
   LLVMContextSetDiscardValueNames(ctx, !names);
@@ -97,8 +97,8 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
   return ok;
 }
 
-static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path,
-                         char **error) {
+static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+                         const char *path, char **error) {
   TwLlTarget t;
   LLVMModuleRef mod = NULL;
   if (!tw_ll_target(&t, o, error)) return false;
@@ -120,7 +120,7 @@ bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const cha
   return write_object(NULL, fns, n, o, path, error);
 }
 
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path,
-                          char **error) {
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+                          const char *path, char **error) {
   return write_object(p, fns, n, o, path, error);
 }

@@ -22,9 +22,11 @@ static void plan_straight(Plan *p, const TwLlCut *cut, uint32_t depth) {
     const TwLlSegment *s = &cut->segments.at[k];
     uint32_t insts = s->end - s->first - s->accs;
     indent(p, depth);
-    fprintf(p->out, "segment %u: %u operation%s, %u accumulator%s in registers, %u value%s loaded, %u stored, %u scalar%s used;",
-            k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores, s->uniform,
-            plural(s->uniform));
+    fprintf(p->out,
+            "segment %u: %u operation%s, %u accumulator%s in registers, %u value%s loaded, %u stored, %u "
+            "scalar%s used;",
+            k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores,
+            s->uniform, plural(s->uniform));
     fprintf(p->out, " needs %u of %u registers\n", s->accs + s->peak + 3, cut->registers);
   }
 }
@@ -34,8 +36,8 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   const TwLlRegionFacts *rf = &x->regions[r];
   int64_t chunks = (g->trip + TW_CHUNK - 1) / TW_CHUNK, blocks = (g->trip + TW_LANES - 1) / TW_LANES;
   indent(p, depth);
-  fprintf(p->out, "samples, %" PRId64 " of them, %u sum%s and %u stacked result%s", g->trip, g->n_carry, plural(g->n_carry), g->n_ys,
-          plural(g->n_ys));
+  fprintf(p->out, "samples, %" PRId64 " of them, %u sum%s and %u stacked result%s", g->trip, g->n_carry,
+          plural(g->n_carry), g->n_ys, plural(g->n_ys));
   if (rf->serial) {
     fprintf(p->out, ": a plain loop, since it depends on an outer sample; partial sums in memory\n");
     plan_body(p, rf->body, depth + 1);
@@ -44,18 +46,23 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g->n_carry, p->bits, p->f64);
   uint64_t sums = 0, values = 0;
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (uint64_t)tw_info(g->body, g->body->results.at[k])->count;
-  for (uint32_t k = 0; k < cut->segments.len; k++) values += cut->segments.at[k].loads + cut->segments.at[k].stores;
+  for (uint32_t k = 0; k < cut->segments.len; k++)
+    values += cut->segments.at[k].loads + cut->segments.at[k].stores;
   uint64_t lane = p->f64 ? 128 : 64;
   fprintf(p->out, ":\n");
   indent(p, depth + 1);
-  fprintf(p->out, "lanes of 16 samples, %" PRId64 " block%s in %" PRId64 " chunk%s%s\n", blocks, plural((uint64_t)blocks), chunks,
-          plural((uint64_t)chunks), g->trip % TW_LANES ? ", the last block masked" : "");
+  fprintf(p->out, "lanes of 16 samples, %" PRId64 " block%s in %" PRId64 " chunk%s%s\n", blocks,
+          plural((uint64_t)blocks), chunks, plural((uint64_t)chunks),
+          g->trip % TW_LANES ? ", the last block masked" : "");
   indent(p, depth + 1);
   fprintf(p->out, "about %u FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
   if (cut->straight) {
     indent(p, depth + 1);
-    fprintf(p->out, "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64 " bytes a sample), scratch of %" PRIu64 " bytes\n",
-            cut->segments.len, plural(cut->segments.len), values, values * lane / TW_LANES, cut->n_slots * lane * TW_CHUNK_BLOCKS);
+    fprintf(p->out,
+            "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64
+            " bytes a sample), scratch of %" PRIu64 " bytes\n",
+            cut->segments.len, plural(cut->segments.len), values, values * lane / TW_LANES,
+            cut->n_slots * lane * TW_CHUNK_BLOCKS);
     plan_straight(p, cut, depth + 1);
   } else {
     indent(p, depth + 1);
@@ -78,7 +85,10 @@ static void plan_tensor(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   indent(p, depth);
   fprintf(p->out, "%s ", tw_op_name(op));
   shape(p, t);
-  fprintf(p->out, ": %s\n", x->varies[r] ? "a loop over elements of 16 samples" : reduces ? "loops" : "a fused loop, sixteen elements at a time");
+  fprintf(p->out, ": %s\n",
+          x->varies[r] ? "a loop over elements of 16 samples"
+          : reduces    ? "loops"
+                       : "a fused loop, sixteen elements at a time");
 }
 
 static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
@@ -91,8 +101,8 @@ static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
     } else if (op == TW_OP_scan) {
       const TwRegion *g = tw_region(f, r);
       indent(p, depth);
-      fprintf(p->out, "scan, %" PRId64 " iteration%s%s, %u carried value%s\n", g->trip, plural((uint64_t)g->trip),
-              g->reverse ? " backward" : "", g->n_carry, plural(g->n_carry));
+      fprintf(p->out, "scan, %" PRId64 " iteration%s%s, %u carried value%s\n", g->trip,
+              plural((uint64_t)g->trip), g->reverse ? " backward" : "", g->n_carry, plural(g->n_carry));
       plan_body(p, x->regions[r].body, depth + 1);
     } else if (op == TW_OP_cond) {
       indent(p, depth);

@@ -27,7 +27,9 @@ typedef struct TwLlSegState {
   LLVMValueRef mask;         /* lanes that exist; NULL: all */
 } Loop;
 
-static const TwTyInfo *result_info(const Loop *p, uint32_t k) { return tw_info(p->g->body, p->g->body->results.at[k]); }
+static const TwTyInfo *result_info(const Loop *p, uint32_t k) {
+  return tw_info(p->g->body, p->g->body->results.at[k]);
+}
 
 /* ---- before the loop */
 
@@ -53,7 +55,8 @@ static void pool_scalars(Loop *p) {
     for (uint32_t k = 0; x->uses[r] && x->inner[r] && k < tw_inst(f, r)->n_args; k++) {
       TwRef a = tw_arg(f, r, k);
       const TwLlVal *v = &p->b->val[a];
-      bool pooled = v->kind == TW_LL_SCALAR && !v->ptr && !LLVMIsConstant(v->v) && v->dtype == TW_REAL && v->rank == 0;
+      bool pooled = v->kind == TW_LL_SCALAR && !v->ptr && !LLVMIsConstant(v->v) && v->dtype == TW_REAL &&
+                    v->rank == 0;
       if (pooled && !wanted[a]) wanted[a] = 1, n++;
     }
   if (n == 0) return;
@@ -74,7 +77,8 @@ static void before_loop(Loop *p) {
   const TwFn *f = g->body;
   for (uint32_t k = 0; k < g->n_consts; k++) tw_ll_bind(b, k, tw_ll_for_body(s, tw_arg(s->fn, p->r, k)));
   for (uint32_t k = 0; k < g->n_xs; k++)
-    if (b->facts->uses[f->params.at[g->n_consts + k]]) p->xs[k] = column(s, p->r, tw_arg(s->fn, p->r, g->n_consts + k));
+    if (b->facts->uses[f->params.at[g->n_consts + k]])
+      p->xs[k] = column(s, p->r, tw_arg(s->fn, p->r, g->n_consts + k));
   for (uint32_t k = 0; k < g->n_ys; k++) {
     TwTy t = tw_ty_lead(s->fn->module, g->trip, tw_type(f, f->results.at[g->n_carry + k]));
     p->ys[k] = tw_ll_result_memory(s, p->r, g->n_carry + k, tw_ty_info(s->fn->module, t), false);
@@ -123,13 +127,15 @@ static void enter_block(Loop *p, LLVMValueRef chunk, LLVMValueRef i) {
   if (!rest) return;
   LLVMValueRef is_last = LLVMBuildICmp(l->b, LLVMIntEQ, p->block, tw_ll_i64(l, p->blocks - 1), "");
   if (l->bits == 512) { /* a mask register, from an integer */
-    LLVMValueRef some = LLVMConstInt(l->i16, (1u << rest) - 1u, false), all = LLVMConstInt(l->i16, 0xffff, false);
+    LLVMValueRef some = LLVMConstInt(l->i16, (1u << rest) - 1u, false),
+                 all = LLVMConstInt(l->i16, 0xffff, false);
     p->mask = LLVMBuildBitCast(l->b, tw_ll_select(l, is_last, some, all), tw_ll_lanes_of(l->i1), "");
     return;
   }
   LLVMValueRef ids[TW_LANES];
   for (uint32_t k = 0; k < TW_LANES; k++) ids[k] = LLVMConstInt(l->i32, k, false);
-  LLVMValueRef count = tw_ll_select(l, is_last, LLVMConstInt(l->i32, rest, false), LLVMConstInt(l->i32, TW_LANES, false));
+  LLVMValueRef count = tw_ll_select(l, is_last, LLVMConstInt(l->i32, rest, false),
+                                    LLVMConstInt(l->i32, TW_LANES, false));
   p->mask = LLVMBuildICmp(l->b, LLVMIntULT, LLVMConstVector(ids, TW_LANES), tw_ll_splat(l, count), "");
 }
 
@@ -186,7 +192,8 @@ static void store_y(Loop *p, uint32_t k) {
   TwLlNest nest;
   tw_ll_nest(l, &nest, y->rank - 1, y->dims + 1);
   LLVMValueRef off = tw_ll_mul(l, sample_numbers(p), tw_ll_i64(l, y->stride[0]));
-  for (uint32_t j = 1; j < y->rank; j++) off = tw_ll_add(l, off, tw_ll_mul(l, nest.at.i[j - 1], tw_ll_i64(l, y->stride[j])));
+  for (uint32_t j = 1; j < y->rank; j++)
+    off = tw_ll_add(l, off, tw_ll_mul(l, nest.at.i[j - 1], tw_ll_i64(l, y->stride[j])));
   LLVMValueRef v = y->rank == 1 ? tw_ll_operand(p->b, r, true) : tw_ll_element(p->b, r, &nest.at);
   tw_ll_scatter(l, y->dtype, v, y->ptr, off, false, p->mask);
   tw_ll_nest_end(l, &nest);
@@ -206,7 +213,8 @@ void tw_ll_seg_load(TwLlScope *s, TwRef r) {
   } else {
     uint32_t slot = p->cut->slot[r];
     tw_ll_assert(l, slot);
-    LLVMValueRef at = tw_ll_at(l, tw_ll_stored(l, t->dtype, true), tw_ll_byte_at(l, p->scratch, p->slot_at[slot]), p->in_chunk);
+    LLVMValueRef at = tw_ll_at(l, tw_ll_stored(l, t->dtype, true),
+                               tw_ll_byte_at(l, p->scratch, p->slot_at[slot]), p->in_chunk);
     s->val[r] = tw_ll_scalar(t->dtype, tw_ll_load(l, t->dtype, true, at));
   }
 }
@@ -240,7 +248,8 @@ static void emit_item(Loop *p, const TwLlItem *it, LLVMValueRef *phi) {
   if (!it->inst) {
     const TwLlAcc *a = &p->cut->accs.at[it->acc];
     LLVMValueRef old = *phi, x = tw_ll_operand(b, a->a, true);
-    LLVMValueRef now = a->b ? tw_ll_fma(l, x, tw_ll_operand(b, a->b, true), old) : tw_ll_fadd(l, TW_REAL, old, x);
+    LLVMValueRef now = a->b ? tw_ll_fma(l, x, tw_ll_operand(b, a->b, true), old)
+                            : tw_ll_fadd(l, TW_REAL, old, x);
     *phi = masked(p, now, old);
     return;
   }
@@ -248,7 +257,8 @@ static void emit_item(Loop *p, const TwLlItem *it, LLVMValueRef *phi) {
   uint32_t slot = p->cut->slot[it->inst];
   if (!slot) return;
   TwDtype d = tw_info(b->fn, it->inst)->dtype;
-  LLVMValueRef at = tw_ll_at(l, tw_ll_stored(l, d, true), tw_ll_byte_at(l, p->scratch, p->slot_at[slot]), p->in_chunk);
+  LLVMValueRef at = tw_ll_at(l, tw_ll_stored(l, d, true), tw_ll_byte_at(l, p->scratch, p->slot_at[slot]),
+                             p->in_chunk);
   tw_ll_store(l, d, b->val[it->inst].v, at);
 }
 
@@ -269,7 +279,8 @@ static void emit_segment(Loop *p, uint32_t number, LLVMValueRef chunk, LLVMValue
   hoist_splats(p, seg, true);
   TwLlLoop loop = tw_ll_loop(l, count);
   for (uint32_t k = 0; k < n; k++)
-    if (!p->cut->items.at[seg->first + k].inst) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, tw_ll_zero(l, TW_REAL, true));
+    if (!p->cut->items.at[seg->first + k].inst)
+      now[k] = phi[k] = tw_ll_loop_phi(l, &loop, tw_ll_zero(l, TW_REAL, true));
   enter_block(p, chunk, loop.i);
   for (uint32_t k = 0; k < n; k++) emit_item(p, &p->cut->items.at[seg->first + k], &now[k]);
   store_ys_of(p, number);
@@ -300,7 +311,8 @@ static LLVMValueRef sum_gen(void *env, const TwLlAt *at) {
   TwRef r = b->fn->results.at[e->k];
   LLVMValueRef old = tw_ll_view_load(l, e->acc, at), now;
   if (tw_ll_is_fma_sum(b->facts, e->k))
-    now = tw_ll_fma(l, tw_ll_element(b, tw_arg(b->fn, r, 0), at), tw_ll_element(b, tw_arg(b->fn, r, 1), at), old);
+    now = tw_ll_fma(l, tw_ll_element(b, tw_arg(b->fn, r, 0), at), tw_ll_element(b, tw_arg(b->fn, r, 1), at),
+                    old);
   else now = tw_ll_fadd(l, e->acc->dtype, old, tw_ll_element(b, r, at));
   return masked(e->p, now, old);
 }
@@ -309,7 +321,8 @@ static TwLlVal accumulators(Loop *p, uint32_t k) {
   TwLl *l = p->s->l;
   const TwTyInfo *t = result_info(p, k);
   LLVMValueRef base = t->dtype == TW_REAL ? p->acc : p->whole;
-  return tw_ll_contiguous(t, tw_ll_at(l, tw_ll_type(l, t->dtype, true), base, tw_ll_i64(l, p->acc_at[k])), true);
+  return tw_ll_contiguous(t, tw_ll_at(l, tw_ll_type(l, t->dtype, true), base, tw_ll_i64(l, p->acc_at[k])),
+                          true);
 }
 
 static void zero_accumulators(Loop *p, TwDtype d) {
@@ -356,7 +369,8 @@ static void take_sums(Loop *p, const TwLlTree *tree, TwLlVal *out) {
     TwTyInfo t = *result_info(p, k);
     TwLlVal v;
     if (t.dtype == TW_REAL) {
-      v = tw_ll_contiguous(&t, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), tree->cur, tw_ll_i64(l, p->acc_at[k])), false);
+      v = tw_ll_contiguous(
+          &t, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), tree->cur, tw_ll_i64(l, p->acc_at[k])), false);
     } else {
       TwLlVal lanes = accumulators(p, k);
       v = tw_ll_new_tensor(l, &t, false);
@@ -405,7 +419,9 @@ static void no_samples(TwLlScope *s, TwRef r, TwLlVal *out) {
   const TwRegion *g = tw_region(s->fn, r);
   for (uint32_t k = 0; k < g->n_carry + g->n_ys; k++) {
     TwRef x = g->body->results.at[k];
-    TwTyInfo t = *tw_ty_info(s->fn->module, k < g->n_carry ? tw_type(g->body, x) : tw_ty_lead(s->fn->module, 0, tw_type(g->body, x)));
+    TwTyInfo t = *tw_ty_info(s->fn->module, k < g->n_carry
+                                                ? tw_type(g->body, x)
+                                                : tw_ty_lead(s->fn->module, 0, tw_type(g->body, x)));
     out[k] = tw_ll_scalar(t.dtype, tw_ll_zero(s->l, t.dtype, false));
     out[k].rank = t.rank;
     for (uint32_t j = 0; j < t.rank; j++) out[k].dims[j] = t.dims[j];

@@ -67,7 +67,8 @@ static void bind_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlV
     TwLlVal v = c[k].a;
     if (c[k].tensor && !c[k].one) v.ptr = c[k].now;
     v.block = 0;
-    tw_ll_bind(b, 1 + g->n_consts + k, c[k].tensor ? v : tw_ll_scalar(body_info(g, g->body->results.at[k])->dtype, c[k].phi));
+    tw_ll_bind(b, 1 + g->n_consts + k,
+               c[k].tensor ? v : tw_ll_scalar(body_info(g, g->body->results.at[k])->dtype, c[k].phi));
   }
   for (uint32_t k = 0; k < g->n_xs; k++) {
     TwRef p = g->body->params.at[1 + g->n_consts + g->n_carry + k];
@@ -75,7 +76,8 @@ static void bind_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlV
   }
 }
 
-static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlVal *ys, LLVMValueRef i, TwLlVal *out) {
+static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlVal *ys, LLVMValueRef i,
+                      TwLlVal *out) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
   uint32_t n = g->n_carry + g->n_ys;
@@ -90,7 +92,9 @@ static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlV
     if (ys[k].rank > 1) dest[k] = tw_ll_row(l, &ys[k], i);
   tw_ll_body(b, dest, out);
   for (uint32_t k = g->n_carry; k < n; k++)
-    if (ys[k].rank == 1) tw_ll_store(l, ys[k].dtype, ys[k].lanes ? tw_ll_splat(l, out[k].v) : out[k].v, tw_ll_view_ptr(l, &ys[k], &i));
+    if (ys[k].rank == 1)
+      tw_ll_store(l, ys[k].dtype, ys[k].lanes ? tw_ll_splat(l, out[k].v) : out[k].v,
+                  tw_ll_view_ptr(l, &ys[k], &i));
   for (uint32_t k = 0; k < g->n_carry; k++) {
     if (!c[k].tensor) {
       if (tw_ll_is_lanes(c[k].phi)) out[k] = tw_ll_scalar(out[k].dtype, tw_ll_splat(l, out[k].v));
@@ -119,8 +123,11 @@ void tw_ll_scan(TwLlScope *s, TwRef r) {
   TwLlVal *xs = loop_operands(s, r, g->n_consts + g->n_carry, g->n_xs);
   for (uint32_t k = 0; k < g->n_consts; k++) tw_ll_for_body(s, tw_arg(s->fn, r, k));
   for (uint32_t k = g->n_carry; k < n; k++)
-    ys[k] = tw_ll_result_memory(s, r, k, tw_ty_info(s->fn->module, tw_ty_lead(s->fn->module, g->trip, tw_type(g->body, g->body->results.at[k]))),
-                                rf->res_varies[k]);
+    ys[k] = tw_ll_result_memory(
+        s, r, k,
+        tw_ty_info(s->fn->module,
+                   tw_ty_lead(s->fn->module, g->trip, tw_type(g->body, g->body->results.at[k]))),
+        rf->res_varies[k]);
   Carry *c = TW_NEW_N(l->arena, Carry, g->n_carry + 1);
   for (uint32_t k = 0; k < g->n_carry; k++) c[k] = start_carry(s, r, rf->body, k);
   if (g->trip > 0) {
@@ -135,7 +142,8 @@ void tw_ll_scan(TwLlScope *s, TwRef r) {
   }
   for (uint32_t k = 0; k < g->n_carry; k++) {
     if (c[k].tensor) out[k] = g->trip % 2 ? c[k].b : c[k].a;
-    else out[k] = tw_ll_scalar(body_info(g, g->body->results.at[k])->dtype, g->trip > 0 ? out[k].v : c[k].phi);
+    else
+      out[k] = tw_ll_scalar(body_info(g, g->body->results.at[k])->dtype, g->trip > 0 ? out[k].v : c[k].phi);
     out[k].block = 0;
   }
   for (uint32_t k = g->n_carry; k < n; k++) out[k] = ys[k];

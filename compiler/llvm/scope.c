@@ -104,7 +104,8 @@ LLVMValueRef tw_ll_draw_value(TwLlScope *s, TwRef r, LLVMValueRef e) {
 
 static void tensor_inst(TwLlScope *s, TwRef r) {
   if (s->facts->lazy[r])
-    s->val[r] = (TwLlVal){.kind = TW_LL_LAZY, .dtype = tw_info(s->fn, r)->dtype, .lanes = s->facts->varies[r]};
+    s->val[r] = (TwLlVal){
+        .kind = TW_LL_LAZY, .dtype = tw_info(s->fn, r)->dtype, .lanes = s->facts->varies[r]};
   else tw_ll_materialize(s, r);
 }
 
@@ -134,7 +135,8 @@ static void own_inst(TwLlScope *s, TwRef r) {
       return;
     case TW_OP_sum: case TW_OP_rmax: case TW_OP_rmin: case TW_OP_argmask: case TW_OP_dot:
       if (!scalar) tensor_inst(s, r);
-      else if (tw_op(s->fn, r) == TW_OP_argmask) s->val[r] = tw_ll_scalar(TW_BOOL, LLVMConstInt(s->l->i1, 1, false));
+      else if (tw_op(s->fn, r) == TW_OP_argmask)
+        s->val[r] = tw_ll_scalar(TW_BOOL, LLVMConstInt(s->l->i1, 1, false));
       else s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, tw_ll_reduce_scalar(s, r));
       return;
     default: tensor_inst(s, r); /* iota, concat, pad */
@@ -154,14 +156,16 @@ void tw_ll_inst(TwLlScope *s, TwRef r) {
 void tw_ll_homes(TwLlScope *s, const TwLlVal *dest) {
   for (uint32_t k = 0; dest && k < s->fn->results.len; k++) {
     TwRef r = s->fn->results.at[k];
-    if (dest[k].kind != TW_LL_VIEW || s->home[r] || s->facts->lazy[r] || dest[k].lanes != s->facts->varies[r]) continue;
+    if (dest[k].kind != TW_LL_VIEW || s->home[r] || s->facts->lazy[r] || dest[k].lanes != s->facts->varies[r])
+      continue;
     s->home[r] = &dest[k];
   }
 }
 
 const TwLlVal *tw_ll_get_home(TwLlScope *s, TwRef region, uint32_t k) {
   for (TwRef r = region + 1; r < s->fn->insts.len; r++)
-    if (tw_op(s->fn, r) == TW_OP_get && tw_arg(s->fn, r, 0) == region && tw_attr(s->fn, r, 0) == (int64_t)k) return s->home[r];
+    if (tw_op(s->fn, r) == TW_OP_get && tw_arg(s->fn, r, 0) == region && tw_attr(s->fn, r, 0) == (int64_t)k)
+      return s->home[r];
   return NULL;
 }
 

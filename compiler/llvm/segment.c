@@ -106,12 +106,14 @@ static void list_items(Cutter *c, uint32_t n_sums) {
   uint32_t *next = TW_NEW_N(c->arena, uint32_t, n_sums + 1), *head = TW_NEW_N(c->arena, uint32_t, n + 1);
   for (uint32_t k = n_sums; k-- > 0;) { /* lists of sums by the ref that completes them */
     TwRef r = f->results.at[k];
-    TwRef at = tw_ll_is_fma_sum(x, k) ? later(ready_at(c, tw_arg(f, r, 0)), ready_at(c, tw_arg(f, r, 1))) : ready_at(c, r);
+    TwRef at = tw_ll_is_fma_sum(x, k) ? later(ready_at(c, tw_arg(f, r, 0)), ready_at(c, tw_arg(f, r, 1)))
+                                      : ready_at(c, r);
     next[k] = head[at];
     head[at] = k + 1;
   }
   for (TwRef r = 0; r < n; r++) {
-    bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_bool(x, r) && tw_op(f, r) != TW_OP_param;
+    bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_bool(x, r) &&
+                tw_op(f, r) != TW_OP_param;
     if (item) push_item(c, (TwLlItem){.inst = r});
     for (uint32_t k = head[r]; k > 0; k = next[k - 1]) {
       TwRef sum = f->results.at[k - 1];
@@ -178,7 +180,9 @@ static void start_cost(Cutter *c, Cost *k, uint32_t from) {
 }
 
 /* In units of one fma. */
-static uint32_t latency(TwOp op) { return op == TW_OP_div || op == TW_OP_sqrt ? 4 : op >= TW_OP_exp && op <= TW_OP_logistic ? 10 : 1; }
+static uint32_t latency(TwOp op) {
+  return op == TW_OP_div || op == TW_OP_sqrt ? 4 : op >= TW_OP_exp && op <= TW_OP_logistic ? 10 : 1;
+}
 
 static void extend(Cutter *c, Cost *k, uint32_t end) {
   for (; k->end < end; k->end++) {
@@ -222,12 +226,14 @@ static uint32_t stores_of(const Cutter *c, uint32_t from, uint32_t end) {
  *  - Blocks overlap as far as the core's window reaches. Where the chain of dependent operations is
  *    long and the segment too, they hardly do, and the chain's latency shows: a reason to cut. */
 static double price(const Cutter *c, const Cost *k, uint32_t stores) {
-  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3, start_rate = 2, fma_cycles = 4, window = 160;
+  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3, start_rate = 2, fma_cycles = 4,
+               window = 160;
   uint32_t want = k->accs + k->peak + 3;
   double spill = want > c->registers ? (double)(want - c->registers) : 0;
   double count = k->end - k->from, overlap = count > 0 && window / count > 1 ? window / count : 1;
   double busy = count / start_rate, wait = fma_cycles * k->deepest / overlap;
-  return per_segment + per_load * k->loads + per_store * stores + per_spill * spill + (wait > busy ? wait : busy);
+  return per_segment + per_load * k->loads + per_store * stores + per_spill * spill +
+         (wait > busy ? wait : busy);
 }
 
 static void choose(Cutter *c) {
@@ -271,7 +277,8 @@ static uint32_t take_slot(Cutter *c, uint32_t *busy_until, uint32_t segment, uin
 static void number_slots(Cutter *c) {
   TwLlCut *cut = c->cut;
   uint32_t n = cut->items.len;
-  uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1), *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
+  uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1),
+           *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
   Cost k = new_cost(c);
   for (uint32_t s = 0; s < cut->segments.len; s++)
     for (uint32_t p = cut->segments.at[s].first; p < cut->segments.at[s].end; p++) segment_of[p] = s;
@@ -292,7 +299,9 @@ static void number_slots(Cutter *c) {
   }
 }
 
-static uint32_t flop_of(TwOp op) { return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1; }
+static uint32_t flop_of(TwOp op) {
+  return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1;
+}
 
 static void count_uniform(Cutter *c, TwLlSegment *seg) {
   const TwLlFacts *x = c->x;
@@ -305,7 +314,9 @@ static void count_uniform(Cutter *c, TwLlSegment *seg) {
     else args[0] = c->cut->accs.at[it->acc].a, args[1] = c->cut->accs.at[it->acc].b;
     for (uint32_t k = 0; k < n; k++) {
       TwRef a = it->inst ? tw_arg(x->fn, it->inst, k) : args[k];
-      if (!a || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 || c->seen[a] == c->stamp) continue;
+      if (!a || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 ||
+          c->seen[a] == c->stamp)
+        continue;
       c->seen[a] = c->stamp;
       seg->uniform++;
     }
@@ -321,7 +332,8 @@ TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, uint32_t n_sums, uint3
     if (body->uses[r] && body->varies[r] && !body->fused[r] && tw_ll_is_elementwise(tw_op(body->fn, r)))
       cut->flop += flop_of(tw_op(body->fn, r)) * (uint32_t)tw_info(body->fn, r)->count;
   for (uint32_t k = 0; k < n_sums; k++)
-    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) * (uint32_t)tw_info(body->fn, body->fn->results.at[k])->count;
+    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) *
+                 (uint32_t)tw_info(body->fn, body->fn->results.at[k])->count;
   cut->straight = is_straight(body, n_sums);
   uint32_t registers_a_value = TW_LANES * (f64 ? 64u : 32u) / bits;
   cut->registers = (bits == 512 ? 32u : 16u) / registers_a_value;

@@ -13,7 +13,9 @@ typedef struct Serial {
   int64_t chunks;
 } Serial;
 
-static const TwTyInfo *result_info(const Serial *p, uint32_t k) { return tw_info(p->g->body, p->g->body->results.at[k]); }
+static const TwTyInfo *result_info(const Serial *p, uint32_t k) {
+  return tw_info(p->g->body, p->g->body->results.at[k]);
+}
 
 static bool sum_varies(const Serial *p, uint32_t k) {
   TwRef r = p->g->body->results.at[k];
@@ -28,10 +30,12 @@ static void set_up(Serial *p) {
   for (uint32_t k = 0; k < g->n_xs; k++) p->xs[k] = tw_ll_for_body(s, tw_arg(s->fn, p->r, g->n_consts + k));
   for (uint32_t k = 0; k < g->n_ys; k++) {
     TwTy t = tw_ty_lead(s->fn->module, g->trip, tw_type(g->body, g->body->results.at[g->n_carry + k]));
-    p->ys[k] = tw_ll_result_memory(s, p->r, g->n_carry + k, tw_ty_info(s->fn->module, t), p->rf->res_varies[g->n_carry + k]);
+    p->ys[k] = tw_ll_result_memory(s, p->r, g->n_carry + k, tw_ty_info(s->fn->module, t),
+                                   p->rf->res_varies[g->n_carry + k]);
   }
   for (uint32_t k = 0; k < g->n_carry; k++) {
-    TwTyInfo t = *tw_ty_info(s->fn->module, tw_ty_lead(s->fn->module, TW_LANES, tw_type(g->body, g->body->results.at[k])));
+    TwTyInfo t = *tw_ty_info(s->fn->module,
+                             tw_ty_lead(s->fn->module, TW_LANES, tw_type(g->body, g->body->results.at[k])));
     p->part[k] = tw_ll_new_tensor(l, &t, sum_varies(p, k));
     tw_ll_own(s, p->part[k].block, p->r);
     p->part[k].block = 0;
@@ -52,7 +56,8 @@ static LLVMValueRef sum_gen(void *env, const TwLlAt *at) {
   TwRef r = e->b->fn->results.at[e->k];
   LLVMValueRef old = tw_ll_view_load(l, e->acc, at);
   if (tw_ll_is_fma_sum(e->b->facts, e->k))
-    return tw_ll_fma(l, tw_ll_element(e->b, tw_arg(e->b->fn, r, 0), at), tw_ll_element(e->b, tw_arg(e->b->fn, r, 1), at), old);
+    return tw_ll_fma(l, tw_ll_element(e->b, tw_arg(e->b->fn, r, 0), at),
+                     tw_ll_element(e->b, tw_arg(e->b->fn, r, 1), at), old);
   return tw_ll_fadd(l, e->acc->dtype, old, tw_ll_element(e->b, r, at));
 }
 
@@ -65,7 +70,8 @@ static void one_sample(Serial *p, LLVMValueRef i, LLVMValueRef lane) {
   TwLlVal *dest = TW_NEW_N(l->arena, TwLlVal, g->n_carry + g->n_ys + 1);
   for (uint32_t k = 0; k < g->n_consts; k++) tw_ll_bind(b, k, tw_ll_for_body(s, tw_arg(s->fn, p->r, k)));
   for (uint32_t k = 0; k < g->n_xs; k++)
-    if (b->facts->uses[g->body->params.at[g->n_consts + k]]) tw_ll_bind(b, g->n_consts + k, tw_ll_slice_of(l, &p->xs[k], i));
+    if (b->facts->uses[g->body->params.at[g->n_consts + k]])
+      tw_ll_bind(b, g->n_consts + k, tw_ll_slice_of(l, &p->xs[k], i));
   for (uint32_t k = 0; k < g->n_ys; k++)
     if (p->ys[k].rank > 1) dest[g->n_carry + k] = tw_ll_row(l, &p->ys[k], i);
   tw_ll_body(b, dest, out);
@@ -87,13 +93,16 @@ static void one_chunk(Serial *p, LLVMValueRef chunk) {
   LLVMValueRef from = tw_ll_mul(l, chunk, tw_ll_i64(l, TW_CHUNK)), n = tw_ll_i64(l, TW_CHUNK);
   int64_t rest = p->g->trip % TW_CHUNK;
   for (uint32_t k = 0; k < p->g->n_carry; k++) tw_ll_fill_zero(l, &p->part[k]);
-  if (rest) n = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntEQ, chunk, tw_ll_i64(l, p->chunks - 1), ""), tw_ll_i64(l, rest), n);
+  if (rest)
+    n = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntEQ, chunk, tw_ll_i64(l, p->chunks - 1), ""),
+                     tw_ll_i64(l, rest), n);
   TwLlLoop loop = tw_ll_loop(l, n);
   one_sample(p, tw_ll_add(l, from, loop.i), LLVMBuildAnd(l->b, loop.i, tw_ll_i64(l, TW_LANES - 1), ""));
   tw_ll_loop_end(l, &loop);
   for (uint32_t k = 0; k < p->g->n_carry; k++) {
     TwTyInfo t = *result_info(p, k);
-    TwLlVal first = tw_ll_row(l, &p->part[k], tw_ll_i64(l, 0)), cur = tw_ll_contiguous(&t, p->tree[k].cur, p->part[k].lanes);
+    TwLlVal first = tw_ll_row(l, &p->part[k], tw_ll_i64(l, 0)),
+            cur = tw_ll_contiguous(&t, p->tree[k].cur, p->part[k].lanes);
     tw_ll_fold_memory(l, t.dtype, p->part[k].lanes, p->part[k].ptr, (uint64_t)t.count);
     tw_ll_copy(l, &first, &cur);
     tw_ll_tree_push(l, &p->tree[k], chunk);

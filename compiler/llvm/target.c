@@ -18,7 +18,9 @@ static bool has(const char *features, const char *name) {
 }
 
 static uint32_t widest(const char *features) {
-  if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") && has(features, "avx512bw")) return 512;
+  if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") &&
+      has(features, "avx512bw"))
+    return 512;
   return has(features, "avx2") && has(features, "fma") ? 256 : 128;
 }
 
@@ -58,7 +60,8 @@ LLVMTargetMachineRef tw_ll_machine(const TwLlTarget *t, char **error) {
     LLVMDisposeMessage(message);
     return NULL;
   }
-  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault,
+                                 LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {

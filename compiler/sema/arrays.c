@@ -117,7 +117,7 @@ TwTx *tw_sm_record(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwT
     tw_vec_push(s->a, &t->args, x);
     tw_vec_push(s->a, &type->fields, (TwField){arg->name.name, x->type});
   }
-  if (bad) return tw_sm_bad(s, e->span);
+  if (bad || !tw_sm_not_too_wide(s, type, e->span)) return tw_sm_bad(s, e->span);
   t->type = type;
   return all ? fit_record(s, t, want, &e->args) : t;
 }

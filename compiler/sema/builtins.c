@@ -45,8 +45,27 @@ static TwTx *bi_real(Bi *b) {
   return tw_sm_op(b->s, (TwOp)b->op, t->type, b->span, t, NULL);
 }
 
-static TwTx *pair(Bi *b, TwOp op, bool ints) {
-  TwTx *x = arg(b, 0, b->want), *y = arg(b, 1, b->want);
+/* floor(x + 0.5): halves go up. */
+static TwTx *bi_round(Bi *b) {
+  TwTx *t = arg(b, 0, b->want);
+  if (tw_sm_poison(t->type)) return t;
+  if (!numeric(t)) return not_for(b, t);
+  t = tw_sm_to_real(b->s, t);
+  t = tw_sm_op(b->s, TW_OP_add, t->type, b->span, t, tw_sm_real(b->s, 0.5, b->span));
+  return tw_sm_op(b->s, TW_OP_floor, t->type, b->span, t, NULL);
+}
+
+/* log(x) / log(2) */
+static TwTx *bi_log2(Bi *b) {
+  TwTx *t = arg(b, 0, b->want);
+  if (tw_sm_poison(t->type)) return t;
+  if (!numeric(t)) return not_for(b, t);
+  t = tw_sm_to_real(b->s, t);
+  t = tw_sm_op(b->s, TW_OP_log, t->type, b->span, t, NULL);
+  return tw_sm_op(b->s, TW_OP_div, t->type, b->span, t, tw_sm_real(b->s, 0.69314718055994530942, b->span));
+}
+
+static TwTx *pair_of(Bi *b, TwOp op, bool ints, TwTx *x, TwTx *y) {
   if (tw_sm_poison(x->type) || tw_sm_poison(y->type)) return bad(b);
   if (!numeric(x)) return not_for(b, x);
   if (!numeric(y)) return not_for(b, y);
@@ -61,7 +80,10 @@ static TwTx *pair(Bi *b, TwOp op, bool ints) {
   return type ? tw_sm_op(b->s, op, type, b->span, x, y) : bad(b);
 }
 
-static TwTx *bi_pair(Bi *b) { return pair(b, (TwOp)b->op, false); }
+static TwTx *bi_pair(Bi *b) {
+  TwTx *x = arg(b, 0, b->want);
+  return pair_of(b, (TwOp)b->op, false, x, arg(b, 1, b->want));
+}
 
 static TwTx *bi_power(Bi *b) {
   TwTx *x = arg(b, 0, b->want), *y = arg(b, 1, NULL);
@@ -140,7 +162,10 @@ static TwTx *reduce(Bi *b, TwReduce how) {
 static TwTx *bi_reduce(Bi *b) { return reduce(b, (TwReduce)b->op); }
 static TwTx *bi_minmax(Bi *b) {
   if (b->args->len == 1) return reduce(b, (TwReduce)b->op);
-  return pair(b, b->op == TW_RE_MIN ? TW_OP_min : TW_OP_max, true);
+  TwTx *t = arg(b, 0, b->want);
+  for (uint32_t k = 1; k < b->args->len; k++)
+    t = pair_of(b, b->op == TW_RE_MIN ? TW_OP_min : TW_OP_max, true, t, arg(b, k, b->want));
+  return t;
 }
 
 /* ---- linear algebra */

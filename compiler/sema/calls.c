@@ -41,6 +41,31 @@ TwSmValue tw_sm_fn_value(TwSema *s, TwSmModule *m, const TwDecl *d) {
   return (TwSmValue){.kind = TW_V_FN, .fn = f};
 }
 
+/* ---- the names of parameters */
+static bool again(TwSema *s, TwIdent id, TwIdent first, const char *what) {
+  if (id.name != first.name) return false;
+  const TwSmFrame *frame = s->frame;
+  s->frame = NULL; /* who calls it does not matter */
+  TwDiag *e = tw_sm_error(s, TW_E0202, id.span, "'%s' is %s twice", id.name, what);
+  tw_sm_note(s, e, first.span, "first here");
+  s->frame = frame;
+  return true;
+}
+
+bool tw_sm_distinct(TwSema *s, const TwDecl *d) {
+  bool bad = false;
+  for (uint32_t k = 0; k < d->shape_params.len && !bad; k++)
+    for (uint32_t j = 0; j < k && !bad; j++)
+      bad = again(s, d->shape_params.at[k], d->shape_params.at[j], "a shape parameter");
+  for (uint32_t k = 0; k < d->params.len && !bad; k++) {
+    for (uint32_t j = 0; j < k && !bad; j++)
+      bad = again(s, d->params.at[k].name, d->params.at[j].name, "a parameter");
+    for (uint32_t j = 0; j < d->shape_params.len && !bad; j++)
+      bad = again(s, d->params.at[k].name, d->shape_params.at[j], "a parameter");
+  }
+  return !bad;
+}
+
 /* ---- matching arguments with parameters */
 static bool too_many(TwSema *s, const TwSmFn *f, uint32_t n_params, const TwSmArgs *args, TwSpan span) {
   TwDiag *d = tw_sm_error(s, TW_E0302, span, "'%s' takes %u argument%s, but %u are given", f->name, n_params,

@@ -17,6 +17,7 @@ typedef struct TwSmFrame TwSmFrame;
 typedef struct TwSmFn TwSmFn;
 typedef struct TwSmRecur TwSmRecur;
 typedef struct TwSmValue TwSmValue;
+typedef struct TwSmTrie TwSmTrie;
 
 /* Where a name is looked up: what is bound inside the body, then the module, the prelude, builtins. */
 typedef struct TwSmScope {
@@ -84,6 +85,8 @@ struct TwSmBind {
   TwName name;
   TwSpan span;
   TwSmValue value;
+  uint32_t depth;       /* how many are bound up to here, this one included */
+  const TwSmTrie *trie; /* of all of them by name, where they are many */
 };
 
 /* A function value: what it is, where its free names are found, and what must be computed first. */
@@ -139,6 +142,8 @@ typedef struct TwSmEntry {
   const TwDecl *replaced; /* what a variant's declaration stands in for, or NULL */
   TwSmState state;
   bool used;
+  bool in_variant; /* a variant speaks of it */
+  bool twice; /* declared again: what the name means is not known */
   TwSmValue value;
   uint32_t index;
 } TwSmEntry;
@@ -150,7 +155,15 @@ struct TwSmModule {
   bool is_main, is_std;
   TwSmState state;
   TwVec(TwSmEntry *) entries;
+  TwSmEntry **slots; /* the entries by name: open addressing, at most half full */
+  uint32_t cap;
 };
+
+/* A set of declarations or other things that have a place. */
+typedef struct TwSmSet {
+  const void **slots;
+  uint32_t cap, len;
+} TwSmSet;
 
 /* A declaration of the variant at hand. */
 typedef struct TwSmDecl {
@@ -182,7 +195,7 @@ struct TwSema {
   TwVec(TwSmInterval) ranges;        /* per local id */
   TwVec(TwSpan) broken;              /* stretches of source the parser gave up on */
   TwVec(const void *) recursive;     /* declarations whose recursion was reported */
-  TwVec(const void *) elaborated;    /* declarations whose body was checked */
+  TwSmSet elaborated;                /* declarations whose body was checked */
   TwVec(const TwDecl *) stage_decls; /* parallel to p->stages */
   const TwType *t_poison, *t_real, *t_int, *t_bool, *t_string;
 };
@@ -195,6 +208,8 @@ TwDiag *tw_sm_warn(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...)
 void tw_sm_note(TwSema *s, TwDiag *d, TwSpan span, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void tw_sm_help(TwSema *s, TwDiag *d, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* After so many errors that nobody reads suggestions, nor should the compiler look for them. */
+bool tw_sm_many(const TwSema *s);
 /* "did you mean 'x'?", if a candidate is near. */
 bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, uint32_t n);
 typedef TwVec(TwName) TwNames;
@@ -208,13 +223,18 @@ void tw_sm_note_sizes(TwSema *s, TwDiag *d, const TwType *a, const TwType *b);
 void tw_sm_prelude(TwSema *s); /* loads the modules that are always in scope */
 TwSmModule *tw_sm_load(TwSema *s, TwName name, uint32_t from_file, TwSpan span); /* NULL: reported */
 void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replaced);
-TwSmEntry *tw_sm_find(TwSmModule *m, TwName name);
 TwSmValue tw_sm_resolve(TwSema *s, TwSmModule *m, TwSmEntry *e, TwSpan use);
 TwSmValue tw_sm_lookup(TwSema *s, const TwSmScope *scope, TwName name, TwSpan span);
 TwSmValue tw_sm_member(TwSema *s, TwSmModule *m, TwName name, TwSpan span);
+bool tw_sm_is_std(const TwSema *s, uint32_t file);
+
+/* ---- scope.c */
+TwSmEntry *tw_sm_find(const TwSmModule *m, TwName name);
+void tw_sm_add_entry(TwSema *s, TwSmModule *m, TwSmEntry *e);
 const TwSmBind *tw_sm_bound(const TwSmScope *scope, TwName name);
 void tw_sm_bind(TwSema *s, TwSmScope *scope, TwIdent id, TwSmValue v);
-bool tw_sm_is_std(const TwSema *s, uint32_t file);
+bool tw_sm_set_has(const TwSmSet *set, const void *x);
+void tw_sm_set_add(TwSema *s, TwSmSet *set, const void *x);
 
 /* ---- variants.c */
 bool tw_sm_effective(TwSema *s, const TwModuleAst *main, TwName variant);
@@ -222,6 +242,7 @@ bool tw_sm_effective(TwSema *s, const TwModuleAst *main, TwName variant);
 /* ---- consts.c */
 TwSmValue tw_sm_const(TwSema *s, TwSmModule *m, TwSmEntry *e);
 void tw_sm_defines(TwSema *s);
+TwSpan tw_sm_define_span(TwSema *s, TwName name); /* of the value that -D gives; no place: there is none */
 
 /* ---- types.c */
 void tw_sm_types_init(TwSema *s);
@@ -238,6 +259,11 @@ static inline bool tw_sm_is_scalar(const TwType *t) { return t->kind == TW_TY_TE
 static inline bool tw_sm_is(const TwType *t, TwDtype d) { return t->kind == TW_TY_TENSOR && t->dtype == d; }
 int64_t tw_sm_count(const TwType *t); /* scalars in all leaves, saturating */
 bool tw_sm_has_poison(const TwType *t);
+/* How many types a type is made of, itself included; counting stops beyond `most`. */
+uint32_t tw_sm_parts(const TwType *t, uint32_t most);
+enum { TW_SM_MAX_PARTS = 4096 };
+/* false, after a report: a record or tuple with too many members, those of its members included. */
+bool tw_sm_not_too_wide(TwSema *s, const TwType *t, TwSpan span);
 /* Whether all leaves are real (int leaves too, where `ints`). */
 bool tw_sm_all_real(const TwType *t, bool ints);
 
@@ -343,6 +369,7 @@ TwSmValue tw_sm_apply_fn(TwSema *s, const TwSmFn *f, TwSmArgs *args, TwSpan span
 TwSmValue tw_sm_arg(TwSema *s, TwSmArg *a, const TwType *want);
 TwTx *tw_sm_arg_tx(TwSema *s, TwSmArg *a, const TwType *want);
 TwSmArg tw_sm_arg_of(TwSmValue v, TwSpan span);
+bool tw_sm_distinct(TwSema *s, const TwDecl *d); /* the names of its parameters; false: reported */
 void tw_sm_args(TwSema *s, const TwSmScope *scope, const TwArgs *from, TwSmArgs *out);
 TwSmValue tw_sm_fn_value(TwSema *s, TwSmModule *m, const TwDecl *d);
 bool tw_sm_bind_args(TwSema *s, const TwSmFn *f, const TwParamDecls *params, TwSmArgs *args, TwSpan span,
@@ -410,7 +437,10 @@ typedef struct TwSmDeps {
 TwSmDeps tw_sm_deps(TwSema *s);
 /* What t uses: params and weights, through the values of weights unless `stop` says they are stored. */
 void tw_sm_depends(TwSema *s, const TwTx *t, const bool *stop, TwSmDeps *out);
+bool tw_sm_uses_data(TwSema *s, const TwTx *t, uint32_t data);
 void tw_sm_check_stages(TwSema *s);
+bool tw_sm_trained(const TwSema *s, uint32_t param); /* by any stage: then check_stages speaks of it */
+void tw_sm_warn_unused(TwSema *s, const TwModuleAst *ast, bool library);
 void tw_sm_ensures(TwSema *s);
 
 /* ---- library.c */

@@ -29,6 +29,11 @@ static const TwDefine *define_of(const TwSema *s, TwName name) {
   return NULL;
 }
 
+TwSpan tw_sm_define_span(TwSema *s, TwName name) {
+  const TwDefine *d = define_of(s, name);
+  return d ? (TwSpan){define_source(s, d), 0, (uint32_t)strlen(d->value)} : (TwSpan){0};
+}
+
 void tw_sm_defines(TwSema *s) {
   const TwOptions *o = &s->u->options;
   for (uint32_t k = 0; k < o->n_defines; k++) {

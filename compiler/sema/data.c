@@ -65,8 +65,12 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
     if (a->kind == TW_DA_AXIS) {
       tw_sm_bind(s, scope, a->name, tw_sm_vbad()); /* unless it comes out well, below */
       ok &= axis(s, &outer, a, out);
-    } else if (a->kind == TW_DA_VALUE) ok = ok && points(s, &outer, a->value, a->span, out);
-    else {
+    } else if (a->kind == TW_DA_VALUE) {
+      ok = ok && points(s, &outer, a->value, a->span, out);
+      if (!ok && a->value && a->value->kind == TW_EX_NAME) /* perhaps an axis that lacks its interval */
+        tw_sm_bind(s, scope, (TwIdent){a->value->name, a->span}, tw_sm_vbad());
+    } else {
+      tw_sm_bind(s, scope, a->name, tw_sm_vbad());
       tw_sm_error(s, TW_E0207, a->name.span, "'grid' has no argument '%s'", a->name.name);
       ok = false;
     }
@@ -168,9 +172,11 @@ TwSmValue tw_sm_data(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     if (!tw_sm_suggest(s, x, d->source.name, names, 2)) tw_sm_help(s, x, "sources are grid and csv");
     return tw_sm_vbad();
   }
-  if (!ok && set.kind == TW_DATA_CSV) return tw_sm_vbad(); /* its columns are not known */
+  /* The columns of a file, or the axes of a grid, are not known: nothing can be said of the target. */
+  if (!ok && (set.kind == TW_DATA_CSV || set.inputs.len == 0)) return tw_sm_vbad();
+  uint32_t before = s->errors;
   target(s, d, &scope, ok, &set);
-  if (!ok || set.inputs.len == 0) return tw_sm_vbad();
+  if (!ok || set.inputs.len == 0 || s->errors != before || !set.target) return tw_sm_vbad();
   e->index = s->p->datas.len;
   tw_vec_push(s->a, &s->p->datas, set);
   return (TwSmValue){.kind = TW_V_DATA, .index = e->index};

@@ -1,4 +1,6 @@
 /* decls.c: weights, models, the loss, measures. */
+#include <string.h>
+
 #include "compiler/sema/check.h"
 
 /* ---- weights */
@@ -150,6 +152,8 @@ static void loss(TwSema *s, const TwDecl *d, const TwDecl **first) {
 }
 
 static void measure(TwSema *s, const TwDecl *d) {
+  if (strcmp(d->name.name, "loss") == 0 || strcmp(d->name.name, "best_loss") == 0)
+    tw_sm_error(s, TW_E0202, d->name.span, "the name '%s' is taken: every run has this result", d->name.name);
   for (uint32_t k = 0; k < s->p->measures.len; k++) {
     if (s->p->measures.at[k].name != d->name.name) continue;
     TwDiag *x = tw_sm_error(s, TW_E0202, d->name.span, "measure '%s' is declared twice", d->name.name);

@@ -10,6 +10,8 @@ typedef struct Walk {
   TwSema *s;
   const bool *stop;
   TwSmDeps *out;
+  uint32_t data; /* the data set that is looked for */
+  bool found;
 } Walk;
 
 static void walk_tx(Walk *w, const TwTx *t);
@@ -33,13 +35,29 @@ static void walk_tx(Walk *w, const TwTx *t) {
   for (uint32_t k = 0; k < t->stmts.len; k++) walk_ts(w, t->stmts.at[k]);
   for (uint32_t k = 0; k < t->items.len; k++)
     if (t->items.at[k].at) walk_tx(w, t->items.at[k].at);
-  for (uint32_t k = 0; k < t->iters.len; k++)
+  for (uint32_t k = 0; k < t->iters.len; k++) {
     if (t->iters.at[k].array) walk_tx(w, t->iters.at[k].array);
+    else w->found |= t->iters.at[k].kind == TW_IT_DATA && t->iters.at[k].data == w->data;
+  }
 }
 
 void tw_sm_depends(TwSema *s, const TwTx *t, const bool *stop, TwSmDeps *out) {
-  Walk w = {s, stop, out};
+  Walk w = {s, stop, out, UINT32_MAX, false};
   if (t) walk_tx(&w, t);
+}
+
+bool tw_sm_trained(const TwSema *s, uint32_t param) {
+  for (uint32_t k = 0; k < s->p->stages.len; k++)
+    for (uint32_t j = 0; j < s->p->stages.at[k].params.len; j++)
+      if (s->p->stages.at[k].params.at[j] == param) return true;
+  return false;
+}
+
+bool tw_sm_uses_data(TwSema *s, const TwTx *t, uint32_t data) {
+  TwSmDeps deps = tw_sm_deps(s);
+  Walk w = {s, NULL, &deps, data, false};
+  walk_tx(&w, t);
+  return w.found;
 }
 
 /* ---- the rules */

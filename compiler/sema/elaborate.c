@@ -53,14 +53,10 @@ bool tw_sm_push_frame(TwSema *s, TwSmFrame *fr, const TwSmFn *f, TwSpan call) {
 void tw_sm_pop_frame(TwSema *s) { s->frame = s->frame->caller; }
 
 void tw_sm_mark_elaborated(TwSema *s, const void *decl) {
-  if (decl && !tw_sm_was_elaborated(s, decl)) tw_vec_push(s->a, &s->elaborated, decl);
+  if (decl) tw_sm_set_add(s, &s->elaborated, decl);
 }
 
-bool tw_sm_was_elaborated(const TwSema *s, const void *decl) {
-  for (uint32_t k = 0; k < s->elaborated.len; k++)
-    if (s->elaborated.at[k] == decl) return true;
-  return false;
-}
+bool tw_sm_was_elaborated(const TwSema *s, const void *decl) { return tw_sm_set_has(&s->elaborated, decl); }
 
 /* ---- a row of a data set as the only argument: its inputs spread over the parameters */
 static bool spread(Call *c) {
@@ -341,6 +337,7 @@ static bool prepare(Call *c) {
     tw_sm_error(s, TW_E0902, f->span, "'%s' has more than %d shape parameters", f->name, TW_SM_VARS);
     return false;
   }
+  if (f->decl && !tw_sm_distinct(s, f->decl)) return false;
   for (uint32_t k = 0; k < f->prefix.len; k++) tw_vec_push(s->a, &c->stmts, f->prefix.at[k]);
   c->slots = TW_NEW_N(s->a, TwSmArg *, c->params->len);
   c->values = TW_NEW_N(s->a, TwSmValue, c->params->len);

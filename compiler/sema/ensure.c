@@ -241,6 +241,13 @@ static void expect(TwSema *s, const TwDecl *d) {
     out.hi = r.hi;
     out.sliver = r.sliver;
   }
+  TwExpect other = {0};
+  if (is_regions(s, sides[1 - at]) || result_name(s, sides[1 - at], &other)) {
+    tw_sm_error(s, TW_E0719, sides[1 - at]->span,
+                "a result is compared with a number known when compiling, and '%s' is a result too",
+                tw_sm_text(s, sides[1 - at]->span));
+    return;
+  }
   bool bounded = tw_sm_const_real(s, &scope, sides[1 - at], "the bound", &out.bound);
   if (ok && bounded) tw_vec_push(s->a, &s->p->expects, out);
 }

@@ -20,6 +20,7 @@ typedef struct Ev {
   TwSema *s;
   TwArena scratch; /* of everything but the result */
   int64_t budget;
+  bool finite; /* a result that is not, of operands that are, is a failure */
   const char *why;
   TwVec(Bound) bound;
 } Ev;
@@ -66,6 +67,17 @@ static const TwSmNum *fail(Ev *v, const char *why) {
   return NULL;
 }
 
+/* Whether x, made of finite numbers, may stand. `inf` by name is not made of anything. */
+static bool may_be(Ev *v, TwOp op, const double *a, uint32_t n, double x) {
+  if (!v->finite || isfinite(x)) return true;
+  for (uint32_t k = 0; k < n; k++)
+    if (!isfinite(a[k])) return true;
+  fail(v, op == TW_OP_div && a[1] == 0 ? "it divides by zero"
+          : isnan(x)                   ? "it is not a number"
+                                       : "it is infinite");
+  return false;
+}
+
 static bool apply_op(Ev *v, const TwTx *t, const double *a, double *out) {
   TwOp op = t->op;
   bool ints = t->type->dtype == TW_INT;
@@ -81,10 +93,11 @@ static bool apply_op(Ev *v, const TwTx *t, const double *a, double *out) {
   else if (op == TW_OP_mod) {
     if (a[1] == 0) return fail(v, "it takes a remainder by zero"), false;
     *out = a[0] - a[1] * floor(a[0] / a[1]);
-  } else if (op == TW_OP_div && a[1] == 0 && a[0] == 0) return fail(v, "it divides zero by zero"), false;
+  } else if (op == TW_OP_div && a[1] == 0 && a[0] == 0 && !v->finite) return false;
   else if (tw_is_scalar1(op)) *out = tw_scalar1_f64(op, a[0]);
   else if (tw_is_scalar2(op)) *out = tw_scalar2_f64(op, a[0], a[1]);
   else return false;
+  if (!may_be(v, op, a, t->args.len, *out)) return false;
   if (ints && fabs(*out) > 0x1p53) return fail(v, "an integer in it is beyond 2^53"), false;
   return true;
 }
@@ -114,6 +127,7 @@ static const TwSmNum *eval_powi(Ev *v, const TwTx *t) {
     for (uint64_t k = n; k; k >>= 1, square *= square)
       if (k & 1) y *= square;
     r->x[i] = t->integer < 0 ? 1 / y : y;
+    if (!may_be(v, TW_OP_pow, &a->x[i], 1, r->x[i])) return NULL;
     if (t->type->dtype == TW_INT && fabs(r->x[i]) > 0x1p53) return fail(v, "an integer in it is beyond 2^53");
   }
   return r;
@@ -432,7 +446,7 @@ static TwSmNum copy(TwArena *a, const TwSmNum *from) {
 }
 
 const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why) {
-  Ev v = {.s = s, .budget = BUDGET};
+  Ev v = {.s = s, .budget = BUDGET, .finite = true};
   const TwSmNum *r = tw_sm_has_poison(t->type) || t->type->kind == TW_TY_STRING ? NULL : eval(&v, t);
   if (!r && why) *why = v.budget < 0 ? "it takes too many operations" : v.why;
   TwSmNum *out = r ? TW_NEW(s->a, TwSmNum) : NULL;

@@ -144,7 +144,7 @@ static TwTx *tuple(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwT
   }
   if (bad) return tw_sm_bad(s, e->span);
   t->type = tw_sm_tuple(s, types, n);
-  return t;
+  return tw_sm_not_too_wide(s, t->type, e->span) ? t : tw_sm_bad(s, e->span);
 }
 
 static TwSmValue lambda(TwSema *s, const TwSmScope *scope, const TwExpr *e) {

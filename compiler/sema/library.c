@@ -12,11 +12,6 @@ static const char *sample_shapes(TwSema *s, const TwDecl *d, TwSmScope *scope) {
   const char *text = NULL;
   for (uint32_t k = 0; k < d->shape_params.len && k < TW_SM_VARS; k++) {
     TwIdent id = d->shape_params.at[k];
-    for (uint32_t j = 0; j < k; j++)
-      if (d->shape_params.at[j].name == id.name) {
-        tw_sm_error(s, TW_E0202, id.span, "'%s' is a shape parameter twice", id.name);
-        break;
-      }
     tw_sm_bind(s, scope, id, tw_sm_v(tw_sm_int(s, primes[k], id.span)));
     text = tw_arena_printf(s->a, "%s%s%s = %lld", text ? text : "", text ? ", " : "", id.name,
                            (long long)primes[k]);
@@ -53,10 +48,6 @@ static TwSmValue sample_value(TwSema *s, const TwSmScope *scope, const TwParamDe
 
 static void sample_param(TwSema *s, TwSmScope *scope, const TwParamDecl *p) {
   TwSmValue v = tw_sm_vbad();
-  if (tw_sm_bound(scope, p->name.name) && tw_sm_bound(scope, p->name.name)->span.file == p->name.span.file) {
-    TwDiag *d = tw_sm_error(s, TW_E0202, p->name.span, "'%s' is a parameter twice", p->name.name);
-    tw_sm_note(s, d, tw_sm_bound(scope, p->name.name)->span, "first here");
-  }
   if (!p->type) {
     tw_sm_error(s, TW_E0303, p->name.span, "the parameter '%s' needs a type", p->name.name);
   } else {
@@ -88,6 +79,7 @@ static void check_fn(TwSema *s, const TwDecl *d) {
                 TW_SM_VARS);
     return;
   }
+  if (!tw_sm_distinct(s, d)) return;
   s->ctx = (TwSmCtx){.law = true};
   s->frame = &frame;
   frame.with = sample_shapes(s, d, &scope);
@@ -123,6 +115,7 @@ static void check_optimizer(TwSema *s, const TwDecl *d) {
   }
   s->ctx.epoch = use[1];
   s->ctx.epochs = use[2];
+  if (!tw_sm_distinct(s, d)) return;
   for (uint32_t k = 0; k < d->params.len; k++) sample_param(s, &scope, &d->params.at[k]);
   s->frame = &frame;
   tw_sm_optimizer_body(s, d, &scope, primes[0], &u);
@@ -132,6 +125,7 @@ static void check_optimizer(TwSema *s, const TwDecl *d) {
 static void check_type(TwSema *s, TwSmEntry *e) {
   const TwDecl *d = e->decl;
   TwSmScope scope = {s->main, NULL};
+  if (!tw_sm_distinct(s, d)) return;
   sample_shapes(s, d, &scope);
   if (!d->type) return;
   TwSmState state = e->state;

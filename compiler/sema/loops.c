@@ -8,6 +8,20 @@ static bool one_name(TwSema *s, const TwForClause *c) {
   return false;
 }
 
+/* One end of a range. Where it is not known the trip count is not, so neither are shapes. */
+static bool range_end(TwSema *s, const TwSmScope *scope, const TwForClause *c, const TwExpr *e,
+                      const char *what, int64_t *out) {
+  uint32_t before = s->u->diags.list.len;
+  if (tw_sm_static_or(s, scope, e, what, TW_E0412, out)) return true;
+  if (s->u->diags.list.len == before) return false;
+  TwDiag *d = s->u->diags.list.at[before];
+  const char *name = c->names.len ? c->names.at[0].name : "i";
+  if (d->id == TW_E0412 && !d->help)
+    tw_sm_help(s, d, "run over the widest range and leave out the rest: sum(… for %s in 0 .. n if %s < %s)", name,
+               name, tw_sm_text(s, e->span));
+  return false;
+}
+
 static bool over_range(TwSema *s, TwSmScope *scope, const TwForClause *c, TwIter *out) {
   int64_t lo = 0, hi = 0;
   if (!one_name(s, c)) return false;
@@ -15,8 +29,8 @@ static bool over_range(TwSema *s, TwSmScope *scope, const TwForClause *c, TwIter
     tw_sm_error(s, TW_E0412, c->in->span, "this range needs a start and an end");
     return false;
   }
-  bool ok = tw_sm_static_or(s, scope, c->in->a, "the start of a range", TW_E0412, &lo);
-  if (!tw_sm_static_or(s, scope, c->in->b, "the end of a range", TW_E0412, &hi) || !ok) return false;
+  bool ok = range_end(s, scope, c, c->in->a, "the start of a range", &lo);
+  if (!range_end(s, scope, c, c->in->b, "the end of a range", &hi) || !ok) return false;
   if (hi < lo) {
     tw_sm_error(s, TW_E0407, c->in->span, "this range ends at %lld, before it begins at %lld", (long long)hi,
                 (long long)lo);

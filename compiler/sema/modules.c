@@ -146,18 +146,15 @@ void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replac
   if (old) {
     if (old->decl->kind == TW_DE_ERROR || d->kind == TW_DE_ERROR) return;
     TwDiag *e = tw_sm_error(s, TW_E0202, d->name.span, "'%s' is declared twice", d->name.name);
-    tw_sm_note(s, e, old->span, "first here, as a %s", decl_word(old->decl));
+    const char *word = decl_word(old->decl);
+    tw_sm_note(s, e, old->span, "first here, as %s %s", strchr("aeiou", word[0]) ? "an" : "a", word);
+    if (d->kind == TW_DE_IMPORT && old->decl->kind == TW_DE_IMPORT) tw_sm_help(s, e, "once is enough");
+    else old->twice = true;
     return;
   }
   TwSmEntry *e = TW_NEW(s->a, TwSmEntry);
   *e = (TwSmEntry){.name = d->name.name, .span = d->name.span, .decl = d, .replaced = replaced};
-  tw_vec_push(s->a, &m->entries, e);
-}
-
-TwSmEntry *tw_sm_find(TwSmModule *m, TwName name) {
-  for (uint32_t k = 0; k < m->entries.len; k++)
-    if (m->entries.at[k]->name == name) return m->entries.at[k];
-  return NULL;
+  tw_sm_add_entry(s, m, e);
 }
 
 /* ---- resolving */
@@ -223,18 +220,6 @@ TwSmValue tw_sm_resolve(TwSema *s, TwSmModule *m, TwSmEntry *e, TwSpan use) {
   return v;
 }
 
-const TwSmBind *tw_sm_bound(const TwSmScope *scope, TwName name) {
-  for (const TwSmBind *b = scope->top; b; b = b->up)
-    if (b->name == name) return b;
-  return NULL;
-}
-
-void tw_sm_bind(TwSema *s, TwSmScope *scope, TwIdent id, TwSmValue v) {
-  TwSmBind *b = TW_NEW(s->a, TwSmBind);
-  *b = (TwSmBind){scope->top, id.name, id.span, v};
-  scope->top = b;
-}
-
 void tw_sm_prelude(TwSema *s) {
   size_t len;
   for (uint32_t k = 0; k < 2; k++) {
@@ -246,6 +231,10 @@ void tw_sm_prelude(TwSema *s) {
 static void unknown_name(TwSema *s, const TwSmScope *scope, TwName name, TwSpan span) {
   if (tw_sm_in_broken(s, name)) {
     s->errors++;
+    return;
+  }
+  if (tw_sm_many(s)) {
+    tw_sm_error(s, TW_E0201, span, "there is no '%s' here", name);
     return;
   }
   TwNames names = {0};
@@ -279,6 +268,7 @@ TwSmValue tw_sm_lookup(TwSema *s, const TwSmScope *scope, TwName name, TwSpan sp
     return v;
   }
   TwSmEntry *e = tw_sm_find(scope->module, name);
+  if (e && e->twice) return e->used = true, tw_sm_vbad();
   if (e) {
     if (e->decl->kind == TW_DE_IMPORT) return e->used = true, e->value;
     return tw_sm_resolve(s, scope->module, e, span);
@@ -297,6 +287,7 @@ TwSmValue tw_sm_lookup(TwSema *s, const TwSmScope *scope, TwName name, TwSpan sp
 
 TwSmValue tw_sm_member(TwSema *s, TwSmModule *m, TwName name, TwSpan span) {
   TwSmEntry *e = tw_sm_find(m, name);
+  if (e && e->twice) return e->used = true, tw_sm_vbad();
   if (e && e->decl->kind != TW_DE_IMPORT) return tw_sm_resolve(s, m, e, span);
   for (uint32_t k = 0; k < s->broken.len; k++)
     if (s->broken.at[k].file == m->file) return s->errors++, tw_sm_vbad();

@@ -3,6 +3,8 @@
  * In the body p is the vector of trained values, g its gradient, t the number of the update, epoch
  * and epochs the stage's progress, and each state a vector. Assignments to p and the states are the
  * results. The name of a schedule means its value at the present epoch. */
+#include <math.h>
+
 #include "compiler/sema/check.h"
 
 static TwLocal *local(TwSema *s, TwSmScope *scope, const char *name, const TwType *type, TwSpan span) {
@@ -93,6 +95,19 @@ static bool is_name(TwSema *s, const TwSmScope *scope, TwName name) {
   return false;
 }
 
+/* A schedule is a rate: a step against the gradient's descent is legal, and hardly meant. */
+static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, const char *what) {
+  const char *why = NULL;
+  const TwSmNum *n = tw_sm_eval(s, t, &why);
+  if (!n && why) tw_sm_error(s, TW_E0314, span, "%s cannot be computed: %s", what, why);
+  else if (n && !isfinite(n->x[0])) tw_sm_error(s, TW_E0717, span, "%s is %g, and must be finite", what, n->x[0]);
+  else {
+    if (n && n->x[0] < 0) tw_sm_warn(s, TW_W0005, span, "%s is negative: %g", what, n->x[0]);
+    return true;
+  }
+  return false;
+}
+
 /* Binds the parameters of an optimizer to the arguments of a stage. */
 static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *args, TwSpan span,
                        TwSmScope *scope, TwSmStmts *out) {
@@ -111,7 +126,9 @@ static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *ar
     bool number = kind == TW_PK_VALUE || (kind == TW_PK_SCHEDULE && v.kind == TW_V_TX);
     if (number && v.kind != TW_V_POISON) {
       TwTx *t = tw_sm_coerce(s, tw_sm_need(s, v, a->span), type ? type : s->t_real, false, a->span, what);
-      v = tw_sm_poison(t->type) ? tw_sm_vbad() : tw_sm_v(t);
+      bool good = !tw_sm_poison(t->type);
+      if (good && kind == TW_PK_SCHEDULE) good = check_rate(s, t, a->span, what);
+      v = good ? tw_sm_v(t) : tw_sm_vbad();
     }
     if (kind == TW_PK_SCHEDULE && v.kind != TW_V_POISON && v.kind != TW_V_SCHEDULE) {
       bool fn = v.kind == TW_V_TX || v.kind == TW_V_FN || v.kind == TW_V_BUILTIN || v.kind == TW_V_OPAQUE;

@@ -137,8 +137,11 @@ static void check_number(TwSema *s, const TwParam *p, double x, int64_t at, int6
 }
 
 static void check_start(TwSema *s, const TwParam *p) {
-  const TwSmNum *x = tw_sm_eval(s, p->start, NULL);
+  const char *why = NULL;
+  const TwSmNum *x = tw_sm_eval(s, p->start, &why);
   uint32_t before = s->errors;
+  if (!x && why && strcmp(why, "it takes too many operations") != 0)
+    tw_sm_error(s, TW_E0314, p->start_span, "the start of '%s' cannot be computed: %s", p->name, why);
   for (int64_t k = 0; x && k < x->n && s->errors == before; k++) check_number(s, p, x->x[k], k, x->n);
 }
 

@@ -5,6 +5,7 @@
  * elaborated for a call get a note at the call. */
 #include <string.h>
 
+#include "compiler/ast/layout.h"
 #include "compiler/sema/check.h"
 
 bool tw_sm_is_std(const TwSema *s, uint32_t file) {
@@ -14,6 +15,24 @@ bool tw_sm_is_std(const TwSema *s, uint32_t file) {
 
 const char *tw_sm_text(TwSema *s, TwSpan span) {
   return span.file ? tw_span_text(&s->u->sources, span, 40) : "";
+}
+
+/* Mistakes that the value of a const may have made. */
+static bool of_numbers(TwDiagId id) {
+  return id == TW_E0404 || id == TW_E0407 || id == TW_E0411 || id == TW_E0502 || id == TW_E0607 ||
+         id == TW_E0717 || id == TW_E0902;
+}
+
+/* One value given by -D makes many mistakes: the first is said, with the value, and no other. */
+static void blame_defines(TwSema *s, TwDiagId id, TwDiag *d) {
+  if (!of_numbers(id)) return;
+  for (uint32_t k = 0; k < s->main->entries.len; k++) {
+    const TwSmEntry *e = s->main->entries.at[k];
+    TwSpan span = e->decl->kind == TW_DE_CONST && e->used ? tw_sm_define_span(s, e->name) : (TwSpan){0};
+    if (!span.file || span.file == d->span.file) continue;
+    tw_diag_note(&s->u->diags, d, span, "const '%s' has this value", e->name);
+    s->too_large = true;
+  }
 }
 
 static TwDiag *add(TwSema *s, TwDiagId id, TwSpan span, const char *text) {
@@ -28,9 +47,10 @@ static TwDiag *add(TwSema *s, TwDiagId id, TwSpan span, const char *text) {
   if (at.file != span.file || at.start != span.start) tw_diag_note(&s->u->diags, d, span, "it shows here");
   for (uint32_t k = 0; f && k < 3; f = f->caller, k++) {
     if (f->sample && f->with)
-      tw_diag_note(&s->u->diags, d, f->call, "in '%s', checked with %s", f->name, f->with);
+      tw_diag_note(&s->u->diags, d, f->call, "in '%s', checked with the sample sizes %s", f->name, f->with);
     if (!f->sample) tw_diag_note(&s->u->diags, d, f->call, "in '%s', called here", f->name);
   }
+  if (s->u->options.n_defines) blame_defines(s, id, d);
   return d;
 }
 
@@ -40,6 +60,8 @@ TwDiag *tw_sm_error(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) {
   const char *text = tw_arena_vprintf(s->a, fmt, ap);
   va_end(ap);
   s->errors++;
+  /* So many mistakes: this is no program, and looking at the rest of it helps nobody. */
+  if (s->u->diags.errors > TW_MANY_ERRORS) s->too_large = true;
   return add(s, id, span, text);
 }
 
@@ -67,8 +89,10 @@ void tw_sm_help(TwSema *s, TwDiag *d, const char *fmt, ...) {
   tw_diag_help(&s->u->diags, d, "%s", text);
 }
 
+bool tw_sm_many(const TwSema *s) { return s->u->diags.errors > 50; }
+
 bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, uint32_t n) {
-  TwName near = tw_nearest(name, candidates, n);
+  TwName near = tw_sm_many(s) ? NULL : tw_nearest(name, candidates, n);
   if (near) tw_sm_help(s, d, "did you mean '%s'?", near);
   return near != NULL;
 }

@@ -51,34 +51,6 @@ static bool is_library(const TwSema *s) {
   return true;
 }
 
-/* What is legal and surely not meant. Only for the body of the file: a variant may leave things out. */
-static void warn_unused(TwSema *s, bool library) {
-  for (uint32_t k = 0; k < s->main->entries.len; k++) {
-    const TwSmEntry *e = s->main->entries.at[k];
-    if (e->used) continue;
-    if (e->decl->kind == TW_DE_IMPORT && e->value.kind == TW_V_MODULE)
-      tw_sm_warn(s, TW_W0001, e->span, "module '%s' is imported and never used", e->name);
-    if (e->decl->kind == TW_DE_PARAM && !library)
-      tw_sm_warn(s, TW_W0003, e->span, "nothing depends on param '%s'", e->name);
-  }
-}
-
-/* Whether a name is used by any variant: what the variants declare is not elaborated here. */
-static void mark_variant_uses(TwSema *s, const TwModuleAst *m) {
-  for (uint32_t k = 0; k < m->decls.len; k++) {
-    const TwDecl *v = m->decls.at[k];
-    if (v->kind != TW_DE_VARIANT) continue;
-    TwVec(TwSpan) saved = {0};
-    for (uint32_t j = 0; j < s->broken.len; j++) tw_vec_push(s->a, &saved, s->broken.at[j]);
-    s->broken.len = 0;
-    tw_vec_push(s->a, &s->broken, v->span);
-    for (uint32_t j = 0; j < s->main->entries.len; j++)
-      if (tw_sm_in_broken(s, s->main->entries.at[j]->name)) s->main->entries.at[j]->used = true;
-    s->broken.len = 0;
-    for (uint32_t j = 0; j < saved.len; j++) tw_vec_push(s->a, &s->broken, saved.at[j]);
-  }
-}
-
 static void check(TwSema *s, const TwModuleAst *ast, bool body) {
   static const TwDeclKind order[] = {TW_DE_CONST, TW_DE_DATA, TW_DE_PARAM, TW_DE_WEIGHTS, TW_DE_MODEL};
   enter_all(s);
@@ -91,10 +63,7 @@ static void check(TwSema *s, const TwModuleAst *ast, bool body) {
   tw_sm_ensures(s);
   if (s->errors == 0) tw_sm_check_stages(s);
   tw_sm_library(s, library);
-  if (s->errors == 0 && body) {
-    mark_variant_uses(s, ast);
-    warn_unused(s, library);
-  }
+  if (s->errors == 0 && body) tw_sm_warn_unused(s, ast, library);
 }
 
 bool tw_sema(TwUnit *u, TwModuleAst *ast, TwName variant, TwProgram **out) {

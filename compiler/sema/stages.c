@@ -13,6 +13,7 @@ typedef struct StageIn {
   TwStage st;
   const TwStageItem *seen[8]; /* by TwStageItemKind */
   const TwExpr *optimizer;
+  TwIdent batch_of; /* the data set, if there is one */
   bool broken;
 } StageIn;
 
@@ -72,6 +73,11 @@ static void epochs(StageIn *in, const TwStageItem *it) {
 static void batch(StageIn *in, const TwStageItem *it) {
   TwSema *s = in->s;
   bool known = tw_sm_static_int(s, &in->scope, it->value, "the size of a batch", &in->st.batch);
+  if (known && in->st.batch < 1) {
+    tw_sm_error(s, TW_E0717, it->value->span, "a batch has at least one row, not %lld",
+                (long long)in->st.batch);
+    return;
+  }
   if (it->names.len == 0) {
     TwDiag *d = tw_sm_error(s, TW_E0717, it->span, "nothing tells which data set the batches are of");
     tw_sm_help(s, d, "write 'batch %s of train'", tw_sm_text(s, it->value->span));
@@ -96,8 +102,9 @@ static void batch(StageIn *in, const TwStageItem *it) {
   TwSmValue v = tw_sm_resolve(s, s->main, e, id.span);
   if (v.kind != TW_V_DATA || !known) return;
   in->st.batch_data = v.index;
+  in->batch_of = id;
   int64_t rows = s->p->datas.at[v.index].n;
-  if (in->st.batch < 1 || in->st.batch > rows)
+  if (in->st.batch > rows)
     tw_sm_error(s, TW_E0717, it->value->span, "a batch of '%s' has between 1 and %lld rows, not %lld",
                 id.name, (long long)rows, (long long)in->st.batch);
 }
@@ -190,12 +197,38 @@ static void missing(StageIn *in) {
   }
 }
 
+/* Batches of data that the loss never sees, and state to keep that there is not. */
+static void check_use(StageIn *in) {
+  TwSema *s = in->s;
+  if (in->broken || s->errors) return;
+  if (in->batch_of.name && in->st.loss && !tw_sm_has_poison(in->st.loss->type) &&
+      !tw_sm_uses_data(s, in->st.loss, in->st.batch_data)) {
+    TwDiag *d = tw_sm_error(s, TW_E0717, in->batch_of.span, "the loss of stage '%s' does not use data set '%s'",
+                            in->st.name, in->batch_of.name);
+    tw_sm_note(s, d, in->st.loss->span, "the loss");
+  }
+  if (!in->st.keep || s->skips.len) return; /* what a variant leaves out may be what is kept */
+  for (uint32_t k = 0; k < s->p->stages.len; k++) {
+    const TwStage *o = &s->p->stages.at[k];
+    for (uint32_t i = 0; i < o->params.len; i++)
+      for (uint32_t j = 0; j < in->st.params.len; j++)
+        if (o->params.at[i] == in->st.params.at[j]) return;
+    for (uint32_t i = 0; i < o->weights.len; i++)
+      for (uint32_t j = 0; j < in->st.weights.len; j++)
+        if (o->weights.at[i] == in->st.weights.at[j]) return;
+  }
+  TwDiag *d = tw_sm_warn(s, TW_W0004, in->seen[TW_SI_KEEP]->span,
+                         "no stage before '%s' trains what it trains: there is nothing to keep", in->st.name);
+  tw_sm_help(s, d, "every stage starts from the values that the one before it left, 'keep' or not");
+}
+
 static void stage(TwSema *s, const TwDecl *d) {
   StageIn in = {.s = s, .d = d, .scope = {s->main, NULL}, .st = {.name = d->name.name, .span = d->name.span}};
   s->ctx = (TwSmCtx){0};
   for (uint32_t k = 0; k < d->items.len; k++) item(&in, &d->items.at[k]);
   missing(&in);
   if (!in.st.loss) in.st.loss = s->p->loss;
+  check_use(&in);
   if (in.optimizer) tw_sm_update(s, &in.scope, in.optimizer, &in.st);
   tw_vec_push(s->a, &s->p->stages, in.st);
   tw_vec_push(s->a, &s->stage_decls, d);
@@ -207,24 +240,30 @@ static bool skipped(TwSema *s, TwName name) {
   return false;
 }
 
+static void add_stages(TwSema *s, const TwDecl *d, TwNames *out) {
+  if (d->kind == TW_DE_STAGE && d->name.name) tw_vec_push(s->a, out, d->name.name);
+}
+
+/* The skips of every variant, whichever is looked at. */
 static void check_skips(TwSema *s) {
-  for (uint32_t k = 0; k < s->skips.len; k++) {
+  for (uint32_t k = 0; k < s->main->ast->decls.len; k++) {
+    const TwDecl *v = s->main->ast->decls.at[k];
     TwNames names = {0};
-    bool known = false;
-    for (uint32_t j = 0; j < s->decls.len; j++) {
-      const TwDecl *d = s->decls.at[j].decl;
-      if (d->kind != TW_DE_STAGE || !d->name.name) continue;
-      known |= d->name.name == s->skips.at[k].name;
-      tw_vec_push(s->a, &names, d->name.name);
+    if (v->kind != TW_DE_VARIANT) continue;
+    for (uint32_t j = 0; j < s->main->ast->decls.len; j++) add_stages(s, s->main->ast->decls.at[j], &names);
+    for (uint32_t j = 0; j < v->decls.len; j++) add_stages(s, v->decls.at[j], &names);
+    for (uint32_t j = 0; j < v->decls.len; j++) {
+      const TwDecl *d = v->decls.at[j];
+      bool known = d->kind != TW_DE_SKIP || !d->name.name;
+      for (uint32_t i = 0; i < names.len && !known; i++) known = names.at[i] == d->name.name;
+      if (known) continue;
+      if (tw_sm_in_broken(s, d->name.name)) {
+        s->errors++;
+        continue;
+      }
+      TwDiag *e = tw_sm_error(s, TW_E0706, d->name.span, "there is no stage '%s' to skip", d->name.name);
+      tw_sm_suggest(s, e, d->name.name, names.at, names.len);
     }
-    if (known) continue;
-    if (tw_sm_in_broken(s, s->skips.at[k].name)) {
-      s->errors++;
-      continue;
-    }
-    TwDiag *e =
-        tw_sm_error(s, TW_E0706, s->skips.at[k].span, "there is no stage '%s' to skip", s->skips.at[k].name);
-    tw_sm_suggest(s, e, s->skips.at[k].name, names.at, names.len);
   }
 }
 

@@ -20,14 +20,12 @@ void tw_sm_bind_value(TwSema *s, TwSmScope *scope, TwIdent id, TwSmValue v, TwSm
 
 /* A name twice in one body, where it cannot be meant. */
 static bool fresh(TwSema *s, const TwSmScope *scope, const TwSmBind *outer, TwIdent id) {
-  for (const TwSmBind *b = scope->top; b && b != outer; b = b->up) {
-    if (b->name != id.name) continue;
-    TwDiag *d = tw_sm_error(s, TW_E0202, id.span, "'%s' is bound twice in this body", id.name);
-    tw_sm_note(s, d, b->span, "first here");
-    tw_sm_help(s, d, "give the second another name");
-    return false;
-  }
-  return true;
+  const TwSmBind *b = tw_sm_bound(scope, id.name);
+  if (!b || (outer && b->depth <= outer->depth)) return true;
+  TwDiag *d = tw_sm_error(s, TW_E0202, id.span, "'%s' is bound twice in this body", id.name);
+  tw_sm_note(s, d, b->span, "first here");
+  tw_sm_help(s, d, "give the second another name");
+  return false;
 }
 
 /* ---- let */

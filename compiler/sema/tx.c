@@ -5,7 +5,7 @@
  * `if i == 0 then … else a[i - 1]` narrows that of i in its branches. */
 #include "compiler/sema/check.h"
 
-enum { MAX_NODES = 4000000 };
+enum { MAX_NODES = 500000 };
 
 TwTx *tw_sm_node(TwSema *s, TwTxKind kind, const TwType *type, TwSpan span) {
   if (++s->nodes > MAX_NODES && !s->too_large) {

@@ -144,6 +144,21 @@ bool tw_sm_same(const TwType *a, const TwType *b) {
   return true;
 }
 
+uint32_t tw_sm_parts(const TwType *t, uint32_t most) {
+  uint32_t n = 1;
+  if (t->kind == TW_TY_ARRAY) n += tw_sm_parts(t->elem, most);
+  for (uint32_t k = 0; k < t->fields.len && n <= most; k++)
+    n += tw_sm_parts(t->fields.at[k].type, most - n);
+  return n;
+}
+
+bool tw_sm_not_too_wide(TwSema *s, const TwType *t, TwSpan span) {
+  if (tw_sm_parts(t, TW_SM_MAX_PARTS) <= TW_SM_MAX_PARTS) return true;
+  tw_sm_error(s, TW_E0902, span, "this has more than %d members, those of its members included",
+              TW_SM_MAX_PARTS);
+  return false;
+}
+
 bool tw_sm_has_poison(const TwType *t) {
   if (t->kind == TW_TY_POISON) return true;
   if (t->kind == TW_TY_ARRAY) return tw_sm_has_poison(t->elem);

@@ -104,6 +104,10 @@ static void unknown_type(TwSema *s, TwSmModule *m, const TwTypeExpr *te) {
     s->errors++;
     return;
   }
+  if (tw_sm_many(s)) {
+    tw_sm_error(s, TW_E0206, te->name.span, "there is no type '%s'", te->name.name);
+    return;
+  }
   TwNames names = {0};
   static const char *const builtin[] = {"real", "int", "bool", "data", "schedule"};
   for (size_t k = 0; k < 5 && !te->module.name; k++)
@@ -149,7 +153,7 @@ static TwSmEntry *find_type(TwSema *s, const TwSmScope *scope, const TwTypeExpr 
     return NULL;
   }
   e->used = true;
-  return e;
+  return e->twice ? NULL : e;
 }
 
 static TwSmSym *sym_new(TwSema *s, TwKind kind) {
@@ -194,6 +198,14 @@ static const TwSmSym *sym_tensor(TwSema *s, const TwSmScope *scope, TwDtype dtyp
   return bad ? NULL : t;
 }
 
+/* As tw_sm_parts, of a type whose sizes may be unknown. */
+static uint32_t sym_parts(const TwSmSym *t, uint32_t most) {
+  uint32_t n = 1;
+  if (t->kind == TW_TY_ARRAY) n += sym_parts(t->elem, most);
+  for (uint32_t k = 0; k < t->fields.len && n <= most; k++) n += sym_parts(t->fields.at[k].type, most - n);
+  return n;
+}
+
 static const TwSmSym *sym_record(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te, const TwDecl *d,
                                  const TwSmLin *args, uint32_t n_args) {
   TwSmSym *t = sym_new(s, TW_TY_RECORD);
@@ -210,6 +222,11 @@ static const TwSmSym *sym_record(TwSema *s, const TwSmScope *scope, const TwType
       return NULL;
     }
     tw_vec_push(s->a, &t->fields, (TwSmSymField){te->fields.at[k].name.name, f});
+  }
+  if (sym_parts(t, TW_SM_MAX_PARTS) > TW_SM_MAX_PARTS) {
+    tw_sm_error(s, TW_E0902, te->span,
+                "this record has more than %d members, those of its members included", TW_SM_MAX_PARTS);
+    return NULL;
   }
   return t;
 }

@@ -1,17 +1,16 @@
 /* random.c [COUNT [SEED]]: random programs and their derivatives, by three evaluators in f32 and f64.
  *
- * Of each program: the function as generated; its reverse-mode derivative, optimized; and, in turn, its
- * forward-mode derivative, the reverse one as AD leaves it, or one of these as the body of a loop over
- * samples, where code is made for sixteen at once. The interpreter is given the function with its strong
- * products (mul0), compiled code what they are lowered to. Objects are made for other vector widths
- * than the JIT's now and then, which must not show. Fails if an operation of ops.def was never met. */
+ * Of each program, in turn: the function as generated; its derivative by reverse mode, as AD leaves it and
+ * optimized; by forward mode; or a loop over samples with one of these for a body, where code is made for
+ * sixteen at once (the slowest to compile, so there are fewest). The interpreter is given the function with its strong products (mul0),
+ * compiled code what they are lowered to. Objects are made for other vector widths than the JIT's now and
+ * then, which must not show. Fails if an operation of ops.def was never met. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <time.h>
 
 #include "compiler/ad/ad.h"
 #include "compiler/llvm/llvm.h"
@@ -19,7 +18,7 @@
 #include "tests/evaluators/three.h"
 #include "tests/grad/generate.h"
 
-enum { PROGRAMS = 20, KINDS = 3, PRECISIONS = 2, CASES = PROGRAMS * KINDS * PRECISIONS };
+enum { PROGRAMS = 40, PRECISIONS = 2, CASES = PROGRAMS * PRECISIONS };
 
 typedef struct Case {
   const TwFn *f, *final; /* to interpret, to compile */
@@ -86,26 +85,30 @@ static void add(Batch *b, uint64_t program, const TwFn *f, const char *what, uin
   }
 }
 
+typedef enum Kind { FUNCTION, REVERSE, OPTIMIZED, FORWARD, SAMPLES, SAMPLES_REVERSE, SAMPLES_OPTIMIZED } Kind;
+
 static void add_program(Batch *b, uint64_t program, uint64_t met[TW_OP_COUNT]) {
   static const int64_t samples[] = {1, 15, 16, 17, 40, 513};
+  static const Kind kinds[] = {FUNCTION, REVERSE,         OPTIMIZED, FORWARD, SAMPLES, FUNCTION,
+                               REVERSE,  SAMPLES_REVERSE, OPTIMIZED, FORWARD, FUNCTION, SAMPLES_OPTIMIZED};
   Rng rng = {program * 0x632be59bd9b4e019u};
   Data x;
-  const TwFn *f = generate(b->m, &rng, &x), *reverse = derivative(b, f, false);
-  const TwFn *optimized = tw_optimize(b->m, reverse, tw_opt_limits_default());
+  const TwFn *f = generate(b->m, &rng, &x);
   int64_t n = samples[rng_below(&rng, 6)];
   uint64_t fixed = rng_next(&rng) & rng_next(&rng);
-  add(b, program, f, "the function", met);
-  add(b, program, optimized, "the optimized derivative", met);
-  switch (program % 5) {
-    case 0: add(b, program, reverse, "the derivative", met); break;
-    case 1: add(b, program, derivative(b, f, true), "the forward derivative", met); break;
-    case 2: add(b, program, for_samples(b, f, n, fixed), "samples", met); break;
-    case 3: add(b, program, for_samples(b, optimized, n, fixed), "samples of the derivative", met); break;
-    case 4: {
-      const TwFn *s = tw_optimize(b->m, for_samples(b, f, n, fixed), tw_opt_limits_default());
-      add(b, program, s, "optimized samples", met);
+  TwOptLimits limits = tw_opt_limits_default();
+  switch (kinds[program % (sizeof kinds / sizeof *kinds)]) {
+    case FUNCTION: add(b, program, f, "the function", met); break;
+    case REVERSE: add(b, program, derivative(b, f, false), "the derivative", met); break;
+    case OPTIMIZED: add(b, program, tw_optimize(b->m, derivative(b, f, false), limits), "the optimized derivative", met); break;
+    case FORWARD: add(b, program, derivative(b, f, true), "the forward derivative", met); break;
+    case SAMPLES: add(b, program, for_samples(b, f, n, fixed), "samples", met); break;
+    case SAMPLES_REVERSE:
+      add(b, program, for_samples(b, derivative(b, f, false), n, fixed), "samples of the derivative", met);
       break;
-    }
+    case SAMPLES_OPTIMIZED:
+      add(b, program, tw_optimize(b->m, for_samples(b, f, n, fixed), limits), "optimized samples", met);
+      break;
   }
 }
 
@@ -178,9 +181,7 @@ static bool compile(Batch *b, uint32_t bits, TwJit **jit, void **library) {
 static bool run(Three *t, Batch *b, uint32_t bits) {
   TwJit *jit;
   void *library;
-  clock_t c0 = clock();
   bool ok = compile(b, bits, &jit, &library);
-  fprintf(stderr, "bits %u: %.2f s\n", bits, (double)(clock() - c0) / CLOCKS_PER_SEC);
   for (uint32_t k = 0; ok && k < b->n; k++) {
     compare(t, b, &b->cases[k], false);
     compare(t, b, &b->cases[k], true);

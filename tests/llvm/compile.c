@@ -37,8 +37,8 @@ static void time_phases(const TwFn *f, const char *what) {
   double t2 = now();
   if (LLVMTargetMachineEmitToMemoryBuffer(target.machine, mod, LLVMObjectFile, &message, &object)) abort();
   double t3 = now();
-  printf("%-18s %5u operations, %6zu bytes: target %.1f ms, emission %.1f ms, code generation %.1f ms", what, tw_fn_size(f),
-         LLVMGetBufferSize(object), t1 - t0, t2 - t1, t3 - t2);
+  printf("%-18s %5u operations, %6zu bytes: target %.1f ms, emission %.1f ms, code generation %.1f ms", what,
+         tw_fn_size(f), LLVMGetBufferSize(object), t1 - t0, t2 - t1, t3 - t2);
   LLVMDisposeMemoryBuffer(object);
   LLVMDisposeModule(mod);
   LLVMContextDispose(ctx);
@@ -56,7 +56,8 @@ int main(int argc, char **argv) {
     static const int64_t depth[] = {5, 5, 5, 5, 12, 12}, n[] = {500, 500, 2000, 2000, 500, 500};
     char what[60];
     test_reset(&t);
-    const TwFn *f = step(t.m, k % 2 ? tw_flagship_standard(t.m, depth[k], n[k]) : tw_flagship_pretrain(t.m, depth[k], n[k], -1));
+    const TwFn *f = step(t.m, k % 2 ? tw_flagship_standard(t.m, depth[k], n[k])
+                                    : tw_flagship_pretrain(t.m, depth[k], n[k], -1));
     snprintf(what, sizeof what, "%s %lld", k % 2 ? "standard" : "pretrain", (long long)depth[k]);
     time_phases(f, what);
     if (argc > 1) {

@@ -8,10 +8,19 @@ typedef struct Shape {
 
 static bool takes(TwOp op, TwDtype d) {
   switch ((int)op) {
-    case TW_OP_neg: case TW_OP_add: case TW_OP_sub: case TW_OP_mul: case TW_OP_div: case TW_OP_min: case TW_OP_max:
+    case TW_OP_neg:
+    case TW_OP_add:
+    case TW_OP_sub:
+    case TW_OP_mul:
+    case TW_OP_div:
+    case TW_OP_min:
+    case TW_OP_max:
     case TW_OP_lt: case TW_OP_le:
       return d != TW_BOOL;
-    case TW_OP_eq: case TW_OP_ne: case TW_OP_select: case TW_OP_to_int: return op != TW_OP_to_int || d != TW_INT;
+    case TW_OP_eq:
+    case TW_OP_ne:
+    case TW_OP_select:
+    case TW_OP_to_int: return op != TW_OP_to_int || d != TW_INT;
     case TW_OP_to_real: return d != TW_REAL;
     case TW_OP_mod: return d == TW_INT;
     case TW_OP_and: case TW_OP_or: case TW_OP_not: return d == TW_BOOL;

@@ -41,10 +41,12 @@ BUILD(pad_b, tw_pad(f, in[0], real_ty(t, 2, 5, 7, 0), I(1, 1, 2, 1)))
 BUILD(concat_a, tw_concat(f, I_refs(in[0], in[1], in[2]), 3, 0))
 BUILD(concat_b, tw_concat(f, I_refs(in[0], in[1], in[0]), 3, 1))
 BUILD(stack_a, tw_stack(f, I_refs(in[0], in[1], in[2]), 3))
-BUILD(stack_b, tw_stack(f, I_refs(tw_unary(f, TW_OP_relu, in[0]), in[1], tw_binary(f, TW_OP_add, in[0], in[1])), 3))
+BUILD(stack_b,
+      tw_stack(f, I_refs(tw_unary(f, TW_OP_relu, in[0]), in[1], tw_binary(f, TW_OP_add, in[0], in[1])), 3))
 BUILD(index_a, tw_index(f, in[0], in[1]))
 BUILD(index_b, tw_index(f, tw_unary(f, TW_OP_neg, in[0]), in[1]))
-BUILD(index_c, tw_binary(f, TW_OP_mul, tw_index(f, tw_transpose(f, in[0], I(1, 0)), in[1]), tw_index(f, tw_transpose(f, in[0], I(1, 0)), tw_int(f, 2))))
+BUILD(index_c, tw_binary(f, TW_OP_mul, tw_index(f, tw_transpose(f, in[0], I(1, 0)), in[1]),
+                         tw_index(f, tw_transpose(f, in[0], I(1, 0)), tw_int(f, 2))))
 BUILD(add_at_a, tw_add_at(f, in[0], in[1], in[2]))
 BUILD(add_at_b, tw_add_at(f, tw_add_at(f, tw_unary(f, TW_OP_neg, in[0]), in[1], in[2]), tw_int(f, 1), in[2]))
 BUILD(add_at_c, tw_add_at(f, tw_zeros(f, real_ty(t, 2, 4, 19, 0)), in[1], in[2]))
@@ -79,8 +81,14 @@ BUILD(iota_b, tw_binary(f, TW_OP_add, in[0], tw_sum_all(f, tw_unary(f, TW_OP_to_
 BUILD(draw_a, tw_draw(f, real_ty(t, 2, 3, 7, 0), in[0], in[1], 77))
 BUILD(draw_b, tw_draw(f, tw_ty_scalar(t->m, TW_REAL), in[0], in[1], 78))
 BUILD(const_a, tw_binary(f, TW_OP_add, in[0], tw_const(f, real_ty(t, 1, 21, 0, 0), 1.0 / 3)))
-BUILD(chain_a, tw_binary(f, TW_OP_mul, tw_unary(f, TW_OP_exp, tw_reverse(f, tw_unary(f, TW_OP_sin, in[0]), 0)), tw_reverse(f, in[0], 0)))
-BUILD(chain_b, tw_concat(f, I_refs(tw_pad(f, tw_unary(f, TW_OP_neg, in[0]), real_ty(t, 1, 45, 0, 0), I(1, 2)), tw_concat(f, I_refs(in[0], tw_unary(f, TW_OP_abs, in[0]), in[0]), 3, 0), in[0]), 3, 0))
+BUILD(chain_a,
+      tw_binary(f, TW_OP_mul, tw_unary(f, TW_OP_exp, tw_reverse(f, tw_unary(f, TW_OP_sin, in[0]), 0)),
+                tw_reverse(f, in[0], 0)))
+BUILD(chain_b,
+      tw_concat(f,
+                I_refs(tw_pad(f, tw_unary(f, TW_OP_neg, in[0]), real_ty(t, 1, 45, 0, 0), I(1, 2)),
+                       tw_concat(f, I_refs(in[0], tw_unary(f, TW_OP_abs, in[0]), in[0]), 3, 0), in[0]),
+                3, 0))
 static TwRef chain_c(Test *t, TwFn *f, const TwRef *in) { /* many values that come and go */
   (void)t;
   TwRef a = in[0], b = in[1];
@@ -93,38 +101,78 @@ static TwRef chain_c(Test *t, TwFn *f, const TwRef *in) { /* many values that co
 }
 
 static const Case cases[] = {
-    {"broadcast a", TW_OP_broadcast, broadcast_1, {"r21"}}, {"broadcast b", TW_OP_broadcast, broadcast_0, {"r5"}},
-    {"broadcast c", TW_OP_broadcast, broadcast_2, {"r5x3"}}, {"broadcast d", TW_OP_broadcast, broadcast_s, {"r"}},
-    {"reshape a", TW_OP_reshape, reshape_a, {"r3x5"}}, {"reshape b", TW_OP_reshape, reshape_b, {"r3x5"}},
-    {"reshape c", TW_OP_reshape, reshape_c, {"r3x5"}}, {"reshape d", TW_OP_reshape, reshape_d, {"r1x1"}},
-    {"reshape e", TW_OP_reshape, reshape_e, {"r"}}, {"transpose a", TW_OP_transpose, transpose_a, {"r3x20"}},
-    {"transpose b", TW_OP_transpose, transpose_b, {"r3x4x5"}}, {"reverse a", TW_OP_reverse, reverse_a, {"r21x3"}},
-    {"reverse b", TW_OP_reverse, reverse_b, {"r3x21"}}, {"slice a", TW_OP_slice, slice_a, {"r40"}},
-    {"slice b", TW_OP_slice, slice_b, {"r40"}}, {"slice c", TW_OP_slice, slice_c, {"r4x5"}},
-    {"pad a", TW_OP_pad, pad_a, {"r7"}}, {"pad b", TW_OP_pad, pad_b, {"r3x4"}},
-    {"concat a", TW_OP_concat, concat_a, {"r3", "r20", "r1"}}, {"concat b", TW_OP_concat, concat_b, {"r2x3", "r2x18"}},
-    {"stack a", TW_OP_concat, stack_a, {"r", "r", "r"}}, {"stack b", TW_OP_concat, stack_b, {"r5", "r5"}},
-    {"index a", TW_OP_index, index_a, {"r4x19", "i"}}, {"index b", TW_OP_index, index_b, {"r4x19", "i"}},
-    {"index c", TW_OP_index, index_a, {"r9", "i"}}, {"index d", TW_OP_index, index_b, {"r9", "i"}},
-    {"index e", TW_OP_index, index_c, {"r4x5", "i"}}, {"add_at a", TW_OP_add_at, add_at_a, {"r4x19", "i", "r19"}},
-    {"add_at b", TW_OP_add_at, add_at_b, {"r4x19", "i", "r19"}}, {"add_at c", TW_OP_add_at, add_at_c, {"r", "i", "r19"}},
-    {"add_at d", TW_OP_add_at, add_at_d, {"r9", "i", "r"}}, {"add_at e", TW_OP_add_at, add_at_e, {"r9", "i", "r"}},
+    {"broadcast a", TW_OP_broadcast, broadcast_1, {"r21"}},
+    {"broadcast b", TW_OP_broadcast, broadcast_0, {"r5"}},
+    {"broadcast c", TW_OP_broadcast, broadcast_2, {"r5x3"}},
+    {"broadcast d", TW_OP_broadcast, broadcast_s, {"r"}},
+    {"reshape a", TW_OP_reshape, reshape_a, {"r3x5"}},
+    {"reshape b", TW_OP_reshape, reshape_b, {"r3x5"}},
+    {"reshape c", TW_OP_reshape, reshape_c, {"r3x5"}},
+    {"reshape d", TW_OP_reshape, reshape_d, {"r1x1"}},
+    {"reshape e", TW_OP_reshape, reshape_e, {"r"}},
+    {"transpose a", TW_OP_transpose, transpose_a, {"r3x20"}},
+    {"transpose b", TW_OP_transpose, transpose_b, {"r3x4x5"}},
+    {"reverse a", TW_OP_reverse, reverse_a, {"r21x3"}},
+    {"reverse b", TW_OP_reverse, reverse_b, {"r3x21"}},
+    {"slice a", TW_OP_slice, slice_a, {"r40"}},
+    {"slice b", TW_OP_slice, slice_b, {"r40"}},
+    {"slice c", TW_OP_slice, slice_c, {"r4x5"}},
+    {"pad a", TW_OP_pad, pad_a, {"r7"}},
+    {"pad b", TW_OP_pad, pad_b, {"r3x4"}},
+    {"concat a", TW_OP_concat, concat_a, {"r3", "r20", "r1"}},
+    {"concat b", TW_OP_concat, concat_b, {"r2x3", "r2x18"}},
+    {"stack a", TW_OP_concat, stack_a, {"r", "r", "r"}},
+    {"stack b", TW_OP_concat, stack_b, {"r5", "r5"}},
+    {"index a", TW_OP_index, index_a, {"r4x19", "i"}},
+    {"index b", TW_OP_index, index_b, {"r4x19", "i"}},
+    {"index c", TW_OP_index, index_a, {"r9", "i"}},
+    {"index d", TW_OP_index, index_b, {"r9", "i"}},
+    {"index e", TW_OP_index, index_c, {"r4x5", "i"}},
+    {"add_at a", TW_OP_add_at, add_at_a, {"r4x19", "i", "r19"}},
+    {"add_at b", TW_OP_add_at, add_at_b, {"r4x19", "i", "r19"}},
+    {"add_at c", TW_OP_add_at, add_at_c, {"r", "i", "r19"}},
+    {"add_at d", TW_OP_add_at, add_at_d, {"r9", "i", "r"}},
+    {"add_at e", TW_OP_add_at, add_at_e, {"r9", "i", "r"}},
     {"add_at f", TW_OP_add_at, add_at_b, {"r9", "i", "r"}},
-    {"sum a", TW_OP_sum, sum_a, {"r7x20"}}, {"sum b", TW_OP_sum, sum_b, {"r7x20"}}, {"sum c", TW_OP_sum, sum_c, {"r7x20"}},
-    {"sum d", TW_OP_sum, sum_d, {"r3x4x9"}}, {"sum e", TW_OP_sum, sum_e, {"r1100"}}, {"sum f", TW_OP_sum, sum_f, {"r30x41"}},
-    {"sum g", TW_OP_sum, sum_g, {"r100"}}, {"sum h", TW_OP_sum, sum_a, {"r1025"}}, {"sum i", TW_OP_sum, sum_a, {"r600x3"}},
-    {"sum j", TW_OP_sum, sum_b, {"r3x1040"}}, {"sum k", TW_OP_sum, sum_a, {"r16"}}, {"sum l", TW_OP_sum, sum_a, {"r3"}},
-    {"sum m", TW_OP_sum, sum_e, {"r17"}}, {"sum n", TW_OP_sum, sum_a, {"r512"}}, {"sum o", TW_OP_sum, sum_a, {"r3600"}},
-    {"rmax a", TW_OP_rmax, rmax_a, {"r7x20"}}, {"rmax b", TW_OP_rmax, rmax_b, {"r7x3"}}, {"rmin a", TW_OP_rmin, rmin_a, {"r7x20"}},
-    {"rmin b", TW_OP_rmin, rmin_b, {"r50"}}, {"argmask a", TW_OP_argmask, argmask_a, {"r5x9"}},
-    {"argmask b", TW_OP_argmask, argmask_b, {"r5x9"}}, {"argmask c", TW_OP_argmask, argmask_c, {"r50"}},
-    {"dot a", TW_OP_dot, dot_a, {"r5x7", "r7x20"}}, {"dot b", TW_OP_dot, dot_b, {"r37", "r37"}},
-    {"dot c", TW_OP_dot, dot_c, {"r3x4x2", "r4x5x3"}}, {"dot d", TW_OP_dot, dot_d, {"r5", "r19"}},
-    {"dot e", TW_OP_dot, dot_e, {"r5x7", "r7x3"}}, {"dot f", TW_OP_dot, dot_f, {"r13x7", "r33x7"}},
-    {"dot g", TW_OP_dot, dot_a, {"r19x7", "r7"}}, {"dot h", TW_OP_dot, dot_d, {"r", "r5"}}, {"dot i", TW_OP_dot, dot_a, {"r1x1", "r1x1"}},
-    {"iota a", TW_OP_iota, iota_a, {"r37"}}, {"iota b", TW_OP_iota, iota_b, {"r"}}, {"draw a", TW_OP_draw, draw_a, {"i", "i"}},
-    {"draw b", TW_OP_draw, draw_b, {"i", "i"}}, {"const", TW_OP_const, const_a, {"r21"}},
-    {"chain a", TW_OP_reverse, chain_a, {"r37"}}, {"chain b", TW_OP_concat, chain_b, {"r20"}}, {"chain c", TW_OP_dot, chain_c, {"r9x9", "r9x9"}},
+    {"sum a", TW_OP_sum, sum_a, {"r7x20"}},
+    {"sum b", TW_OP_sum, sum_b, {"r7x20"}},
+    {"sum c", TW_OP_sum, sum_c, {"r7x20"}},
+    {"sum d", TW_OP_sum, sum_d, {"r3x4x9"}},
+    {"sum e", TW_OP_sum, sum_e, {"r1100"}},
+    {"sum f", TW_OP_sum, sum_f, {"r30x41"}},
+    {"sum g", TW_OP_sum, sum_g, {"r100"}},
+    {"sum h", TW_OP_sum, sum_a, {"r1025"}},
+    {"sum i", TW_OP_sum, sum_a, {"r600x3"}},
+    {"sum j", TW_OP_sum, sum_b, {"r3x1040"}},
+    {"sum k", TW_OP_sum, sum_a, {"r16"}},
+    {"sum l", TW_OP_sum, sum_a, {"r3"}},
+    {"sum m", TW_OP_sum, sum_e, {"r17"}},
+    {"sum n", TW_OP_sum, sum_a, {"r512"}},
+    {"sum o", TW_OP_sum, sum_a, {"r3600"}},
+    {"rmax a", TW_OP_rmax, rmax_a, {"r7x20"}},
+    {"rmax b", TW_OP_rmax, rmax_b, {"r7x3"}},
+    {"rmin a", TW_OP_rmin, rmin_a, {"r7x20"}},
+    {"rmin b", TW_OP_rmin, rmin_b, {"r50"}},
+    {"argmask a", TW_OP_argmask, argmask_a, {"r5x9"}},
+    {"argmask b", TW_OP_argmask, argmask_b, {"r5x9"}},
+    {"argmask c", TW_OP_argmask, argmask_c, {"r50"}},
+    {"dot a", TW_OP_dot, dot_a, {"r5x7", "r7x20"}},
+    {"dot b", TW_OP_dot, dot_b, {"r37", "r37"}},
+    {"dot c", TW_OP_dot, dot_c, {"r3x4x2", "r4x5x3"}},
+    {"dot d", TW_OP_dot, dot_d, {"r5", "r19"}},
+    {"dot e", TW_OP_dot, dot_e, {"r5x7", "r7x3"}},
+    {"dot f", TW_OP_dot, dot_f, {"r13x7", "r33x7"}},
+    {"dot g", TW_OP_dot, dot_a, {"r19x7", "r7"}},
+    {"dot h", TW_OP_dot, dot_d, {"r", "r5"}},
+    {"dot i", TW_OP_dot, dot_a, {"r1x1", "r1x1"}},
+    {"iota a", TW_OP_iota, iota_a, {"r37"}},
+    {"iota b", TW_OP_iota, iota_b, {"r"}},
+    {"draw a", TW_OP_draw, draw_a, {"i", "i"}},
+    {"draw b", TW_OP_draw, draw_b, {"i", "i"}},
+    {"const", TW_OP_const, const_a, {"r21"}},
+    {"chain a", TW_OP_reverse, chain_a, {"r37"}},
+    {"chain b", TW_OP_concat, chain_b, {"r20"}},
+    {"chain c", TW_OP_dot, chain_c, {"r9x9", "r9x9"}},
 };
 
 static TwTy parse_type(Test *t, const char *s) {

@@ -57,7 +57,9 @@ static int64_t random_int(uint64_t *s) {
   return (int64_t)(r >> 8) % 9 - 4;
 }
 
-static size_t esize(TwDtype d, TwPrecision p) { return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1; }
+static size_t esize(TwDtype d, TwPrecision p) {
+  return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1;
+}
 static size_t padded(int64_t n) { return ((size_t)n + 15) / 16 * 16; }
 
 static void *get(size_t bytes) {
@@ -98,8 +100,10 @@ static bool same(const TwTyInfo *t, TwPrecision p, const void *a, const void *b,
   for (int64_t e = 0; e < t->count; e++) {
     const uint8_t *x = (const uint8_t *)a + (size_t)e * n, *y = (const uint8_t *)b + (size_t)e * n;
     if (memcmp(x, y, n) == 0) continue;
-    if (t->dtype == TW_REAL && p == TW_F32 && isnan(((const float *)a)[e]) && isnan(((const float *)b)[e])) continue;
-    if (t->dtype == TW_REAL && p == TW_F64 && isnan(((const double *)a)[e]) && isnan(((const double *)b)[e])) continue;
+    if (t->dtype == TW_REAL && p == TW_F32 && isnan(((const float *)a)[e]) && isnan(((const float *)b)[e]))
+      continue;
+    if (t->dtype == TW_REAL && p == TW_F64 && isnan(((const double *)a)[e]) && isnan(((const double *)b)[e]))
+      continue;
     *where = e;
     return false;
   }
@@ -121,7 +125,8 @@ static void fail(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const cha
 
 static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what, TwRtFn *slot) {
   uint32_t n = f->params.len, k_out = f->results.len;
-  void **in = calloc(n + 1, sizeof *in), **out = calloc(k_out + 1, sizeof *out), **want = calloc(k_out + 1, sizeof *want);
+  void **in = calloc(n + 1, sizeof *in), **out = calloc(k_out + 1, sizeof *out),
+       **want = calloc(k_out + 1, sizeof *want);
   for (uint32_t k = 0; k < n; k++) in[k] = random_buffer(tw_info(f, f->params.at[k]), p, &t->random);
   for (uint32_t k = 0; k < k_out; k++) {
     size_t bytes = buffer_bytes(tw_info(f, f->results.at[k]), p);

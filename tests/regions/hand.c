@@ -18,22 +18,25 @@ typedef struct Expected {
   double narrowest;
 } Expected;
 
-static void expect(const char *what, Net *n, uint32_t output, double lo, double hi, double sliver, Expected e) {
+static void expect(const char *what, Net *n, uint32_t output, double lo, double hi, double sliver,
+                   Expected e) {
   TwRtPieces p;
   tw_rt_regions(net_done(n, output), n->coeffs, lo, hi, sliver, &p);
   TwRtCounter *counter = tw_rt_counter_new(&n->pl);
   TwRtRegions r = tw_rt_count(counter, n->coeffs, lo, hi, sliver), *c = &p.counts;
   tw_rt_counter_free(counter);
-  bool ok = !p.error && c->patterns == e.patterns && c->pieces == e.pieces && c->slivers == e.slivers && c->maps == e.maps &&
-            c->dead == e.dead && fabs(c->narrowest - e.narrowest) <= 1e-15 * e.narrowest;
-  ok = ok && c->patterns == r.patterns && c->pieces == r.pieces && c->slivers == r.slivers && c->maps == r.maps &&
-       c->dead == r.dead && c->narrowest == r.narrowest;
+  bool ok = !p.error && c->patterns == e.patterns && c->pieces == e.pieces && c->slivers == e.slivers &&
+            c->maps == e.maps && c->dead == e.dead && fabs(c->narrowest - e.narrowest) <= 1e-15 * e.narrowest;
+  ok = ok && c->patterns == r.patterns && c->pieces == r.pieces && c->slivers == r.slivers &&
+       c->maps == r.maps && c->dead == r.dead && c->narrowest == r.narrowest;
   for (size_t i = 0; ok && i < p.n; i++) /* no gaps, in order, joined */
-    ok = (i == 0 ? p.pieces[i].lo == lo : p.pieces[i].lo == p.pieces[i - 1].hi) && (i + 1 < p.n || p.pieces[i].hi == hi);
+    ok = (i == 0 ? p.pieces[i].lo == lo : p.pieces[i].lo == p.pieces[i - 1].hi) &&
+         (i + 1 < p.n || p.pieces[i].hi == hi);
   if (!ok) {
     printf("%s: patterns %" PRId64 " pieces %" PRId64 " slivers %" PRId64 " maps %" PRId64 " dead %" PRId64
            " narrowest %.17g; %s\n",
-           what, c->patterns, c->pieces, c->slivers, c->maps, c->dead, c->narrowest, p.error ? p.error : "no error");
+           what, c->patterns, c->pieces, c->slivers, c->maps, c->dead, c->narrowest,
+           p.error ? p.error : "no error");
     failures++;
   }
   tw_rt_pieces_free(&p);
@@ -70,7 +73,8 @@ static void simple(void) {
   net_raw_term(&n, TW_PL_MINUS_ONE, b);
   expect("relu x - relu -x = x", &n, out, -1, 2, 0x1p-8, (Expected){2, 1, 0, 1, 0, 3});
   n = net_new();
-  expect("hat", &n, knots(&n, 3, (double[]){0, 1, 2}, (double[]){1, -2, 1}), -1, 3, 0x1p-8, (Expected){4, 4, 0, 3, 0, 1});
+  expect("hat", &n, knots(&n, 3, (double[]){0, 1, 2}, (double[]){1, -2, 1}), -1, 3, 0x1p-8,
+         (Expected){4, 4, 0, 3, 0, 1});
   n = net_new();
   a = net_affine(&n, 1);
   net_term(&n, -1, 0);
@@ -84,12 +88,14 @@ static void simple(void) {
 
 static void zeros_and_ends(void) {
   Net n = net_new();
-  expect("kink at the left end", &n, net_switch(&n, TW_PL_RELU, 0, 0), 0, 1, 0x1p-8, (Expected){1, 1, 0, 1, 0, 1});
+  expect("kink at the left end", &n, net_switch(&n, TW_PL_RELU, 0, 0), 0, 1, 0x1p-8,
+         (Expected){1, 1, 0, 1, 0, 1});
   n = net_new();
-  expect("kink at the right end", &n, net_switch(&n, TW_PL_RELU, 0, 0), -1, 0, 0x1p-8, (Expected){1, 1, 0, 1, 1, 1});
+  expect("kink at the right end", &n, net_switch(&n, TW_PL_RELU, 0, 0), -1, 0, 0x1p-8,
+         (Expected){1, 1, 0, 1, 1, 1});
   n = net_new();
-  expect("kinks at both ends, in tenths", &n, knots(&n, 2, (double[]){0.1, 0.3}, (double[]){1, 1}), 0.1, 0.3, 0x1p-8,
-         (Expected){1, 1, 0, 1, 1, 0.2});
+  expect("kinks at both ends, in tenths", &n, knots(&n, 2, (double[]){0.1, 0.3}, (double[]){1, 1}), 0.1, 0.3,
+         0x1p-8, (Expected){1, 1, 0, 1, 1, 0.2});
   n = net_new();
   uint32_t a = net_affine(&n, 0);
   net_term(&n, 0, 0);
@@ -120,8 +126,8 @@ static void zeros_and_ends(void) {
 
 static void together(void) {
   Net n = net_new();
-  expect("three relus with one kink", &n, knots(&n, 3, (double[]){0.3, 0.3, 0.3}, (double[]){1, 2, 3}), 0, 1, 0x1p-8,
-         (Expected){2, 2, 0, 2, 0, 0.3});
+  expect("three relus with one kink", &n, knots(&n, 3, (double[]){0.3, 0.3, 0.3}, (double[]){1, 2, 3}), 0, 1,
+         0x1p-8, (Expected){2, 2, 0, 2, 0, 0.3});
   n = net_new();
   uint32_t a = net_relu(&n, -0.3, 1, 0), b = net_relu(&n, -0.3 * 7, 7, 0), out = net_affine(&n, 0);
   net_term(&n, 7, a); /* 0.3 * 7 is rounded: the kinks are 2e-17 apart, between them a sliver */
@@ -137,7 +143,8 @@ static void together(void) {
   net_term(&n, 1, 0);
   expect("a kink that does not arrive", &n, out, 0, 1, 0x1p-8, (Expected){2, 1, 0, 1, 0, 1});
   n = net_new(); /* the middle of the merged piece is a breakpoint of two relus */
-  uint32_t r[4] = {net_switch(&n, TW_PL_RELU, 0, 0), net_relu(&n, 0, -1, 0), net_relu(&n, -1, 1, 0), net_relu(&n, -1, 1, 0)};
+  uint32_t r[4] = {net_switch(&n, TW_PL_RELU, 0, 0), net_relu(&n, 0, -1, 0), net_relu(&n, -1, 1, 0),
+                   net_relu(&n, -1, 1, 0)};
   out = net_affine(&n, 0);
   for (int i = 0; i < 4; i++)
     net_term(&n, i % 2 ? -1 : 1, r[i]);
@@ -196,7 +203,8 @@ static void slivers(void) {
   expect("a little less is one", &n, knots(&n, 2, (double[]){1, 1 + s - 0x1p-52}, (double[]){1, 1}), 0, 2, s,
          (Expected){2, 2, 1, 2, 0, 1 - s});
   n = net_new();
-  expect("a chain of slivers", &n, knots(&n, 4, (double[]){1, 1.0001, 1.00011, 1.00021}, (double[]){1, 1, 1, 1}), 0, 2, s,
+  expect("a chain of slivers", &n,
+         knots(&n, 4, (double[]){1, 1.0001, 1.00011, 1.00021}, (double[]){1, 1, 1, 1}), 0, 2, s,
          (Expected){2, 2, 3, 2, 0, 2 - 1.00021});
   n = net_new(); /* each 2^-7 of the one before: none may be dropped */
   double u = 0x1p-7, at[] = {1, 1 + u, 1 + u + u * u, 1 + u + u * u + u * u * u};
@@ -216,7 +224,8 @@ static void slivers(void) {
 
 /* ---- refused */
 
-static void refused(const char *what, const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver) {
+static void refused(const char *what, const TwRtPl *pl, const double *coeffs, double lo, double hi,
+                    double sliver) {
   TwRtPieces p;
   tw_rt_regions(pl, coeffs, lo, hi, sliver, &p);
   TwRtCounter *c = tw_rt_counter_new(pl);
@@ -320,7 +329,8 @@ static void sizes(bool large) {
     net_raw_term(&n, TW_PL_ONE, r);
     sum = next;
   }
-  expect("1000 relus in a chain", &n, sum, 0, (MANY + 1) * 0x1p-11, 0x1p-8, (Expected){MANY + 1, MANY + 1, 0, MANY + 1, 0, 0x1p-11});
+  expect("1000 relus in a chain", &n, sum, 0, (MANY + 1) * 0x1p-11, 0x1p-8,
+         (Expected){MANY + 1, MANY + 1, 0, MANY + 1, 0, 0x1p-11});
   n = net_new();
   uint32_t y = 0;
   for (int i = 0; i < 100000; i++) {
@@ -328,7 +338,8 @@ static void sizes(bool large) {
     net_raw_term(&n, TW_PL_ONE, y);
     y = next;
   }
-  expect("100000 affine maps", &n, net_switch(&n, TW_PL_ABS, y, 0), -1, 1, 0x1p-8, (Expected){2, 2, 0, 2, 0, 1});
+  expect("100000 affine maps", &n, net_switch(&n, TW_PL_ABS, y, 0), -1, 1, 0x1p-8,
+         (Expected){2, 2, 0, 2, 0, 1});
   n = net_new();
   y = 0;
   for (int i = 0; i < 200; i++) {
@@ -360,7 +371,8 @@ static void *work(void *arg) {
   j->same = true;
   for (int i = 0; i < 200; i++) {
     TwRtRegions r = tw_rt_count(c, j->net->coeffs, 0, 1, 0x1p-8);
-    j->same = j->same && (i == 0 || (r.pieces == j->pieces && r.slivers == j->slivers && r.narrowest == j->narrowest));
+    j->same = j->same &&
+              (i == 0 || (r.pieces == j->pieces && r.slivers == j->slivers && r.narrowest == j->narrowest));
     j->pieces = r.pieces;
     j->slivers = r.slivers;
     j->narrowest = r.narrowest;

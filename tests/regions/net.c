@@ -54,13 +54,9 @@ void net_raw_term(Net *n, uint32_t coeff, uint32_t node) {
   n->nodes[n->pl.n_nodes - 1].n_terms++;
 }
 
-uint32_t net_affine(Net *n, double bias) {
-  return net_raw_affine(n, coefficient(n, bias));
-}
+uint32_t net_affine(Net *n, double bias) { return net_raw_affine(n, coefficient(n, bias)); }
 
-void net_term(Net *n, double c, uint32_t node) {
-  net_raw_term(n, coefficient(n, c), node);
-}
+void net_term(Net *n, double c, uint32_t node) { net_raw_term(n, coefficient(n, c), node); }
 
 uint32_t net_switch(Net *n, TwRtPlKind kind, uint32_t a, uint32_t b) {
   return add(n, (TwRtPlNode){.kind = kind, .a = a, .b = b});
@@ -91,9 +87,7 @@ double random_in(uint64_t *state, double lo, double hi) {
   return lo + (hi - lo) * ((double)(random_bits(state) >> 11) * 0x1p-53);
 }
 
-uint32_t random_below(uint64_t *state, uint32_t n) {
-  return (uint32_t)(random_bits(state) % n);
-}
+uint32_t random_below(uint64_t *state, uint32_t n) { return (uint32_t)(random_bits(state) % n); }
 
 /* ---- triangle waves */
 
@@ -106,7 +100,8 @@ static double nearest(const mpq_t x, bool f64) {
   for (int side = -1; side <= 1; side++) {
     double c = middle;
     if (side != 0)
-      c = f64 ? nextafter(middle, side < 0 ? -1e9 : 1e9) : (double)nextafterf((float)middle, side < 0 ? -1e9f : 1e9f);
+      c = f64 ? nextafter(middle, side < 0 ? -1e9 : 1e9)
+              : (double)nextafterf((float)middle, side < 0 ? -1e9f : 1e9f);
     mpq_set_d(at, c);
     mpq_sub(d, x, at);
     mpq_abs(d, d);
@@ -120,7 +115,8 @@ static double nearest(const mpq_t x, bool f64) {
 }
 
 /* S / a, S / (a - a²) and S a', rounded once. */
-static void weights(double ratio_a, double ratio_b, bool ratio_is_product, double a, double next, bool f64, double w[4]) {
+static void weights(double ratio_a, double ratio_b, bool ratio_is_product, double a, double next, bool f64,
+                    double w[4]) {
   mpq_t s, p, q, one;
   mpq_inits(s, p, q, one, NULL);
   mpq_set_ui(one, 1, 1);
@@ -181,7 +177,7 @@ Net net_wave(int d, const double *a, double scale, bool f64) {
 }
 
 Net net_random_wave(uint64_t *state, int d, double lo, double hi, bool f64) {
-  double a[64];
+  double a[64] = {0};
   for (int i = 0; i <= d; i++)
     a[i] = random_in(state, lo, hi);
   /* F'(0+) = 1 - scale / (a_0 a_1) (1 - prod_{1…d} (1 - a_j)) */

@@ -29,8 +29,8 @@ uint64_t random_bits(uint64_t *state);
 double random_in(uint64_t *state, double lo, double hi);
 uint32_t random_below(uint64_t *state, uint32_t n);
 
-/* The triangle-wave net of peaks a[0 … d] with ratios S_i = (1 - a_i) a_{i+1}, i > 0, and S_0 = scale, subtracted
- * from x; each weight the exact value for these floats rounded once, to f64 or f32. */
+/* The triangle-wave net of peaks a[0 … d] with ratios S_i = (1 - a_i) a_{i+1}, i > 0, and S_0 = scale,
+ * subtracted from x; each weight the exact value for these floats rounded once, to f64 or f32. */
 Net net_wave(int d, const double *a, double scale, bool f64);
 /* Peaks in (lo, hi) and a scale for which the net is positive on (0, 1]. */
 Net net_random_wave(uint64_t *state, int d, double lo, double hi, bool f64);

@@ -1,7 +1,8 @@
 /* oracle.c: see oracle.h.
  *
- * A point is its x and the values there of all the nodes of the tape, as rationals. Switch by switch, a point is
- * put between neighbours at which the operand has opposite signs. What is counted follows from the points. */
+ * A point is its x and the values there of all the nodes of the tape, as rationals. Switch by switch, a point
+ * is put between neighbours at which the operand has opposite signs. What is counted follows from the points.
+ */
 #include "oracle.h"
 
 #include <gmp.h>
@@ -142,7 +143,8 @@ static double nearest(const mpq_t x) {
 
 static Piece new_piece(const Job *j, size_t l, size_t r) {
   Piece p = {.l = l, .r = r};
-  const mpq_t *yl = (const mpq_t *)&j->points[l].v[j->pl->output], *yr = (const mpq_t *)&j->points[r].v[j->pl->output];
+  const mpq_t *yl = (const mpq_t *)&j->points[l].v[j->pl->output],
+              *yr = (const mpq_t *)&j->points[r].v[j->pl->output];
   mpq_inits(p.slope, p.intercept, p.width, NULL);
   mpq_sub(p.width, j->points[r].x, j->points[l].x);
   mpq_sub(p.slope, *yr, *yl);
@@ -223,8 +225,8 @@ static void count_pieces(const Job *j, Piece *p, size_t n, double sliver, TwRtPi
   if (!out->pieces)
     abort();
   for (size_t i = 0; i < n; i++) {
-    out->pieces[i] = (TwRtPiece){nearest(j->points[p[i].l].x), nearest(j->points[p[i].r].x), nearest(p[i].slope),
-                                 nearest(p[i].intercept), p[i].sliver};
+    out->pieces[i] = (TwRtPiece){nearest(j->points[p[i].l].x), nearest(j->points[p[i].r].x),
+                                 nearest(p[i].slope), nearest(p[i].intercept), p[i].sliver};
     if (p[i].sliver)
       continue;
     c->narrowest = fmin(c->narrowest, nearest(p[i].width));
@@ -235,7 +237,8 @@ static void count_pieces(const Job *j, Piece *p, size_t n, double sliver, TwRtPi
   }
 }
 
-void oracle_count(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out) {
+void oracle_count(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver,
+                  TwRtPieces *out) {
   Job j = {.pl = pl, .coeffs = coeffs};
   memset(out, 0, sizeof *out);
   mpq_t x;

@@ -27,7 +27,11 @@ static double evaluate(const TwRtPl *pl, const double *coeffs, double x, double 
       v[i] = n->bias == TW_PL_ZERO ? 0 : coeffs[n->bias];
       for (uint32_t k = n->term; k < n->term + n->n_terms; k++) {
         uint32_t c = pl->terms[k].coeff;
-        v[i] += (c == TW_PL_ONE ? 1 : c == TW_PL_MINUS_ONE ? -1 : c == TW_PL_ZERO ? 0 : coeffs[c]) * v[pl->terms[k].node];
+        v[i] += (c == TW_PL_ONE         ? 1
+                 : c == TW_PL_MINUS_ONE ? -1
+                 : c == TW_PL_ZERO      ? 0
+                                        : coeffs[c]) *
+                v[pl->terms[k].node];
       }
       break;
     }
@@ -46,7 +50,8 @@ static double weight(uint64_t *s, const Shape *h, double size) {
 }
 
 /* The kink of most neurons is put somewhere in the interval. */
-static void random_neuron(Net *n, uint64_t *s, const Shape *h, const uint32_t *from, uint32_t n_from, double lo, double hi) {
+static void random_neuron(Net *n, uint64_t *s, const Shape *h, const uint32_t *from, uint32_t n_from,
+                          double lo, double hi) {
   double v[512], x = random_in(s, lo, hi), bias = weight(s, h, 1);
   uint32_t a = net_affine(n, 0), at = n->nodes[a].bias;
   for (uint32_t k = 0; k < n_from; k++)
@@ -57,8 +62,8 @@ static void random_neuron(Net *n, uint64_t *s, const Shape *h, const uint32_t *f
   n->coeffs[at] = h->f32 ? (double)(float)bias : bias;
 }
 
-static uint32_t random_layer(Net *n, uint64_t *s, const Shape *h, uint32_t *from, uint32_t n_from, uint32_t *to, double lo,
-                             double hi) {
+static uint32_t random_layer(Net *n, uint64_t *s, const Shape *h, uint32_t *from, uint32_t n_from,
+                             uint32_t *to, double lo, double hi) {
   for (uint32_t i = 0; i < h->width; i++) {
     random_neuron(n, s, h, from, n_from, lo, hi);
     uint32_t a = n->pl.n_nodes - 1;
@@ -134,7 +139,8 @@ static void pair_up(Net *n, uint64_t *s) {
 /* ---- comparing */
 
 static int failures;
-static int64_t patterns, merged, slivers, repeated; /* what was met with, to see that the nets test anything */
+static int64_t patterns, merged, slivers,
+    repeated; /* what was met with, to see that the nets test anything */
 static uint64_t replays, exact_nets;
 
 static void differ(uint64_t seed, const char *what, double got, double expected) {
@@ -142,9 +148,7 @@ static void differ(uint64_t seed, const char *what, double got, double expected)
   failures++;
 }
 
-static bool near(double a, double b) {
-  return a == b || fabs(a - b) <= 1e-12 * fabs(b) + 0x1p-1073;
-}
+static bool near(double a, double b) { return a == b || fabs(a - b) <= 1e-12 * fabs(b) + 0x1p-1073; }
 
 static bool same_counts(uint64_t seed, const TwRtRegions *a, const TwRtRegions *b, const char *who) {
   int before = failures;
@@ -221,7 +225,8 @@ static void check(uint64_t seed, Net *n, double lo, double hi, double sliver, bo
   merged += sliver > 0 ? 0 : b.counts.patterns - b.counts.pieces;
   slivers += b.counts.slivers;
   repeated += b.counts.pieces - b.counts.maps;
-  for (int i = 0; c && i < 3; i++) { /* scratch must not leak from call to call; then the portable loops; tiny blocks */
+  for (int i = 0; c && i < 3;
+       i++) { /* scratch must not leak from call to call; then the portable loops; tiny blocks */
     if (i == 1) {
       replays += c->ex.used;
       exact_nets += c->ex.used > 0;
@@ -243,10 +248,11 @@ static void check(uint64_t seed, Net *n, double lo, double hi, double sliver, bo
 }
 
 static void one(uint64_t seed) {
-  static const Shape shapes[] = {{4, 2, true, false}, {4, 5, true, false}, {16, 1, false, false}, {1, 6, false, true},
-                                 {8, 2, false, false}, {3, 4, true, true}, {5, 3, false, true},   {16, 2, true, false},
-                                 {2, 6, false, true}, {6, 3, true, true},  {12, 3, true, false},
-                                 {16, 6, true, false}, {8, 5, false, true}, {16, 3, false, false}};
+  static const Shape shapes[] = {{4, 2, true, false}, {4, 5, true, false},  {16, 1, false, false},
+                                 {1, 6, false, true}, {8, 2, false, false}, {3, 4, true, true},
+                                 {5, 3, false, true}, {16, 2, true, false}, {2, 6, false, true},
+                                 {6, 3, true, true},  {12, 3, true, false}, {16, 6, true, false},
+                                 {8, 5, false, true}, {16, 3, false, false}};
   uint64_t s = seed * 1000003;
   const Shape *h = &shapes[seed % (sizeof shapes / sizeof *shapes)];
   static const double ratios[] = {0x1p-8, 0, 0, 0.1, 0.9};
@@ -263,14 +269,15 @@ static void one(uint64_t seed) {
 }
 
 int main(int argc, char **argv) {
-  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 150, first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 150,
+           first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   static const uint64_t once_wrong[] = {7624, 9129, 9640, 10531, 11957, 12622, 15366, 16419};
   for (size_t i = 0; argc == 1 && i < sizeof once_wrong / sizeof *once_wrong; i++)
     one(once_wrong[i]);
   for (uint64_t i = 0; i < count && failures < 20; i++)
     one(first + i);
-  printf("%" PRIu64 " nets, %d failures; %" PRId64 " patterns, %" PRId64 " merged, %" PRId64 " slivers, %" PRId64
-         " repeated maps, %" PRIu64 " exact replays in %" PRIu64 " nets\n",
+  printf("%" PRIu64 " nets, %d failures; %" PRId64 " patterns, %" PRId64 " merged, %" PRId64
+         " slivers, %" PRId64 " repeated maps, %" PRIu64 " exact replays in %" PRIu64 " nets\n",
          count, failures, patterns, merged, slivers, repeated, replays, exact_nets);
   return failures > 0;
 }
