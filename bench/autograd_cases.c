@@ -3,8 +3,8 @@
  *
  * The programs are those of tests/grad (generate.h), made into scalars by a random combination of their
  * results and of their squares. Every number of a point is an f32, so that both precisions stand at the same
- * place. Two gradients in two precisions at each point: of the program as it is, by the interpreter, and by the way
- * a training step goes, prepared, differentiated, optimised and compiled. One program is printed as
+ * place. Two gradients in two precisions at each point: of the program as it is, by the interpreter, and by
+ * the way a training step goes, prepared, differentiated, optimised and compiled. One program is printed as
  *
  *   program SEED
  *   … the scalar function in the text form of the IR …
@@ -131,7 +131,8 @@ static void print_program(const Program *p) {
 }
 
 int main(int argc, char **argv) {
-  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 500, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 500;
+  uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   Program *programs = calloc(BATCH, sizeof *programs);
   must(programs != NULL, "memory", NULL);
   for (uint64_t k = 0; k < count; k += BATCH) {

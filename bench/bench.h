@@ -30,13 +30,14 @@
 /* ---- report.c */
 typedef struct TwBench {
   bool quick;
-  const char *root;  /* the source tree: programs and peers */
-  const char *self;  /* this executable */
+  const char *root;    /* the source tree: programs and peers */
+  const char *self;    /* this executable */
   const char *triwave; /* the command */
   const char *python;  /* one that has PyTorch; NULL: there is none */
   const TwHandKernels *hand;
   double seeds_seconds; /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
-  double train_us[2], pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
+  double train_us[2],
+      pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
   cJSON *json, *rows, *acceptance;
 } TwBench;
 
@@ -49,12 +50,13 @@ void tw_bench_row(TwBench *b, const char *name, double value, const char *unit, 
     __attribute__((format(printf, 5, 6)));
 /* A line of acceptance: `measured` is to be at most, or at least, `target`. NaN: not measured here;
  * infinite: it did not end in its time. */
-void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least, double target);
+void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least,
+                     double target);
 void tw_bench_fact(TwBench *b, const char *id, const char *what, bool met);
 void tw_bench_print_acceptance(const TwBench *b);
 
 /* ---- rounds.c */
-double tw_bench_cpu(void);  /* seconds of this thread */
+double tw_bench_cpu(void); /* seconds of this thread */
 double tw_bench_wall(void);
 
 typedef struct TwBenchCase {
@@ -62,8 +64,8 @@ typedef struct TwBenchCase {
   void (*run)(void *context, int64_t times);
   void *context;
   bool wall;
-  int64_t times;          /* how often a round runs it; 0: chosen so that a round lasts `slice` */
-  double median, least;   /* seconds of one run */
+  int64_t times;        /* how often a round runs it; 0: chosen so that a round lasts `slice` */
+  double median, least; /* seconds of one run */
 } TwBenchCase;
 
 /* Every case once in each round, in turn; medians over the rounds. slice: seconds. */
@@ -79,7 +81,8 @@ typedef struct TwBenchProgram {
 
 /* Compiles programs/NAME.tw with these -D for vectors of `bits` (0: the machine's). Prints diagnostics and ends the process on failure: the benchmark
  * is then worth nothing. */
-TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n, uint32_t bits);
+TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n,
+                                 uint32_t bits);
 void tw_bench_program_free(TwBenchProgram *p);
 
 /* A stage at its start (earlier stages skipped), with buffers of its own. */
@@ -95,7 +98,8 @@ typedef struct TwBenchStep {
     uint32_t in, out;
   } swaps[16];
   uint32_t n_swaps;
-  float *flat_start, *step, *loss, *moment; /* moment: the optimizer's first state after an odd number of updates */
+  float *flat_start, *step, *loss,
+      *moment; /* moment: the optimizer's first state after an odd number of updates */
   float *values, *shown;
 } TwBenchStep;
 

@@ -68,7 +68,8 @@ TwBenchChild tw_bench_child(const char *const *argv, double limit) {
   struct rusage use;
   while (wait4(pid, &status, 0, &use) < 0 && errno == EINTR) {}
   c.wall = tw_bench_wall() - start;
-  c.cpu = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + 1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+  c.cpu = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+          1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
   c.peak_mib = (double)use.ru_maxrss / 1024;
   c.ok = !c.timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   return c;

@@ -47,10 +47,10 @@ int tw_bench_compile_child(TwBench *b, int argc, char **argv) {
 
 enum { DEPTH5, DEPTH10, DEPTH40, DEPTH1000, WIDTH64, WIDTH4096, FEW, MANY, LOOP, CASES, MAX_ROUNDS = 5 };
 static const char *const arguments[CASES][4] = {
-    [DEPTH5] = {"flagship", "depth=5"},          [DEPTH10] = {"flagship", "depth=10"},
-    [DEPTH40] = {"flagship", "depth=40"},        [DEPTH1000] = {"flagship", "depth=1000"},
-    [WIDTH64] = {"dense", "width=64"},           [WIDTH4096] = {"dense", "width=4096"},
-    [FEW] = {"flagship", "samples=500"},         [MANY] = {"flagship", "samples=1000000"},
+    [DEPTH5] = {"flagship", "depth=5"},   [DEPTH10] = {"flagship", "depth=10"},
+    [DEPTH40] = {"flagship", "depth=40"}, [DEPTH1000] = {"flagship", "depth=1000"},
+    [WIDTH64] = {"dense", "width=64"},    [WIDTH4096] = {"dense", "width=4096"},
+    [FEW] = {"flagship", "samples=500"},  [MANY] = {"flagship", "samples=1000000"},
     [LOOP] = {"loop", "steps=1000000"},
 };
 
@@ -83,7 +83,9 @@ static void report_phases(TwBench *b, const char *const *what, cJSON *const *res
   }
   double total = median_of(results, rounds, "total");
   if (isnan(total)) tw_bench_row(b, name, NAN, "ms", "failed, or not done in %.0f s", limit_seconds(b));
-  else tw_bench_row(b, name, 1e3 * total, "ms", "%speak memory %.0f MiB", phases, median_of(results, rounds, "peak_mib"));
+  else
+    tw_bench_row(b, name, 1e3 * total, "ms", "%speak memory %.0f MiB", phases,
+                 median_of(results, rounds, "peak_mib"));
 }
 
 void tw_bench_compile_times(TwBench *b) {
@@ -108,8 +110,10 @@ void tw_bench_compile_times(TwBench *b) {
     for (int r = 0; r < rounds; r++) cJSON_Delete(results[k][r]);
   }
   tw_bench_accept(b, "4.3", "compile time, depth 40 / depth 5", total[DEPTH40] / total[DEPTH5], false, 1.5);
-  tw_bench_accept(b, "3.4", "compile time, depth 1000 / depth 10", total[DEPTH1000] / total[DEPTH10], false, 10);
-  tw_bench_accept(b, "3.4", "compile time, width 4096 / width 64", total[WIDTH4096] / total[WIDTH64], false, 2);
+  tw_bench_accept(b, "3.4", "compile time, depth 1000 / depth 10", total[DEPTH1000] / total[DEPTH10], false,
+                  10);
+  tw_bench_accept(b, "3.4", "compile time, width 4096 / width 64", total[WIDTH4096] / total[WIDTH64], false,
+                  2);
   tw_bench_accept(b, "3.4", "compile time, 1,000,000 samples / 500", total[MANY] / total[FEW], false, 1.1);
   tw_bench_fact(b, "3.4", "a loop of 1,000,000 iterations in a constraint compiles", isfinite(total[LOOP]));
 }

@@ -73,10 +73,12 @@ static TwRtOptions options_of(uint32_t seeds, uint32_t threads) {
 static void thirty_seeds(TwBench *b) {
   TwBenchProgram *p = tw_bench_compile(b, "flagship", NULL, 0, 0);
   const TwRtProgram *rt = p->build.lowered->rt;
-  Run runs[4] = {{rt, options_of(1, 1)}, {rt, options_of(30, 1)}, {rt, options_of(30, 2)}, {rt, options_of(1, 2)}};
+  Run runs[4] = {
+      {rt, options_of(1, 1)}, {rt, options_of(30, 1)}, {rt, options_of(30, 2)}, {rt, options_of(1, 2)}};
   TwBenchStep *starts[2] = {tw_bench_step_new(p, 0, 0), tw_bench_step_new(p, 1, 0)};
   float dense[TW_HAND_MAX_REALS];
-  for (int k = 0; k < tw_hand_dense_count(5); k++) dense[k] = starts[1]->flat_start[tw_bench_flat_of_weight(starts[1], 5, k)];
+  for (int k = 0; k < tw_hand_dense_count(5); k++)
+    dense[k] = starts[1]->flat_start[tw_bench_flat_of_weight(starts[1], 5, k)];
   TwHandData *data = tw_hand_data_new(p->datas.at[0].at[0], p->datas.at[0].at[1], p->datas.at[0].n_rows);
   HandRun one = {b->hand, data, dense, starts[0]->flat_start, 5, 1000, 30, 1}, two = one;
   two.threads = 2;
@@ -88,9 +90,11 @@ static void thirty_seeds(TwBench *b) {
       {.name = "30 seeds, 2 threads, by hand", .run = run_hand, .context = &two, .wall = true, .times = 1},
   };
   tw_bench_rounds(cases, 5, b->quick ? 5 : 11, 10e-3);
-  for (int k = 0; k < 5; k++) tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms", 1e3 * cases[k].least);
+  for (int k = 0; k < 5; k++)
+    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms", 1e3 * cases[k].least);
   b->seeds_seconds = cases[2].median;
-  tw_bench_accept(b, "4.5", "30 seeds, 2 threads / by hand on 2 threads", cases[2].median / cases[4].median, false, 1.25);
+  tw_bench_accept(b, "4.5", "30 seeds, 2 threads / by hand on 2 threads", cases[2].median / cases[4].median,
+                  false, 1.25);
   tw_hand_data_free(data);
   for (int k = 0; k < 2; k++) tw_bench_step_free(starts[k]);
   tw_bench_program_free(p);
@@ -100,25 +104,46 @@ static void thousand_seeds(TwBench *b) {
   TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"epochs_each", "100"}}, 1, 0);
   Run runs[2] = {{p->build.lowered->rt, options_of(1000, 1)}, {p->build.lowered->rt, options_of(1000, 2)}};
   TwBenchCase cases[] = {
-      {.name = "1000 seeds of 100 + 100 epochs, 1 thread", .run = run_train, .context = &runs[0], .wall = true, .times = 1},
-      {.name = "1000 seeds of 100 + 100 epochs, 2 threads", .run = run_train, .context = &runs[1], .wall = true, .times = 1},
+      {.name = "1000 seeds of 100 + 100 epochs, 1 thread",
+       .run = run_train,
+       .context = &runs[0],
+       .wall = true,
+       .times = 1},
+      {.name = "1000 seeds of 100 + 100 epochs, 2 threads",
+       .run = run_train,
+       .context = &runs[1],
+       .wall = true,
+       .times = 1},
   };
   tw_bench_rounds(cases, 2, 3, 0.1);
-  for (int k = 0; k < 2; k++) tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "%.2fx faster than 1 thread", cases[0].median / cases[k].median);
+  for (int k = 0; k < 2; k++)
+    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "%.2fx faster than 1 thread",
+                 cases[0].median / cases[k].median);
   tw_bench_program_free(p);
 }
 
 /* One net over two threads: of training alone, so that the fixed costs of a run do not hide it. */
 static void one_net(TwBench *b) {
-  TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"samples", "50000"}, {"epochs_each", "40"}}, 2, 0);
+  TwBenchProgram *p =
+      tw_bench_compile(b, "flagship", (TwDefine[]){{"samples", "50000"}, {"epochs_each", "40"}}, 2, 0);
   Run runs[2] = {{p->build.lowered->rt, options_of(1, 1)}, {p->build.lowered->rt, options_of(1, 2)}};
   TwBenchCase cases[] = {
-      {.name = "1 net, 50,000 samples, 40 + 40 epochs, 1 thread", .run = run_train, .context = &runs[0], .wall = true, .times = 1},
-      {.name = "1 net, 50,000 samples, 40 + 40 epochs, 2 threads", .run = run_train, .context = &runs[1], .wall = true, .times = 1},
+      {.name = "1 net, 50,000 samples, 40 + 40 epochs, 1 thread",
+       .run = run_train,
+       .context = &runs[0],
+       .wall = true,
+       .times = 1},
+      {.name = "1 net, 50,000 samples, 40 + 40 epochs, 2 threads",
+       .run = run_train,
+       .context = &runs[1],
+       .wall = true,
+       .times = 1},
   };
   tw_bench_rounds(cases, 2, b->quick ? 9 : 25, 0.1);
-  for (int k = 0; k < 2; k++) tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms", 1e3 * cases[k].least);
-  tw_bench_accept(b, "4.7", "one net, 50,000 samples: two threads against one", cases[0].median / cases[1].median, true, 1.8);
+  for (int k = 0; k < 2; k++)
+    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms", 1e3 * cases[k].least);
+  tw_bench_accept(b, "4.7", "one net, 50,000 samples: two threads against one",
+                  cases[0].median / cases[1].median, true, 1.8);
   tw_bench_program_free(p);
 }
 
@@ -146,7 +171,8 @@ static bool equal_bits(const TwBench *b, const char *samples, uint32_t seeds) {
   double *first = NULL;
   bool same = true;
   for (size_t w = 0; w < 3; w++) {
-    TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"samples", samples}, {"epochs_each", "60"}}, 2, bits[w]);
+    TwBenchProgram *p = tw_bench_compile(
+        b, "flagship", (TwDefine[]){{"samples", samples}, {"epochs_each", "60"}}, 2, bits[w]);
     for (size_t t = 0; t < 4; t++) {
       size_t n;
       double *v = outcome(p->build.lowered->rt, seeds, threads[t], &n);

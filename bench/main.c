@@ -5,12 +5,16 @@
 #include "bench/bench.h"
 
 static int usage(const char *wrong) {
-  fprintf(stderr, "bench: unknown option '%s'\nbench [--quick] [--check] [--root DIR] [--triwave FILE] [--json FILE]\n", wrong);
+  fprintf(
+      stderr,
+      "bench: unknown option '%s'\nbench [--quick] [--check] [--root DIR] [--triwave FILE] [--json FILE]\n",
+      wrong);
   return 2;
 }
 
 int main(int argc, char **argv) {
-  TwBench b = {.root = TW_BENCH_ROOT, .self = argv[0], .triwave = TW_BENCH_TRIWAVE, .hand = tw_hand_kernels(0)};
+  TwBench b = {
+      .root = TW_BENCH_ROOT, .self = argv[0], .triwave = TW_BENCH_TRIWAVE, .hand = tw_hand_kernels(0)};
   const char *json = "bench.json";
   bool check_only = false;
   for (int i = 1; i < argc; i++) {
@@ -20,7 +24,8 @@ int main(int argc, char **argv) {
     else if (more && strcmp(argv[i], "--root") == 0) b.root = argv[++i];
     else if (more && strcmp(argv[i], "--triwave") == 0) b.triwave = argv[++i];
     else if (more && strcmp(argv[i], "--json") == 0) json = argv[++i];
-    else if (more && strcmp(argv[i], "--child-compile") == 0) return tw_bench_compile_child(&b, argc - i - 1, argv + i + 1);
+    else if (more && strcmp(argv[i], "--child-compile") == 0)
+      return tw_bench_compile_child(&b, argc - i - 1, argv + i + 1);
     else if (more && strcmp(argv[i], "--child-width") == 0) return tw_bench_width_child(&b, argv[i + 1]);
     else return usage(argv[i]);
   }

@@ -19,12 +19,13 @@ typedef struct Torch {
 } Torch;
 
 /* Medians over rounds of processes. cpu: of CPU time, for one thread. */
-static Torch torch(const TwBench *b, const char *samples, const char *epochs, const char *batched, const char *threads, bool cpu,
-                   int rounds) {
+static Torch torch(const TwBench *b, const char *samples, const char *epochs, const char *batched,
+                   const char *threads, bool cpu, int rounds) {
   double pretrain[MAX_ROUNDS], train[MAX_ROUNDS];
   for (int r = 0; r < rounds; r++) {
     TwBenchChild c;
-    const char *argv[] = {b->python, flagship(b), "--samples", samples, "--epochs", epochs, "--batched", batched, "--threads", threads, NULL};
+    const char *argv[] = {b->python,   flagship(b), "--samples", samples, "--epochs", epochs,
+                          "--batched", batched,     "--threads", threads, NULL};
     cJSON *j = tw_bench_child_json(argv, 90, &c);
     pretrain[r] = tw_bench_number(j, cpu ? "pretrain_us_cpu" : "pretrain_us");
     train[r] = tw_bench_number(j, cpu ? "train_us_cpu" : "train_us");
@@ -41,10 +42,13 @@ static void eager(TwBench *b, int rounds) {
   Torch large = torch(b, "500000", b->quick ? "2" : "5", "0", "1", true, 1);
   double pretrain = over(small.pretrain, b->pretrain_us[0]), train = over(small.train, b->train_us[0]);
   double large_train = over(large.train, b->train_us[1]);
-  tw_bench_row(b, "PyTorch as users write it, 500, pretraining", small.pretrain, "us", "%.0fx triwave's", pretrain);
+  tw_bench_row(b, "PyTorch as users write it, 500, pretraining", small.pretrain, "us", "%.0fx triwave's",
+               pretrain);
   tw_bench_row(b, "PyTorch as users write it, 500, training", small.train, "us", "%.0fx triwave's", train);
-  tw_bench_row(b, "PyTorch as users write it, 500,000, pretraining", large.pretrain, "us", "%.0fx triwave's", over(large.pretrain, b->pretrain_us[1]));
-  tw_bench_row(b, "PyTorch as users write it, 500,000, training", large.train, "us", "%.0fx triwave's", large_train);
+  tw_bench_row(b, "PyTorch as users write it, 500,000, pretraining", large.pretrain, "us", "%.0fx triwave's",
+               over(large.pretrain, b->pretrain_us[1]));
+  tw_bench_row(b, "PyTorch as users write it, 500,000, training", large.train, "us", "%.0fx triwave's",
+               large_train);
   tw_bench_accept(b, "4.4", "PyTorch eager / triwave, training, 500 samples", train, true, 220);
   tw_bench_accept(b, "4.4", "PyTorch eager / triwave, pretraining, 500 samples", pretrain, true, 1000);
   tw_bench_accept(b, "4.4", "PyTorch eager / triwave, training, 500,000 samples", large_train, true, 15);
@@ -58,10 +62,12 @@ static void batched(TwBench *b) {
     double seconds = (batch.pretrain + batch.train) * 1000 * 1e-6;
     char name[80];
     snprintf(name, sizeof name, "PyTorch, 30 seeds in a batch, %s thread%s", threads[t], t ? "s" : "");
-    tw_bench_row(b, name, 1e3 * seconds, "ms", "1000 + 1000 epochs, wall; %.0fx triwave's on 2 threads", over(seconds, b->seeds_seconds));
+    tw_bench_row(b, name, 1e3 * seconds, "ms", "1000 + 1000 epochs, wall; %.0fx triwave's on 2 threads",
+                 over(seconds, b->seeds_seconds));
     if (seconds < best) best = seconds;
   }
-  tw_bench_accept(b, "4.5", "30 seeds: best batched PyTorch / triwave", over(best, b->seeds_seconds), true, 30);
+  tw_bench_accept(b, "4.5", "30 seeds: best batched PyTorch / triwave", over(best, b->seeds_seconds), true,
+                  30);
 }
 
 /* ---- whole processes */
@@ -94,7 +100,8 @@ static Whole whole(const TwBench *b, int rounds) {
     script[r] = b->python ? process_wall((const char *const[]){b->python, flagship(b), NULL}) : NAN;
     for (int k = 0; k < 3; k++) one_round(b, program, &cold[3 * r + k], &cached[3 * r + k]);
   }
-  return (Whole){tw_bench_median(script, rounds), tw_bench_median(cold, 3 * rounds), tw_bench_median(cached, 3 * rounds)};
+  return (Whole){tw_bench_median(script, rounds), tw_bench_median(cold, 3 * rounds),
+                 tw_bench_median(cached, 3 * rounds)};
 }
 
 static void paper_table(TwBench *b) {
@@ -103,11 +110,13 @@ static void paper_table(TwBench *b) {
   for (int k = 0; k < 4; k++) {
     char program[4096];
     snprintf(program, sizeof program, "%s/examples/%s.tw", b->root, examples[k]);
-    TwBenchChild c = tw_bench_child((const char *[]){b->triwave, "run", program, "--all-variants", "--seeds", "30", "--quiet", NULL}, 90);
+    TwBenchChild c = tw_bench_child(
+        (const char *[]){b->triwave, "run", program, "--all-variants", "--seeds", "30", "--quiet", NULL}, 90);
     free(c.out);
     sum += c.timed_out ? NAN : c.wall; /* a variant may miss its ensure: the work is done all the same */
   }
-  tw_bench_row(b, "the paper's dense table, 4 x 5 variants x 30 seeds", 1e3 * sum, "ms", "region counts included; four processes");
+  tw_bench_row(b, "the paper's dense table, 4 x 5 variants x 30 seeds", 1e3 * sum, "ms",
+               "region counts included; four processes");
   tw_bench_accept(b, "4.9", "the paper's dense table, seconds (an aim)", sum, false, 2);
 }
 
@@ -134,8 +143,10 @@ void tw_bench_peers(TwBench *b) {
   tw_bench_section(b, "Whole processes (wall time)");
   Whole w = whole(b, b->quick ? 1 : 3);
   tw_bench_row(b, "the PyTorch script, 1000 + 1000 epochs", 1e3 * w.script, "ms", NULL);
-  tw_bench_row(b, "triwave run examples/cubic.tw, cold", 1e3 * w.cold, "ms", "1/%.0f of the script", w.script / w.cold);
-  tw_bench_row(b, "triwave run examples/cubic.tw, again", 1e3 * w.cached, "ms", "1/%.0f of the script", w.script / w.cached);
+  tw_bench_row(b, "triwave run examples/cubic.tw, cold", 1e3 * w.cold, "ms", "1/%.0f of the script",
+               w.script / w.cold);
+  tw_bench_row(b, "triwave run examples/cubic.tw, again", 1e3 * w.cached, "ms", "1/%.0f of the script",
+               w.script / w.cached);
   tw_bench_accept(b, "4.6", "whole process: PyTorch script / triwave cold", w.script / w.cold, true, 30);
   tw_bench_accept(b, "4.6", "whole process: PyTorch script / triwave cached", w.script / w.cached, true, 100);
   if (!b->quick) paper_table(b);

@@ -47,7 +47,8 @@ void tw_bench_rounds(TwBenchCase *cases, int n, int rounds, double slice) {
   if (!times) abort();
   for (int k = 0; k < n; k++) choose_times(&cases[k], slice);
   for (int r = 0; r < rounds; r++)
-    for (int k = 0; k < n; k++) times[k * rounds + r] = timed(&cases[k], cases[k].times) / (double)cases[k].times;
+    for (int k = 0; k < n; k++)
+      times[k * rounds + r] = timed(&cases[k], cases[k].times) / (double)cases[k].times;
   for (int k = 0; k < n; k++) {
     cases[k].median = tw_bench_median(times + k * rounds, rounds);
     cases[k].least = times[k * rounds];

@@ -53,7 +53,8 @@ static void start_values(TwBenchStep *s, uint64_t seed) {
   *seed_in = (int64_t)seed;
   const void *in[1] = {seed_in};
   void *out[2] = {NULL, NULL};
-  for (uint32_t k = 0; k < rt->init.n_out; k++) out[k] = rt->init.out[k].role == TW_RT_VALUES ? values : shown;
+  for (uint32_t k = 0; k < rt->init.n_out; k++)
+    out[k] = rt->init.out[k].role == TW_RT_VALUES ? values : shown;
   if (rt->init.entry) rt->init.entry(&(TwRtCall){in, out, block(s, rt->init.work_bytes)});
   s->values = reals(s, rt->n_values);
   s->shown = reals(s, rt->n_shown);
@@ -95,7 +96,8 @@ static void bind_in(TwBenchStep *s, TwBenchProgram *p, uint32_t k, float *epochs
 
 static void bind_out(TwBenchStep *s, uint32_t k) {
   const TwRtFn *fn = &s->stage->step;
-  s->out[k] = reals(s, fn->out[k].role == TW_RT_FLAT || fn->out[k].role == TW_RT_STATE ? s->stage->n_flat : 1);
+  s->out[k] =
+      reals(s, fn->out[k].role == TW_RT_FLAT || fn->out[k].role == TW_RT_STATE ? s->stage->n_flat : 1);
   if (fn->out[k].role == TW_RT_LOSS) s->loss = s->out[k];
   for (uint32_t i = 0; i < fn->n_in; i++)
     if (fn->in[i].role == fn->out[k].role && fn->in[i].index == fn->out[k].index &&
@@ -166,8 +168,9 @@ static uint64_t flat_of_shown(const TwBenchStep *s, uint64_t shown) {
 uint64_t tw_bench_flat_of_weight(const TwBenchStep *s, int depth, int k) {
   int layer = k < 8 ? 0 : 1 + (k - 8) / 20, at = k < 8 ? k : (k - 8) % 20;
   bool out = layer == depth, bias = layer == 0 || out ? at >= 4 : at >= 16;
-  const char *name = layer == 0 ? (bias ? "net.first.b" : "net.first.W") : out ? (bias ? "net.out.b" : "net.out.W")
-                                                                            : (bias ? "net.hidden.b" : "net.hidden.W");
+  const char *name = layer == 0 ? (bias ? "net.first.b" : "net.first.W")
+                     : out      ? (bias ? "net.out.b" : "net.out.W")
+                                : (bias ? "net.hidden.b" : "net.hidden.W");
   uint64_t index = (uint64_t)(bias ? at - (layer == 0 || out ? 4 : 16) : at);
   if (layer > 0 && !out) index += (uint64_t)(layer - 1) * (bias ? 4 : 16);
   for (uint32_t t = 0; t < s->rt->n_tensors; t++)

@@ -8,7 +8,9 @@
 enum { SAMPLES = 128, LAYERS = 3 };
 
 /* Multiply-adds of one step: forwards once, backwards twice, the first layer's input gradient excepted. */
-static double flop(double width) { return 2.0 * SAMPLES * (3 * (LAYERS - 1) * width * width + 2 * width + 3 * width); }
+static double flop(double width) {
+  return 2.0 * SAMPLES * (3 * (LAYERS - 1) * width * width + 2 * width + 3 * width);
+}
 
 static void run_step(void *context, int64_t times) {
   for (int64_t k = 0; k < times; k++) tw_bench_step(context);
@@ -32,8 +34,9 @@ int tw_bench_width_child(TwBench *b, const char *width) {
 }
 
 #ifdef TW_BENCH_BLAS
-void sgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const float *alpha, const float *a,
-            const int *lda, const float *b, const int *ldb, const float *beta, float *c, const int *ldc);
+void sgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const float *alpha,
+            const float *a, const int *lda, const float *b, const int *ldb, const float *beta, float *c,
+            const int *ldc);
 
 typedef struct Products {
   int width;
@@ -54,7 +57,8 @@ static void run_products(void *context, int64_t times) {
 
 static double products(int width) {
   size_t w = (size_t)width;
-  Products p = {width, calloc(w * w, sizeof(float)), calloc(w * SAMPLES, sizeof(float)), calloc(w * SAMPLES, sizeof(float))};
+  Products p = {width, calloc(w * w, sizeof(float)), calloc(w * SAMPLES, sizeof(float)),
+                calloc(w * SAMPLES, sizeof(float))};
   if (!p.weight || !p.in || !p.out) abort();
   TwBenchCase c = {.run = run_products, .context = &p, .times = 1};
   run_products(&p, 1);
@@ -81,21 +85,26 @@ static double torch_step(const TwBench *b, const char *width) {
 
 void tw_bench_widths(TwBench *b) {
   static const char *const widths[] = {"4", "16", "64", "256", "1024", "4096"};
-  tw_bench_section(b, "Dense nets 1 -> w -> w -> w -> 1, 128 samples, one thread (CPU time of a training step)");
+  tw_bench_section(b,
+                   "Dense nets 1 -> w -> w -> w -> 1, 128 samples, one thread (CPU time of a training step)");
   for (size_t k = 0; k < sizeof widths / sizeof *widths; k++) {
     if (b->quick && k > 3) break;
     TwBenchChild c;
-    cJSON *j = tw_bench_child_json((const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 20, &c);
+    cJSON *j = tw_bench_child_json(
+        (const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 20, &c);
     double step = tw_bench_number(j, "step"), compile = tw_bench_number(j, "compile");
     char name[64];
     snprintf(name, sizeof name, "width %s", widths[k]);
     if (isnan(step)) tw_bench_row(b, name, NAN, "us", c.timed_out ? "not done in 20 s" : "failed");
-    else tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms", 1e-9 * flop(atof(widths[k])) / step, 1e3 * compile);
+    else
+      tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms",
+                   1e-9 * flop(atof(widths[k])) / step, 1e3 * compile);
     cJSON_Delete(j);
     if (k < 5) continue;
     if (c.timed_out) step = INFINITY;
     double bare = products(4096), torch = torch_step(b, widths[k]);
-    tw_bench_row(b, "  its bare matrix products in OpenBLAS", 1e6 * bare, "us", "%.1f GFLOP/s", 1e-9 * flop(4096) / bare);
+    tw_bench_row(b, "  its bare matrix products in OpenBLAS", 1e6 * bare, "us", "%.1f GFLOP/s",
+                 1e-9 * flop(4096) / bare);
     tw_bench_row(b, "  PyTorch", 1e6 * torch, "us", NULL);
     tw_bench_accept(b, "4.8", "4096-wide dense step / bare matrix products", step / bare, false, 1.1);
     tw_bench_accept(b, "4.8", "4096-wide dense step / PyTorch's", step / torch, false, 1);

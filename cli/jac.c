@@ -26,14 +26,16 @@ static void write_table(Jac *x, FILE *out) {
       if (entry(x, r, c) == 0) continue;
       nonzero++;
       any = true;
-      fprintf(out, "%-32s %-20s %.17g\n", tw_jacobian_row(x->p, &x->j, r), tw_jacobian_column(x->p, &x->j, c), entry(x, r, c));
+      fprintf(out, "%-32s %-20s %.17g\n", tw_jacobian_row(x->p, &x->j, r), tw_jacobian_column(x->p, &x->j, c),
+              entry(x, r, c));
     }
     touched += any;
   }
   uint64_t all = x->j.rows * x->j.columns;
   fprintf(out, "%llu weights by %llu params: %llu of %llu entries are not zero (%.1f%%), in %llu rows\n",
-          (unsigned long long)x->j.rows, (unsigned long long)x->j.columns, (unsigned long long)nonzero, (unsigned long long)all,
-          all ? 100.0 * (double)nonzero / (double)all : 0.0, (unsigned long long)touched);
+          (unsigned long long)x->j.rows, (unsigned long long)x->j.columns, (unsigned long long)nonzero,
+          (unsigned long long)all, all ? 100.0 * (double)nonzero / (double)all : 0.0,
+          (unsigned long long)touched);
 }
 
 /* Names hold commas, so all are quoted. */
@@ -136,7 +138,8 @@ static bool jac(const TwCli *c, TwBuild *b, const struct Form *form) {
   Jac x = {.p = &p};
   const double *values = NULL;
   if (b->program->params.len == 0 || b->program->weights.len == 0) {
-    fprintf(stderr, "triwave: there is no Jacobian: the program has no %s\n", b->program->params.len ? "weights" : "params");
+    fprintf(stderr, "triwave: there is no Jacobian: the program has no %s\n",
+            b->program->params.len ? "weights" : "params");
     return false;
   }
   if (c->stage && !(values = trained_values(b, find_stage(c, b->program), seed))) return false;

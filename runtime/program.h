@@ -2,7 +2,8 @@
  *
  * A compiled program is one constant TwRtProgram: tables that describe it, and functions. The
  * compiler fills it in memory (JIT) or emits it into an object file (symbol tw_program). The runtime
- * trains from it alone. Plain C, no pointer to compiler data.
+ * trains from it alone. Plain C, no pointer to compiler data. compiler/llvm/program.def lists every field
+ * of every table here; without a new one's line the compiler does not compile.
  *
  * `real` below is float or double as TwRtProgram.f64 says. All buffers are row major and aligned to
  * 64 bytes; a buffer of n reals has room for n rounded up to a multiple of 16. */

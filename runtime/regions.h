@@ -22,9 +22,10 @@ typedef struct TwRtPieces {
 /* The function that the coefficients define over the reals, on [lo, hi]. Splits the interval node by
  * node wherever a switch's operand changes sign; in f64 with error bounds, in rational arithmetic
  * where a sign is in doubt. A piece narrower than `sliver` (2^-8) times its wider neighbour is a sliver:
- * reported, not counted in `pieces`; docs/regions.md has the rule for several in a row. patterns: distinct on/off patterns of the switches, slivers'
- * ones included only if sliver = 0; maps: distinct affine maps among counted pieces; dead: relus never on
- * in [lo, hi]; narrowest: the narrowest counted piece. PAPER section 6. */
+ * reported, not counted in `pieces`; docs/regions.md has the rule for several in a row. patterns:
+ * distinct on/off patterns of the switches, slivers' ones included only if sliver = 0; maps: distinct
+ * affine maps among counted pieces; dead: relus never on in [lo, hi]; narrowest: the narrowest counted
+ * piece. PAPER section 6. */
 void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out);
 void tw_rt_pieces_free(TwRtPieces *p);
 

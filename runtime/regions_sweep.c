@@ -288,7 +288,10 @@ static bool split(TwRtCounter *c, uint32_t n, uint32_t at, uint32_t slot) {
     if (c->live[s])
       clear_kinks(c, s, n);
   c->made += n;
-  return c->made <= c->most || fail(c, "there are more than 2^24 pieces");
+  if (c->made <= c->most)
+    return true;
+  bool full = c->most == TW_RG_MAX_PIECES;
+  return fail(c, full ? "there are more than 2^24 pieces" : "there are more pieces than the limit set");
 }
 
 /* The relu is kinked where its operand is and it is on, where it is switched at a new point, and at an old

@@ -7,7 +7,8 @@
 extern const TwHandKernels tw_hand_wide, tw_hand_narrow;
 
 const TwHandKernels *tw_hand_kernels(int bits) {
-  bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl");
   if (wide && bits != 256) return &tw_hand_wide;
   bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return narrow && bits != 512 ? &tw_hand_narrow : NULL;
@@ -28,7 +29,8 @@ static float *reals(int64_t n) { return zeros((size_t)(n + 64) * sizeof(float));
 TwHandNet *tw_hand_net_new(int depth, int n_values) {
   TwHandNet *net = zeros(sizeof *net);
   net->depth = depth;
-  net->adam = (TwHandAdam){.n = n_values, .p = reals(n_values), .g = reals(n_values), .m = reals(n_values), .v = reals(n_values)};
+  net->adam = (TwHandAdam){
+      .n = n_values, .p = reals(n_values), .g = reals(n_values), .m = reals(n_values), .v = reals(n_values)};
   net->work = zeros(TW_HAND_WORK);
   return net;
 }
@@ -53,7 +55,7 @@ void tw_hand_net_free(TwHandNet *net) {
 
 TwHandData *tw_hand_data_new(const float *x, const float *y, int64_t n) {
   TwHandData *d = zeros(sizeof *d);
-  *d = (TwHandData){.n = n, .n_padded = (n + 31) / 32 * 32};
+  *d = (TwHandData){.n = n, .n_padded = (n + 63) / 64 * 64};
   d->x = reals(d->n_padded);
   d->y = reals(d->n_padded);
   d->weight = reals(d->n_padded);

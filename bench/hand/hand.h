@@ -18,7 +18,7 @@ typedef struct TwHandAdam {
   float *p, *g, *m, *v; /* room for n rounded up to 16, aligned to 64 bytes */
 } TwHandAdam;
 
-/* Training data: x, y and the weight 2/n of a sample, n rounded up to 32 with weight 0 in the pad. */
+/* Training data: x, y and the weight 2/n of a sample, n rounded up to 64 with weight 0 in the pad. */
 typedef struct TwHandData {
   int64_t n, n_padded;
   float *x, *y, *weight;
@@ -27,7 +27,8 @@ typedef struct TwHandData {
 /* A net in training, with all the memory that its steps need. */
 typedef struct TwHandNet {
   int depth;
-  TwHandAdam adam; /* dense: W[4] b[4], then W[4][4] b[4] a layer, then W[4] b; waves: peak[depth + 1], scale */
+  TwHandAdam
+      adam; /* dense: W[4] b[4], then W[4][4] b[4] a layer, then W[4] b; waves: peak[depth + 1], scale */
   void *work;
 } TwHandNet;
 
@@ -35,9 +36,10 @@ typedef struct TwHandNet {
 typedef float TwHandStep(TwHandNet *net, const TwHandData *data);
 
 typedef struct TwHandKernels {
-  const char *name; /* "512 bits" */
+  const char *name;  /* "512 bits" */
   TwHandStep *dense; /* trains all weights */
-  TwHandStep *waves; /* trains peaks and scale of Set_Weights: the structure of the net is used; inputs >= 0 */
+  TwHandStep
+      *waves; /* trains peaks and scale of Set_Weights: the structure of the net is used; inputs >= 0 */
   double (*peak)(int64_t rounds); /* FLOP done by a run of independent fused multiply-adds in all registers */
 } TwHandKernels;
 

@@ -7,6 +7,7 @@
 
 #ifdef __AVX512F__
 enum { LANES = 16 };
+#define ANY_REGISTER "v"
 typedef __m512 V;
 typedef __mmask16 M;
 static inline V v_set(float a) { return _mm512_set1_ps(a); }
@@ -20,7 +21,9 @@ static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
 static inline V v_sqrt(V a) { return _mm512_sqrt_ps(a); }
 static inline V v_relu(V a) { return _mm512_max_ps(a, _mm512_setzero_ps()); } /* -0 and NaN become +0 */
 static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
-static inline M m_nonzero(V a) { return _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a)); }
+static inline M m_nonzero(V a) {
+  return _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a));
+}
 static inline M m_nonzero_and(M m, V a) {
   return _mm512_mask_test_epi32_mask(m, _mm512_castps_si512(a), _mm512_castps_si512(a));
 }
@@ -46,6 +49,7 @@ static inline void v_totals16(const V *v, float *out) {
 }
 #else
 enum { LANES = 8 };
+#define ANY_REGISTER "x"
 typedef __m256 V;
 typedef __m256 M;
 static inline V v_set(float a) { return _mm256_set1_ps(a); }
@@ -77,7 +81,8 @@ static inline void v_totals16(const V *v, float *out) {
     V a[4], b[2];
     for (int k = 0; k < 4; k++) a[k] = _mm256_hadd_ps(v[2 * k], v[2 * k + 1]);
     for (int k = 0; k < 2; k++) b[k] = _mm256_hadd_ps(a[2 * k], a[2 * k + 1]);
-    v_store(out + 8 * half, v_add(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
+    v_store(out + 8 * half,
+            v_add(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
   }
 }
 #endif

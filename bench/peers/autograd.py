@@ -9,8 +9,14 @@ unrolled, so that torch.autograd differentiates it: nothing of Triwave's derivat
 A point does not count, and the program's next point is tried, where the comparison would be about rounding:
   * a kink or a jump (relu, abs, sign, floor, a comparison, min, max, …) is nearer than 1e-9 in f64, 1e-4 in f32,
     relative, without being met exactly. A tie that is exact counts: it has a documented derivative (docs/ad.md).
-  * f32 only: PyTorch's own f32 gradient is off its f64 gradient by more than 2e-6 max|g|: the program amplifies rounding.
-How many programs had no such point is printed. Exit code 1 on any disagreement, or if more than a fifth of the
+  * f32 only: PyTorch's own f32 gradient is off its f64 gradient by more than 2e-6 max|g|, here or, if the bound is not
+    kept, at one of eight points within a few roundings of here: the program amplifies rounding.
+An f32 gradient beyond the bound, but within 1e-3 max|g|, whose f64 twin from the same evaluator keeps 1e-12 is rounding and no
+wrong rule: large terms cancel, and the order of additions shows. It is counted and printed as such, and fails if more
+than one program in a thousand has it.
+Where PyTorch's gradient is all zero, the loss takes the place of max|g| in the bound: the function is constant, and what
+cancels in one order of operations may leave a rounding in another. How many programs had no point that counts, and how
+often each rule was used, is printed. Exit code 1 on any disagreement, or if more than a fifth of the
 programs had no point in f64. Needs Debian's python3-torch. Never part of ./dev test."""
 import argparse, math, os, re, subprocess, sys, time
 
@@ -334,8 +340,19 @@ def error(a, b):
     """Largest |a - b| of the gradients, relative to the largest of them; inf if anything is not finite."""
     if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
         return math.inf
-    largest, d = float(b[1:].abs().max()), float((a[1:] - b[1:]).abs().max())
+    largest, d = float(b[1:].abs().max()) or float(b[0].abs()), float((a[1:] - b[1:]).abs().max())
     return d / largest if largest else (0.0 if d == 0 else math.inf)
+
+
+def amplifies(functions, main, numbers):
+    """Is PyTorch's f32 gradient uncertain by more than AMPLIFIED near this point?"""
+    random, worst = torch.Generator().manual_seed(1), 0.0
+    here = torch.tensor(numbers, dtype=torch.float32)
+    for _ in range(8):
+        there = (here * (1 + 1e-6 * (2 * torch.rand(here.shape, generator=random) - 1))).double().tolist()
+        f32, f64 = (gradient(functions, main, there, p)[0] for p in ("f32", "f64"))
+        worst = max(worst, error(f32, f64))
+    return worst > AMPLIFIED
 
 
 # ---- the comparison
@@ -345,7 +362,7 @@ class Tally:
         self.ops, self.programs, self.ties = {}, 0, 0
         self.compared, self.near, self.amplified = {"f32": 0, "f64": 0}, {"f32": 0, "f64": 0}, 0
         self.without, self.numbers = {"f32": 0, "f64": 0}, 0
-        self.worst, self.failures = {}, 0
+        self.worst, self.failures, self.constant, self.rounded = {}, 0, 0, []
 
     def count(self, functions):
         self.programs += 1
@@ -354,13 +371,16 @@ class Tally:
             for i in f.insts:
                 self.ops[i.op] = self.ops.get(i.op, 0) + 1
 
-    def judge(self, seed, who, precision, mine, theirs):
+    def judge(self, seed, who, precision, mine, theirs, twin):
         e = error(mine, theirs)
         key = (who, precision)
         if e > self.worst.get(key, (-1, 0))[0]:
             self.worst[key] = (e, seed)
         self.numbers += len(mine) - 1
         if e <= BOUND[precision]:
+            return
+        if precision == "f32" and e <= 1e-3 and twin <= BOUND["f64"]:
+            self.rounded.append((seed, who, e))
             return
         self.failures += 1
         if self.failures <= 10:
@@ -383,8 +403,13 @@ def compare(tally, seed, functions, main, points):
             if precision == "f32" and error(theirs, results["f64"][0]) > AMPLIFIED:
                 tally.amplified += 1
                 continue
+            errors = [error(mine[who, precision], theirs) for who in ("interpreter", "compiled")]
+            if precision == "f32" and max(errors) > BOUND["f32"] and amplifies(functions, main, numbers):
+                tally.amplified += 1
+                continue
+            tally.constant += not theirs[1:].any()
             for who in ("interpreter", "compiled"):
-                tally.judge(seed, who, precision, mine[who, precision], theirs)
+                tally.judge(seed, who, precision, mine[who, precision], theirs, error(mine[who, "f64"], results["f64"][0]))
             tally.compared[precision] += 1
             tally.ties += machine.ties
             open_.remove(precision)
@@ -422,7 +447,9 @@ def report(t, seconds):
         for who in ("interpreter", "compiled"):
             e, seed = t.worst.get((who, precision), (math.nan, 0))
             print(f"  {who:12s} worst error {e:.3g} of max|g| (program {seed}; bound {BOUND[precision]:g})")
-    print(f"exact ties met: {t.ties}")
+    for seed, who, e in t.rounded:
+        print(f"  program {seed}, {who}: {e:.3g} of max|g| in f32, by rounding: its f64 keeps the bound")
+    print(f"exact ties met: {t.ties}; gradients that are all zero: {t.constant}")
     known = re.findall(r"^TW_OP\((\w+),", open(OPS_DEF).read(), re.M)
     print(f"{len([k for k in known if t.ops.get(k)])} of {len(known)} operations met:")
     print(" ".join(f"{k} {t.ops.get(k, 0)}" for k in known))
@@ -444,7 +471,8 @@ def main():
         sys.exit(f"{a.cases} ended with {child.returncode}")
     report(tally, time.time() - start)
     poor = tally.without["f64"] * 5 > tally.programs
-    sys.exit(1 if tally.failures or poor or not tally.programs else 0)
+    rough = len({r[0] for r in tally.rounded}) * 1000 > tally.programs + 999
+    sys.exit(1 if tally.failures or poor or rough or not tally.programs else 0)
 
 
 if __name__ == "__main__":

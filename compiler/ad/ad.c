@@ -23,7 +23,7 @@ static TwFn *begin(TwModule *m, const TwFn *f, const char *suffix) {
 static bool is_real(const TwFn *f, TwRef r) { return tw_info(f, r)->dtype == TW_REAL; }
 
 const TwFn *tw_jvp(TwModule *m, const TwFn *f, const bool *active) {
-  TwAdTangent t = tw_ad_tangent(m, f, active, false);
+  TwAdTangent t = tw_ad_tangent(m, f, active, NULL);
   TwFn *out = begin(m, f, "jvp");
   TwRef *args = TW_NEW_N(m->arena, TwRef, t.fn->params.len),
         *values = TW_NEW_N(m->arena, TwRef, t.fn->results.len);
@@ -41,8 +41,8 @@ const TwFn *tw_jvp(TwModule *m, const TwFn *f, const bool *active) {
 typedef enum Seed { SEED_NONE, SEED_PARAM, SEED_ONE } Seed;
 
 static const TwFn *reverse(TwModule *m, const TwFn *f, const bool *active, const Seed *seed,
-                           const char *suffix) {
-  TwAdTangent t = tw_ad_tangent(m, f, active, true);
+                           const char *suffix, TwAdLimits limits) {
+  TwAdTangent t = tw_ad_tangent(m, f, active, &(TwAdPolicy){.limits = limits});
   TwFn *out = begin(m, f, suffix);
   uint32_t n_params = t.fn->params.len, n_results = t.fn->results.len, n = f->results.len;
   bool *linear = TW_NEW_N(m->arena, bool, n_params);
@@ -65,18 +65,26 @@ static const TwFn *reverse(TwModule *m, const TwFn *f, const bool *active, const
   return finish(out);
 }
 
-const TwFn *tw_vjp(TwModule *m, const TwFn *f, const bool *active, const bool *unit) {
+const TwFn *tw_vjp_within(TwModule *m, const TwFn *f, const bool *active, const bool *unit, TwAdLimits limits) {
   Seed *seed = TW_NEW_N(m->arena, Seed, f->results.len);
   for (uint32_t k = 0; k < f->results.len; k++) seed[k] = unit && unit[k] ? SEED_ONE : SEED_PARAM;
-  return reverse(m, f, active, seed, "vjp");
+  return reverse(m, f, active, seed, "vjp", limits);
 }
 
-const TwFn *tw_grad(TwModule *m, const TwFn *f, const bool *active) {
+const TwFn *tw_vjp(TwModule *m, const TwFn *f, const bool *active, const bool *unit) {
+  return tw_vjp_within(m, f, active, unit, tw_ad_limits_default());
+}
+
+const TwFn *tw_grad_within(TwModule *m, const TwFn *f, const bool *active, TwAdLimits limits) {
   Seed *seed = TW_NEW_N(m->arena, Seed, f->results.len);
   if (!f->results.len || !is_real(f, f->results.at[0]) || tw_info(f, f->results.at[0])->rank)
     tw_ad_bug(f, 0, "the gradient of something that is not a real scalar");
   seed[0] = SEED_ONE;
-  return reverse(m, f, active, seed, "grad");
+  return reverse(m, f, active, seed, "grad", limits);
+}
+
+const TwFn *tw_grad(TwModule *m, const TwFn *f, const bool *active) {
+  return tw_grad_within(m, f, active, tw_ad_limits_default());
 }
 
 /* ---- linearization as two functions */
@@ -99,7 +107,7 @@ static TwRef *choose_residuals(const TwFn *j, uint32_t n_params, const bool *lin
   bool *stops = TW_NEW_N(arena, bool, j->insts.len), *need = TW_NEW_N(arena, bool, j->insts.len);
   for (TwRef r = 1; r < j->insts.len; r++)
     source[r] = tw_op(j, r) == TW_OP_param || tw_op(j, r) == TW_OP_const ? TW_AD_FREE : TW_AD_VARYING;
-  TwAdResiduals kept = tw_ad_residuals(j, linear, source);
+  TwAdResiduals kept = tw_ad_residuals(j, linear, source, false);
   for (uint32_t k = 0; k < kept.n_kept; k++) stops[kept.kept[k]] = true;
   for (uint32_t k = 0; k < j->results.len; k++)
     if (linear[j->results.at[k]]) tw_ad_needed(j, stops, &j->results.at[k], 1, need);
@@ -112,7 +120,7 @@ static TwRef *choose_residuals(const TwFn *j, uint32_t n_params, const bool *lin
 }
 
 TwAdLinearized tw_linearize(TwModule *m, const TwFn *f, const bool *active) {
-  TwAdTangent t = tw_ad_tangent(m, f, active, true);
+  TwAdTangent t = tw_ad_tangent(m, f, active, &(TwAdPolicy){.limits = tw_ad_limits_default()});
   const TwFn *j = t.fn;
   uint32_t n_params = f->params.len, n = 0;
   bool *tangents = TW_NEW_N(m->arena, bool, j->params.len);

@@ -13,6 +13,14 @@
 
 #include "compiler/ir/ir.h"
 
+/* What reverse mode may keep for the way back through a loop (checkpoint.c). Beyond it, a loop keeps its carries at
+ * the start of some iterations, and the way back computes the rest anew from there. */
+typedef struct TwAdLimits {
+  int64_t stack_bytes; /* what one loop may keep, at 8 bytes a real; 0: every loop that gains is checkpointed */
+  uint32_t levels;     /* how often a loop may be cut: k keep O(trip^(1/(k+1))), run it k+1 times; 0: never */
+} TwAdLimits;
+TwAdLimits tw_ad_limits_default(void); /* 64 MiB, one level */
+
 /* requires: f sealed and verified; active[k] says which params get tangents (real ones only).
  * provides: a sealed function (params of f…, tangents of the active params…) -> (results of f…,
  * tangents of the real results…). A tangent that is zero by structure is a zero constant. */
@@ -23,8 +31,10 @@ const TwFn *tw_jvp(TwModule *m, const TwFn *f, const bool *active);
  * `unit`: results whose cotangent the caller promises is 1 (a scalar loss); they have no cotangent
  * param. NULL: none. */
 const TwFn *tw_vjp(TwModule *m, const TwFn *f, const bool *active, const bool *unit);
+const TwFn *tw_vjp_within(TwModule *m, const TwFn *f, const bool *active, const bool *unit, TwAdLimits limits);
 
 /* The gradient of result 0, a real scalar: (params…) -> (results…, gradients of the active params…). */
 const TwFn *tw_grad(TwModule *m, const TwFn *f, const bool *active);
+const TwFn *tw_grad_within(TwModule *m, const TwFn *f, const bool *active, TwAdLimits limits);
 
 #endif

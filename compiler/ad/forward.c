@@ -121,8 +121,9 @@ static void visit(TwAdForward *w, TwRef r) {
   }
 }
 
-TwAdTangent tw_ad_tangent(TwModule *m, const TwFn *f, const bool *active, bool separated) {
-  TwAdForward w = {.module = m, .f = f, .separated = separated};
+TwAdTangent tw_ad_tangent(TwModule *m, const TwFn *f, const bool *active, const TwAdPolicy *policy) {
+  TwAdForward w = {.module = m, .f = f, .separated = policy != NULL};
+  if (policy) w.policy = *policy;
   w.out = tw_fn_new(m, f->name);
   w.primal = TW_NEW_N(m->arena, TwRef, f->insts.len);
   w.tangent = TW_NEW_N(m->arena, TwRef, f->insts.len);

@@ -22,7 +22,12 @@ typedef struct Body {
 
 static Body tangent_body(TwAdForward *w, const TwFn *f, const bool *active) {
   TwArena *arena = w->module->arena;
-  TwAdTangent t = tw_ad_tangent(w->module, f, active, w->separated);
+  TwAdPolicy inside = {.limits = w->policy.limits};
+  if (w->policy.role == TW_AD_BLOCKS) {
+    inside.role = TW_AD_BLOCK;
+    inside.levels = w->policy.levels;
+  }
+  TwAdTangent t = tw_ad_tangent(w->module, f, active, w->separated ? &inside : NULL);
   TwRef *dparam = TW_NEW_N(arena, TwRef, f->params.len), *dresult = TW_NEW_N(arena, TwRef, f->results.len);
   bool *is_tangent = TW_NEW_N(arena, bool, t.fn->params.len);
   uint32_t n = f->params.len;
@@ -197,9 +202,10 @@ static void scan_primal(TwAdForward *w, TwRef r, const TwRegion *g, const Body *
   for (uint32_t k = 0; k < residuals->n_kept; k++) stacks[k] = tw_get(w->out, region, s + place[k]);
 }
 
-static void scan_separated(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b, TwAdParts parts) {
+static void scan_separated(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b,
+                           const TwAdResiduals *chosen, TwAdParts parts) {
   uint32_t c = g->n_consts, s = g->n_carry, x = g->n_xs;
-  TwAdResiduals residuals = tw_ad_residuals(b->j, b->linear, scan_sources(w, g, b));
+  TwAdResiduals residuals = *chosen;
   TwRef *stacks = TW_NEW_N(w->module->arena, TwRef, residuals.n_kept);
   scan_primal(w, r, g, b, &residuals, parts, stacks);
   TwRef *hoisted = hoist(w, r, g, b, &residuals);
@@ -227,6 +233,19 @@ static void scan_separated(TwAdForward *w, TwRef r, const TwRegion *g, const Bod
   take_tangents(w, region, at, b, parts.tangent, s, g->n_ys, NULL);
 }
 
+/* A loop that would keep too much is cut into blocks, or keeps its carries only. */
+static TwAdParts scan_within_limits(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b) {
+  TwAdSource *source = scan_sources(w, g, b);
+  bool carries_only = w->policy.role == TW_AD_BLOCKS;
+  TwAdResiduals residuals = tw_ad_residuals(b->j, b->linear, source, carries_only);
+  int64_t n = carries_only ? 0 : tw_ad_block_length(w, r, b->j, &residuals);
+  if (n > 1) return tw_ad_jvp_blocks(w, r, n);
+  if (n == 1) residuals = tw_ad_residuals(b->j, b->linear, source, true);
+  TwAdParts parts = new_parts(w, r);
+  scan_separated(w, r, g, b, &residuals, parts);
+  return parts;
+}
+
 /* A loop that never runs returns its carries. */
 static void scan_empty(TwAdForward *w, TwRef r, const TwRegion *g) {
   tw_ad_region_primal(w, r);
@@ -245,8 +264,12 @@ TwRef tw_ad_jvp_scan(TwAdForward *w, TwRef r) {
   tw_ad_region_active(w->f, r, values, active, results);
   if (!any_flag(results, n_results)) return tw_ad_region_primal(w, r), 0;
   Body b = tangent_body(w, g->body, active);
+  if (w->separated) {
+    w->parts[r] = scan_within_limits(w, r, g, &b);
+    return 0;
+  }
   TwAdParts parts = new_parts(w, r);
-  (w->separated ? scan_separated : scan_joint)(w, r, g, &b, parts);
+  scan_joint(w, r, g, &b, parts);
   w->parts[r] = parts;
   return 0;
 }
@@ -296,7 +319,7 @@ static TwAdResiduals branch_residuals(TwAdForward *w, const Body *b) {
   TwAdSource *source = TW_NEW_N(w->module->arena, TwAdSource, b->j->insts.len);
   for (TwRef r = 1; r < b->j->insts.len; r++)
     source[r] = tw_op(b->j, r) == TW_OP_param || tw_op(b->j, r) == TW_OP_const ? TW_AD_FREE : TW_AD_VARYING;
-  return tw_ad_residuals(b->j, b->linear, source);
+  return tw_ad_residuals(b->j, b->linear, source, false);
 }
 
 static void cond_values(TwAdForward *w, TwRef r, const Body b[2], TwAdForm *form) {

@@ -87,16 +87,28 @@ typedef struct TwAdResiduals {
   uint32_t n_kept, n_invariant;
 } TwAdResiduals;
 /* `source` says for each primal value what it costs; values neither kept, invariant nor free are
- * recomputed in the linear part from those that are. */
-TwAdResiduals tw_ad_residuals(const TwFn *f, const bool *linear, const TwAdSource *source);
+ * recomputed in the linear part from those that are. `recompute_all`: whatever is no param is recomputed. */
+TwAdResiduals tw_ad_residuals(const TwFn *f, const bool *linear, const TwAdSource *source, bool recompute_all);
 
 /* ---- forward.c, rules.c, forward_region.c: the tangent program */
 typedef struct TwAdTangent {
   const TwFn *fn;
   const bool *nonzero; /* per result of f: has its tangent a place among the results of fn? */
 } TwAdTangent;
-/* `active` is per param of f; flags of params that are not real are ignored. */
-TwAdTangent tw_ad_tangent(TwModule *m, const TwFn *f, const bool *active, bool separated);
+/* What the scans that stand in a function itself, not in bodies of it, are to checkpointing. */
+typedef enum TwAdRole {
+  TW_AD_LOOPS,  /* loops of the program */
+  TW_AD_BLOCKS, /* loops over the blocks that a loop was cut into: they keep carries only */
+  TW_AD_BLOCK   /* such a block, which may be cut again */
+} TwAdRole;
+typedef struct TwAdPolicy {
+  TwAdLimits limits;
+  TwAdRole role;
+  uint32_t levels; /* of BLOCKS and BLOCK: how often a block may still be cut */
+} TwAdPolicy;
+/* `active` is per param of f; flags of params that are not real are ignored. `policy` makes a separated program
+ * within these limits; NULL: a joint one. */
+TwAdTangent tw_ad_tangent(TwModule *m, const TwFn *f, const bool *active, const TwAdPolicy *policy);
 
 typedef struct TwAdParts {
   TwRef *primal, *tangent; /* of a region, per result */
@@ -107,6 +119,7 @@ typedef struct TwAdForward {
   TwFn *out;
   const TwFn *f;
   bool separated;
+  TwAdPolicy policy;       /* of a separated one */
   TwRef *primal, *tangent; /* per ref of f */
   TwAdParts *parts;        /* per ref of f that is a region */
 } TwAdForward;
@@ -116,6 +129,14 @@ typedef TwRef TwAdJvpRule(TwAdForward *w, TwRef r);
 TwAdJvpRule *tw_ad_jvp_rule(TwOp op);
 TwAdJvpRule tw_ad_jvp_scan, tw_ad_jvp_samples, tw_ad_jvp_cond, tw_ad_jvp_get;
 void tw_ad_region_primal(TwAdForward *w, TwRef r); /* copies region r, without tangents */
+
+/* ---- checkpoint.c: long loops of separated tangent programs */
+
+/* Into blocks of how many iterations to cut scan r, given what its linear part would keep of one iteration of the
+ * body's tangent program j: 0: do not; 1: keep the carries of each iteration. */
+int64_t tw_ad_block_length(const TwAdForward *w, TwRef r, const TwFn *j, const TwAdResiduals *kept);
+/* Differentiates scan r as a scan of blocks of n iterations. */
+TwAdParts tw_ad_jvp_blocks(TwAdForward *w, TwRef r, int64_t n);
 
 /* ---- transpose.c, transpose_region.c: cotangents of a separated tangent program */
 typedef struct TwAdBackward {

@@ -7,6 +7,7 @@
  *   3. A broadcast is never kept: its operand is, which is smaller.
  *   4. A cheap value is recomputed if all its operands are there anyway.
  *   5. Everything else is kept.
+ * Where all is to be recomputed (checkpoint.c), rules 3 to 5 keep params only.
  * Recomputing runs the same ops on the same values, so it never changes a bit. */
 #include "compiler/ad/internal.h"
 
@@ -22,16 +23,16 @@ static const bool cheap[TW_OP_COUNT] = {
 };
 
 /* May r be recomputed? Marks the operands that this makes necessary. */
-static bool recompute(const TwFn *f, TwRef r, const TwAdSource *source, bool *need) {
+static bool recompute(const TwFn *f, TwRef r, const TwAdSource *source, bool all, bool *need) {
   TwOp op = tw_op(f, r);
-  if (!cheap[op]) return false;
-  for (uint32_t k = 0; k < tw_inst(f, r)->n_args && op != TW_OP_broadcast; k++)
+  if (all ? op == TW_OP_param : !cheap[op]) return false;
+  for (uint32_t k = 0; k < tw_inst(f, r)->n_args && op != TW_OP_broadcast && !all; k++)
     if (source[tw_arg(f, r, k)] == TW_AD_VARYING && !need[tw_arg(f, r, k)]) return false;
   for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) need[tw_arg(f, r, k)] = true;
   return true;
 }
 
-TwAdResiduals tw_ad_residuals(const TwFn *f, const bool *linear, const TwAdSource *source) {
+TwAdResiduals tw_ad_residuals(const TwFn *f, const bool *linear, const TwAdSource *source, bool recompute_all) {
   TwArena *arena = f->module->arena;
   bool *need = TW_NEW_N(arena, bool, f->insts.len);
   for (TwRef r = 1; r < f->insts.len; r++)
@@ -43,7 +44,7 @@ TwAdResiduals tw_ad_residuals(const TwFn *f, const bool *linear, const TwAdSourc
     if (!need[r] || source[r] == TW_AD_FREE) continue;
     if (source[r] == TW_AD_INVARIANT)
       s.invariant[s.n_invariant++] = r;
-    else if (!recompute(f, r, source, need))
+    else if (!recompute(f, r, source, recompute_all, need))
       s.kept[s.n_kept++] = r;
   }
   return s;

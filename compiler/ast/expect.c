@@ -129,7 +129,7 @@ static void advise(TwParser *p, TwDiag *d, const Expected *e, TwToken t) {
            text[p->last_end - 1] >= '0' && text[p->last_end - 1] <= '9' && p->last_end == t.start)
     tw_diag_help(to, d, "write '*' to multiply");
   else if (t.kind == TW_T_PLUS && e->expr) tw_diag_help(to, d, "there is no unary '+'");
-  else if (t.kind == TW_T_SEP && e->set[TW_T_ELSE]) tw_diag_help(to, d, "every 'if' has an 'else'");
+  else if ((t.kind == TW_T_SEP || t.kind == 0) && e->set[TW_T_ELSE]) tw_diag_help(to, d, "every 'if' has an 'else'");
   else if (t.kind == TW_T_LBLOCK && e->operator && !e->set[TW_T_LBLOCK])
     tw_diag_help(to, d, "braces after an operand are a body's, and none can stand here");
   else if (t.kind == TW_T_MINUS && t.newline)
@@ -139,6 +139,7 @@ static void advise(TwParser *p, TwDiag *d, const Expected *e, TwToken t) {
 void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
   p->failed = true;
   if (t.kind == TW_T_BAD || p->layout->reported) return;
+  if (p->layout->after_stray) return; /* what is missing where the bracket stands is the same mistake */
   p->layout->reported = true;
   TwArena scratch = {0};
   Expected e = {0};
@@ -148,6 +149,8 @@ void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
   group(&e);
   memcpy(e.set, all.set, sizeof e.set);
   TwSpan span = tw_token_span(p, t);
+  /* What is missing at the end of a file is missing after its last word, not on the line below. */
+  if (t.kind == 0 && p->last_end) span.start = span.end = p->last_end;
   if (unknown_declaration(p, &e, t, span)) return;
   if (tw_token_class(t.kind) == TW_TC_RESERVED && (e.name || e.type)) {
     tw_diag(&p->u->diags, TW_E0119, span, "%s is a reserved word and cannot be a name", found(p, t));

@@ -81,6 +81,8 @@ static bool starts_statement(const TwLayout *l) {
 static TwToken give(TwLayout *l, int kind, TwToken place) {
   place.kind = (uint16_t)kind;
   l->previous = kind;
+  l->after_stray = l->stray;
+  l->stray = false;
   TwBracket *b = top(l);
   if (holds_lines(b->kind)) {
     if (kind == TW_T_SEP) b->head = 0, l->reported = false;
@@ -146,8 +148,9 @@ static TwToken close_with(TwLayout *l, int kind, TwToken t) {
 }
 
 static void report_stray(TwLayout *l, TwToken t, const char *text) {
-  if (!l->reported) /* and what is missing before it is the same mistake */ tw_diag(&l->u->diags, TW_E0110, span_of(l, t), "this '%s' closes nothing", text);
-  l->reported = true;
+  if (!l->reported) tw_diag(&l->u->diags, TW_E0110, span_of(l, t), "this '%s' closes nothing", text);
+  l->reported = l->stray = true;
+  l->previous = TW_T_RPAREN; /* the line can end after it */
   l->at++;
 }
 
@@ -338,10 +341,36 @@ static bool utf8_valid(const unsigned char *s, uint32_t n) {
   return true;
 }
 
+static void not_utf8(TwLayout *l, TwSpan span, const char *what) {
+  if (!l->not_utf8) tw_diag(&l->u->diags, TW_E0102, span, "%s", what);
+  l->not_utf8 = true; /* once: it is one mistake to save a file in another encoding */
+}
+
+/* Whether the file can be read as lines of text; if not, says so, once for the whole file. */
+static bool is_text_file(TwLayout *l, const TwSource *f) {
+  const char *nul = memchr(f->text, 0, f->len);
+  bool utf16 = f->len >= 2 && (memcmp(f->text, "\xFF\xFE", 2) == 0 || memcmp(f->text, "\xFE\xFF", 2) == 0);
+  if (utf16 || nul) {
+    uint32_t at = utf16 ? 0 : (uint32_t)(nul - f->text);
+    TwDiag *d = tw_diag(&l->u->diags, TW_E0102, (TwSpan){l->file, at, at + (utf16 ? 2 : 1)},
+                        utf16 ? "this file is UTF-16" : "this is not a text file: it holds a byte 0");
+    tw_diag_help(&l->u->diags, d, "save it as UTF-8");
+    return false;
+  }
+  for (uint32_t k = 0; k < f->len; k++) {
+    if (f->text[k] != '\r' || (k + 1 < f->len && f->text[k + 1] == '\n')) continue;
+    TwDiag *d = tw_diag(&l->u->diags, TW_E0101, (TwSpan){l->file, k, k + 1},
+                        "a carriage return alone does not end a line");
+    tw_diag_help(&l->u->diags, d, "save the file with line feeds at the ends of its lines");
+    return false;
+  }
+  return true;
+}
+
 static void report_char(TwLayout *l, TwSpan span, const unsigned char *text) {
   uint32_t n = span.end - span.start;
   if (text[0] >= 0x80 && !utf8_valid(text, n)) {
-    tw_diag(&l->u->diags, TW_E0102, span, "these bytes are not UTF-8");
+    not_utf8(l, span, "these bytes are not UTF-8");
     return;
   }
   if (text[0] < ' ' || text[0] == 0x7F) {
@@ -409,7 +438,7 @@ static bool accept(TwLayout *l, TwToken *t, const unsigned char *text) {
   switch (t->kind) {
     case TW_T_STRING:
       if (!utf8_valid(at, t->end - t->start))
-        tw_diag(&l->u->diags, TW_E0102, span, "this string is not UTF-8");
+        not_utf8(l, span, "this string is not UTF-8");
       return true;
     case TW_LEX_OPEN_STRING:
       tw_diag(&l->u->diags, TW_E0103, span, "this string has no closing '\"' on its line");
@@ -441,7 +470,7 @@ static void keep_comment(TwLayout *l, TwModuleAst *m, TwToken t, const unsigned 
     t.end--;
   TwSpan span = span_of(l, t);
   if (!utf8_valid(text + t.start, t.end - t.start))
-    tw_diag(&l->u->diags, TW_E0102, span, "this comment is not UTF-8");
+    not_utf8(l, span, "this comment is not UTF-8");
   TwTrivia comment = {span, own_line(text, t.start)};
   if (m) tw_vec_push(&l->u->arena, &m->comments, comment);
 }
@@ -454,6 +483,7 @@ void tw_layout_start(TwLayout *l, TwUnit *u, uint32_t file, TwModuleAst *m) {
   TwScan scan = {(const unsigned char *)f->text, f->len};
   uint32_t at = f->len >= 3 && memcmp(f->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
   bool newline = false;
+  if (!is_text_file(l, f)) at = f->len;
   for (;;) {
     TwToken t = tw_scan(&scan, at);
     at = t.end;

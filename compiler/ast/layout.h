@@ -30,6 +30,9 @@ typedef struct TwLayout {
   TwVec(TwBracket) stack; /* stack.at[0] is the file */
   int previous;           /* kind of the last token handed out */
   bool reported;          /* this statement has had its error */
+  bool stray;             /* a bracket that closes nothing was just passed over */
+  bool after_stray;       /* and the last token handed out comes after it */
+  bool not_utf8;          /* that was said */
   bool too_deep;
 } TwLayout;
 

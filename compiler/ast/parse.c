@@ -42,6 +42,15 @@ static TwName stem(TwUnit *u, const char *path) {
   return tw_intern(&u->names, name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
 }
 
+/* What was given up on at the end of the file left no node: one stands for it. */
+static void mark_broken(TwUnit *u, TwModuleAst *m) {
+  uint32_t n = m->decls.len, end = tw_source(&u->sources, m->file)->len;
+  TwDecl *d = TW_NEW(&u->arena, TwDecl);
+  d->kind = TW_DE_ERROR;
+  d->span = (TwSpan){m->file, n ? m->decls.at[n - 1]->span.end : 0, end};
+  tw_vec_push(&u->arena, &m->decls, d);
+}
+
 bool tw_parse(TwUnit *u, uint32_t file, TwModuleAst **out) {
   uint32_t before = u->diags.errors;
   TwModuleAst *m = TW_NEW(&u->arena, TwModuleAst);
@@ -50,6 +59,7 @@ bool tw_parse(TwUnit *u, uint32_t file, TwModuleAst **out) {
   TwParser p = {.u = u, .module = m, .file = file};
   feed_all(&p, TW_T_MODULE_START);
   *out = m;
+  if (u->diags.errors != before) mark_broken(u, m);
   return u->diags.errors == before;
 }
 

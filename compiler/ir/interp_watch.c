@@ -96,12 +96,20 @@ static void hold(TwPlan *p, TwRef r) {
   bool of_reals = tw_inst(p->fn, r)->n_args && tw_info(p->fn, tw_arg(p->fn, r, 0))->dtype == TW_REAL;
   if (!of_reals) return;
   switch ((int)op) {
-    case TW_OP_relu: case TW_OP_abs: case TW_OP_min: case TW_OP_max: hold_side(p, r, t->count); break;
-    case TW_OP_rmax: case TW_OP_rmin: hold_extremum(p, r); break;
-    case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: /* the result is the choice */
-    case TW_OP_sign: case TW_OP_floor: case TW_OP_to_int: case TW_OP_argmask:
-      choice(p->watch, p->value[r], tw_plan_bytes(p, t));
-      break;
+    case TW_OP_relu:
+    case TW_OP_abs:
+    case TW_OP_min:
+    case TW_OP_max: hold_side(p, r, t->count); break;
+    case TW_OP_rmax:
+    case TW_OP_rmin: hold_extremum(p, r); break;
+    case TW_OP_lt:
+    case TW_OP_le:
+    case TW_OP_eq:
+    case TW_OP_ne: /* the result is the choice */
+    case TW_OP_sign:
+    case TW_OP_floor:
+    case TW_OP_to_int:
+    case TW_OP_argmask: choice(p->watch, p->value[r], tw_plan_bytes(p, t)); break;
   }
 }
 
@@ -136,7 +144,8 @@ void *tw_instant_result(const TwInstant *now) {
 
 uint32_t tw_instant_path(const TwInstant *now, TwIteration *out, uint32_t max) {
   uint32_t n = 0, at = 0;
-  for (const TwPlan *p = now->plan; p->outer; p = p->outer) n += tw_op(p->outer->fn, p->outer_at) != TW_OP_cond;
+  for (const TwPlan *p = now->plan; p->outer; p = p->outer)
+    n += tw_op(p->outer->fn, p->outer_at) != TW_OP_cond;
   at = n;
   for (const TwPlan *p = now->plan; p->outer; p = p->outer) {
     if (tw_op(p->outer->fn, p->outer_at) == TW_OP_cond) continue;

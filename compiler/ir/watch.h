@@ -2,11 +2,11 @@
  *
  * Two things can be asked of a run, together or alone. An observer is called after every instruction
  * and may look at the operands and look at or change the result. And the *pattern* of the run can be recorded
- * and held: the pattern is every choice that the values made (which side of a relu, of a min, of a comparison,
- * which way a number was rounded to a whole one). A run that holds the pattern of another makes the same
- * choices whatever its values are: it computes the smooth piece of the function to which the recorded
- * point belongs, continued beyond the piece's borders. So central differences never meet a kink, at any
- * step, and at a kink itself they give the derivative of the side that the value chose. */
+ * and held: the pattern is every choice that the values made (which side of a relu, of a min, of a
+ * comparison, which way a number was rounded to a whole one). A run that holds the pattern of another makes
+ * the same choices whatever its values are: it computes the smooth piece of the function to which the
+ * recorded point belongs, continued beyond the piece's borders. So central differences never meet a kink, at
+ * any step, and at a kink itself they give the derivative of the side that the value chose. */
 #ifndef TW_IR_WATCH_H
 #define TW_IR_WATCH_H
 
@@ -41,7 +41,7 @@ typedef struct TwWatch TwWatch;
 struct TwWatch {
   TwPatternUse use;
   TwPattern pattern;
-  size_t held; /* how much of the pattern is used up */
+  size_t held;                                     /* how much of the pattern is used up */
   void (*after)(TwWatch *w, const TwInstant *now); /* NULL: nobody looks. Not called for leaves */
   void *context;
 };

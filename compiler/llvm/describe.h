@@ -8,34 +8,40 @@
 
 typedef const char *TwText;
 
-typedef enum TwRecordId {
-  TW_RECORD_int64_t,
-  TW_RECORD_double,
-  TW_RECORD_TwText,
-#define TW_STRUCT(type) TW_RECORD_##type,
+typedef enum TwTableId {
+  TW_TABLE_int64_t,
+  TW_TABLE_double,
+  TW_TABLE_TwText,
+#define TW_STRUCT(type) TW_TABLE_##type,
 #define TW_FIELD(owner, kind, type, name, of, count)
 #define TW_END(type)
 #include "compiler/llvm/program.def"
-  TW_RECORD_COUNT
-} TwRecordId;
+  TW_TABLE_COUNT
+} TwTableId;
 
-typedef enum TwFieldKind { TW_FIELD_PLAIN, TW_FIELD_TEXT, TW_FIELD_INSIDE, TW_FIELD_ARRAY, TW_FIELD_ENTRY } TwFieldKind;
+typedef enum TwTableKind {
+  TW_TABLE_PLAIN,
+  TW_TABLE_TEXT,
+  TW_TABLE_INSIDE,
+  TW_TABLE_ARRAY,
+  TW_TABLE_ENTRY
+} TwTableKind;
 
-typedef struct TwField {
+typedef struct TwTableField {
   const char *name;
-  TwFieldKind kind;
-  size_t at, size; /* bytes in the owner */
-  TwRecordId of;   /* INSIDE and ARRAY */
+  TwTableKind kind;
+  size_t at, size;                                            /* bytes in the owner */
+  TwTableId of;                                               /* INSIDE and ARRAY */
   uint64_t (*count)(const TwRtProgram *p, const void *owner); /* ARRAY */
-} TwField;
+} TwTableField;
 
-typedef struct TwRecord {
+typedef struct TwTable {
   const char *name;
   size_t size;
   uint32_t n_fields;
-  const TwField *fields; /* in order of address */
-} TwRecord;
+  const TwTableField *fields; /* in order of address */
+} TwTable;
 
-const TwRecord *tw_record(TwRecordId id);
+const TwTable *tw_table(TwTableId id);
 
 #endif

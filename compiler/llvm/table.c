@@ -7,7 +7,8 @@
  *
  * requires: a module that holds all of fns.
  * provides: the symbol tw_program, the only one that can be seen from outside. Entries point to the
- *           functions of `fns` by their slots, whatever they hold in memory; a function without IR is NULL. */
+ *           functions of `fns` by their slots, whatever they hold in memory; a function without IR is NULL.
+ */
 #include <string.h>
 
 #include "compiler/llvm/describe.h"
@@ -71,7 +72,8 @@ static LLVMValueRef constant_of(Tables *t, const Image *im) {
   uint64_t at = 0;
   for (uint32_t k = 0; k <= im->pointers.len; k++) {
     uint64_t end = k < im->pointers.len ? im->pointers.at[k].at : im->size;
-    if (end > at) parts[n++] = LLVMConstStringInContext2(t->ctx, (const char *)im->bytes + at, end - at, true);
+    if (end > at)
+      parts[n++] = LLVMConstStringInContext2(t->ctx, (const char *)im->bytes + at, end - at, true);
     if (k == im->pointers.len) break;
     parts[n++] = im->pointers.at[k].to;
     at = end + sizeof(void *);
@@ -79,36 +81,36 @@ static LLVMValueRef constant_of(Tables *t, const Image *im) {
   return LLVMConstStructInContext(t->ctx, parts, n, true);
 }
 
-static LLVMValueRef add_array(Tables *t, TwRecordId of, const void *from, uint64_t n, const char *name);
+static LLVMValueRef add_array(Tables *t, TwTableId of, const void *from, uint64_t n, const char *name);
 
 static void point(Tables *t, Image *im, uint64_t at, LLVMValueRef to) {
   if (to) tw_vec_push(t->arena, &im->pointers, (Pointer){at, to});
 }
 
 /* The record at `from` into the image, from byte `at` on. What is not a field stays zero. */
-static void draw(Tables *t, Image *im, uint64_t at, TwRecordId of, const uint8_t *from) {
-  const TwRecord *r = tw_record(of);
+static void draw(Tables *t, Image *im, uint64_t at, TwTableId of, const uint8_t *from) {
+  const TwTable *r = tw_table(of);
   for (uint32_t k = 0; k < r->n_fields; k++) {
-    const TwField *f = &r->fields[k];
+    const TwTableField *f = &r->fields[k];
     const void *target = NULL;
-    if (f->kind == TW_FIELD_TEXT || f->kind == TW_FIELD_ARRAY) memcpy(&target, from + f->at, sizeof target);
+    if (f->kind == TW_TABLE_TEXT || f->kind == TW_TABLE_ARRAY) memcpy(&target, from + f->at, sizeof target);
     switch (f->kind) {
-      case TW_FIELD_PLAIN: memcpy(im->bytes + at + f->at, from + f->at, f->size); break;
-      case TW_FIELD_INSIDE: draw(t, im, at + f->at, f->of, from + f->at); break;
-      case TW_FIELD_TEXT:
+      case TW_TABLE_PLAIN: memcpy(im->bytes + at + f->at, from + f->at, f->size); break;
+      case TW_TABLE_INSIDE: draw(t, im, at + f->at, f->of, from + f->at); break;
+      case TW_TABLE_TEXT:
         if (target) point(t, im, at + f->at, add_text(t, target));
         break;
-      case TW_FIELD_ARRAY:
+      case TW_TABLE_ARRAY:
         if (target) point(t, im, at + f->at, add_array(t, f->of, target, f->count(t->p, from), f->name));
         break;
-      case TW_FIELD_ENTRY: point(t, im, at + f->at, entry_of(t, (const TwRtFn *)(const void *)from)); break;
+      case TW_TABLE_ENTRY: point(t, im, at + f->at, entry_of(t, (const TwRtFn *)(const void *)from)); break;
     }
   }
 }
 
 /* An array of no elements has an address like any other. */
-static LLVMValueRef add_array(Tables *t, TwRecordId of, const void *from, uint64_t n, const char *name) {
-  size_t each = tw_record(of)->size;
+static LLVMValueRef add_array(Tables *t, TwTableId of, const void *from, uint64_t n, const char *name) {
+  size_t each = tw_table(of)->size;
   Image im = {.size = n ? n * each : 1};
   im.bytes = TW_NEW_N(t->arena, uint8_t, im.size);
   for (uint64_t k = 0; k < n; k++) draw(t, &im, k * each, of, (const uint8_t *)from + k * each);
@@ -118,8 +120,9 @@ static LLVMValueRef add_array(Tables *t, TwRecordId of, const void *from, uint64
 void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n) {
   TwArena arena = {0};
   Tables t = {.arena = &arena, .ctx = LLVMGetModuleContext(mod), .mod = mod, .p = p, .fns = fns, .n_fns = n};
-  for (uint32_t k = 0; k < n; k++) LLVMSetLinkage(LLVMGetNamedFunction(mod, fns[k].symbol), LLVMInternalLinkage);
-  LLVMValueRef g = add_array(&t, TW_RECORD_TwRtProgram, p, 1, "tw_program");
+  for (uint32_t k = 0; k < n; k++)
+    LLVMSetLinkage(LLVMGetNamedFunction(mod, fns[k].symbol), LLVMInternalLinkage);
+  LLVMValueRef g = add_array(&t, TW_TABLE_TwRtProgram, p, 1, "tw_program");
   LLVMSetLinkage(g, LLVMExternalLinkage);
   tw_arena_free(&arena);
 }

@@ -2,8 +2,8 @@
  *
  * requires: a call whose gradient is wrong.
  * provides: the instruction, by differentiating each one that the call executes as a function of its own, at
- *           operands that it meets. Bodies come before the region that holds them, so that a region is blamed only
- *           where all that is in it is right. */
+ *           operands that it meets. Bodies come before the region that holds them, so that a region is blamed
+ * only where all that is in it is right. */
 #include <math.h>
 #include <string.h>
 
@@ -38,7 +38,8 @@ static void find_sites(Hunt *h, const TwFn *f) {
       if (op == TW_OP_cond) find_sites(h, tw_region(f, r)->other);
     }
     if (tw_inst(f, r)->n_args == 0 || op == TW_OP_get) continue;
-    if (is_region(op) || tw_info(f, r)->dtype == TW_REAL) tw_vec_push(&h->p->unit->arena, &h->sites, (Site){.fn = f, .ref = r});
+    if (is_region(op) || tw_info(f, r)->dtype == TW_REAL)
+      tw_vec_push(&h->p->unit->arena, &h->sites, (Site){.fn = f, .ref = r});
   }
 }
 
@@ -139,14 +140,16 @@ static Direction random_direction(Hunt *h, const Alone *a, void *const *x) {
   return d;
 }
 
-static double inner(const TwFn *f, const TwRef *refs, uint32_t k, const double *a, const double *b, double *size) {
+static double inner(const TwFn *f, const TwRef *refs, uint32_t k, const double *a, const double *b,
+                    double *size) {
   double sum = 0;
   for (uint64_t e = 0; e < tw_call_count(f, refs[k]); e++) sum += a[e] * b[e], *size += fabs(a[e] * b[e]);
   return sum;
 }
 
 /* <u, Jv> by forward mode, <J'u, v> by reverse mode; *size: the sum of the absolute values of the terms. */
-static void by_rules(Hunt *h, const Alone *a, void *const *x, const Direction *d, double *forward, double *reverse, double *size) {
+static void by_rules(Hunt *h, const Alone *a, void *const *x, const Direction *d, double *forward,
+                     double *reverse, double *size) {
   TwArena *arena = &h->p->unit->arena;
   TwCall jvp = tw_call(arena, a->jvp, TW_F64), vjp = tw_call(arena, a->vjp, TW_F64);
   uint32_t n = a->fn->params.len, m = a->fn->results.len, tangents = n, cotangents = n;
@@ -171,7 +174,8 @@ static TwSlope by_differences(Hunt *h, const Alone *a, void *const *x, const Dir
   TwArena *arena = &h->p->unit->arena;
   TwLine line = {.call = tw_call(arena, a->fn, TW_F64), .weight = (const double *const *)d->u};
   uint64_t total = 0;
-  for (uint32_t k = 0; k < a->fn->params.len; k++) total += a->active[k] ? tw_call_count(a->fn, a->fn->params.at[k]) : 0;
+  for (uint32_t k = 0; k < a->fn->params.len; k++)
+    total += a->active[k] ? tw_call_count(a->fn, a->fn->params.at[k]) : 0;
   double *from = TW_NEW_N(arena, double, total + 1), *v = TW_NEW_N(arena, double, total + 1);
   line.at = TW_NEW_N(arena, double *, total + 1);
   for (uint32_t k = 0; k < a->fn->params.len; k++) {
@@ -208,24 +212,31 @@ static const char *describe(Hunt *h, const Site *s, void *const *x) {
     if (numbers) small[k] = *(double *)x[k];
   }
   if (numbers) return tw_operation_text(h->p->unit, op, small, n);
-  return tw_arena_printf(&h->p->unit->arena, op == TW_OP_scan      ? "this loop ('%s')"
-                                             : op == TW_OP_samples ? "this sum over samples ('%s')"
-                                             : op == TW_OP_cond    ? "this branch ('%s')"
-                                                                   : "'%s', along a random direction of its operands,",
+  return tw_arena_printf(&h->p->unit->arena,
+                         op == TW_OP_scan      ? "this loop ('%s')"
+                         : op == TW_OP_samples ? "this sum over samples ('%s')"
+                         : op == TW_OP_cond    ? "this branch ('%s')"
+                                               : "'%s', along a random direction of its operands,",
                          tw_op_name(op));
 }
 
 /* Does a rule disagree along this direction? */
-static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, const Direction *d, TwBlame *out) {
+static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, const Direction *d,
+                      TwBlame *out) {
   double forward, reverse, size;
   by_rules(h, a, x, d, &forward, &reverse, &size);
   TwSlope slope = by_differences(h, a, x, d);
   if (!slope.found || !isfinite(slope.value) || !isfinite(size)) return false;
   double room = 1e-7 * (size + fabs(slope.value)) + 8 * slope.spread;
-  bool forward_wrong = !(fabs(forward - slope.value) <= room), reverse_wrong = !(fabs(reverse - slope.value) <= room);
+  bool forward_wrong = !(fabs(forward - slope.value) <= room),
+       reverse_wrong = !(fabs(reverse - slope.value) <= room);
   if (!forward_wrong && !reverse_wrong) return false;
-  *out = (TwBlame){s->fn, s->ref, describe(h, s, x), forward_wrong ? "its rule" : "the transpose of its rule",
-                   forward_wrong ? forward : reverse, slope.value};
+  *out = (TwBlame){s->fn,
+                   s->ref,
+                   describe(h, s, x),
+                   forward_wrong ? "its rule" : "the transpose of its rule",
+                   forward_wrong ? forward : reverse,
+                   slope.value};
   return true;
 }
 
@@ -236,7 +247,8 @@ static bool check_at(Hunt *h, const Site *s, const Alone *a, void *const *x, TwB
     if (!scalar_of(a, k)) continue;
     Direction one = random_direction(h, a, x);
     for (uint32_t j = 0; j < a->fn->params.len; j++)
-      for (uint64_t e = 0; a->active[j] && e < tw_call_count(a->fn, a->fn->params.at[j]); e++) one.v[j][e] = j == k;
+      for (uint64_t e = 0; a->active[j] && e < tw_call_count(a->fn, a->fn->params.at[j]); e++)
+        one.v[j][e] = j == k;
     one.u[0][0] = 1;
     if (disagrees(h, s, a, x, &one, out)) return true;
   }

@@ -1,20 +1,21 @@
 /* gradcheck.c: the gradient that a stage trains with, against two others.
  *
  * requires: a probe.
- * provides: reverse mode (what training uses) compared with forward mode along random directions, in which no step
- *           size is involved, and with central differences inside of the point's pattern, element by element; at the
- *           start and at a random point. All in f64 by the interpreter. NaN fails, and so does comparing nothing.
+ * provides: reverse mode (what training uses) compared with forward mode along random directions, in which no
+ * step size is involved, and with central differences inside of the point's pattern, element by element; at
+ * the start and at a random point. All in f64 by the interpreter. NaN fails, and so does comparing nothing.
  *
- * All three are of the loss as it is prepared for differentiation, whose value is compared with that of the loss as
- * written. Derivatives of the two cannot be: they add in another order, and deep down in a triangle-wave net, where
- * rounding decides which side of a relu a sample is on, their derivatives differ though both are right. */
+ * All three are of the loss as it is prepared for differentiation, whose value is compared with that of the
+ * loss as written. Derivatives of the two cannot be: they add in another order, and deep down in a
+ * triangle-wave net, where rounding decides which side of a relu a sample is on, their derivatives differ
+ * though both are right. */
 #include <math.h>
 #include <string.h>
 
 #include "compiler/ad/ad.h"
 #include "compiler/probe/internal.h"
 
-enum { SAMPLE = 256, AT_LEAST = 8, RANDOM_POINTS = 1, TRIES = 8 };
+enum { SAMPLE = 256, AT_LEAST = 8, ENOUGH_WRONG = 8, RANDOM_POINTS = 1, TRIES = 8 };
 
 typedef struct Check {
   TwProbe *p;
@@ -137,7 +138,9 @@ static void check_element(Check *c, const TwPoint *at, TwLine *line, const Eleme
   t->compared++;
   double relative = error == 0 ? 0 : error / scale;
   if (!t->worst_element || relative > t->worst) note_worst(c, at, x, s.value, relative);
-  if (wrong) t->ok = false;
+  if (!wrong) return;
+  t->ok = false;
+  t->wrong++;
 }
 
 static void check_differences(Check *c, const TwPoint *at, const double *g) {
@@ -147,7 +150,8 @@ static void check_differences(Check *c, const TwPoint *at, const double *g) {
   bool recorded = tw_line_record(&line);
   line.n = 1;
   for (uint32_t k = 0; k < c->out->n_tensors; k++)
-    for (uint64_t j = 0; recorded && j < c->out->tensors[k].chosen; j++) {
+    for (uint64_t j = 0; recorded && j < c->out->tensors[k].chosen && c->out->tensors[k].wrong < ENOUGH_WRONG;
+         j++) {
       uint64_t e = c->chosen[k][j];
       check_element(c, at, &line, &(Element){k, e, g[c->at[k] + e]});
     }
@@ -162,8 +166,8 @@ static void check_value(Check *c, const TwPoint *at, double loss) {
   if (fabs(lowered - loss) <= TW_GRAD_VALUE * fmax(fabs(lowered), fabs(loss))) return;
   c->out->ok = false;
   tw_diag(&c->p->unit->diags, TW_E0804, c->p->program->stages.at[c->stage].loss->span,
-          "in stage '%s' the loss is %.17g as written, but %.17g as it is prepared for differentiation", c->out->name, lowered,
-          loss);
+          "in stage '%s' the loss is %.17g as written, but %.17g as it is prepared for differentiation",
+          c->out->name, lowered, loss);
 }
 
 /* False if the loss or the gradient is not finite at this point. */
@@ -191,26 +195,30 @@ static void blame(Check *c, const TwPoint *at, const TwGradTensor *worst) {
   TwBlame b;
   TwDiag *to;
   if (tw_blame(c->p, &call, c->seed, &b)) {
-    to = tw_diag(d, TW_E0804, tw_inst(b.fn, b.ref)->span, "the derivative of %s is %.9g by %s, but %.9g by differences",
-                 b.what, b.rule, b.against, b.right);
+    to = tw_diag(d, TW_E0804, tw_inst(b.fn, b.ref)->span,
+                 "the derivative of %s is %.9g by %s, but %.9g by differences", b.what, b.rule, b.against,
+                 b.right);
   } else {
     to = tw_diag(d, TW_E0804, c->p->program->stages.at[c->stage].loss->span,
                  "the gradient of the loss is wrong, although the rule of every operation in it is right");
   }
   if (worst->worst_element)
     tw_diag_note(d, to, worst->span,
-                 "in stage '%s' the derivative of the loss by %s is %.9g in reverse mode, %.9g in forward mode, %.9g by "
+                 "in stage '%s' the derivative of the loss by %s is %.9g in reverse mode, %.9g in forward "
+                 "mode, %.9g by "
                  "differences",
                  c->out->name, worst->worst_element, worst->reverse, worst->forward, worst->difference);
   if (!(worst->identity <= TW_GRAD_IDENTITY))
-    tw_diag_note(d, to, worst->span, "forward and reverse mode differ by %.2g of the size of the terms along a direction of '%s'",
+    tw_diag_note(d, to, worst->span,
+                 "forward and reverse mode differ by %.2g of the size of the terms along a direction of '%s'",
                  worst->identity, worst->name);
 }
 
 static void not_finite(Check *c, const TwPoint *at, double loss) {
   TwDiags *d = &c->p->unit->diags;
   c->out->ok = false;
-  TwDiag *to = tw_diag(d, TW_E0804, c->p->program->stages.at[c->stage].loss->span, "the %s is not finite at the start of stage '%s'",
+  TwDiag *to = tw_diag(d, TW_E0804, c->p->program->stages.at[c->stage].loss->span,
+                       "the %s is not finite at the start of stage '%s'",
                        isfinite(loss) ? "gradient of the loss" : "loss", c->out->name);
   double *values = tw_arena_dup(&c->p->unit->arena, at->values, c->p->lowered->rt->n_values * sizeof(double));
   tw_probe_nan(c->p->unit, c->p->program, c->p->lowered, c->stage, values, to);
@@ -232,13 +240,14 @@ static void judge(Check *c, const TwPoint *last) {
   if (worst) {
     blame(c, last, worst);
   } else if (empty || !compared) {
-    tw_diag(&c->p->unit->diags, TW_E0804, empty ? empty->span : at, "in stage '%s' nothing could be compared with differences%s%s%s",
-            c->out->name, empty ? ": no element of '" : "", empty ? empty->name : "", empty ? "'" : "");
+    tw_diag(&c->p->unit->diags, TW_E0804, empty ? empty->span : at,
+            "in stage '%s' nothing could be compared with differences%s%s%s", c->out->name,
+            empty ? ": no element of '" : "", empty ? empty->name : "", empty ? "'" : "");
     c->out->ok = false;
   } else if (rejected > compared) {
     tw_diag(&c->p->unit->diags, TW_E0804, at,
-            "in stage '%s' most differences could not be trusted: %llu of %llu", c->out->name, (unsigned long long)rejected,
-            (unsigned long long)(rejected + compared));
+            "in stage '%s' most differences could not be trusted: %llu of %llu", c->out->name,
+            (unsigned long long)rejected, (unsigned long long)(rejected + compared));
     c->out->ok = false;
   }
 }
@@ -256,7 +265,8 @@ void tw_probe_gradcheck(TwProbe *p, uint32_t stage, uint64_t seed, TwGradStage *
   out->tensors = TW_NEW_N(arena, TwGradTensor, out->n_tensors + 1);
   for (uint32_t k = 0; k < out->n_tensors; k++) {
     const TwLeaf *leaf = &c.trained.leaves.at[k];
-    out->tensors[k] = (TwGradTensor){.name = leaf->name, .span = c.trained.spans.at[k], .count = leaf->count, .ok = true};
+    out->tensors[k] =
+        (TwGradTensor){.name = leaf->name, .span = c.trained.spans.at[k], .count = leaf->count, .ok = true};
   }
   choose(&c);
   TwPoint start = tw_point_start(p, stage), last = start;

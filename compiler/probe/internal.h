@@ -34,8 +34,8 @@ TwPoint tw_point_near(const TwProbe *p, uint32_t stage, const TwPoint *from, uin
 /* The loss of stage k as a function of (VALUES, FLAT, columns…), and what its operands are. `full`: on
  * all rows, else on as many as one update sees. */
 typedef struct TwLossFn {
-  const TwFn *fn;       /* as lowered */
-  const TwFn *prepared; /* what training differentiates: the same function, which may round differently */
+  const TwFn *fn;        /* as lowered */
+  const TwFn *prepared;  /* what training differentiates: the same function, which may round differently */
   uint32_t n;            /* operands */
   const TwRtSlot **slot; /* of each */
 } TwLossFn;
@@ -43,7 +43,7 @@ TwLossFn tw_loss_fn(const TwProbe *p, uint32_t stage, bool full);
 /* Sets the operands of c that are those of f (which come first) in the call's precision. */
 void tw_loss_bind(const TwProbe *p, const TwLossFn *f, const TwPoint *at, TwCall *c);
 bool *tw_loss_active(const TwProbe *p, const TwLossFn *f); /* FLAT alone */
-bool tw_probe_data(TwProbe *p); /* fills p->columns */
+bool tw_probe_data(TwProbe *p);                            /* fills p->columns */
 const TwLoweredFn *tw_probe_fn(const TwProbe *p, const TwRtFn *slot);
 
 /* The tensors that a stage trains, in the order of FLAT, and where they are declared. */
@@ -55,8 +55,8 @@ void tw_trained(const TwProbe *p, uint32_t stage, TwTrained *out);
 
 /* ---- slope.c: differences */
 
-/* A real function of one real variable: the operands move along a line, the results are weighted and added. The
- * pattern of the point at 0 is held, so that the function is smooth. */
+/* A real function of one real variable: the operands move along a line, the results are weighted and added.
+ * The pattern of the point at 0 is held, so that the function is smooth. */
 typedef struct TwLine {
   TwCall call;
   TwWatch watch;
@@ -67,12 +67,12 @@ typedef struct TwLine {
 } TwLine;
 
 typedef struct TwSlope {
-  bool found;   /* two steps agree */
+  bool found; /* two steps agree */
   double value;
   double spread; /* how far neighbouring steps are apart, and rounding: what the value is worth */
 } TwSlope;
-/* The derivative at 0. The search for a step begins at h, and ends as soon as a difference agrees with `expected`
- * to `allowed`. */
+/* The derivative at 0. The search for a step begins at h, and ends as soon as a difference agrees with
+ * `expected` to `allowed`. */
 TwSlope tw_slope(TwLine *line, double h, double expected, double allowed);
 /* Records the pattern at t = 0 for tw_slope; false if memory ran out. */
 bool tw_line_record(TwLine *line);
@@ -86,15 +86,16 @@ typedef struct TwBlame {
   const char *against; /* "reverse mode" or "forward mode": whose derivative `rule` is */
   double rule, right;
 } TwBlame;
-/* Differentiates every instruction that a run of the call executes by itself, at the operands that it meets, the
- * inner ones first. True if the rule of one disagrees with differences, or its transpose with its rule. */
+/* Differentiates every instruction that a run of the call executes by itself, at the operands that it meets,
+ * the inner ones first. True if the rule of one disagrees with differences, or its transpose with its rule.
+ */
 bool tw_blame(TwProbe *p, const TwCall *call, uint64_t seed, TwBlame *out);
 
 /* ---- text.c: operations with numbers */
 /* "log(-0.5)", "1 / 0": in the unit's arena. */
 const char *tw_operation_text(TwUnit *u, TwOp op, const double *operands, uint32_t n);
-/* "row 18 of 'train' (x = 0.25)": the row at which an instant is, or NULL if it is in no loop over data. `f` is the
- * function that runs at the top. */
+/* "row 18 of 'train' (x = 0.25)": the row at which an instant is, or NULL if it is in no loop over data. `f`
+ * is the function that runs at the top. */
 const char *tw_row_text(const TwProbe *p, const TwLossFn *f, const TwIteration *path, uint32_t n);
 const char *tw_loop_text(TwUnit *u, const TwIteration *path, uint32_t n); /* "index 3 of the loop", or NULL */
 

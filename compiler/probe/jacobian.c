@@ -1,8 +1,8 @@
 /* jacobian.c: d weights / d params by forward mode: one run of the tangent program a column.
  *
- * Set_Weights as lowered is a function of coordinates (of a logistic, of an exponential). A param's natural value
- * depends on its own coordinate alone, so a column by the natural value is the column by the coordinate divided
- * by the derivative of the transform, which the same run gives. */
+ * Set_Weights as lowered is a function of coordinates (of a logistic, of an exponential). A param's natural
+ * value depends on its own coordinate alone, so a column by the natural value is the column by the coordinate
+ * divided by the derivative of the transform, which the same run gives. */
 #include "compiler/ad/ad.h"
 #include "compiler/probe/internal.h"
 
@@ -20,7 +20,9 @@ static const char *element_of(TwProbe *p, const TwLeaves *l, uint64_t e) {
   return "";
 }
 
-const char *tw_jacobian_row(TwProbe *p, const TwJacobian *j, uint64_t row) { return element_of(p, &j->row_leaves, row); }
+const char *tw_jacobian_row(TwProbe *p, const TwJacobian *j, uint64_t row) {
+  return element_of(p, &j->row_leaves, row);
+}
 const char *tw_jacobian_column(TwProbe *p, const TwJacobian *j, uint64_t column) {
   return element_of(p, &j->column_leaves, column);
 }

@@ -3,11 +3,11 @@
  * requires: the VALUES at which the loss or its gradient was not finite.
  * provides: the instruction that made it, with the numbers that it was made of.
  *
- * The first value that is not finite need not be the culprit: a select or a strong zero may have dropped it. So each
- * NaN is marked where it arises: the number of its origin is written into the bits of the NaN that arithmetic carries
- * on from operand to result. The NaN that arrives in the loss says by itself where it comes from. Infinities cannot
- * be marked, since 1/inf = 0 is right; only where one is needed to explain the end (inf - inf, or the loss itself is
- * infinite) a second run turns infinities into marked NaNs as well. */
+ * The first value that is not finite need not be the culprit: a select or a strong zero may have dropped it.
+ * So each NaN is marked where it arises: the number of its origin is written into the bits of the NaN that
+ * arithmetic carries on from operand to result. The NaN that arrives in the loss says by itself where it
+ * comes from. Infinities cannot be marked, since 1/inf = 0 is right; only where one is needed to explain the
+ * end (inf - inf, or the loss itself is infinite) a second run turns infinities into marked NaNs as well. */
 #include <math.h>
 #include <string.h>
 
@@ -99,7 +99,8 @@ static uint32_t record(Trace *t, const TwInstant *now, int64_t element, double r
   return t->origins.len;
 }
 
-/* The origin that an element of an elementwise operation has from its operands; *infinite: one is infinite. */
+/* The origin that an element of an elementwise operation has from its operands; *infinite: one is infinite.
+ */
 static uint32_t inherited(const TwInstant *now, int64_t e, bool *infinite) {
   for (uint32_t k = 0; k < tw_inst(now->fn, now->ref)->n_args; k++) {
     if (!real_operand(now, k)) continue;
@@ -137,7 +138,8 @@ static void look_at_target(Trace *t, const TwInstant *now) {
     if (!real_operand(now, k)) continue;
     int64_t n = tw_info(now->fn, tw_arg(now->fn, now->ref, k))->count, from = 0;
     if (t->target->element >= 0) from = t->target->element, n = from + 1;
-    for (int64_t e = from; e < n && !t->source; e++) t->source = mark_of(tw_instant_operand(now, k), e, now->f64);
+    for (int64_t e = from; e < n && !t->source; e++)
+      t->source = mark_of(tw_instant_operand(now, k), e, now->f64);
   }
 }
 
@@ -163,8 +165,8 @@ static void mark(TwWatch *w, const TwInstant *now) {
 
 /* ---- a run */
 
-/* The origin of what is not finite in the results from `from` on: a number from 1; 0 and *infinite if it is an
- * infinity that has no mark. */
+/* The origin of what is not finite in the results from `from` on: a number from 1; 0 and *infinite if it is
+ * an infinity that has no mark. */
 static uint32_t run_marked(Trace *t, const TwCall *c, uint32_t from, bool *infinite) {
   TwWatch w = {.after = mark, .context = t};
   t->origins.len = 0;
@@ -214,7 +216,8 @@ static Found find(TwProbe *p, const TwCall *c) {
 static const char *state_of(double v) { return isnan(v) ? "nan" : "infinite"; }
 
 static const char *where(TwProbe *p, const TwLossFn *loss, const Origin *o) {
-  const char *row = tw_row_text(p, loss, o->path, o->n_path), *loop = tw_loop_text(p->unit, o->path, o->n_path);
+  const char *row = tw_row_text(p, loss, o->path, o->n_path),
+             *loop = tw_loop_text(p->unit, o->path, o->n_path);
   return tw_arena_printf(&p->unit->arena, "%s%s%s%s", row ? ", at " : "", row ? row : "", loop ? ", at " : "",
                          loop ? loop : "");
 }
@@ -222,10 +225,13 @@ static const char *where(TwProbe *p, const TwLossFn *loss, const Origin *o) {
 static const char *made_of(TwProbe *p, const Origin *o) {
   TwOp op = tw_op(o->fn, o->ref);
   if (o->element >= 0) return tw_operation_text(p->unit, op, o->operands, o->n_operands);
-  return op == TW_OP_get ? "the sum over the rows" : op == TW_OP_sum ? "the sum of its elements" : "a sum of products";
+  return op == TW_OP_get   ? "the sum over the rows"
+         : op == TW_OP_sum ? "the sum of its elements"
+                           : "a sum of products";
 }
 
-/* The operation of the primal program at the place of the source that a derivative comes from, with its numbers. */
+/* The operation of the primal program at the place of the source that a derivative comes from, with its
+ * numbers. */
 typedef struct Primal {
   const Origin *of;
   TwSpan span;
@@ -253,7 +259,9 @@ static void look_for_primal(TwWatch *w, const TwInstant *now) {
   Primal *q = w->context;
   TwOp op = tw_op(now->fn, now->ref);
   TwSpan span = tw_inst(now->fn, now->ref)->span;
-  if (q->sure || memcmp(&span, &q->span, sizeof span) != 0 || family(op) != ELEMENTWISE || !tw_instant_result(now)) return;
+  if (q->sure || memcmp(&span, &q->span, sizeof span) != 0 || family(op) != ELEMENTWISE ||
+      !tw_instant_result(now))
+    return;
   if (tw_info(now->fn, now->ref)->dtype != TW_REAL || (q->text && !singular(op))) return;
   TwIteration path[MAX_PATH];
   uint32_t n = tw_instant_path(now, path, MAX_PATH);
@@ -277,17 +285,19 @@ static const char *source_of(const TwProbe *p, TwSpan at) { return tw_span_text(
 
 static void tell_value(TwProbe *p, uint32_t stage, const TwLossFn *loss, const Origin *o, TwDiag *to) {
   TwSpan at = span_of(p, stage, o);
-  tw_diag_note(&p->unit->diags, to, at, "'%s' became %s here: %s%s", source_of(p, at), state_of(o->result), made_of(p, o),
-               where(p, loss, o));
+  tw_diag_note(&p->unit->diags, to, at, "'%s' became %s here: %s%s", source_of(p, at), state_of(o->result),
+               made_of(p, o), where(p, loss, o));
 }
 
-static void tell_derivative(TwProbe *p, uint32_t stage, const TwLossFn *loss, const TwCall *value, const Origin *o, TwDiag *to) {
+static void tell_derivative(TwProbe *p, uint32_t stage, const TwLossFn *loss, const TwCall *value,
+                            const Origin *o, TwDiag *to) {
   Primal q = {.of = o, .span = tw_inst(o->fn, o->ref)->span, .unit = p->unit};
   TwWatch w = {.after = look_for_primal, .context = &q};
   if (q.span.file) tw_call_run(value, &w);
   TwSpan at = span_of(p, stage, o);
-  tw_diag_note(&p->unit->diags, to, at, q.text ? "the derivative of '%s' became %s here: that of %s%s"
-                                               : "in the derivative of '%s' a value became %s: %s%s",
+  tw_diag_note(&p->unit->diags, to, at,
+               q.text ? "the derivative of '%s' became %s here: that of %s%s"
+                      : "in the derivative of '%s' a value became %s: %s%s",
                source_of(p, at), state_of(o->result), q.text ? q.text : made_of(p, o), where(p, loss, o));
 }
 
@@ -329,7 +339,8 @@ static bool large_gradient(TwProbe *p, uint32_t stage, const TwCall *c, TwDiag *
   return true;
 }
 
-bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint32_t stage, const double *values, TwDiag *to) {
+bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint32_t stage,
+                  const double *values, TwDiag *to) {
   TwProbe p = {.unit = u, .program = program, .lowered = l};
   if (!tw_probe_data(&p)) return false;
   TwPoint at = tw_point_of(&p, stage, values);
@@ -343,7 +354,8 @@ bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint3
     if (found.two) tell_value(&p, stage, &loss, &found.second, to);
     return true;
   }
-  TwCall gradient = tw_call(&u->arena, tw_grad(l->module, loss.fn, tw_loss_active(&p, &loss)), u->options.precision);
+  TwCall gradient =
+      tw_call(&u->arena, tw_grad(l->module, loss.fn, tw_loss_active(&p, &loss)), u->options.precision);
   tw_loss_bind(&p, &loss, &at, &gradient);
   found = find(&p, &gradient);
   if (!found.any) return large_gradient(&p, stage, &gradient, to);

@@ -26,7 +26,7 @@ bool tw_probe_open(TwProbe *out, TwUnit *u, const TwProgram *p, const TwLowered 
 /* One leaf of a param or of weights. The axes of arrays of records come first and stand inside of the
  * name: element [1, 0, 2] of net.hidden.W is net.hidden[1].W[0, 2]. */
 typedef struct TwLeaf {
-  const char *name; /* without indices: net.hidden.W */
+  const char *name;      /* without indices: net.hidden.W */
   uint32_t n_lead, rank; /* axes of arrays of records; all axes */
   int64_t dims[TW_MAX_RANK];
   const char *piece[TW_MAX_RANK + 1]; /* of the name: before the first index, between two, after the last */
@@ -44,9 +44,10 @@ const char *tw_leaf_element(TwUnit *u, const TwLeaf *leaf, uint64_t element);
  * gradient (but at least 1e-4 of the largest of the whole gradient). */
 typedef struct TwGradTensor {
   const char *name;
-  TwSpan span; /* of its declaration */
-  uint64_t count, chosen; /* elements; those compared with differences */
+  TwSpan span;                 /* of its declaration */
+  uint64_t count, chosen;      /* elements; those compared with differences */
   uint64_t compared, rejected; /* comparisons, over all points; without a difference to trust */
+  uint32_t wrong;              /* elements found wrong; after a few of them no more are looked at */
   double scale;
   double worst; /* largest |reverse - difference| / scale, and where: */
   const char *worst_element;

@@ -1,7 +1,7 @@
 /* slope.c: central differences of a function whose pattern is held, and what they are worth.
  *
- * Held, the function is smooth, so the only questions are how curved it is and how it rounds. The difference of
- * fourth order is taken at a ladder of steps; truncation makes neighbouring steps disagree at its wide
+ * Held, the function is smooth, so the only questions are how curved it is and how it rounds. The difference
+ * of fourth order is taken at a ladder of steps; truncation makes neighbouring steps disagree at its wide
  * end, rounding at its narrow end, and where three agree best the slope is read off. If even these disagree
  * by more than rounding explains, the function moves faster than the steps resolve, and nothing is said. */
 #include <math.h>

@@ -4,6 +4,8 @@
  * Shape parameters are solved from explicit ones, then the arguments in order, then the expected
  * result. Arguments are elaborated in the caller's frame, types and body in the callee's. A function
  * whose body names itself, directly or by way of others, is refused. */
+#include <string.h>
+
 #include "compiler/sema/check.h"
 
 typedef struct Call {
@@ -74,8 +76,11 @@ static bool spread(Call *c) {
     tw_vec_push(s->a, &c->stmts, tw_sm_let(s, l, row));
     row = tw_sm_use(s, l, a->span);
   }
-  if (c->params->len == 1) {
-    if (!c->params->at[0].type) return true;
+  const TwTypeExpr *only = c->params->len == 1 ? c->params->at[0].type : NULL;
+  bool number = only && only->kind == TW_TE_NAME && !only->module.name && only->brackets.len == 0 &&
+                strcmp(only->name.name, "real") == 0;
+  if (c->params->len == 1 && !number) {
+    if (!only) return true;
     TwTx *vec = tw_sm_node(s, TW_TX_ARRAY, s->t_poison, a->span);
     for (uint32_t k = 0; k < n; k++) tw_vec_push(s->a, &vec->args, tw_sm_field(s, row, k, a->span));
     if (!tw_sm_is_scalar(vec->args.at[0]->type)) return true;
@@ -86,8 +91,8 @@ static bool spread(Call *c) {
   uint32_t required = 0;
   for (uint32_t k = 0; k < c->params->len; k++) required += !c->params->at[k].value;
   if (n < required || n > c->params->len) {
-    TwDiag *d = tw_sm_error(s, TW_E0608, c->span, "'%s' takes %u inputs, but a row has %u", c->f->name,
-                            c->params->len, n);
+    TwDiag *d = tw_sm_error(s, TW_E0608, c->span, "'%s' takes %u input%s, but a row has %u", c->f->name,
+                            c->params->len, c->params->len == 1 ? "" : "s", n);
     tw_sm_note(s, d, c->f->span, "declared here");
     return false;
   }

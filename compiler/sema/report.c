@@ -30,7 +30,7 @@ static void blame_defines(TwSema *s, TwDiagId id, TwDiag *d) {
     const TwSmEntry *e = s->main->entries.at[k];
     TwSpan span = e->decl->kind == TW_DE_CONST && e->used ? tw_sm_define_span(s, e->name) : (TwSpan){0};
     if (!span.file || span.file == d->span.file) continue;
-    tw_diag_note(&s->u->diags, d, span, "const '%s' has this value", e->name);
+    tw_diag_note(&s->u->diags, d, span, "const '%s' is %s", e->name, tw_sm_text(s, span));
     s->too_large = true;
   }
 }

@@ -190,7 +190,9 @@ static void missing(StageIn *in) {
         tw_sm_error(s, TW_E0707, in->d->name.span, "stage '%s' does not say how many epochs it has", name);
     tw_sm_help(s, d, "write 'epochs 1000'");
   }
-  if (!in->st.loss && !s->p->loss) {
+  if (!in->st.loss && !s->p->loss && tw_sm_in_broken(s, tw_intern_z(&s->u->names, "loss"))) {
+    s->errors++;
+  } else if (!in->st.loss && !s->p->loss) {
     TwDiag *d =
         tw_sm_error(s, TW_E0703, in->d->name.span, "there is no loss that stage '%s' could lower", name);
     tw_sm_help(s, d, "write 'loss = …' before the stages");
@@ -200,14 +202,14 @@ static void missing(StageIn *in) {
 /* Batches of data that the loss never sees, and state to keep that there is not. */
 static void check_use(StageIn *in) {
   TwSema *s = in->s;
-  if (in->broken || s->errors) return;
+  if (in->broken) return;
   if (in->batch_of.name && in->st.loss && !tw_sm_has_poison(in->st.loss->type) &&
       !tw_sm_uses_data(s, in->st.loss, in->st.batch_data)) {
     TwDiag *d = tw_sm_error(s, TW_E0717, in->batch_of.span, "the loss of stage '%s' does not use data set '%s'",
                             in->st.name, in->batch_of.name);
     tw_sm_note(s, d, in->st.loss->span, "the loss");
   }
-  if (!in->st.keep || s->skips.len) return; /* what a variant leaves out may be what is kept */
+  if (!in->st.keep || s->skips.len || s->errors) return; /* what a variant leaves out may be what is kept */
   for (uint32_t k = 0; k < s->p->stages.len; k++) {
     const TwStage *o = &s->p->stages.at[k];
     for (uint32_t i = 0; i < o->params.len; i++)

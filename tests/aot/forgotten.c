@@ -16,7 +16,8 @@ static char *read_all(const char *path) {
 }
 
 /* program.h with `extra` put in before byte `at`. */
-static int compiles(const char *compiler, const char *source, const char *build, const char *text, size_t at, const char *extra) {
+static int compiles(const char *compiler, const char *source, const char *build, const char *text, size_t at,
+                    const char *extra) {
   char path[2048], command[8192];
   snprintf(path, sizeof path, "%s/runtime", build);
   mkdir(path, 0777);
@@ -25,7 +26,8 @@ static int compiles(const char *compiler, const char *source, const char *build,
   if (!f) return -1;
   fprintf(f, "%.*s%s%s", (int)at, text, extra, text + at);
   if (fclose(f) != 0) return -1;
-  snprintf(command, sizeof command, "'%s' -std=gnu11 -fsyntax-only '-I%s' '-I%s' '%s/compiler/llvm/describe.c' 2>/dev/null", compiler,
+  snprintf(command, sizeof command,
+           "'%s' -std=gnu11 -fsyntax-only '-I%s' '-I%s' '%s/compiler/llvm/describe.c' 2>/dev/null", compiler,
            build, source, source);
   int status = system(command);
   return WIFEXITED(status) ? WEXITSTATUS(status) == 0 : -1;

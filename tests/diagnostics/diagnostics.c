@@ -7,7 +7,10 @@
  *       //! variant raai                                       (asks for a variant that need not exist)
  *     Every id of the catalogue that the compiler can give must be expected somewhere.
  *   diagnostics clean FILE…       no diagnostic at all, and a typed program without poison
- *   diagnostics golden DIR        FILE.tw renders as FILE.txt */
+ *   diagnostics golden DIR        FILE.tw renders as FILE.txt
+ *   diagnostics mistakes DIR      K_….tw holds K mistakes that have nothing to do with each other: K errors
+ *   diagnostics scale             programs of very many names, each in well under a second
+ *   diagnostics vacuous FILE      a variant that skips every stage of an ensure has no ensure */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,7 +285,102 @@ static int run_goldens(const char *dir) {
   return n == 0 || bad;
 }
 
+/* ---- as many errors as mistakes */
+static bool run_counted(const char *path) {
+  size_t len = 0;
+  const char *slash = strrchr(path, '/');
+  uint32_t want = (uint32_t)atoi(slash ? slash + 1 : path);
+  char *text = slurp(path, &len);
+  Case *c = calloc(1, sizeof *c);
+  c->unit = tw_unit_new(&(TwOptions){0});
+  bool ok = want > 0 && text && compile(c, path, text, len) && c->unit->diags.errors == want;
+  if (!ok) {
+    printf("%s: %u mistakes, %u errors\n", path, want, c->unit->diags.errors);
+    for (uint32_t k = 0; k < c->unit->diags.list.len; k++) print_diag(c, c->unit->diags.list.at[k]);
+  }
+  tw_unit_free(c->unit);
+  free(c);
+  free(text);
+  return ok;
+}
+
+static int run_mistakes(const char *dir) {
+  static char *files[MAX_FILES];
+  uint32_t n = list(dir, files), bad = 0;
+  for (uint32_t k = 0; k < n; k++) {
+    bad += !run_counted(files[k]);
+    free(files[k]);
+  }
+  printf("%u of %u programs have as many errors as mistakes\n", n - bad, n);
+  return n == 0 || bad;
+}
+
+static int run_vacuous(const char *path) {
+  size_t len = 0;
+  char *text = slurp(path, &len);
+  if (!text) return printf("%s: cannot be read\n", path), 1;
+  TwUnit *u = tw_unit_new(&(TwOptions){0});
+  TwModuleAst *ast = NULL;
+  TwVariantNames names = {0};
+  uint32_t file = tw_source_add(&u->sources, path, text, len), with = 0, without = 0;
+  tw_parse(u, file, &ast);
+  tw_variants(u, ast, &names);
+  for (uint32_t k = 0; k < names.len; k++) {
+    TwProgram *p = NULL;
+    if (!tw_sema(u, ast, names.at[k], &p)) continue;
+    bool skips = names.at[k][0] == 'v' || names.at[k][0] == 'u';
+    if (skips && p->ensures.len == 0) without++;
+    if (!skips && p->ensures.len == 1 && p->ensures.at[0].during.len == 1) with++;
+  }
+  printf("%u variants with the ensure, %u without it, of %u\n", with, without, names.len);
+  bool ok = with == 2 && without == 2 && names.len == 4;
+  tw_unit_free(u);
+  free(text);
+  return !ok;
+}
+
+/* ---- many names */
+static bool scale(const char *what, const char *head, const char *line, uint32_t n, const char *tail,
+                  uint32_t least, uint32_t most) {
+  char *text = NULL;
+  size_t len = 0;
+  FILE *f = open_memstream(&text, &len);
+  fputs(head, f);
+  for (uint32_t k = 0; k < n; k++) {
+    for (const char *p = line; *p; p++) {
+      if (*p == '#') fprintf(f, "%u", k + 1);
+      else if (*p == '@') fprintf(f, "%u", k);
+      else fputc(*p, f);
+    }
+    fputc('\n', f);
+  }
+  fputs(tail, f);
+  fclose(f);
+  Case *c = calloc(1, sizeof *c);
+  c->unit = tw_unit_new(&(TwOptions){0});
+  bool ok = compile(c, "scale.tw", text, len);
+  uint32_t errors = c->unit->diags.errors;
+  printf("%s: %u lines, %u errors\n", what, n, errors);
+  tw_unit_free(c->unit);
+  free(c);
+  free(text);
+  return ok && errors >= least && errors <= most;
+}
+
+static int run_scale(void) {
+  bool ok = scale("constants", "", "const a# = @", 100000, "", 0, 0);
+  ok &= scale("unknown names", "", "const a# = b#", 50000, "", 1000, 1010);
+  ok &= scale("unknown types", "", "fn f#(x: t#) -> real = 1", 50000, "", 1000, 50000);
+  ok &= scale("one name", "const a = 1\n", "const a = #", 50000, "", 50000, 50000);
+  ok &= scale("names of a body", "fn f(x: real) -> real {\n  let a0 = x\n", "  let a# = a@ + a0", 50000,
+              "  a0\n}\n", 0, 0);
+  return !ok;
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "scale") == 0) return run_scale();
+  if (argc == 3 && strcmp(argv[1], "mistakes") == 0) return run_mistakes(argv[2]);
+  if (argc == 3 && strcmp(argv[1], "vacuous") == 0) return run_vacuous(argv[2]);
   if (argc == 3 && strcmp(argv[1], "cases") == 0) return run_cases(argv[2]);
   if (argc == 3 && strcmp(argv[1], "golden") == 0) return run_goldens(argv[2]);
   if (argc < 3 || strcmp(argv[1], "clean") != 0) return 2;

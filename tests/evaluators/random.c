@@ -2,9 +2,9 @@
  *
  * Of each program, in turn: the function as generated; its derivative by reverse mode, as AD leaves it and
  * optimized; by forward mode; or a loop over samples with one of these for a body, where code is made for
- * sixteen at once (the slowest to compile, so there are fewest). The interpreter is given the function with its strong products (mul0),
- * compiled code what they are lowered to. Objects are made for other vector widths than the JIT's now and
- * then, which must not show. Fails if an operation of ops.def was never met. */
+ * sixteen at once (the slowest to compile, so there are fewest). The interpreter is given the function with
+ * its strong products (mul0), compiled code what they are lowered to. Objects are made for other vector
+ * widths than the JIT's now and then, which must not show. Fails if an operation of ops.def was never met. */
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,7 +47,8 @@ static const TwFn *derivative(Batch *b, const TwFn *f, bool forward) {
  * sample. Bit k of `fixed`: parameter k is the same for all. */
 static const TwFn *for_samples(Batch *b, const TwFn *f, int64_t n, uint64_t fixed) {
   TwFn *body = tw_fn_new(b->m, "body"), *all = tw_fn_new(b->m, "all");
-  TwRef *inner = TW_NEW_N(&b->arena, TwRef, f->params.len + 1), *args = TW_NEW_N(&b->arena, TwRef, f->params.len + 1);
+  TwRef *inner = TW_NEW_N(&b->arena, TwRef, f->params.len + 1),
+        *args = TW_NEW_N(&b->arena, TwRef, f->params.len + 1);
   TwRef *out = TW_NEW_N(&b->arena, TwRef, f->results.len + 1);
   TwRegion g = {.trip = n, .n_ys = f->results.len};
   for (int per_sample = 0; per_sample < 2; per_sample++)
@@ -89,7 +90,7 @@ typedef enum Kind { FUNCTION, REVERSE, OPTIMIZED, FORWARD, SAMPLES, SAMPLES_REVE
 
 static void add_program(Batch *b, uint64_t program, uint64_t met[TW_OP_COUNT]) {
   static const int64_t samples[] = {1, 15, 16, 17, 40, 513};
-  static const Kind kinds[] = {FUNCTION, REVERSE,         OPTIMIZED, FORWARD, SAMPLES, FUNCTION,
+  static const Kind kinds[] = {FUNCTION, REVERSE,         OPTIMIZED, FORWARD, SAMPLES,  FUNCTION,
                                REVERSE,  SAMPLES_REVERSE, OPTIMIZED, FORWARD, FUNCTION, SAMPLES_OPTIMIZED};
   Rng rng = {program * 0x632be59bd9b4e019u};
   Data x;
@@ -100,7 +101,9 @@ static void add_program(Batch *b, uint64_t program, uint64_t met[TW_OP_COUNT]) {
   switch (kinds[program % (sizeof kinds / sizeof *kinds)]) {
     case FUNCTION: add(b, program, f, "the function", met); break;
     case REVERSE: add(b, program, derivative(b, f, false), "the derivative", met); break;
-    case OPTIMIZED: add(b, program, tw_optimize(b->m, derivative(b, f, false), limits), "the optimized derivative", met); break;
+    case OPTIMIZED:
+      add(b, program, tw_optimize(b->m, derivative(b, f, false), limits), "the optimized derivative", met);
+      break;
     case FORWARD: add(b, program, derivative(b, f, true), "the forward derivative", met); break;
     case SAMPLES: add(b, program, for_samples(b, f, n, fixed), "samples", met); break;
     case SAMPLES_REVERSE:
@@ -144,8 +147,10 @@ static void compare(Three *t, Batch *b, Case *c, bool wild) {
   uint32_t n_in = c->f->params.len, n_out = c->f->results.len;
   void **in = calloc(n_in + 1, sizeof *in), **out = calloc(n_out + 1, sizeof *out);
   if (!in || !out) abort();
-  for (uint32_t k = 0; k < n_in; k++) in[k] = argument(&b->rng, tw_info(c->f, c->f->params.at[k]), c->precision, wild);
-  for (uint32_t k = 0; k < n_out; k++) out[k] = three_buffer(tw_info(c->f, c->f->results.at[k]), c->precision);
+  for (uint32_t k = 0; k < n_in; k++)
+    in[k] = argument(&b->rng, tw_info(c->f, c->f->params.at[k]), c->precision, wild);
+  for (uint32_t k = 0; k < n_out; k++)
+    out[k] = three_buffer(tw_info(c->f, c->f->results.at[k]), c->precision);
   three_call(t, c->f, c->precision, &c->jit, &c->object, (const void *const *)in, out, c->what);
   for (uint32_t k = 0; k < n_in; k++) free(in[k]);
   for (uint32_t k = 0; k < n_out; k++) free(out[k]);
@@ -167,7 +172,8 @@ static bool compile(Batch *b, uint32_t bits, TwJit **jit, void **library) {
   snprintf(path, sizeof path, "./random_%d.o", (int)getpid());
   *jit = tw_jit(fns[0], b->n, &(TwLlOptions){0}, &error);
   *library = NULL;
-  if (*jit && tw_ll_object(fns[1], b->n, &(TwLlOptions){.vector_bits = bits}, path, &error)) *library = three_link(path);
+  if (*jit && tw_ll_object(fns[1], b->n, &(TwLlOptions){.vector_bits = bits}, path, &error))
+    *library = three_link(path);
   if (error) fprintf(stderr, "%s\n", error);
   free(error);
   for (uint32_t k = 0; *library && k < b->n; k++) {
@@ -195,7 +201,8 @@ static uint32_t report(const Three *t, const uint64_t met[TW_OP_COUNT], uint64_t
   uint32_t never = 0;
   printf("operations met:\n");
   for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op = (TwOp)(op + 1)) {
-    printf("%12s %9llu%s", tw_op_name(op), (unsigned long long)met[op], op % 5 == 0 || op + 1 == TW_OP_COUNT ? "\n" : "");
+    printf("%12s %9llu%s", tw_op_name(op), (unsigned long long)met[op],
+           op % 5 == 0 || op + 1 == TW_OP_COUNT ? "\n" : "");
     if (met[op]) continue;
     fprintf(stderr, "operation '%s' was never met\n", tw_op_name(op));
     never++;
@@ -207,7 +214,8 @@ static uint32_t report(const Three *t, const uint64_t met[TW_OP_COUNT], uint64_t
 }
 
 int main(int argc, char **argv) {
-  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 500, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 500,
+           seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   static const uint32_t widths[] = {0, 256, 0, 256, 0, 256, 0, 128};
   uint64_t met[TW_OP_COUNT] = {0};
   static Batch b;

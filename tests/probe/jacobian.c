@@ -67,7 +67,8 @@ int main(int argc, char **argv) {
     tw_diags_render(&u->diags, stderr, (TwDiagStyle){0});
     return 1;
   }
-  if (j.rows != 93 || j.columns != 7) printf("%llu x %llu\n", (unsigned long long)j.rows, (unsigned long long)j.columns), failures++;
+  if (j.rows != 93 || j.columns != 7)
+    printf("%llu x %llu\n", (unsigned long long)j.rows, (unsigned long long)j.columns), failures++;
   check_flagship(&p, &j, p.shown, p.shown[6]);
   /* At other values: the same formulas. */
   double values[256];

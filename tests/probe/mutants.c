@@ -75,7 +75,8 @@ static void try_forward(const char *path, TwOp op, TwAdMutation kind, Tally *t) 
   t->named += o.named;
   if (!o.ok && o.named) return;
   t->wrong++;
-  printf("%s: %s, %s: %s\n", path, tw_op_name(op), kind == TW_MUTATE_JVP_SIGN ? "forward rule negated" : "forward rule halved",
+  printf("%s: %s, %s: %s\n", path, tw_op_name(op),
+         kind == TW_MUTATE_JVP_SIGN ? "forward rule negated" : "forward rule halved",
          o.ok ? "NOT NOTICED" : "ANOTHER IS NAMED");
 }
 
@@ -90,7 +91,8 @@ static void try_transpose(const char *path, TwOp op, Tally *t) {
 }
 
 int main(int argc, char **argv) {
-  static const TwOp linear[] = {TW_OP_add, TW_OP_mul, TW_OP_neg, TW_OP_dot, TW_OP_scan, TW_OP_samples, TW_OP_broadcast};
+  static const TwOp linear[] = {TW_OP_add,  TW_OP_mul,     TW_OP_neg,      TW_OP_dot,
+                                TW_OP_scan, TW_OP_samples, TW_OP_broadcast};
   Tally t = {0};
   for (int k = 1; k < argc; k++) {
     Outcome o = {0};
@@ -108,8 +110,8 @@ int main(int argc, char **argv) {
   }
   int ops = 0;
   for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op++) ops += t.seen[op];
-  printf("mutants of %d operations: %d noticed, %d of the forward ones named at their place, %d wrong\n", ops, t.noticed,
-         t.named, t.wrong);
+  printf("mutants of %d operations: %d noticed, %d of the forward ones named at their place, %d wrong\n", ops,
+         t.noticed, t.named, t.wrong);
   printf("in none of the programs:");
   for (TwOp op = TW_OP_none + 1; op < TW_OP_COUNT; op++)
     if (jvp_of[op][0] != 'n' && !t.seen[op]) printf(" %s", tw_op_name(op));

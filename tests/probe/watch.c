@@ -43,8 +43,8 @@ static const TwFn *kinked(TwModule *m, TwOp op, int64_t n) {
 /* Held, the function is a polynomial of degree 2 at most, on both sides of every kink: its third
  * difference vanishes. Free, it is not. */
 static void test_hold(TwModule *m) {
-  static const TwOp ops[] = {TW_OP_relu, TW_OP_abs, TW_OP_sign, TW_OP_floor, TW_OP_min, TW_OP_max, TW_OP_lt,
-                             TW_OP_eq, TW_OP_to_int, TW_OP_rmax, TW_OP_rmin, TW_OP_argmask};
+  static const TwOp ops[] = {TW_OP_relu, TW_OP_abs, TW_OP_sign,   TW_OP_floor, TW_OP_min,  TW_OP_max,
+                             TW_OP_lt,   TW_OP_eq,  TW_OP_to_int, TW_OP_rmax,  TW_OP_rmin, TW_OP_argmask};
   for (uint32_t k = 0; k < sizeof ops / sizeof *ops; k++) {
     const TwFn *f = kinked(m, ops[k], 3);
     TwWatch w = {.use = TW_PATTERN_RECORD};
@@ -80,7 +80,8 @@ static void look(TwWatch *w, const TwInstant *now) {
   s->n++;
   if ((int)n > s->deepest) s->deepest = (int)n;
   if (n == 2 && tw_op(now->fn, now->ref) == TW_OP_mul) {
-    const double *a = tw_instant_operand(now, 0), *b = tw_instant_operand(now, 1), *out = tw_instant_result(now);
+    const double *a = tw_instant_operand(now, 0), *b = tw_instant_operand(now, 1),
+                 *out = tw_instant_result(now);
     CHECK(*out == *a * *b);
     CHECK(tw_op(path[0].fn, path[0].ref) == TW_OP_samples && tw_op(path[1].fn, path[1].ref) == TW_OP_scan);
     s->last = 10 * path[0].index + path[1].index;

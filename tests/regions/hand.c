@@ -298,7 +298,7 @@ static void sizes(bool large) {
   Net n = tents(60);
   TwRtCounter *counter = tw_rt_counter_new(&n.pl);
   if (!large)
-    counter->most = 1 << 14;
+    tw_rt_counter_limit(counter, 1 << 14);
   TwRtRegions many = tw_rt_count(counter, n.coeffs, 0, 1, 0x1p-8);
   if (many.counted || !counter->error) {
     printf("2^60 pieces: not refused\n");
