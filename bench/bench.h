@@ -66,6 +66,7 @@ typedef struct TwBenchCase {
   bool wall;
   int64_t times;        /* how often a round runs it; 0: chosen so that a round lasts `slice` */
   double median, least; /* seconds of one run */
+  double cpu;           /* median of the whole process's CPU seconds of one run, all threads */
 } TwBenchCase;
 
 /* Every case once in each round, in turn; medians over the rounds. slice: seconds. */
@@ -79,8 +80,8 @@ typedef struct TwBenchProgram {
   TwRtDatas datas;
 } TwBenchProgram;
 
-/* Compiles programs/NAME.tw with these -D for vectors of `bits` (0: the machine's). Prints diagnostics and ends the process on failure: the benchmark
- * is then worth nothing. */
+/* Compiles programs/NAME.tw with these -D for vectors of `bits` (0: the machine's). Prints diagnostics and
+ * ends the process on failure: the benchmark is then worth nothing. */
 TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n,
                                  uint32_t bits);
 void tw_bench_program_free(TwBenchProgram *p);

@@ -91,8 +91,11 @@ static void thirty_seeds(TwBench *b) {
   };
   tw_bench_rounds(cases, 5, b->quick ? 5 : 11, 10e-3);
   for (int k = 0; k < 5; k++)
-    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms", 1e3 * cases[k].least);
+    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms; CPU %.4g ms", 1e3 * cases[k].least,
+                 1e3 * cases[k].cpu);
   b->seeds_seconds = cases[2].median;
+  tw_bench_row(b, "30 seeds, CPU time of all threads / by hand", cases[2].cpu / cases[4].cpu, "x",
+               "does not depend on what else the machine does");
   tw_bench_accept(b, "4.5", "30 seeds, 2 threads / by hand on 2 threads", cases[2].median / cases[4].median,
                   false, 1.25);
   tw_hand_data_free(data);
@@ -141,7 +144,8 @@ static void one_net(TwBench *b) {
   };
   tw_bench_rounds(cases, 2, b->quick ? 9 : 25, 0.1);
   for (int k = 0; k < 2; k++)
-    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms", 1e3 * cases[k].least);
+    tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms; CPU %.4g ms", 1e3 * cases[k].least,
+                 1e3 * cases[k].cpu);
   tw_bench_accept(b, "4.7", "one net, 50,000 samples: two threads against one",
                   cases[0].median / cases[1].median, true, 1.8);
   tw_bench_program_free(p);

@@ -32,11 +32,15 @@ void tw_bench_open(TwBench *b) {
   cJSON_AddStringToObject(b->json, "cpu", cpu);
   cJSON_AddNumberToObject(b->json, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN));
   cJSON_AddBoolToObject(b->json, "quick", b->quick);
+  double load = 0;
+  if (getloadavg(&load, 1) == 1) cJSON_AddNumberToObject(b->json, "load", load);
   cJSON_AddStringToObject(b->json, "hand", b->hand ? b->hand->name : "none");
   b->rows = cJSON_AddArrayToObject(b->json, "rows");
   b->acceptance = cJSON_AddArrayToObject(b->json, "acceptance");
   printf("%s, %ld cores, %s; hand-written kernels of %s\n", cpu, sysconf(_SC_NPROCESSORS_ONLN), date,
          b->hand ? b->hand->name : "no width: this machine has no AVX2");
+  if (load > 0.7)
+    printf("the machine is busy (load %.1f): times by the wall, and what threads gain, say little\n", load);
 }
 
 static cJSON *section_of(const TwBench *b) { return cJSON_GetObjectItem(b->json, "section"); }

@@ -23,35 +23,45 @@ double tw_bench_median(double *v, int n) {
   return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-static double timed(const TwBenchCase *c, int64_t times) {
-  double start = c->wall ? tw_bench_wall() : tw_bench_cpu();
+typedef struct Times {
+  double own, process; /* by the case's clock; CPU of all threads */
+} Times;
+
+static Times timed(const TwBenchCase *c, int64_t times) {
+  double process = clock_seconds(CLOCK_PROCESS_CPUTIME_ID), start = c->wall ? tw_bench_wall() : tw_bench_cpu();
   c->run(c->context, times);
-  return (c->wall ? tw_bench_wall() : tw_bench_cpu()) - start;
+  double end = c->wall ? tw_bench_wall() : tw_bench_cpu();
+  return (Times){end - start, clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - process};
 }
 
 /* Also warms up: caches, and the core's clock for wide vectors. */
 static void choose_times(TwBenchCase *c, double slice) {
   if (c->times) return;
   int64_t n = 1;
-  double t = timed(c, n);
+  double t = timed(c, n).own;
   while (t < slice / 4 && n < (int64_t)1 << 40) {
     n *= 2;
-    t = timed(c, n);
+    t = timed(c, n).own;
   }
   c->times = (int64_t)((double)n * slice / t);
   if (c->times < 1) c->times = 1;
 }
 
 void tw_bench_rounds(TwBenchCase *cases, int n, int rounds, double slice) {
-  double *times = malloc(sizeof *times * (size_t)(n * rounds));
-  if (!times) abort();
+  double *own = malloc(sizeof *own * (size_t)(n * rounds)), *process = malloc(sizeof *process * (size_t)(n * rounds));
+  if (!own || !process) abort();
   for (int k = 0; k < n; k++) choose_times(&cases[k], slice);
   for (int r = 0; r < rounds; r++)
-    for (int k = 0; k < n; k++)
-      times[k * rounds + r] = timed(&cases[k], cases[k].times) / (double)cases[k].times;
+    for (int k = 0; k < n; k++) {
+      Times t = timed(&cases[k], cases[k].times);
+      own[k * rounds + r] = t.own / (double)cases[k].times;
+      process[k * rounds + r] = t.process / (double)cases[k].times;
+    }
   for (int k = 0; k < n; k++) {
-    cases[k].median = tw_bench_median(times + k * rounds, rounds);
-    cases[k].least = times[k * rounds];
+    cases[k].median = tw_bench_median(own + k * rounds, rounds);
+    cases[k].least = own[k * rounds];
+    cases[k].cpu = tw_bench_median(process + k * rounds, rounds);
   }
-  free(times);
+  free(own);
+  free(process);
 }

@@ -1,5 +1,6 @@
-/* widths.c: dense nets of every width, 128 samples: where lanes end and matrix products begin. Each width in a process
- * of its own with a limit of time. With an OpenBLAS at hand, the bare products of the 4096-wide net beside it. */
+/* widths.c: dense nets of every width, 128 samples: where lanes end and matrix products begin. Each width in a
+ * process of its own with a limit of time. With an OpenBLAS at hand, the bare products of the 4096-wide net
+ * beside it. */
 #include <math.h>
 #include <stdlib.h>
 

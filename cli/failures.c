@@ -40,18 +40,33 @@ static TwDiagId id_of(TwRtStatus kind) {
   return TW_E0713;
 }
 
+/* Why nothing was trained: a start outside its domain, a data set, or the machine. */
+static TwDiagId refusal_id(const TwRtProgram *p, const TwRtPlace *at) {
+  TwSpan span = span_of(at);
+  for (uint32_t k = 0; k < p->n_params; k++) {
+    TwSpan start = span_of(&p->params[k].start_place);
+    if (memcmp(&start, &span, sizeof span) == 0 && span.file) return TW_E0802;
+  }
+  for (uint32_t k = 0; k < p->n_datas; k++) {
+    TwSpan data = span_of(&p->datas[k].place);
+    if (memcmp(&data, &span, sizeof span) == 0 && span.file) return TW_E0609;
+  }
+  return TW_E0805;
+}
+
 bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
   TwUnit *u = b->unit;
   const char *variant = b->program->variant;
   if (r->error) {
-    tw_diag(&u->diags, TW_E0802, span_of(&r->error_place), "%s", r->error);
+    tw_diag(&u->diags, refusal_id(b->lowered->rt, &r->error_place), span_of(&r->error_place), "%s", r->error);
     return false;
   }
   Groups groups = {0};
-  bool ok = true;
+  bool ok = true, stopped = false;
   for (uint32_t s = 0; s < r->n_seeds; s++) {
     const TwRtSeedResult *seed = &r->seeds[s];
     ok &= seed->status == TW_RT_OK;
+    stopped |= seed->status == TW_RT_STOPPED;
     for (uint32_t k = 0; k < seed->n_failures; k++)
       add(u, &groups, id_of(seed->failures[k].kind), &seed->failures[k], seed);
   }
@@ -64,5 +79,6 @@ bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
       tw_diag_note(&u->diags, d, (TwSpan){0}, "in variant '%s'", variant);
     if (g->seeds > 1) tw_diag_note(&u->diags, d, (TwSpan){0}, "in %u of %u seeds", g->seeds, r->n_seeds);
   }
+  if (stopped) fprintf(stderr, "triwave: stopped by a signal; the figures are of the epochs that were done\n");
   return ok && r->n_expects_failed == 0;
 }

@@ -25,7 +25,7 @@ typedef struct TwRtPieces {
  * reported, not counted in `pieces`; docs/regions.md has the rule for several in a row. patterns:
  * distinct on/off patterns of the switches, slivers' ones included only if sliver = 0; maps: distinct
  * affine maps among counted pieces; dead: relus never on in [lo, hi]; narrowest: the narrowest counted
- * piece. PAPER section 6. */
+ * piece. */
 void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out);
 void tw_rt_pieces_free(TwRtPieces *p);
 

@@ -46,7 +46,7 @@ static bool node_ok(const TwRtPl *pl, uint32_t i) {
   case TW_PL_MIN:
   case TW_PL_MAX: return n->a < i && n->b < i;
   case TW_PL_AFFINE: break;
-  default: return false;
+  default: return false; /* a number from an object file, which may be none of them */
   }
   if (!coefficient_ok(pl, n->bias) || n->term > pl->n_terms || n->n_terms > pl->n_terms - n->term)
     return false;
@@ -117,7 +117,7 @@ static uint32_t add_node(Build *b, const TwRtPlNode *n) {
     r = add_relu(b, add_pair(b, TW_PL_ONE, p, TW_PL_MINUS_ONE, q), false);
     return n->kind == TW_PL_MIN ? add_pair(b, TW_PL_ONE, p, TW_PL_MINUS_ONE, r)
                                 : add_pair(b, TW_PL_ONE, q, TW_PL_ONE, r);
-  default: break;
+  case TW_PL_AFFINE: break;
   }
   Value v = {.kind = TW_RG_AFFINE, .bias = n->bias, .term = b->n_terms};
   for (uint32_t k = n->term; k < n->term + n->n_terms; k++)

@@ -59,9 +59,12 @@ bool tw_rt_report_ok(const TwRtReport *r) {
 
 /* ---- cells */
 
+/* The sign of a NaN says nothing, but printf shows it. */
+static double unsigned_nan(double v) { return isnan(v) ? fabs(v) : v; }
+
 static void loss_cell(TwRtTable *t, double v) {
   if (isfinite(v)) tw_rt_cell(t, "%.3e", v);
-  else tw_rt_cell(t, "%s", isnan(v) ? "-" : "inf");
+  else tw_rt_cell(t, "%s", isnan(v) ? "-" : v > 0 ? "inf" : "-inf");
 }
 
 static void seconds_cell(TwRtTable *t, double s) {
@@ -126,7 +129,7 @@ static void stage_table(FILE *out, const TwRtReport *r, const TwRtReportVariant 
   if (v->program->n_stages) tw_rt_table_print(&t, out, colour);
   tw_rt_table_free(&t);
   for (uint32_t m = 0; m < v->program->n_measures; m++)
-    fprintf(out, "measure %s: %.*g\n", v->program->measures[m], r->f64 ? 10 : 6, s->measures[m]);
+    fprintf(out, "measure %s: %.*g\n", v->program->measures[m], r->f64 ? 10 : 6, unsigned_nan(s->measures[m]));
 }
 
 /* ---- a line a variant */
@@ -287,8 +290,8 @@ void tw_rt_report_progress(FILE *out, const char *variant, const TwRtProgress *p
   if (p->fraction > 0.01 && p->fraction < 1)
     duration_text(left, sizeof left, p->seconds * (1 - p->fraction) / p->fraction);
   char *line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s", variant, p->stage_name,
-                           (long long)p->epoch, (long long)p->epochs, p->loss, p->best_loss, seeds, *rate ? "  " : "",
-                           rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
+                           (long long)p->epoch, (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss), seeds,
+                           *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
   if (!line) return;
   if (columns) {
     size_t end = strlen(line);

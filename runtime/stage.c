@@ -117,7 +117,7 @@ static const char *nan_or_inf(double v) { return isnan(v) ? "nan" : "infinite"; 
 static Verdict not_finite(TwRtStageRun *g, int64_t epoch, const char *of) {
   bool loss = !isfinite(g->loss);
   tw_rt_seed_fail(g->w, TW_RT_NAN, g->index, epoch, &g->w->p->loss_place, "the %s%s is %s at epoch %lld of stage '%s'",
-                  loss ? "loss" : "gradient of the loss", of, nan_or_inf(loss ? g->loss : g->norm), (long long)epoch,
+                  loss ? "loss" : "norm of the gradient of the loss", of, nan_or_inf(loss ? g->loss : g->norm), (long long)epoch,
                   g->st->name);
   return END_SEED;
 }
@@ -196,8 +196,11 @@ static Verdict train_epochs(TwRtStageRun *g) {
 
 /* ---- after the last epoch */
 
-/* What nobody asked for must not cost much: 2^16 pieces take well under a second. */
-enum { MOST_REPORTED = 1 << 16 };
+/* What nobody asked for must not cost much: 2^16 pieces take well under a second; fewer of a deep net. */
+static uint32_t most_reported(const TwRtPl *pl) {
+  uint32_t most = (1u << 23) / (pl->n_nodes + 1);
+  return most > 1u << 16 ? 1u << 16 : most < 256 ? 256 : most;
+}
 
 static void report_regions(TwRtStageRun *g) {
   const TwRtProgram *p = g->w->p;
@@ -205,7 +208,7 @@ static void report_regions(TwRtStageRun *g) {
   if (m == p->n_models) return;
   const TwRtModel *model = &p->models[m];
   g->r->regions = tw_rt_regions_of(g->w, g->index, m, g->w->flat[g->cur], model->lo, model->hi, model->sliver,
-                                     MOST_REPORTED);
+                                     most_reported(&g->st->pls[m]));
 }
 
 static void scatter(TwRtStageRun *g, const void *flat) {

@@ -13,7 +13,7 @@ import torch
 
 
 def set_weights(peak, ratio, mix):
-    """Set_Weights of PAPER section 1 for leading batch axes: returns [(W, b), ...]."""
+    """Set_Weights (Milkert, Hyde & Laine 2025) for leading batch axes: returns [(W, b), ...]."""
     d = ratio.shape[-1]
     zero, one = torch.zeros_like(peak[..., 0]), torch.ones_like(peak[..., 0])
     rows = lambda *r: torch.stack([torch.stack(list(x), -1) for x in r], -2)

@@ -3,6 +3,7 @@
  * requires: a verified function (an index out of range is clamped: its value is unspecified, but
  *           memory is safe). A mul0 needs no lowering.
  * provides: the bits of docs/architecture.md, rounding after every operation. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/ir/interp.h"
@@ -280,23 +281,30 @@ static void run_cond(TwPlan *p, TwRef r) {
 
 static void run_own(TwPlan *p, TwRef r, const TwTyInfo *t) {
   switch ((int)tw_op(p->fn, r)) {
-    case TW_OP_draw: run_draw(p, r, t); break;
-    case TW_OP_index: run_index(p, r, t); break;
-    case TW_OP_add_at: run_add_at(p, r, t); break;
+    case TW_OP_draw: run_draw(p, r, t); return;
+    case TW_OP_index: run_index(p, r, t); return;
+    case TW_OP_add_at: run_add_at(p, r, t); return;
     case TW_OP_sum:
     case TW_OP_rmax:
     case TW_OP_rmin:
-    case TW_OP_argmask: run_reduction(p, r); break;
+    case TW_OP_argmask: run_reduction(p, r); return;
     case TW_OP_dot:
       if (is_f32(p)) tw_dot_f32(v(p->value[r]), v(operand(p, r, 0)), v(operand(p, r, 1)), p->side[r]);
       else tw_dot_f64(v(p->value[r]), v(operand(p, r, 0)), v(operand(p, r, 1)), p->side[r]);
-      break;
-    case TW_OP_scan: run_scan(p, r); break;
-    case TW_OP_samples: run_samples(p, r); break;
-    case TW_OP_cond: run_cond(p, r); break;
-    case TW_OP_get: p->value[r] = p->frame + p->place[r]; break;
-    default: /* broadcast … concat: they move elements */ tw_interp_shape(p, r);
+      return;
+    case TW_OP_scan: run_scan(p, r); return;
+    case TW_OP_samples: run_samples(p, r); return;
+    case TW_OP_cond: run_cond(p, r); return;
+    case TW_OP_get: p->value[r] = p->frame + p->place[r]; return;
+    case TW_OP_broadcast:
+    case TW_OP_reshape:
+    case TW_OP_transpose:
+    case TW_OP_reverse:
+    case TW_OP_slice:
+    case TW_OP_pad:
+    case TW_OP_concat: tw_interp_shape(p, r); return;
   }
+  abort(); /* an operation with a shape rule of its own that nobody taught the interpreter */
 }
 
 static void run(TwPlan *p) {

@@ -174,8 +174,20 @@ static TwVal lower_join(TwScope *s, const TwTx *t, bool stack) {
   return out;
 }
 
-/* Cheap and total on both sides: worth computing both and selecting. An index may be out of range in
- * the branch that is not taken, so it is not total unless it is known. */
+/* Operations whose value and partials are finite for finite operands. */
+static bool finite_op(const TwTx *t) {
+  switch (t->op) {
+    case TW_OP_neg: case TW_OP_abs: case TW_OP_sign: case TW_OP_relu: case TW_OP_floor:
+    case TW_OP_sin: case TW_OP_cos: case TW_OP_tanh: case TW_OP_atan: case TW_OP_logistic:
+    case TW_OP_add: case TW_OP_sub: case TW_OP_mul: case TW_OP_min: case TW_OP_max:
+    case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: case TW_OP_and: case TW_OP_or: case TW_OP_not:
+    case TW_OP_select: case TW_OP_to_real: case TW_OP_to_int: return true;
+    case TW_OP_div: return t->args.at[1]->kind == TW_TX_CONST && t->args.at[1]->number != 0;
+    default: return false; /* the rest may overflow or have a pole; so may what is added to the table later */
+  }
+}
+
+/* An index may be out of range in the branch that is not taken, so it is not total unless it is known. */
 static bool simple(const TwTx *t, int *budget) {
   if (--*budget < 0) return false;
   switch (t->kind) {
@@ -186,6 +198,8 @@ static bool simple(const TwTx *t, int *budget) {
     case TW_TX_POWI:
     case TW_TX_FIELD:
       if (t->type->kind != TW_TY_TENSOR && t->kind != TW_TX_FIELD) return false;
+      if (t->kind == TW_TX_OP && !finite_op(t)) return false;
+      if (t->kind == TW_TX_POWI && t->integer < 0) return false;
       for (uint32_t k = 0; k < t->args.len; k++)
         if (!simple(t->args.at[k], budget)) return false;
       return true;
@@ -217,9 +231,13 @@ static bool simple(const TwTx *t, int *budget) {
   return false;
 }
 
-static TwVal lower_if(TwScope *s, const TwTx *t) {
+bool tw_lw_simple(const TwTx *t) {
   int budget = 48;
-  if (t->type->kind == TW_TY_TENSOR && simple(t->args.at[1], &budget) && simple(t->args.at[2], &budget)) {
+  return simple(t, &budget);
+}
+
+static TwVal lower_if(TwScope *s, const TwTx *t) {
+  if (t->type->kind == TW_TY_TENSOR && tw_lw_simple(t->args.at[1]) && tw_lw_simple(t->args.at[2])) {
     TwTy ty = leaf_type(s, t->type);
     TwRef c = tw_lw_ref(s, t->args.at[0]), a = tw_lw_ref(s, t->args.at[1]), b = tw_lw_ref(s, t->args.at[2]);
     s->f->at = t->span;

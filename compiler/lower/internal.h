@@ -86,6 +86,9 @@ bool tw_lw_recur_read(const TwLw *lw, const TwTx *t, TwKey *key);
 TwVal tw_lw_tx(TwScope *s, const TwTx *t);
 TwRef tw_lw_ref(TwScope *s, const TwTx *t); /* of a tensor */
 void tw_lw_ts(TwScope *s, const TwTs *t);
+/* Cheap, total, and with finite partials wherever its operands are finite: may be evaluated and then
+ * dropped by a select without a trace in value or derivative. */
+bool tw_lw_simple(const TwTx *t);
 
 /* ---- loops.c */
 TwVal tw_lw_for(TwScope *s, const TwTx *t);
@@ -93,6 +96,8 @@ TwVal tw_lw_reduce_for(TwScope *s, const TwTx *t);
 void tw_lw_recur(TwScope *s, const TwTs *t);
 void tw_lw_loop(TwScope *s, const TwTs *t);
 TwVal tw_lw_cond(TwScope *s, const TwTx *t);
+/* The tensor `value` if pred, else a constant; value is evaluated only if pred. */
+TwRef tw_lw_guarded(TwScope *s, TwRef pred, const TwTx *value, double otherwise);
 TwVal tw_lw_derivative(TwScope *s, const TwTx *t);
 TwRef tw_lw_prod(TwScope *s, TwRef a); /* product of all elements */
 

@@ -142,14 +142,21 @@ static double neutral(TwReduce r) {
   return 0;
 }
 
-/* The innermost value; with a condition, what it leaves out is neutral and a mean counts the rest. */
+/* The innermost value; with a condition, what it leaves out is neutral and a mean counts the rest. A
+ * body that is not safe where the condition fails is not evaluated there: in a select, an infinite partial
+ * of the part left out would meet a zero cotangent. */
 static TwVal reduce_body(TwScope *s, const TwTx *t) {
-  TwRef v = tw_lw_ref(s, t->args.at[0]);
-  if (t->args.len < 2) return single(s, v);
+  if (t->args.len < 2) return single(s, tw_lw_ref(s, t->args.at[0]));
   TwRef c = tw_lw_ref(s, t->args.at[1]);
-  TwTy ty = tw_type(s->f, v);
-  TwRef keep = tw_fit(s->f, c, tw_ty_with(s->lw->m, TW_BOOL, ty));
-  v = tw_select(s->f, keep, v, tw_const(s->f, ty, neutral(t->reduce)));
+  TwTy ty;
+  tw_lw_leaf_types(s->lw, t->args.at[0]->type, &ty);
+  TwRef v;
+  if (tw_lw_simple(t->args.at[0])) {
+    TwRef keep = tw_fit(s->f, c, tw_ty_with(s->lw->m, TW_BOOL, ty));
+    v = tw_select(s->f, keep, tw_lw_ref(s, t->args.at[0]), tw_const(s->f, ty, neutral(t->reduce)));
+  } else {
+    v = tw_lw_guarded(s, c, t->args.at[0], neutral(t->reduce));
+  }
   if (t->reduce != TW_RE_MEAN) return single(s, v);
   TwVal two = tw_lw_val(s->lw, 2);
   two.leaf[0] = v;
@@ -162,6 +169,16 @@ static uint32_t reduce_types(TwScope *s, const TwTx *t, TwTy out[2]) {
   tw_lw_leaf_types(s->lw, t->args.at[0]->type, out);
   out[1] = tw_ty_scalar(s->lw->m, TW_REAL);
   return t->args.len == 2 && t->reduce == TW_RE_MEAN ? 2 : 1;
+}
+
+/* The sum of a batch stands for the sum over all rows: times all / batch. In integers the product comes
+ * first, so that a count of the batch's rows counts all rows exactly. */
+static TwRef for_all_rows(TwScope *s, TwRef sum, int64_t all, int64_t batch) {
+  TwTy ty = tw_type(s->f, sum);
+  if (tw_info(s->f, sum)->dtype == TW_REAL)
+    return tw_binary(s->f, TW_OP_mul, sum, tw_const(s->f, ty, (double)all / (double)batch));
+  sum = tw_binary(s->f, TW_OP_mul, sum, tw_const(s->f, ty, (double)all));
+  return tw_binary(s->f, TW_OP_div, sum, tw_const(s->f, ty, (double)batch));
 }
 
 static TwVal reduce_from(TwScope *s, const TwTx *t, uint32_t k);
@@ -187,9 +204,7 @@ static TwVal reduce_data(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *ke
   s->f->at = t->span;
   TwVal out = outputs(s, tw_emit_region(s->f, TW_OP_samples, &r, b.operands.at, b.operands.len), 0, v.n);
   if (t->reduce == TW_RE_SUM && rows != lw->p->datas.at[it->data].n) {
-    double scale = (double)lw->p->datas.at[it->data].n / (double)rows; /* a batch stands for all rows */
-    TwTy ty = tw_type(s->f, out.leaf[0]);
-    out.leaf[0] = tw_binary(s->f, TW_OP_mul, out.leaf[0], tw_const(s->f, ty, scale));
+    out.leaf[0] = for_all_rows(s, out.leaf[0], lw->p->datas.at[it->data].n, rows);
   }
   if (adds) return out;
   static const int64_t lead = 0;
@@ -221,6 +236,7 @@ static TwVal reduce_loop(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *ke
   if (n == 2) start.leaf[1] = tw_real(s->f, 0);
   TwVal acc = body_pass(&b, s, start, false);
   TwVal elem = body_pass(&b, s, array, true);
+  bind_drawn(&b, keys, i, it->n);
   bind_iter(&b, s, it, i, elem);
   TwVal v = reduce_from(&b.scope, t, k + 1);
   for (uint32_t j = 0; j < n; j++)
@@ -291,6 +307,7 @@ static TwVal recur_case(TwScope *s, const TwTs *t, const TwRecur *c, TwVal whole
     carried[d - 1] = body_pass(&b, s, element(s, whole, at), false);
     tw_lw_bind(&b.scope, tw_key(TW_KEY_RECUR, (uint64_t)t->local->id << 16 | d), carried[d - 1]);
   }
+  bind_drawn(&b, &keys, i, c->n);
   TwRef at = tw_binary(b.scope.f, TW_OP_add, i, tw_int(b.scope.f, c->lo));
   tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, c->i->id), single(s, at));
   TwVal v = tw_lw_tx(&b.scope, c->value);
@@ -396,28 +413,47 @@ void tw_lw_loop(TwScope *s, const TwTs *t) {
 }
 
 /* ---- branches */
-TwVal tw_lw_cond(TwScope *s, const TwTx *t) {
-  TwRef pred = tw_lw_ref(s, t->args.at[0]);
-  double known;
-  if (tw_is_const(s->f, pred, &known)) return tw_lw_tx(s, t->args.at[known != 0 ? 1 : 2]);
+/* cond over `pred`: arm k is the value of arms[k], or the constant `fill` where arms[k] is NULL. */
+static TwVal cond_of(TwScope *s, TwRef pred, const TwTx *const arms[2], double fill, TwSpan span) {
   TwKeys keys = {0};
-  tw_lw_free_tx(s->lw, t->args.at[1], &keys);
-  tw_lw_free_tx(s->lw, t->args.at[2], &keys);
-  s->f->at = t->span;
+  const TwTx *typed = arms[0] ? arms[0] : arms[1];
+  for (int k = 0; k < 2; k++)
+    if (arms[k]) tw_lw_free_tx(s->lw, arms[k], &keys);
+  s->f->at = span;
   Body arm[2];
   TwRegion r = {0};
   for (int k = 0; k < 2; k++) {
     body_open(&arm[k], s, k ? "else" : "then");
     tw_vec_push(s->lw->arena, &arm[k].operands, pred);
     body_consts(&arm[k], s, &keys);
-    TwVal v = tw_lw_tx(&arm[k].scope, t->args.at[1 + k]);
+    TwVal v;
+    if (arms[k]) {
+      v = tw_lw_tx(&arm[k].scope, arms[k]);
+    } else {
+      TwTy ty;
+      tw_lw_leaf_types(s->lw, typed->type, &ty);
+      v = single(s, tw_const(arm[k].scope.f, ty, fill));
+    }
     results(&arm[k], v);
     r.n_ys = v.n;
     *(k ? &r.other : &r.body) = tw_fn_seal(arm[k].scope.f);
   }
   r.n_consts = arm[0].operands.len - 1;
-  s->f->at = t->span;
+  s->f->at = span;
   return outputs(s, tw_emit_region(s->f, TW_OP_cond, &r, arm[0].operands.at, arm[0].operands.len), 0, r.n_ys);
+}
+
+TwVal tw_lw_cond(TwScope *s, const TwTx *t) {
+  TwRef pred = tw_lw_ref(s, t->args.at[0]);
+  double known;
+  if (tw_is_const(s->f, pred, &known)) return tw_lw_tx(s, t->args.at[known != 0 ? 1 : 2]);
+  const TwTx *arms[2] = {t->args.at[1], t->args.at[2]};
+  return cond_of(s, pred, arms, 0, t->span);
+}
+
+TwRef tw_lw_guarded(TwScope *s, TwRef pred, const TwTx *value, double otherwise) {
+  const TwTx *arms[2] = {value, NULL};
+  return cond_of(s, pred, arms, otherwise, value->span).leaf[0];
 }
 
 /* ---- derivatives as values: forward mode in a scalar point, reverse mode in a vector */

@@ -88,7 +88,10 @@ static void lower_ensures(TwLowered *l, TwLw *lw) {
                       .model = e->model, .check = e->kind == TW_EN_VALUE ? checks++ : 0, .lo = e->lo, .hi = e->hi,
                       .sliver = e->sliver, .compare = compare_of(e->op), .bound = e->bound,
                       .every = e->every > 0 ? e->every : 1, .stop = e->stop};
-    for (uint32_t j = 0; j < e->during.len; j++) o->during |= 1ull << e->during.at[j];
+    for (uint32_t j = 0; j < e->during.len; j++) {
+      if (e->during.at[j] < 64) o->during |= 1ull << e->during.at[j];
+      else tw_diag(&lw->unit->diags, TW_E0902, e->span, "an ensure can be checked in the first 64 stages only");
+    }
   }
   TwRtExpect *expects = TW_NEW_N(lw->arena, TwRtExpect, p->expects.len);
   for (uint32_t k = 0; k < p->expects.len; k++) {
@@ -135,6 +138,13 @@ static void lower_models(TwLowered *l, TwLw *lw) {
     const TwModel *m = &p->models.at[k];
     models[k] = (TwRtModel){.name = m->name, .n_inputs = m->inputs.len, .sliver = 0x1p-8};
     default_interval(p, &models[k]);
+    for (uint32_t j = p->expects.len; j-- > 0;) {
+      const TwExpect *e = &p->expects.at[j];
+      if (e->kind != TW_XP_REGIONS || e->model != k) continue;
+      models[k].lo = e->lo;
+      models[k].hi = e->hi;
+      models[k].sliver = e->sliver;
+    }
     for (uint32_t j = p->ensures.len; j-- > 0;) {
       const TwEnsure *e = &p->ensures.at[j];
       if (e->kind != TW_EN_REGIONS || e->model != k) continue;

@@ -1,5 +1,8 @@
 /* step.c: one update of a stage as one function: transforms, Set_Weights, loss, gradient, optimizer,
- * projection. PAPER section 3: back-propagate through Set_Weights, update, set the weights again. */
+ * projection.
+ *
+ * requires: a moment with a stage.   provides: the stage's `step` and its primal, the loss.
+ * PAPER section 3: back-propagate through Set_Weights, update, set the weights again. */
 #include <math.h>
 
 #include "compiler/ad/ad.h"
@@ -20,10 +23,21 @@ static TwRef clip_by_norm(TwFn *f, TwRef g, TwRef norm, double limit) {
   return tw_binary(f, TW_OP_mul, g, tw_fit(f, factor, tw_type(f, g)));
 }
 
-static TwRef bounded(TwFn *f, TwRef v, const TwParam *p) {
+/* end + eps as a real of the run; an open end is not reached by rounding: `into` is the way inside. */
+static double inside(double end, double eps, double into, bool open, TwPrecision precision) {
+  double v = end + eps;
+  if (precision == TW_F64) return open && v == end ? nextafter(end, into) : v;
+  float r = (float)v, e = (float)end;
+  return (double)(open && r == e ? nextafterf(e, (float)into) : r);
+}
+
+static TwRef bounded(TwFn *f, TwRef v, const TwParam *p, TwPrecision precision) {
   TwTy ty = tw_type(f, v);
-  if (isfinite(p->lo)) v = tw_binary(f, TW_OP_max, v, tw_const(f, ty, p->lo + p->eps));
-  if (isfinite(p->hi)) v = tw_binary(f, TW_OP_min, v, tw_const(f, ty, p->hi - p->eps));
+  double up = (double)INFINITY;
+  if (isfinite(p->lo))
+    v = tw_binary(f, TW_OP_max, v, tw_const(f, ty, inside(p->lo, p->eps, up, p->lo_open, precision)));
+  if (isfinite(p->hi))
+    v = tw_binary(f, TW_OP_min, v, tw_const(f, ty, inside(p->hi, -p->eps, -up, p->hi_open, precision)));
   return v;
 }
 
@@ -40,7 +54,7 @@ static TwRef project(TwScope *s, const TwStage *stage, TwRef p) {
     int64_t n = (int64_t)tw_lw_count(s->lw, param->type), start_step[2] = {at, 1};
     s->f->at = param->domain_span.file ? param->domain_span : param->span;
     TwRef v = tw_slice(s->f, p, tw_ty(s->lw->m, TW_REAL, 1, &n), start_step);
-    if (param->transform == TW_TR_CLIP) v = bounded(s->f, v, param);
+    if (param->transform == TW_TR_CLIP) v = bounded(s->f, v, param, s->lw->unit->options.precision);
     if (n) tw_vec_push(s->lw->arena, &parts, v);
     at += n;
   }

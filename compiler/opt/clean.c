@@ -60,8 +60,8 @@ static bool sheds(const TwFn *b, TwRef r, bool sum) {
     case TW_OP_broadcast:
     case TW_OP_concat:
     case TW_OP_pad: return sum;
-    default: return false;
   }
+  return false; /* anything else, a new operation too, is a leaf */
 }
 
 /* Collects the leaves of r that are not there yet; number[leaf] is its place + 1. */

@@ -225,8 +225,8 @@ bool tw_split_can(const TwScalarize *s, TwRef r) {
       /* In a body the size of the whole was looked at; at the top level a product of matrices stays one. */
       if (!s->body && tw_info(f, r)->count * tw_split_dot_length(f, r) > TOP_DOT_MAX) return false;
       return tw_split_small(s, tw_type(f, tw_arg(f, r, 0))) && tw_split_small(s, tw_type(f, tw_arg(f, r, 1)));
-    default: return false;
   }
+  return false; /* anything else, a new operation too, stays a tensor operation */
 }
 
 static void emit_view(TwScalarize *s, TwRef r, int64_t count, TwRef *out) {
