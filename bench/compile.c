@@ -54,14 +54,15 @@ static const char *const arguments[CASES][4] = {
     [LOOP] = {"loop", "steps=1000000"},
 };
 
-static double limit_seconds(const TwBench *b) { return b->quick ? 8 : 20; }
+static double limit_seconds(const TwBench *b, int k) { return b->quick && k != LOOP ? 5 : 20; }
 
-static void compile_once(const TwBench *b, const char *const *what, cJSON **out) {
+static void compile_once(const TwBench *b, int k, cJSON **out) {
+  const char *const *what = arguments[k];
   const char *argv[10] = {b->self, "--root", b->root, "--child-compile"};
   int n = 4;
-  for (int k = 0; k < 4 && what[k]; k++) argv[n++] = what[k];
+  for (int i = 0; i < 4 && what[i]; i++) argv[n++] = what[i];
   TwBenchChild c;
-  *out = tw_bench_child_json(argv, limit_seconds(b), &c);
+  *out = tw_bench_child_json(argv, limit_seconds(b, k), &c);
 }
 
 static double median_of(cJSON *const *results, int rounds, const char *name) {
@@ -73,7 +74,8 @@ static double median_of(cJSON *const *results, int rounds, const char *name) {
   return tw_bench_median(v, rounds);
 }
 
-static void report_phases(TwBench *b, const char *const *what, cJSON *const *results, int rounds) {
+static void report_phases(TwBench *b, int k, cJSON *const *results, int rounds) {
+  const char *const *what = arguments[k];
   char name[96], phases[160] = "";
   snprintf(name, sizeof name, "%s.tw %s", what[0], what[1]);
   for (int p = 0; p < TW_PHASE_COUNT; p++) {
@@ -82,7 +84,7 @@ static void report_phases(TwBench *b, const char *const *what, cJSON *const *res
              1e3 * median_of(results, rounds, tw_phase_name((TwPhase)p)));
   }
   double total = median_of(results, rounds, "total");
-  if (isnan(total)) tw_bench_row(b, name, NAN, "ms", "failed, or not done in %.0f s", limit_seconds(b));
+  if (isnan(total)) tw_bench_row(b, name, NAN, "ms", "failed, or not done in %.0f s", limit_seconds(b, k));
   else
     tw_bench_row(b, name, 1e3 * total, "ms", "%speak memory %.0f MiB", phases,
                  median_of(results, rounds, "peak_mib"));
@@ -100,11 +102,11 @@ void tw_bench_compile_times(TwBench *b) {
         continue;
       }
       double start = tw_bench_wall();
-      compile_once(b, arguments[k], &results[k][r]);
+      compile_once(b, k, &results[k][r]);
       if (tw_bench_wall() - start > 6) slow[k] = 1;
     }
   for (int k = 0; k < CASES; k++) {
-    report_phases(b, arguments[k], results[k], rounds);
+    report_phases(b, k, results[k], rounds);
     total[k] = median_of(results[k], rounds, "total");
     if (isnan(total[k])) total[k] = INFINITY;
     for (int r = 0; r < rounds; r++) cJSON_Delete(results[k][r]);

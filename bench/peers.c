@@ -38,7 +38,7 @@ static Torch torch(const TwBench *b, const char *samples, const char *epochs, co
 static double over(double theirs, double ours) { return ours > 0 ? theirs / ours : NAN; }
 
 static void eager(TwBench *b, int rounds) {
-  Torch small = torch(b, "500", b->quick ? "100" : "300", "0", "1", true, rounds);
+  Torch small = torch(b, "500", b->quick ? "60" : "300", "0", "1", true, rounds);
   Torch large = torch(b, "500000", b->quick ? "2" : "5", "0", "1", true, 1);
   double pretrain = over(small.pretrain, b->pretrain_us[0]), train = over(small.train, b->train_us[0]);
   double large_train = over(large.train, b->train_us[1]);
@@ -58,7 +58,7 @@ static void batched(TwBench *b) {
   double best = INFINITY;
   static const char *const threads[] = {"1", "2"};
   for (int t = 0; t < 2; t++) {
-    Torch batch = torch(b, "500", b->quick ? "40" : "100", "30", threads[t], false, 1);
+    Torch batch = torch(b, "500", b->quick ? "10" : "100", "30", threads[t], false, 1);
     double seconds = (batch.pretrain + batch.train) * 1000 * 1e-6;
     char name[80];
     snprintf(name, sizeof name, "PyTorch, 30 seeds in a batch, %s thread%s", threads[t], t ? "s" : "");

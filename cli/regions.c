@@ -1,5 +1,5 @@
 /* regions.c: triwave regions FILE: train one seed, then list the linear regions of each model of one
- * input, exactly, for the stored floats (PAPER section 6). */
+ * input, exactly, for the stored floats (docs/regions.md). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

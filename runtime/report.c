@@ -290,8 +290,8 @@ void tw_rt_report_progress(FILE *out, const char *variant, const TwRtProgress *p
   if (p->fraction > 0.01 && p->fraction < 1)
     duration_text(left, sizeof left, p->seconds * (1 - p->fraction) / p->fraction);
   char *line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s", variant, p->stage_name,
-                           (long long)p->epoch, (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss), seeds,
-                           *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
+                           (long long)p->epoch, (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss),
+                           seeds, *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
   if (!line) return;
   if (columns) {
     size_t end = strlen(line);

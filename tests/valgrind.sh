@@ -4,8 +4,8 @@
 #
 # Errors are reads of what was not written, accesses outside of blocks, and blocks that nobody can free any
 # more. Code is generated for 256 bits, which valgrind understands. Tests that assert a time, only start
-# other programs, or take too long under valgrind, are not in the list; the sanitizers (`./dev test-
-# sanitize`) run those. With TESTS, only the ones whose names contain one of these words.
+# other programs, or take too long under valgrind, are not in the list; the sanitizers
+# (`./dev test-sanitize`) run those. With TESTS, only the ones whose names contain one of these words.
 set -eu
 build=$1
 shift
@@ -65,7 +65,7 @@ check fmt "$triwave" fmt "$source/examples/cubic.tw"
 check emit "$triwave" emit "$source/examples/cubic.tw" --as opt
 check jac "$triwave" jac "$source/examples/cubic.tw"
 check run.lanes "$triwave" run "$source/bench/programs/flagship.tw" --vector-bits 256 -D epochs_each=20 --seeds 2 --threads 1 --quiet
-check run.dense "$triwave" run "$source/bench/programs/dense.tw" --vector-bits 256 -D width=8 --threads 1 --quiet
+check run.dense "$triwave" run "$source/bench/programs/dense.tw" --vector-bits 256 -D width=4 --threads 1 --quiet
 check run.recurrent "$triwave" run "$source/tests/cost/recurrent.tw" --vector-bits 256 --threads 1 --quiet
 
 echo "$ran run under valgrind, $failed failed"

@@ -44,6 +44,8 @@ static TwName stem(TwUnit *u, const char *path) {
 
 /* What was given up on at the end of the file left no node: one stands for it. */
 static void mark_broken(TwUnit *u, TwModuleAst *m) {
+  for (uint32_t k = 0; k < m->decls.len; k++)
+    if (m->decls.at[k]->kind == TW_DE_ERROR) return;
   uint32_t n = m->decls.len, end = tw_source(&u->sources, m->file)->len;
   TwDecl *d = TW_NEW(&u->arena, TwDecl);
   d->kind = TW_DE_ERROR;

@@ -6,7 +6,7 @@
 
 #include "compiler/lower/internal.h"
 
-/* The natural value of a coordinate (DESIGN: Meaning). */
+/* The natural value of a coordinate (lang/REFERENCE.md, Stages). */
 TwVal tw_lw_natural(TwScope *s, const TwParam *p, TwRef u) {
   TwFn *f = s->f;
   TwTy ty = tw_type(f, u);

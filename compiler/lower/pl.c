@@ -9,7 +9,9 @@
 
 #include "compiler/lower/internal.h"
 
-enum { MAX_FLAT = 4000000 };
+/* How many operations a flattened model may have: the coefficients are straight-line code, and its
+ * compilation must not dwarf that of the training step unless somebody asks for regions. */
+enum { MAX_UNASKED = 3000, MAX_ASKED = 200000 };
 
 /* bias + sum of coefficient * node. A lone node is { one term with coefficient 1, no bias }. */
 typedef struct Lin {
@@ -194,14 +196,23 @@ static bool convert(Pl *p, TwRef r) {
 }
 
 /* (VALUES, FLAT, x) -> y */
-static const TwFn *flat_model(TwLw *lw, const TwMoment *at, const TwModel *model) {
+static bool asked(const TwProgram *p, uint32_t model) {
+  for (uint32_t k = 0; k < p->ensures.len; k++)
+    if (p->ensures.at[k].kind == TW_EN_REGIONS && p->ensures.at[k].model == model) return true;
+  for (uint32_t k = 0; k < p->expects.len; k++)
+    if (p->expects.at[k].kind == TW_XP_REGIONS && p->expects.at[k].model == model) return true;
+  return false;
+}
+
+static const TwFn *flat_model(TwLw *lw, const TwMoment *at, uint32_t index) {
+  const TwModel *model = &lw->p->models.at[index];
   TwFnBuild b;
   tw_lw_begin(&b, lw, at, model->name);
   TwVal x = tw_lw_val(lw, 1);
   x.leaf[0] = tw_lw_operand(&b, TW_RT_INPUT, 0, 0, tw_ty_scalar(lw->m, TW_REAL));
   tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, model->inputs.at[0]->id), x);
   tw_result(b.scope.f, tw_lw_ref(&b.scope, model->body));
-  return tw_opt_flatten(lw->m, tw_fn_seal(b.scope.f), MAX_FLAT);
+  return tw_opt_flatten(lw->m, tw_fn_seal(b.scope.f), asked(lw->p, index) ? MAX_ASKED : MAX_UNASKED);
 }
 
 static bool split(Pl *p) {
@@ -232,9 +243,9 @@ static bool split(Pl *p) {
 void tw_lw_pl(TwLowered *l, TwLw *lw, const TwMoment *at, uint32_t model, TwRtPl *out) {
   const TwModel *m = &lw->p->models.at[model];
   *out = (TwRtPl){.model = m->name, .why_place = tw_lw_place(lw, m->span)};
-  Pl p = {.lw = lw, .f = flat_model(lw, at, m)};
+  Pl p = {.lw = lw, .f = flat_model(lw, at, model)};
   if (!p.f) {
-    out->why_not = "it is too large to be followed piece by piece";
+    out->why_not = "it is too large to be followed piece by piece (an ensure or expect of regions raises the limit)";
     return;
   }
   const char *name = at->stage ? tw_arena_printf(lw->arena, "%s.%s.coeffs", at->stage->name, m->name) : "coeffs";

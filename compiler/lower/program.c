@@ -171,7 +171,7 @@ static TwRtRange *ranges_of(TwLw *lw, const TwLayout *layout, const TwStage *s, 
   return r;
 }
 
-/* Weights that this stage is the first to train leave Set_Weights behind (DESIGN: Meaning). */
+/* Weights that this stage is the first to train leave Set_Weights behind (lang/REFERENCE.md, Stages). */
 static void release(TwLw *lw, const TwLayout *layout, const TwStage *s, bool *stored, TwRtStage *out) {
   TwRtRange *r = TW_NEW_N(lw->arena, TwRtRange, s->weights.len);
   for (uint32_t k = 0; k < s->weights.len; k++) {

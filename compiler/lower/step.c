@@ -2,7 +2,7 @@
  * projection.
  *
  * requires: a moment with a stage.   provides: the stage's `step` and its primal, the loss.
- * PAPER section 3: back-propagate through Set_Weights, update, set the weights again. */
+ * Algorithm 1 of the paper: back-propagate through Set_Weights, update, set the weights again. */
 #include <math.h>
 
 #include "compiler/ad/ad.h"

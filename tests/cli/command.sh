@@ -72,6 +72,35 @@ expect 0 "$triwave" emit examples/cubic.tw --as obj -o "$dir/cubic.o"
 expect 0 "$triwave" regions examples/cubic.tw --stage pretrain
 says out "^f: 3[23] regions"
 
+# what only a run can find
+cat >"$dir/start.tw" <<'TW'
+param b : real ~ uniform(1, 2)
+param a : real in (0, 1) by clip(0.1) = b
+loss = a ^ 2 + b ^ 2
+stage s { train a, b; sgd(); epochs 1 }
+TW
+expect 1 "$triwave" run "$dir/start.tw"
+says err "start.tw:2:41: error.E0802.: 'a' starts at 1"
+cat >"$dir/nan.tw" <<'TW'
+param a : real = 0.5
+loss = log(a - 1)
+stage s { train a; sgd(); epochs 1 }
+TW
+expect 1 "$triwave" run "$dir/nan.tw"
+says err "nan.tw:2:8: error.E0801.: the loss is nan at epoch 0"
+cat >"$dir/bounds.tw" <<'TW'
+param a : real = 0.5
+loss = a ^ 2
+measure none = log(a - 3)
+stage s { train a; sgd(); epochs 1 }
+ensure a > 1 during s
+expect loss < 0
+TW
+expect 1 "$triwave" run "$dir/bounds.tw"
+says err "bounds.tw:5:1: error.E0712.: 'ensure a > 1 during s' fails at epoch 0"
+says err "bounds.tw:6:1: error.E0713.: 'expect loss < 0' is not met"
+says out "^measure none: nan$"
+
 if [ -c /dev/full ]; then
   for c in "run examples/cubic.tw -D depth=2 --json" "emit examples/cubic.tw --as ir" "fmt examples/cubic.tw"; do
     # shellcheck disable=SC2086

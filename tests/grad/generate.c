@@ -171,7 +171,7 @@ static Value some_tensor(Gen *g) {
 }
 
 static void lattice_step(Gen *g, Value x, TwTyInfo t, bool pad) {
-  int64_t dims[TW_MAX_RANK], lattice[2 * TW_MAX_RANK];
+  int64_t dims[TW_MAX_RANK] = {0}, lattice[2 * TW_MAX_RANK] = {0};
   for (uint32_t k = 0; k < t.rank; k++) {
     int64_t start = below(g, 2), step = 1 + below(g, 2);
     if (!pad && start >= t.dims[k]) start = 0;

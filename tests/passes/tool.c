@@ -38,6 +38,10 @@ static const TwFn *jvp(TwModule *m, const TwFn *f) { return tw_jvp(m, f, all_rea
 static const TwFn *vjp(TwModule *m, const TwFn *f) { return tw_vjp(m, f, all_real(f), NULL); }
 static const TwFn *grad(TwModule *m, const TwFn *f) { return tw_grad(m, f, all_real(f)); }
 static const TwFn *grad_first(TwModule *m, const TwFn *f) { return tw_grad(m, f, only_first(f)); }
+/* Every loop that gains from it keeps its carries now and then only. */
+static const TwFn *grad_checkpointed(TwModule *m, const TwFn *f) {
+  return tw_grad_within(m, f, all_real(f), (TwAdLimits){.stack_bytes = 0, .levels = 1});
+}
 static const TwFn *linear(TwModule *m, const TwFn *f) { return tw_linearize(m, f, all_real(f)).linear; }
 static const TwFn *primal(TwModule *m, const TwFn *f) { return tw_linearize(m, f, all_real(f)).primal; }
 
@@ -59,6 +63,7 @@ static const struct {
     {"vjp", vjp},
     {"grad", grad},
     {"grad-first", grad_first},
+    {"grad-checkpointed", grad_checkpointed},
     {"linear", linear},
     {"primal", primal},
 };
