@@ -31,6 +31,18 @@ static void usage(FILE *out) {
                "\nExit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 70 a bug of triwave's.\n");
 }
 
+static int run_verb(const TwVerb *v, TwCli *c, int argc, char **argv) {
+  char why[256];
+  if (!tw_cli_parse(c, v, argc, argv, why)) {
+    fprintf(stderr, "triwave: %s\n(triwave %s --help lists the options)\n", why, v->name);
+    return TW_EXIT_USAGE;
+  }
+  if (!c->help) return v->run(c);
+  printf("triwave %s %s: %s\n\n", v->name, v->arguments, v->summary);
+  tw_cli_options_help(v->options, stdout);
+  return TW_EXIT_OK;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return usage(stderr), TW_EXIT_USAGE;
   const char *name = argv[1];
@@ -39,17 +51,7 @@ int main(int argc, char **argv) {
   for (int k = 0; k < N_VERBS; k++) {
     if (strcmp(name, verbs[k].name) != 0) continue;
     TwCli c = {.verb = name};
-    char why[256];
-    if (!tw_cli_parse(&c, &verbs[k], argc - 2, argv + 2, why)) {
-      fprintf(stderr, "triwave: %s\n(triwave %s --help lists the options)\n", why, name);
-      return TW_EXIT_USAGE;
-    }
-    if (c.help) {
-      printf("triwave %s %s: %s\n\n", name, verbs[k].arguments, verbs[k].summary);
-      tw_cli_options_help(verbs[k].options, stdout);
-      return TW_EXIT_OK;
-    }
-    int code = verbs[k].run(&c);
+    int code = run_verb(&verbs[k], &c, argc - 2, argv + 2);
     free(c.files);
     for (uint32_t d = 0; d < c.n_defines; d++) free((char *)c.defines[d].name);
     free(c.defines);
