@@ -206,13 +206,15 @@ static bool asked(const TwProgram *p, uint32_t model) {
 
 static const TwFn *flat_model(TwLw *lw, const TwMoment *at, uint32_t index) {
   const TwModel *model = &lw->p->models.at[index];
+  uint32_t most = asked(lw->p, index) ? MAX_ASKED : MAX_UNASKED;
+  if (at->layout->n_shown > most) return NULL; /* each weight takes an operation at least */
   TwFnBuild b;
   tw_lw_begin(&b, lw, at, model->name);
   TwVal x = tw_lw_val(lw, 1);
   x.leaf[0] = tw_lw_operand(&b, TW_RT_INPUT, 0, 0, tw_ty_scalar(lw->m, TW_REAL));
   tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, model->inputs.at[0]->id), x);
   tw_result(b.scope.f, tw_lw_ref(&b.scope, model->body));
-  return tw_opt_flatten(lw->m, tw_fn_seal(b.scope.f), asked(lw->p, index) ? MAX_ASKED : MAX_UNASKED);
+  return tw_opt_flatten(lw->m, tw_fn_seal(b.scope.f), most);
 }
 
 static bool split(Pl *p) {
