@@ -2,7 +2,8 @@
  *
  * A carried scalar is a phi. A carried tensor has two buffers that change roles at each iteration, or
  * one if the body only adds to it in place or hands it on. Slices of operands and stacked results are
- * rows of their tensors: nothing is copied. */
+ * rows of their tensors: nothing is copied. Where the values of a carried scalar before and after each
+ * iteration are both stacked, which is what a derivative often asks for, they are one stack, longer by one. */
 #include "compiler/llvm/ll.h"
 
 typedef struct Carry {
@@ -76,8 +77,8 @@ static void bind_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlV
   }
 }
 
-static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlVal *ys, LLVMValueRef i,
-                      TwLlVal *out) {
+static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlVal *ys, const bool *shared,
+                      LLVMValueRef i, TwLlVal *out) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
   uint32_t n = g->n_carry + g->n_ys;
@@ -92,7 +93,7 @@ static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlV
     if (ys[k].rank > 1) dest[k] = tw_ll_row(l, &ys[k], i);
   tw_ll_body(b, dest, out);
   for (uint32_t k = g->n_carry; k < n; k++)
-    if (ys[k].rank == 1)
+    if (ys[k].rank == 1 && !shared[k])
       tw_ll_store(l, ys[k].dtype, ys[k].lanes ? tw_ll_splat(l, out[k].v) : out[k].v,
                   tw_ll_view_ptr(l, &ys[k], &i));
   for (uint32_t k = 0; k < g->n_carry; k++) {
@@ -114,6 +115,51 @@ static TwLlVal *loop_operands(TwLlScope *s, TwRef r, uint32_t first, uint32_t n)
   return xs;
 }
 
+/* The stacked result that is value number `ref` of the body and may lie anywhere; 0 if there is none. */
+static uint32_t stack_of(TwLlScope *s, TwRef r, TwRef ref, bool lanes) {
+  const TwRegion *g = tw_region(s->fn, r);
+  for (uint32_t k = g->n_carry; k < g->n_carry + g->n_ys; k++)
+    if (g->body->results.at[k] == ref && s->facts->regions[r].res_varies[k] == lanes && !tw_ll_get_home(s, r, k))
+      return k;
+  return 0;
+}
+
+/* If carry k is stacked both as it is before and as it is after each iteration: one memory for the two, the
+ * second an element on (in a reverse loop, an element back). */
+static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLlVal *ys,
+                         bool *shared) {
+  TwLl *l = s->l;
+  const TwRegion *g = tw_region(s->fn, r);
+  const TwLlFacts *bf = s->facts->regions[r].body;
+  TwRef p = g->body->params.at[1 + g->n_consts + k], next = g->body->results.at[k];
+  bool lanes = bf->varies[p];
+  if (c[k].tensor || g->trip < 2 || p == next) return;
+  uint32_t before = stack_of(s, r, p, lanes), after = stack_of(s, r, next, lanes);
+  if (!before || !after) return;
+  const TwTyInfo *t = tw_ty_info(s->fn->module, tw_ty_lead(s->fn->module, g->trip + 1, tw_type(g->body, p)));
+  TwLlVal both = tw_ll_new_tensor(l, t, lanes);
+  tw_ll_own(s, both.block, s->facts->last[r]);
+  both.block = 0;
+  both.padded = false;
+  both.dims[0] = g->trip;
+  LLVMValueRef from = tw_ll_i64(l, g->reverse ? g->trip : 0), on = tw_ll_i64(l, 1);
+  tw_ll_store(l, t->dtype, c[k].phi, tw_ll_view_ptr(l, &both, &from));
+  ys[before] = ys[after] = both;
+  shared[before] = true; /* each iteration finds its value there */
+  ys[g->reverse ? before : after].ptr = tw_ll_view_ptr(l, &both, &on);
+}
+
+static void stacks(TwLlScope *s, TwRef r, const Carry *c, TwLlVal *ys, bool *shared) {
+  const TwRegion *g = tw_region(s->fn, r);
+  TwModule *m = s->fn->module;
+  for (uint32_t k = 0; k < g->n_carry; k++) share_stacks(s, r, c, k, ys, shared);
+  for (uint32_t k = g->n_carry; k < g->n_carry + g->n_ys; k++) {
+    if (ys[k].kind != TW_LL_NONE) continue;
+    TwTy t = tw_ty_lead(m, g->trip, tw_type(g->body, g->body->results.at[k]));
+    ys[k] = tw_ll_result_memory(s, r, k, tw_ty_info(m, t), s->facts->regions[r].res_varies[k]);
+  }
+}
+
 void tw_ll_scan(TwLlScope *s, TwRef r) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
@@ -122,14 +168,10 @@ void tw_ll_scan(TwLlScope *s, TwRef r) {
   TwLlVal *out = TW_NEW_N(l->arena, TwLlVal, n + 1), *ys = TW_NEW_N(l->arena, TwLlVal, n + 1);
   TwLlVal *xs = loop_operands(s, r, g->n_consts + g->n_carry, g->n_xs);
   for (uint32_t k = 0; k < g->n_consts; k++) tw_ll_for_body(s, tw_arg(s->fn, r, k));
-  for (uint32_t k = g->n_carry; k < n; k++)
-    ys[k] = tw_ll_result_memory(
-        s, r, k,
-        tw_ty_info(s->fn->module,
-                   tw_ty_lead(s->fn->module, g->trip, tw_type(g->body, g->body->results.at[k]))),
-        rf->res_varies[k]);
   Carry *c = TW_NEW_N(l->arena, Carry, g->n_carry + 1);
   for (uint32_t k = 0; k < g->n_carry; k++) c[k] = start_carry(s, r, rf->body, k);
+  bool *shared = TW_NEW_N(l->arena, bool, n + 1);
+  stacks(s, r, c, ys, shared);
   if (g->trip > 0) {
     TwLlScope *b = tw_ll_scope(l, rf->body);
     TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, g->trip));
@@ -137,7 +179,7 @@ void tw_ll_scan(TwLlScope *s, TwRef r) {
     LLVMValueRef i = p.i;
     if (g->reverse) i = LLVMBuildSub(l->b, tw_ll_i64(l, g->trip - 1), p.i, "");
     bind_body(s, r, b, c, xs, i);
-    scan_body(s, r, b, c, ys, i, out);
+    scan_body(s, r, b, c, ys, shared, i, out);
     tw_ll_loop_end(l, &p);
   }
   for (uint32_t k = 0; k < g->n_carry; k++) {

@@ -9,7 +9,8 @@
  *   join_pads, fuse       the forward and the backward loop over a data set become one;
  *   unroll, scalarize     once more, for the loops and tensors that the derivative brought in;
  *   loop_invariant, fuse  loops over the layers of a net, forwards, become one;
- *   lower_mul0, contract  last: nothing is differentiated, reordered or hoisted any more.
+ *   lower_mul0, contract  last: nothing is differentiated, rewritten or hoisted any more;
+ *   order                 the bodies of loops, so that few values are live at a time.
  * In between everything is cleaned. In a debug build each pass is verified. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,5 +55,6 @@ const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = small(m, f, l);
   f = checked("join_pads", tw_opt_join_pads(m, f));
   f = checked("lower_mul0", tw_opt_lower_mul0(m, f));
-  return checked("contract", tw_opt_contract(m, f));
+  f = checked("contract", tw_opt_contract(m, f));
+  return checked("order", tw_opt_order(m, f));
 }

@@ -119,6 +119,42 @@ static const TwFn *lane_scans(Test *t, int64_t n, int64_t trip, bool reverse, ui
   return tw_fn_seal(f);
 }
 
+/* What a derivative does: stacks a carried scalar as it is before and after each iteration, and a second scan,
+ * the other way, reads both; so do loops over whole stacks. `lanes`: all that for each of 40 samples. */
+static const TwFn *both_stacks(Test *t, int64_t trip, bool reverse, bool lanes) {
+  TwFn *f = tw_fn_new(t->m, "f"), *b = lanes ? tw_fn_new(t->m, "sample") : f, *body = tw_fn_new(t->m, "step"),
+       *back = tw_fn_new(t->m, "back");
+  TwTy real = scalar(t, TW_REAL);
+  tw_param(body, scalar(t, TW_INT));
+  TwRef c = tw_param(body, real), p = tw_param(body, real), q = tw_param(body, real);
+  TwRef p2 = tw_binary(body, TW_OP_add, half(body, p), tw_binary(body, TW_OP_mul, c, q)), q2 = half(body, p);
+  TwRef results[] = {p2, q2, q, p2, p, q2, c};
+  for (int k = 0; k < 7; k++) tw_result(body, results[k]);
+  TwRegion there = {.body = tw_fn_seal(body), .trip = trip, .reverse = reverse, .n_consts = 1, .n_carry = 2, .n_ys = 5};
+  tw_param(back, scalar(t, TW_INT));
+  TwRef acc = tw_param(back, real), sum = acc;
+  for (int k = 0; k < 4; k++)
+    sum = tw_binary(back, TW_OP_add, half(back, sum), tw_binary(back, TW_OP_mul, sum, tw_param(back, real)));
+  tw_result(back, sum);
+  TwRegion again = {.body = tw_fn_seal(back), .trip = trip, .reverse = !reverse, .n_carry = 1, .n_xs = 4};
+
+  TwRef in[3];
+  for (int k = 0; k < 3; k++) in[k] = tw_param(b, real);
+  TwRef r = tw_emit_region(b, TW_OP_scan, &there, in, 3), y[5];
+  for (uint32_t k = 0; k < 5; k++) y[k] = tw_get(b, r, 2 + k);
+  TwRef z = tw_emit_region(b, TW_OP_scan, &again, (TwRef[]){in[1], y[0], y[1], y[2], y[3]}, 5);
+  TwRef out[] = {tw_get(b, r, 0), tw_get(b, z, 0), tw_binary(b, TW_OP_sub, y[1], half(b, y[2])),
+                 tw_binary(b, TW_OP_add, tw_reverse(b, y[0], 0), y[3])};
+  for (int k = 0; k < 4; k++) tw_result(b, out[k]);
+  if (!lanes) return tw_fn_seal(f);
+  TwRegion g = {.body = tw_fn_seal(b), .trip = 40, .n_consts = 1, .n_xs = 2, .n_ys = 4};
+  TwTy each = tw_ty_lead(t->m, 40, real);
+  TwRef args[] = {tw_param(f, real), tw_param(f, each), tw_param(f, each)};
+  TwRef s = tw_emit_region(f, TW_OP_samples, &g, args, 3);
+  for (uint32_t k = 0; k < 4; k++) tw_result(f, tw_get(f, s, k));
+  return tw_fn_seal(f);
+}
+
 /* if p then (x + y, v, 3) else (x * y, -v, y) */
 static TwRef branch(Test *t, TwFn *f, TwRef pred, TwRef x, TwRef y, TwRef v) {
   TwRegion g = {.n_consts = 3, .n_ys = 3};
@@ -297,6 +333,10 @@ int main(void) {
     snprintf(what, sizeof what, "scans in lanes, trip %u", k);
     static const uint32_t fixed[] = {0, 1, 0x3f8, 0x387, 0x3ff, 0x79, 0x1f8, 2, 0x3fb};
     check(&t, lane_scans(&t, counts[k] > 600 ? 600 : counts[k], (int64_t)k + 1, !(k & 1), fixed[k]), what);
+    for (int lanes = 0; lanes < 2; lanes++) {
+      snprintf(what, sizeof what, "both stacks of trip %u%s", 3 * k, lanes ? ", in lanes" : "");
+      check(&t, both_stacks(&t, 3 * (int64_t)k, k & 1, lanes), what);
+    }
     snprintf(what, sizeof what, "branches in lanes, kind %u", k % 3);
     check(&t, lane_branch(&t, counts[k], (int)k % 3), what);
     snprintf(what, sizeof what, "nested samples %u", k);

@@ -56,6 +56,7 @@ static const struct {
     {"hoist", tw_opt_loop_invariant},
     {"fuse", tw_opt_fuse_samples},
     {"contract", tw_opt_contract},
+    {"order", tw_opt_order},
     {"mul0", tw_opt_lower_mul0},
     {"prepare", prepare},
     {"optimize", optimize},
