@@ -7,7 +7,7 @@
 
 #include "compiler/sema/check.h"
 
-enum { MAX_ROWS = 1 << 28, CHECKED_ROWS = 20000 };
+enum { MAX_ROWS = 1 << 28, CHECKED_ROWS = 4000 };
 
 static const TwSmCtx data_ctx = {
     .what = "a data set", .no_params = true, .no_weights = true, .no_data = true};
