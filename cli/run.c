@@ -40,7 +40,14 @@ static void show_progress(void *context, const TwRtProgress *p) {
   fflush(stderr);
 }
 
+/* The machine's cores, or as many threads as were asked for. */
+static uint32_t thread_count(const Session *s) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return s->c->threads ? s->c->threads : cores > 0 ? (uint32_t)cores : 1;
+}
+
 static bool compile(Session *s, uint32_t file) {
+  uint32_t threads = thread_count(s);
   TwBuild first = {.unit = s->unit, .file = file};
   TwVariantNames names = {0};
   if (!tw_build(&first, TW_PHASE_PARSE) || !tw_cli_variants(s->c, s->unit, first.ast, &names)) return false;
@@ -49,7 +56,7 @@ static bool compile(Session *s, uint32_t file) {
   bool ok = true;
   for (uint32_t k = 0; k < names.len; k++) {
     s->builds[k] = (TwBuild){.unit = s->unit, .file = file, .ast = first.ast, .variant = names.at[k],
-                             .code = {.vector_bits = s->c->vector_bits}};
+                             .code = {.vector_bits = s->c->vector_bits, .threads = threads}};
     s->builds[k].seconds[TW_PHASE_PARSE] = k ? 0 : first.seconds[TW_PHASE_PARSE];
     ok &= tw_build(&s->builds[k], TW_PHASE_SEMA);
     s->n = k + 1;

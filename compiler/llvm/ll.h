@@ -300,6 +300,7 @@ typedef struct TwLlTarget {
   struct LLVMOpaqueTargetMachine *machine;
   char *triple, *cpu, *features; /* malloc'ed */
   uint32_t bits;
+  bool quick; /* see TwLlOptions */
 } TwLlTarget;
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);
@@ -310,7 +311,14 @@ uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be use
 bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,
                   LLVMModuleRef *out, char **error);
 
-/* ---- table.c: adds the constant tw_program to a module that holds fns, and hides these. */
-void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n);
+/* ---- lljit.c: LLVM's own linker */
+typedef struct TwLlJit TwLlJit;
+TwLlJit *tw_lljit_link(const TwLlObjects *objects, const TwLlOptions *o, char **error);
+void *tw_lljit_symbol(TwLlJit *j, const char *name, char **error);
+void tw_lljit_free(TwLlJit *j);
+
+/* ---- table.c: adds the constant tw_program to a module. `alone`: the module holds all of fns, and they are
+ * hidden; else those that it does not hold are symbols of other modules. */
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n, bool alone);
 
 #endif

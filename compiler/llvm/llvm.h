@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "compiler/ir/ir.h"
+#include "compiler/object/object.h"
 #include "runtime/program.h"
 
 typedef struct TwLlFn {
@@ -12,12 +13,28 @@ typedef struct TwLlFn {
   const TwFn *fn; /* final form: no mul0 */
   TwPrecision precision;
   TwRtFn *slot; /* in: counts of in and out; set by the JIT: entry; set at emission: work_bytes */
+  bool once;    /* runs once or so: worth no time to optimize */
 } TwLlFn;
 
 typedef struct TwLlOptions {
   uint32_t vector_bits; /* 128, 256 or 512; 0: what this CPU has. Changes speed, never bits */
+  uint32_t threads;     /* to generate code with; 0: one */
+  bool quick;           /* LLVM's lowest level of optimization. Changes speed, never bits */
   bool cpu_generic;     /* no host features beyond AVX2 + FMA (for valgrind, and for portable objects) */
 } TwLlOptions;
+
+enum { TW_LL_MAX_OBJECTS = 9 };
+typedef struct TwLlObjects {
+  TwObjectBytes at[TW_LL_MAX_OBJECTS]; /* malloc'ed */
+  uint32_t n;
+} TwLlObjects;
+
+/* All functions as object files that tw_object_load takes together, each function under its symbol; with a
+ * program also its tables as `tw_program` (see tw_ll_program_object). Sets slot->work_bytes. false and *error
+ * (malloc'ed, the caller frees) on failure, which is a compiler bug. */
+bool tw_ll_objects(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out,
+                   char **error);
+void tw_ll_objects_free(TwLlObjects *o);
 
 typedef struct TwJit TwJit; /* owns the code; entries die with it */
 

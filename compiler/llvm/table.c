@@ -5,8 +5,8 @@
  * nothing but constants and relocations, wherever it is loaded. Images have the layout of the compiler's
  * own structs: the machine that compiles and the one that runs share an ABI, as for functions in the JIT.
  *
- * requires: a module that holds all of fns.
- * provides: the symbol tw_program, the only one that can be seen from outside. Entries point to the
+ * requires: a module that holds all of fns, or some of them while others hold the rest.
+ * provides: the symbol tw_program; in the first case the only one that can be seen from outside. Entries point to the
  *           functions of `fns` by their slots, whatever they hold in memory; a function without IR is NULL.
  */
 #include <string.h>
@@ -59,9 +59,15 @@ static LLVMValueRef add_text(Tables *t, const char *text) {
   return g;
 }
 
+/* Only its address is used, so any type will do. */
+static LLVMValueRef function(const Tables *t, const char *symbol) {
+  LLVMValueRef f = LLVMGetNamedFunction(t->mod, symbol);
+  return f ? f : LLVMAddFunction(t->mod, symbol, LLVMFunctionType(LLVMVoidTypeInContext(t->ctx), NULL, 0, false));
+}
+
 static LLVMValueRef entry_of(const Tables *t, const TwRtFn *slot) {
   for (uint32_t k = 0; k < t->n_fns; k++)
-    if (t->fns[k].slot == slot) return LLVMGetNamedFunction(t->mod, t->fns[k].symbol);
+    if (t->fns[k].slot == slot) return function(t, t->fns[k].symbol);
   return NULL;
 }
 
@@ -117,10 +123,10 @@ static LLVMValueRef add_array(Tables *t, TwTableId of, const void *from, uint64_
   return add_constant(t, constant_of(t, &im), name, 16);
 }
 
-void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n) {
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n, bool alone) {
   TwArena arena = {0};
   Tables t = {.arena = &arena, .ctx = LLVMGetModuleContext(mod), .mod = mod, .p = p, .fns = fns, .n_fns = n};
-  for (uint32_t k = 0; k < n; k++)
+  for (uint32_t k = 0; k < n && alone; k++)
     LLVMSetLinkage(LLVMGetNamedFunction(mod, fns[k].symbol), LLVMInternalLinkage);
   LLVMValueRef g = add_array(&t, TW_TABLE_TwRtProgram, p, 1, "tw_program");
   LLVMSetLinkage(g, LLVMExternalLinkage);

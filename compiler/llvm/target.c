@@ -60,14 +60,14 @@ LLVMTargetMachineRef tw_ll_machine(const TwLlTarget *t, char **error) {
     LLVMDisposeMessage(message);
     return NULL;
   }
-  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault,
+  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, t->quick ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault,
                                  LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
-  *t = (TwLlTarget){.bits = tw_ll_width(o)};
+  *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick};
   char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_generic ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);
   t->cpu = copy_of(cpu ? cpu : "x86-64-v3");

@@ -13,6 +13,7 @@ typedef struct TwLoweredFn {
   const TwFn *final;      /* after opt; what is compiled and what the interpreter runs to compare */
   TwPrecision precision;
   TwRtFn *slot;           /* entry and work_bytes are set by the code generator */
+  bool once;              /* training calls it once a stage at most */
 } TwLoweredFn;
 
 typedef struct TwLowered {

@@ -218,6 +218,30 @@ static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t
     if (wants_regions(lw->p, l->rt, m)) tw_lw_pl(l, lw, &at, m, &out->pls[m]);
 }
 
+/* ---- what training calls at each epoch, and what it does not */
+
+static bool is_checked(const TwRtProgram *rt, uint32_t stage, bool regions, uint32_t model) {
+  for (uint32_t k = 0; k < rt->n_ensures; k++) {
+    const TwRtEnsure *e = &rt->ensures[k];
+    if (e->is_regions == regions && (!regions || e->model == model) && e->during >> stage & 1) return true;
+  }
+  return false;
+}
+
+static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
+  if (slot == &rt->init) return true;
+  for (uint32_t k = 0; k < rt->n_datas; k++)
+    if (slot == &rt->datas[k].target) return true;
+  for (uint32_t k = 0; k < rt->n_stages; k++) {
+    const TwRtStage *s = &rt->stages[k];
+    if (slot == &s->shown) return true;
+    if (slot == &s->checks) return !is_checked(rt, k, false, 0);
+    for (uint32_t m = 0; m < rt->n_models; m++)
+      if (slot == &s->pls[m].coeffs) return !is_checked(rt, k, true, m);
+  }
+  return false;
+}
+
 bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out) {
   uint32_t errors = u->diags.errors;
   TwLowered *l = TW_NEW(&u->arena, TwLowered);
@@ -247,6 +271,7 @@ bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out) {
   l->rt->n_stages = p->stages.len;
   l->rt->stages = TW_NEW_N(lw.arena, TwRtStage, p->stages.len);
   for (uint32_t k = 0; k < p->stages.len; k++) lower_stage(l, &lw, &layout, k, stored);
+  for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].once = runs_once(l->rt, l->fns.at[k].slot);
   *out = l;
   return u->diags.errors == errors;
 }

@@ -28,7 +28,7 @@ static void time_phases(const TwFn *f, const char *what) {
   LLVMModuleRef mod = NULL;
   LLVMMemoryBufferRef object = NULL;
   TwRtFn slot = {0};
-  TwLlFn fn = {"f", f, TW_F32, &slot};
+  TwLlFn fn = {.symbol = "f", .fn = f, .precision = TW_F32, .slot = &slot};
   double t0 = now();
   if (!tw_ll_target(&target, &o, &error)) abort();
   double t1 = now();
@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
     time_phases(f, what);
     if (argc > 1) {
       TwRtFn slot = {0};
-      TwLlFn fn = {what, f, TW_F32, &slot};
+      TwLlFn fn = {.symbol = what, .fn = f, .precision = TW_F32, .slot = &slot};
       TwLlOptions o = {0};
       char *error = NULL;
       if (!strcmp(argv[1], "plan")) tw_ll_plan_dump(&fn, 1, &o, stdout);

@@ -1,0 +1,143 @@
+/* objects.c: functions of the IR -> object files in memory, several at a time.
+ *
+ * Nine tenths of a compilation is LLVM's code generation, which knows nothing of other functions. So the
+ * functions are dealt into parts of about the same size, one module and one context each; emission, which
+ * shares the IR's arena, comes first and in turn, and then every part has a thread. Functions that run once
+ * are a part of their own, compiled at LLVM's lowest level: the bits are the same, since nothing that rounds
+ * is left to LLVM. */
+#include <llvm-c/TargetMachine.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/llvm/ll.h"
+
+enum { MAX_PARTS = TW_LL_MAX_OBJECTS, SMALL = 300 };
+
+typedef struct Part {
+  TwLlTarget target;
+  LLVMContextRef ctx;
+  LLVMModuleRef mod;
+  LLVMMemoryBufferRef object;
+  TwLlFn *fns;
+  uint32_t n;
+  uint64_t size;
+  bool quick;
+  char *error;
+  pthread_t thread;
+  bool threaded;
+} Part;
+
+static uint64_t size_of(const TwFn *f) {
+  uint64_t n = f->insts.len;
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    TwOp op = tw_op(f, r);
+    if (op != TW_OP_scan && op != TW_OP_samples && op != TW_OP_cond) continue;
+    const TwRegion *g = tw_region(f, r);
+    n += size_of(g->body) + (g->other ? size_of(g->other) : 0);
+  }
+  return n;
+}
+
+/* The largest first, each to the smallest part so far. */
+static uint32_t deal(const TwLlFn *fns, uint32_t n, uint32_t parts, Part *part) {
+  uint64_t *size = calloc(n + 1, sizeof *size), total = 0;
+  bool ok = size != NULL, any_quick = false;
+  for (uint32_t k = 0; ok && k < n; k++) {
+    size[k] = size_of(fns[k].fn) + 1;
+    if (!fns[k].once) total += size[k];
+    any_quick = any_quick || fns[k].once;
+  }
+  if (total < SMALL * parts) parts = 1;
+  uint32_t count = parts + any_quick;
+  for (uint32_t p = 0; ok && p < count; p++) ok = (part[p].fns = calloc(n + 1, sizeof *part[p].fns)) != NULL;
+  for (uint32_t k = 0; ok && k < n; k++)
+    if (fns[k].once) part[parts].fns[part[parts].n++] = fns[k];
+  if (ok && any_quick) part[parts].quick = true;
+  for (;;) {
+    uint32_t best = n, to = 0;
+    for (uint32_t k = 0; ok && k < n; k++)
+      if (!fns[k].once && size[k] && (best == n || size[k] > size[best])) best = k;
+    if (best == n) break;
+    for (uint32_t p = 1; p < parts; p++)
+      if (part[p].size < part[to].size) to = p;
+    part[to].fns[part[to].n++] = fns[best];
+    part[to].size += size[best];
+    size[best] = 0;
+  }
+  free(size);
+  return ok ? count : 0;
+}
+
+static bool emit(Part *p, const TwLlOptions *o) {
+  TwLlOptions mine = *o;
+  mine.quick = p->quick;
+  if (!tw_ll_target(&p->target, &mine, &p->error)) return false;
+  p->ctx = LLVMContextCreate();
+  return tw_ll_module(p->ctx, &p->target, p->fns, p->n, false, &p->mod, &p->error);
+}
+
+static void *generate(void *context) {
+  Part *p = context;
+  char *message = NULL;
+  if (LLVMTargetMachineEmitToMemoryBuffer(p->target.machine, p->mod, LLVMObjectFile, &message, &p->object)) {
+    p->error = message ? strdup(message) : NULL;
+    LLVMDisposeMessage(message);
+  }
+  return NULL;
+}
+
+/* The part that is compiled quickly goes with the calling thread's. */
+static void generate_all(Part *part, uint32_t n) {
+  for (uint32_t k = 1; k < n; k++)
+    part[k].threaded = !part[k].quick && pthread_create(&part[k].thread, NULL, generate, &part[k]) == 0;
+  for (uint32_t k = 0; k < n; k++)
+    if (!part[k].threaded) generate(&part[k]);
+  for (uint32_t k = 1; k < n; k++)
+    if (part[k].threaded) pthread_join(part[k].thread, NULL);
+}
+
+static bool copy_out(const Part *p, TwObjectBytes *out) {
+  out->size = LLVMGetBufferSize(p->object);
+  void *bytes = malloc(out->size ? out->size : 1);
+  out->bytes = bytes;
+  if (!bytes) return false;
+  memcpy(bytes, LLVMGetBufferStart(p->object), out->size);
+  return true;
+}
+
+static void part_free(Part *p) {
+  if (p->object) LLVMDisposeMemoryBuffer(p->object);
+  if (p->mod) LLVMDisposeModule(p->mod);
+  if (p->ctx) LLVMContextDispose(p->ctx);
+  tw_ll_target_free(&p->target);
+  free(p->fns);
+  free(p->error);
+}
+
+bool tw_ll_objects(const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out,
+                   char **error) {
+  Part part[MAX_PARTS] = {0};
+  *out = (TwLlObjects){0};
+  *error = NULL;
+  uint32_t threads = o->threads < 1 ? 1 : o->threads < MAX_PARTS ? o->threads : MAX_PARTS - 1;
+  uint32_t count = deal(fns, n, threads, part);
+  bool ok = count > 0;
+  for (uint32_t k = 0; k < count && ok; k++) ok = emit(&part[k], o);
+  if (ok && program) tw_ll_table(part[count - 1].mod, program, fns, n, false);
+  if (ok) generate_all(part, count);
+  for (uint32_t k = 0; k < count; k++) {
+    ok = ok && part[k].object && copy_out(&part[k], &out->at[out->n++]);
+    if (part[k].error && !*error) *error = strdup(part[k].error);
+    part_free(&part[k]);
+  }
+  if (ok) return true;
+  if (!*error) *error = strdup("out of memory");
+  tw_ll_objects_free(out);
+  return false;
+}
+
+void tw_ll_objects_free(TwLlObjects *o) {
+  for (uint32_t k = 0; k < o->n; k++) free((void *)(uintptr_t)o->at[k].bytes);
+  *o = (TwLlObjects){0};
+}
