@@ -160,7 +160,7 @@ typedef struct TwLlScope {
   TwLlVal *val;         /* per ref */
   const TwLlVal **home; /* per ref: where the value is wanted, or NULL */
   TwVec(TwLlOwned) owned; /* blocks that die in this scope */
-  struct TwLlSegState *seg; /* of a samples body cut into segments, or NULL */
+  struct TwLlLevel *level;  /* of a straight body whose segments are being emitted, or NULL */
 } TwLlScope;
 
 /* ---- memory.c: the work buffer */
@@ -190,8 +190,10 @@ LLVMValueRef tw_ll_operand(TwLlScope *s, TwRef a, bool lanes); /* a scalar, spla
 TwLlVal tw_ll_for_body(TwLlScope *s, TwRef r);                 /* an operand of a region: tensors in memory */
 TwLlVal tw_ll_result_memory(TwLlScope *s, TwRef region, uint32_t k, const TwTyInfo *t, bool lanes);
 TwLlVal tw_ll_slice_of(TwLl *l, const TwLlVal *x, LLVMValueRef i);
-void tw_ll_seg_load(TwLlScope *s,
-                    TwRef r); /* samples.c: brings a lane value into the segment being emitted */
+/* The same of a uniform tensor that nothing writes meanwhile: a scalar can be loaded again from there. */
+TwLlVal tw_ll_row_of(TwLl *l, TwLlScope *s, TwRef a, LLVMValueRef i);
+/* layers.c: brings a lane value into the segment that is being emitted. */
+void tw_ll_seg_load(TwLlScope *s, TwRef r);
 
 /* ---- view.c, tensor.c */
 typedef struct TwLlAt {
@@ -266,10 +268,10 @@ void tw_ll_cond(TwLlScope *s, TwRef r);
 void tw_ll_samples(TwLlScope *s, TwRef r);
 void tw_ll_serial_samples(TwLlScope *s, TwRef r);
 
-/* ---- segment.c: how a straight-line samples body is cut. Pure planning, no LLVM. */
-typedef struct TwLlAcc { /* one sum of scalar type */
+/* ---- levels.c, segment.c: how the body of samples is cut, if it is straight. Pure planning, no LLVM. */
+typedef struct TwLlAcc { /* a sum over the samples: one scalar, or in a loop one a row */
   uint32_t k;            /* number of the sum */
-  TwRef a, b;            /* fma(a, b, acc); b = 0: acc + a */
+  TwRef a, b;            /* fma(a, b, acc); b = 0: acc + a. From insts.len on: of `extra` */
 } TwLlAcc;
 typedef struct TwLlItem {
   TwRef inst;   /* an instruction, or 0 */
@@ -277,23 +279,78 @@ typedef struct TwLlItem {
 } TwLlItem;
 typedef struct TwLlSegment {
   uint32_t first, end; /* items */
+  TwRef scan;          /* the one item, a loop that is a level of its own; or 0 */
   uint32_t accs, peak;     /* accumulators; most values of its own alive at once */
   uint32_t loads, stores;  /* per block, of lane values */
   uint32_t uniform;        /* scalars that it uses */
+  double cycles;           /* a block, as segment.c prices it */
 } TwLlSegment;
-typedef struct TwLlCut {
-  bool straight; /* all that varies is scalar; else there is one segment and items is empty */
+typedef struct TwLlCarry { /* memory of what a scan carries */
+  uint64_t at;  /* in scratch */
+  int64_t rows; /* 1, 2, or trip + 1 */
+  bool history; /* a row for each iteration */
+} TwLlCarry;
+#define TW_LL_NOWHERE UINT64_MAX
+typedef struct TwLlCut TwLlCut;
+struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
+  const TwLlFacts *x;
+  const TwRegion *g;
+  TwRef scan;           /* in the outer level; 0: the body of samples */
+  bool straight;        /* false: one segment without items */
   TwVec(TwLlItem) items;
   TwVec(TwLlAcc) accs;
   TwVec(TwLlSegment) segments;
+  TwVec(TwRef) extra;   /* of a scan: tensors of the outer level whose rows its sums take */
+  TwLlCut **inner;      /* per ref: the level of a scan */
+  bool *stacked;        /* per ref: a stack of lane values that some loop reads: it must be in memory */
   uint32_t *slot;       /* per ref: 1 + number of its place in the chunk's scratch; 0: none */
   uint32_t *in_segment; /* per ref: 1 + the segment that computes it; 0: none or all */
+  uint32_t *last_segment; /* per ref: 1 + the last segment that reads it; 0: none */
   uint32_t n_slots;
   uint32_t registers; /* lane values that the machine's registers hold */
-  uint32_t flop;      /* per sample */
-} TwLlCut;
-TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, uint32_t n_sums, uint32_t bits, bool f64);
+  uint64_t flop;      /* per sample */
+  double cycles;      /* a block, as segment.c prices it */
+  /* Scratch, in bytes for one block: what is at `at` has room for the rows of a pass at rows * at. */
+  uint64_t *slot_at;    /* per slot */
+  TwLlCarry *carry;     /* of a scan, per carry */
+  uint64_t *stack_at;   /* of a scan, per result: its stack; TW_LL_NOWHERE: none, or a history */
+  uint64_t bytes;       /* of the body of samples: all of it */
+};
+TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *body, const TwRegion *g); /* NULL: not straight */
+/* Gives everything that crosses segments its place. Requires segments; f64: of reals. */
+void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64);
+int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks); /* blocks of a pass */
+/* The carry of a scan whose value before (or after) an iteration is what r is; -1: none. */
+int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after);
+TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64);
 bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is a real product */
+
+/* ---- samples.c, layers.c: a samples loop while it is emitted */
+typedef struct TwLlLanes {
+  TwLlScope *s, *b; /* outer scope, body */
+  TwRef r;
+  const TwRegion *g;
+  const TwLlCut *cut;
+  int64_t n, blocks, chunks;
+  int64_t rows;              /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
+  TwLlVal *xs, *ys;          /* columns; stacked results */
+  uint32_t *acc_at;          /* per sum: its first accumulator */
+  uint32_t n_real, n_int;    /* accumulators */
+  LLVMValueRef acc, whole;   /* of reals, of ints */
+  LLVMValueRef from, count;  /* the pass: its first block among all, and how many */
+  LLVMValueRef i, block;     /* number of the block in the pass and among all */
+  LLVMValueRef mask;         /* lanes that exist; NULL: all */
+} TwLlLanes;
+/* Uniform scalars that lane code of b reads get a place in memory, from where it broadcasts them. */
+void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last);
+void tw_ll_forget_lanes(TwLlScope *b); /* no lane value of b is in a register any more */
+void tw_ll_enter_block(TwLlLanes *p, LLVMValueRef i);
+LLVMValueRef tw_ll_masked(TwLlLanes *p, LLVMValueRef now, LLVMValueRef old);
+void tw_ll_store_y(TwLlLanes *p, uint32_t k);
+/* Lays out the scratch of a straight body, of which each block takes so many bytes in a pass. */
+typedef struct TwLlLayers TwLlLayers;
+TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes);
+void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch); /* one pass */
 
 /* ---- module.c, target.c */
 typedef struct TwLlTarget {

@@ -17,18 +17,45 @@ static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
 static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth);
 
-static void plan_straight(Plan *p, const TwLlCut *cut, uint32_t depth) {
+static double registers_a_value(const Plan *p) { return TW_LANES * (p->f64 ? 64.0 : 32.0) / p->bits; }
+
+static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
   for (uint32_t k = 0; k < cut->segments.len; k++) {
     const TwLlSegment *s = &cut->segments.at[k];
     uint32_t insts = s->end - s->first - s->accs;
+    if (s->scan) {
+      const TwLlCut *in = cut->inner[s->scan];
+      uint32_t carried = in->g->n_carry, kept = 0;
+      for (uint32_t j = 0; j < carried; j++) kept += in->carry[j].history;
+      indent(p, depth);
+      fprintf(p->out,
+              "loop of %" PRId64 " iterations%s, layer by layer (iterations outside, blocks inside): %u sum%s an "
+              "iteration, %u carried value%s, %u of them kept for each iteration\n",
+              in->g->trip, in->g->reverse ? " backward" : "", in->accs.len, plural(in->accs.len), carried,
+              plural(carried), kept);
+      plan_level(p, in, depth + 1);
+      continue;
+    }
+    if (s->first == s->end) continue;
     indent(p, depth);
     fprintf(p->out,
             "segment %u: %u operation%s, %u accumulator%s in registers, %u value%s loaded, %u stored, %u "
             "scalar%s used;",
             k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores,
             s->uniform, plural(s->uniform));
-    fprintf(p->out, " needs %u of %u registers\n", s->accs + s->peak + 3, cut->registers);
+    fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak + 3, cut->registers,
+            s->cycles * registers_a_value(p));
   }
+}
+
+/* Lane values that a segment loads and stores in a block. */
+static uint64_t values_of(const TwLlCut *cut, uint32_t k) {
+  const TwLlSegment *s = &cut->segments.at[k];
+  if (!s->scan) return s->loads + s->stores;
+  const TwLlCut *in = cut->inner[s->scan];
+  uint64_t n = in->g->n_carry;
+  for (uint32_t j = 0; j < in->segments.len; j++) n += values_of(in, j);
+  return n * (uint64_t)in->g->trip;
 }
 
 static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
@@ -43,11 +70,10 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     plan_body(p, rf->body, depth + 1);
     return;
   }
-  TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g->n_carry, p->bits, p->f64);
+  TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g, p->bits, p->f64);
   uint64_t sums = 0, values = 0;
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (uint64_t)tw_info(g->body, g->body->results.at[k])->count;
-  for (uint32_t k = 0; k < cut->segments.len; k++)
-    values += cut->segments.at[k].loads + cut->segments.at[k].stores;
+  for (uint32_t k = 0; cut->straight && k < cut->segments.len; k++) values += values_of(cut, k);
   uint64_t lane = p->f64 ? 128 : 64;
   fprintf(p->out, ":\n");
   indent(p, depth + 1);
@@ -55,20 +81,26 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
           plural((uint64_t)blocks), chunks, plural((uint64_t)chunks),
           g->trip % TW_LANES ? ", the last block masked" : "");
   indent(p, depth + 1);
-  fprintf(p->out, "about %u FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
+  fprintf(p->out, "about %" PRIu64 " FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
   if (cut->straight) {
+    int64_t rows = tw_ll_rows(cut, blocks);
     indent(p, depth + 1);
     fprintf(p->out,
             "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64
-            " bytes a sample), scratch of %" PRIu64 " bytes\n",
+            " bytes a sample), scratch of %" PRIu64 " bytes",
             cut->segments.len, plural(cut->segments.len), values, values * lane / TW_LANES,
-            cut->n_slots * lane * TW_CHUNK_BLOCKS);
-    plan_straight(p, cut, depth + 1);
+            cut->bytes * (uint64_t)rows);
+    if (rows < TW_CHUNK_BLOCKS && rows < blocks) fprintf(p->out, ", in passes of %" PRId64 " blocks", rows);
+    fputc('\n', p->out);
+    indent(p, depth + 1);
+    fprintf(p->out, "about %.0f cycles a block, %.0f%% of the peak of a core that starts two fused multiply-adds a cycle\n",
+            cut->cycles * registers_a_value(p), 25.0 * (double)cut->flop / cut->cycles);
+    plan_level(p, cut, depth + 1);
   } else {
     indent(p, depth + 1);
     fprintf(p->out, "one segment (tensors or loops in the body); accumulators in memory\n");
+    plan_body(p, rf->body, depth + 1);
   }
-  plan_body(p, rf->body, depth + 1);
 }
 
 static void shape(const Plan *p, const TwTyInfo *t) {

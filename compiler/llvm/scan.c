@@ -60,6 +60,12 @@ TwLlVal tw_ll_slice_of(TwLl *l, const TwLlVal *x, LLVMValueRef i) {
   return tw_ll_scalar(x->dtype, tw_ll_view_load(l, x, &at));
 }
 
+TwLlVal tw_ll_row_of(TwLl *l, TwLlScope *s, TwRef a, LLVMValueRef i) {
+  TwLlVal x = tw_ll_for_body(s, a), row = tw_ll_slice_of(l, &x, i);
+  if (row.kind == TW_LL_SCALAR && row.rank == 0 && x.kind == TW_LL_VIEW) row.ptr = tw_ll_view_ptr(l, &x, &i);
+  return row;
+}
+
 static void bind_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlVal *xs, LLVMValueRef i) {
   const TwRegion *g = tw_region(s->fn, r);
   tw_ll_bind(b, 0, tw_ll_scalar(TW_INT, i));

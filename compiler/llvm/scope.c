@@ -38,7 +38,7 @@ void tw_ll_scope_end(TwLlScope *s) { tw_ll_expire(s, UINT32_MAX); }
 /* ---- scalars */
 
 LLVMValueRef tw_ll_value(TwLlScope *s, TwRef r) {
-  if (s->val[r].kind == TW_LL_NONE && s->seg) tw_ll_seg_load(s, r);
+  if (s->val[r].kind == TW_LL_NONE && s->level) tw_ll_seg_load(s, r);
   tw_ll_assert(s->l, s->val[r].kind == TW_LL_SCALAR);
   return s->val[r].v;
 }

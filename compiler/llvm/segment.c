@@ -1,14 +1,15 @@
-/* segment.c: how the body of a samples loop is cut.
+/* segment.c: how the body of a samples loop, or a level of it (levels.c), is cut.
  *
  * A chunk is up to 32 blocks of sixteen samples. Running the whole body for a block and then the
  * next needs every gradient accumulator at once; a net has far more of them than the machine has
  * registers. So the body is cut into segments, and each runs over all blocks of the chunk before the
  * next one starts: its accumulators stay in registers meanwhile. What a later segment needs goes
- * through the chunk's scratch. For a network a segment comes out as a layer, backward.
+ * through the chunk's scratch. For a network a segment comes out as a layer, backward. A loop in the body
+ * is a segment by itself, and its own body is cut likewise.
  *
- * requires: facts of a lane body.
- * provides: items in an order that respects data flow, segments over them, scratch slots. If anything
- *           that varies is a tensor or a region: not straight, one segment without items.
+ * requires: levels.
+ * provides: of each level items in an order that respects data flow, segments over them, scratch slots. If the
+ *           body is not straight: one segment without items.
  *
  * Truth values are no items: comparing again in each segment is cheaper than storing masks. */
 #include <string.h>
@@ -34,28 +35,9 @@ typedef struct Cutter {
 
 static bool is_bool(const TwLlFacts *x, TwRef r) { return tw_info(x->fn, r)->dtype == TW_BOOL; }
 
-/* ---- is it straight? */
-
-static bool inst_is_straight(const TwLlFacts *x, TwRef r) {
-  const TwFn *f = x->fn;
-  TwOp op = tw_op(f, r);
-  if (!x->inner[r]) return true;
-  if (!x->varies[r]) return false;
-  if (tw_info(f, r)->rank > 0) return false;
-  if (op == TW_OP_index) return !x->varies[tw_arg(f, r, 0)];
-  return op == TW_OP_param || op == TW_OP_draw || tw_ll_is_elementwise(op);
-}
-
-static bool is_straight(const TwLlFacts *x, uint32_t n_sums) {
-  const TwFn *f = x->fn;
-  for (TwRef r = 1; r < f->insts.len; r++)
-    if (x->uses[r] && !inst_is_straight(x, r)) return false;
-  for (uint32_t k = 0; k < f->results.len; k++) {
-    const TwTyInfo *t = tw_info(f, f->results.at[k]);
-    if (t->rank > 0 || (k < n_sums && t->dtype != TW_REAL)) return false;
-  }
-  return true;
-}
+/* A row that comes in from the outer level: no ref of this one. */
+static bool is_extra(const Cutter *c, TwRef a) { return a >= c->x->fn->insts.len; }
+static bool is_scan(const Cutter *c, const TwLlItem *it) { return it->inst && c->cut->inner[it->inst]; }
 
 /* ---- items */
 
@@ -65,10 +47,19 @@ static void need_operands(Cutter *c, TwRef r) {
   for (uint32_t k = 0; k < tw_inst(c->x->fn, r)->n_args; k++) need_operand(c, tw_arg(c->x->fn, r, k));
 }
 static void need_operand(Cutter *c, TwRef a) {
-  if (!c->x->varies[a] || c->seen[a] == c->stamp) return;
+  if (c->seen[a] == c->stamp || (!is_extra(c, a) && !c->x->varies[a])) return;
   c->seen[a] = c->stamp;
-  if (is_bool(c->x, a) && tw_op(c->x->fn, a) != TW_OP_param) need_operands(c, a);
+  if (!is_extra(c, a) && is_bool(c->x, a) && tw_op(c->x->fn, a) != TW_OP_param) need_operands(c, a);
   else tw_vec_push(c->arena, &c->needs.refs, a);
+}
+
+/* What a loop takes from memory for each block; a start that an item makes is put there by that item. */
+static void need_starts(Cutter *c, TwRef r) {
+  const TwRegion *g = tw_region(c->x->fn, r);
+  for (uint32_t k = 0; k < g->n_consts + g->n_carry; k++) {
+    TwRef a = tw_arg(c->x->fn, r, k);
+    if (k < g->n_consts || !c->def[a]) need_operand(c, a);
+  }
 }
 
 static void push_item(Cutter *c, TwLlItem item) {
@@ -76,7 +67,8 @@ static void push_item(Cutter *c, TwLlItem item) {
   c->needs.first[n] = c->needs.refs.len;
   c->stamp++;
   if (item.inst) {
-    need_operands(c, item.inst);
+    if (is_scan(c, &item)) need_starts(c, item.inst);
+    else need_operands(c, item.inst);
     c->def[item.inst] = n + 1;
   } else {
     const TwLlAcc *a = &c->cut->accs.at[item.acc];
@@ -91,7 +83,7 @@ static void push_item(Cutter *c, TwLlItem item) {
 /* The ref after which a value can be had: itself, or what a truth value is made of. */
 static TwRef ready_at(const Cutter *c, TwRef a) {
   const TwLlFacts *x = c->x;
-  if (!a || !x->varies[a] || tw_op(x->fn, a) == TW_OP_param) return 0;
+  if (!a || is_extra(c, a) || !x->varies[a] || tw_op(x->fn, a) == TW_OP_param) return 0;
   return a;
 }
 
@@ -99,38 +91,31 @@ static TwRef later(TwRef a, TwRef b) { return a > b ? a : b; }
 
 /* Instructions in program order; each addition to a sum as soon as its operands are there, which
  * frees these soonest. */
-static void list_items(Cutter *c, uint32_t n_sums) {
+static void list_items(Cutter *c) {
   const TwLlFacts *x = c->x;
   const TwFn *f = x->fn;
-  uint32_t n = f->insts.len;
-  uint32_t *next = TW_NEW_N(c->arena, uint32_t, n_sums + 1), *head = TW_NEW_N(c->arena, uint32_t, n + 1);
-  for (uint32_t k = n_sums; k-- > 0;) { /* lists of sums by the ref that completes them */
-    TwRef r = f->results.at[k];
-    TwRef at = tw_ll_is_fma_sum(x, k) ? later(ready_at(c, tw_arg(f, r, 0)), ready_at(c, tw_arg(f, r, 1)))
-                                      : ready_at(c, r);
+  uint32_t n = f->insts.len, n_accs = c->cut->accs.len;
+  uint32_t *next = TW_NEW_N(c->arena, uint32_t, n_accs + 1), *head = TW_NEW_N(c->arena, uint32_t, n + 1);
+  for (uint32_t k = n_accs; k-- > 0;) { /* lists of sums by the ref that completes them */
+    const TwLlAcc *acc = &c->cut->accs.at[k];
+    TwRef at = later(ready_at(c, acc->a), ready_at(c, acc->b));
     next[k] = head[at];
     head[at] = k + 1;
   }
   for (TwRef r = 0; r < n; r++) {
     bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_bool(x, r) &&
-                tw_op(f, r) != TW_OP_param;
-    if (item) push_item(c, (TwLlItem){.inst = r});
-    for (uint32_t k = head[r]; k > 0; k = next[k - 1]) {
-      TwRef sum = f->results.at[k - 1];
-      bool fma = tw_ll_is_fma_sum(x, k - 1);
-      TwLlAcc acc = {k - 1, fma ? tw_arg(f, sum, 0) : sum, fma ? tw_arg(f, sum, 1) : 0};
-      tw_vec_push(c->arena, &c->cut->accs, acc);
-      push_item(c, (TwLlItem){.acc = c->cut->accs.len - 1});
-    }
+                tw_op(f, r) != TW_OP_param && tw_op(f, r) != TW_OP_get;
+    if (item || (r > 0 && c->cut->inner[r])) push_item(c, (TwLlItem){.inst = r});
+    for (uint32_t k = head[r]; k > 0; k = next[k - 1]) push_item(c, (TwLlItem){.acc = k - 1});
   }
 }
 
-/* Stacked truth values are stored by the last segment: what they are made of must last till then. */
-static void keep_for_ys(Cutter *c, uint32_t n_sums) {
+/* Results that are truth values are stored by the last segment: what they are made of must last till then. */
+static void keep_for_results(Cutter *c) {
   const TwFn *f = c->x->fn;
   uint32_t from = c->needs.refs.len, n = c->cut->items.len;
   c->stamp++;
-  for (uint32_t k = n_sums; k < f->results.len; k++)
+  for (uint32_t k = c->cut->scan ? 0 : c->cut->g->n_carry; k < f->results.len; k++)
     if (is_bool(c->x, f->results.at[k])) need_operand(c, f->results.at[k]);
   for (uint32_t k = from; k < c->needs.refs.len; k++) c->last[c->needs.refs.at[k]] = n ? n - 1 : 0;
   c->needs.refs.len = from;
@@ -145,12 +130,16 @@ static void count_live(Cutter *c) {
     for (uint32_t p = c->def[r]; c->def[r] && p <= c->last[r]; p++) c->live[p]++;
 }
 
-/* Places worth a cut: where no fewer values cross next door. */
+static bool scan_at(const Cutter *c, uint32_t p) {
+  return p < c->cut->items.len && is_scan(c, &c->cut->items.at[p]);
+}
+
+/* Places worth a cut: where no fewer values cross next door; and around loops. */
 static uint32_t candidates(const Cutter *c, uint32_t *out) {
   uint32_t n = c->cut->items.len, count = 0;
   for (uint32_t p = 0; p <= n; p++) {
     bool low = p == 0 || p == n || (c->live[p] <= c->live[p - 1] && c->live[p] < c->live[p + 1]);
-    if (low) out[count++] = p;
+    if (low || scan_at(c, p) || scan_at(c, p - 1)) out[count++] = p;
   }
   return count;
 }
@@ -166,9 +155,10 @@ typedef struct Cost {
 } Cost;
 
 static Cost new_cost(Cutter *c) {
+  uint32_t n = c->x->fn->insts.len + c->cut->extra.len;
   Cost k = {.profile = TW_NEW_N(c->arena, uint32_t, c->cut->items.len + 1)};
-  k.reach = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
-  k.depth = TW_NEW_N(c->arena, uint32_t, c->x->fn->insts.len);
+  k.reach = TW_NEW_N(c->arena, uint32_t, n);
+  k.depth = TW_NEW_N(c->arena, uint32_t, n);
   return k;
 }
 
@@ -247,6 +237,7 @@ static void choose(Cutter *c) {
   for (uint32_t i = 0; i + 1 < count; i++) {
     start_cost(c, &k, at[i]);
     for (uint32_t j = i + 1; j < count && (at[j] - at[i] <= LONGEST || j == i + 1); j++) {
+      if (j > i + 1 && (scan_at(c, at[i]) || scan_at(c, at[j - 1]))) break; /* a loop is a segment by itself */
       extend(c, &k, at[j]);
       double total = best[i] + price(c, &k, stores_of(c, at[i], at[j]));
       if (best[j] >= 0 && best[j] <= total) continue;
@@ -258,8 +249,10 @@ static void choose(Cutter *c) {
   for (uint32_t j = count - 1; j > 0; j = came[j]) path[len++] = j;
   for (uint32_t first = 0; len-- > 0;) {
     TwLlSegment s = {.first = first, .end = at[path[len]]};
+    if (scan_at(c, first)) s.scan = c->cut->items.at[first].inst;
     tw_vec_push(c->arena, &c->cut->segments, s);
     first = s.end;
+    if (s.scan && first == n) tw_vec_push(c->arena, &c->cut->segments, (TwLlSegment){.first = n, .end = n});
   }
 }
 
@@ -289,8 +282,12 @@ static void number_slots(Cutter *c) {
     seg->loads = k.loads;
     seg->accs = k.accs;
     seg->peak = k.peak;
+    seg->cycles = seg->scan ? 0 : price(c, &k, stores_of(c, seg->first, seg->end));
+    cut->cycles += seg->scan ? (double)cut->inner[seg->scan]->g->trip * cut->inner[seg->scan]->cycles : seg->cycles;
     for (uint32_t p = seg->first; p < seg->end; p++) {
       TwRef r = cut->items.at[p].inst;
+      for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++)
+        cut->last_segment[c->needs.refs.at[j]] = s + 1;
       if (r) cut->in_segment[r] = s + 1;
       if (!r || c->last[r] < seg->end) continue;
       cut->slot[r] = take_slot(c, busy_until, s, segment_of[c->last[r]]);
@@ -310,11 +307,12 @@ static void count_uniform(Cutter *c, TwLlSegment *seg) {
     const TwLlItem *it = &c->cut->items.at[p];
     TwRef args[2] = {0, 0};
     uint32_t n = 2;
+    if (is_scan(c, it)) continue;
     if (it->inst) n = tw_inst(x->fn, it->inst)->n_args;
     else args[0] = c->cut->accs.at[it->acc].a, args[1] = c->cut->accs.at[it->acc].b;
     for (uint32_t k = 0; k < n; k++) {
       TwRef a = it->inst ? tw_arg(x->fn, it->inst, k) : args[k];
-      if (!a || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 ||
+      if (!a || is_extra(c, a) || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 ||
           c->seen[a] == c->stamp)
         continue;
       c->seen[a] = c->stamp;
@@ -323,35 +321,67 @@ static void count_uniform(Cutter *c, TwLlSegment *seg) {
   }
 }
 
-TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, uint32_t n_sums, uint32_t bits, bool f64) {
-  uint32_t n = body->fn->insts.len;
-  TwLlCut *cut = TW_NEW(arena, TwLlCut);
+/* ---- levels */
+
+static void count_flop(TwLlCut *cut) {
+  const TwLlFacts *x = cut->x;
+  const TwFn *f = x->fn;
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    uint64_t count = (uint64_t)tw_info(f, r)->count;
+    bool sum = tw_op(f, r) == TW_OP_dot && x->varies[r] && x->uses[r];
+    if (sum)
+      for (uint32_t k = 0; k < (uint32_t)tw_attr(f, r, 0); k++)
+        count *= (uint64_t)tw_info(f, tw_arg(f, r, 0))->dims[tw_attr(f, r, 1 + k)];
+    if (sum) cut->flop += 2 * count;
+    if (x->uses[r] && x->varies[r] && !x->fused[r] && tw_ll_is_elementwise(tw_op(f, r)))
+      cut->flop += flop_of(tw_op(f, r)) * count;
+    if (tw_op(f, r) != TW_OP_scan || !x->uses[r] || !x->inner[r]) continue;
+    TwLlCut body = {.x = x->regions[r].body};
+    if (!cut->inner || !cut->inner[r]) count_flop(&body);
+    cut->flop += (uint64_t)tw_region(f, r)->trip * (body.flop ? body.flop : cut->inner ? cut->inner[r]->flop : 0);
+  }
+}
+
+static void cut_level(TwArena *arena, TwLlCut *cut, uint32_t registers) {
+  const TwLlFacts *body = cut->x;
+  uint32_t n = body->fn->insts.len, n_refs = n + cut->extra.len, n_accs = cut->accs.len;
+  cut->straight = true;
+  cut->registers = registers;
   cut->slot = TW_NEW_N(arena, uint32_t, n);
   cut->in_segment = TW_NEW_N(arena, uint32_t, n);
+  cut->last_segment = TW_NEW_N(arena, uint32_t, n_refs);
   for (TwRef r = 1; r < n; r++)
-    if (body->uses[r] && body->varies[r] && !body->fused[r] && tw_ll_is_elementwise(tw_op(body->fn, r)))
-      cut->flop += flop_of(tw_op(body->fn, r)) * (uint32_t)tw_info(body->fn, r)->count;
-  for (uint32_t k = 0; k < n_sums; k++)
-    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) *
-                 (uint32_t)tw_info(body->fn, body->fn->results.at[k])->count;
-  cut->straight = is_straight(body, n_sums);
-  uint32_t registers_a_value = TW_LANES * (f64 ? 64u : 32u) / bits;
-  cut->registers = (bits == 512 ? 32u : 16u) / registers_a_value;
-  if (!cut->straight) {
-    tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
-    return cut;
-  }
-  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = cut->registers};
-  c.def = TW_NEW_N(arena, uint32_t, n);
-  c.last = TW_NEW_N(arena, uint32_t, n);
-  c.seen = TW_NEW_N(arena, uint32_t, n);
-  c.needs.first = TW_NEW_N(arena, uint32_t, n + n_sums + 2);
-  list_items(&c, n_sums);
-  keep_for_ys(&c, n_sums);
+    if (cut->inner[r]) cut_level(arena, cut->inner[r], registers);
+  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = registers};
+  c.def = TW_NEW_N(arena, uint32_t, n_refs);
+  c.last = TW_NEW_N(arena, uint32_t, n_refs);
+  c.seen = TW_NEW_N(arena, uint32_t, n_refs);
+  c.needs.first = TW_NEW_N(arena, uint32_t, n + n_accs + 2);
+  list_items(&c);
+  keep_for_results(&c);
   count_live(&c);
   if (cut->items.len) choose(&c);
   else tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
   number_slots(&c);
   for (uint32_t s = 0; s < cut->segments.len; s++) count_uniform(&c, &cut->segments.at[s]);
+  count_flop(cut);
+}
+
+TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64) {
+  uint32_t registers_a_value = TW_LANES * (f64 ? 64u : 32u) / bits;
+  uint32_t registers = (bits == 512 ? 32u : 16u) / registers_a_value;
+  TwLlCut *cut = tw_ll_levels(arena, body, g);
+  if (cut) {
+    cut_level(arena, cut, registers);
+    tw_ll_lay_out(arena, cut, f64);
+  } else {
+    cut = TW_NEW(arena, TwLlCut);
+    *cut = (TwLlCut){.x = body, .g = g, .registers = registers};
+    tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
+    count_flop(cut);
+  }
+  for (uint32_t k = 0; k < g->n_carry; k++)
+    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) *
+                 (uint64_t)tw_info(body->fn, body->fn->results.at[k])->count;
   return cut;
 }

@@ -9,7 +9,9 @@
  *   join_pads, fuse       the forward and the backward loop over a data set become one;
  *   unroll, scalarize     once more, for the loops and tensors that the derivative brought in;
  *   loop_invariant, fuse  loops over the layers of a net, forwards, become one;
- *   lower_mul0, contract  last: nothing is differentiated, rewritten or hoisted any more;
+ *   lower_mul0            nothing is differentiated any more;
+ *   stacks                what the layers of a net leave for the sums over the samples;
+ *   contract              nothing is rewritten or hoisted any more;
  *   order                 the bodies of loops, so that few values are live at a time.
  * In between everything is cleaned. In a debug build each pass is verified. */
 #include <stdio.h>
@@ -55,6 +57,7 @@ const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = small(m, f, l);
   f = checked("join_pads", tw_opt_join_pads(m, f));
   f = checked("lower_mul0", tw_opt_lower_mul0(m, f));
+  f = checked("stacks", tw_opt_stacks(m, f));
   f = checked("contract", tw_opt_contract(m, f));
   return checked("order", tw_opt_order(m, f));
 }

@@ -55,6 +55,7 @@ static const struct {
     {"scalarize", scalarize},
     {"hoist", tw_opt_loop_invariant},
     {"fuse", tw_opt_fuse_samples},
+    {"stacks", tw_opt_stacks},
     {"contract", tw_opt_contract},
     {"order", tw_opt_order},
     {"mul0", tw_opt_lower_mul0},

@@ -1,0 +1,241 @@
+/* levels.c: which bodies of samples run layer by layer, and which of their sums belong to which loop.
+ *
+ * A body whose lane values are scalars, or that has loops (scan) over such bodies, runs a piece at a time over
+ * all blocks of a chunk: its segments (segment.c), and its loops iteration by iteration: the iterations
+ * outside, the blocks inside. Each such body is a level. A sum over the samples whose addend is a row of what
+ * a loop stacks belongs to that loop's level: its accumulators are registers there, one set for each
+ * iteration in turn, and the stack itself is never written unless another loop reads it.
+ *
+ * requires: facts of a lane body.
+ * provides: the tree of levels with the sums of each; NULL where the body has lane values that are tensors,
+ *           branches on the sample, or loops in loops. Once segments are known, the layout of the memory that
+ *           values cross them in. Pure planning, no LLVM.
+ *
+ * Memory. Values that cross from one segment to another have a row of vectors, one a block. What a loop
+ * carries has a row that the body reads and one that it writes: the same, if no segment reads after the
+ * writing one; two in turn; or, if the loop stacks what it carries anyway, a row for each iteration, which
+ * then is that stack. A stack that is made for sums alone has no memory. */
+#include "compiler/llvm/ll.h"
+
+typedef struct Levels {
+  TwArena *arena;
+  const TwLlFacts *x; /* the body of samples */
+  TwLlCut *top;
+} Levels;
+
+static bool is_stack(const TwLlFacts *x, TwRef r) {
+  return tw_op(x->fn, r) == TW_OP_get && tw_info(x->fn, r)->rank == 1 && tw_info(x->fn, r)->dtype == TW_REAL;
+}
+
+static bool body_fits(const TwLlFacts *x, bool in_scan);
+
+/* A loop over scalar lane values, stacks of which may come in. */
+static bool scan_fits(const TwLlFacts *x, TwRef r) {
+  const TwFn *f = x->fn;
+  const TwRegion *g = tw_region(f, r);
+  const TwLlFacts *body = x->regions[r].body;
+  uint32_t first = g->n_consts + g->n_carry;
+  if (g->trip < 1) return false;
+  for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
+    TwRef a = tw_arg(f, r, k);
+    if (!x->varies[a]) continue;
+    if (tw_info(f, a)->dtype != TW_REAL) return false;
+    if (k < first ? tw_info(f, a)->rank > 0 : !is_stack(x, a)) return false;
+  }
+  for (uint32_t k = 0; k < g->n_carry; k++) {
+    TwRef p = g->body->params.at[1 + g->n_consts + k];
+    if (!body->varies[p] || tw_info(g->body, p)->rank > 0 || tw_info(g->body, p)->dtype != TW_REAL) return false;
+  }
+  for (uint32_t k = 0; k < g->n_ys; k++)
+    if (tw_info(g->body, g->body->results.at[g->n_carry + k])->rank > 0) return false;
+  return body_fits(body, true);
+}
+
+static bool inst_fits(const TwLlFacts *x, TwRef r, bool in_scan) {
+  const TwFn *f = x->fn;
+  TwOp op = tw_op(f, r);
+  if (!x->inner[r]) return !in_scan || op != TW_OP_add_at; /* may change what lane code reads later */
+  if (op == TW_OP_scan) return !in_scan && scan_fits(x, r);
+  if (!x->varies[r]) return false;
+  if (op == TW_OP_get) return !in_scan && (tw_info(f, r)->rank == 0 || is_stack(x, r));
+  if (x->fused[r]) return true;
+  if (tw_info(f, r)->rank > 0) return false;
+  if (op == TW_OP_index) return !x->varies[tw_arg(f, r, 0)];
+  return op == TW_OP_param || op == TW_OP_draw || tw_ll_is_elementwise(op);
+}
+
+static bool body_fits(const TwLlFacts *x, bool in_scan) {
+  for (TwRef r = 1; r < x->fn->insts.len; r++)
+    if (x->uses[r] && !inst_fits(x, r, in_scan)) return false;
+  return true;
+}
+
+static TwLlCut *new_level(Levels *z, const TwLlFacts *x, const TwRegion *g, TwRef scan) {
+  TwLlCut *c = TW_NEW(z->arena, TwLlCut);
+  *c = (TwLlCut){.x = x, .g = g, .scan = scan};
+  c->inner = TW_NEW_N(z->arena, TwLlCut *, x->fn->insts.len);
+  c->stacked = TW_NEW_N(z->arena, bool, x->fn->insts.len);
+  return c;
+}
+
+/* What a row of this operand of a sum is in the level of a loop: a value of its body, or one of `extra`. */
+static TwRef row_of(Levels *z, TwLlCut *in, TwRef a) {
+  const TwFn *f = z->x->fn;
+  if (tw_op(f, a) == TW_OP_get && tw_arg(f, a, 0) == in->scan)
+    return in->x->fn->results.at[tw_attr(f, a, 0)];
+  uint32_t n = in->x->fn->insts.len, first = in->g->n_consts + in->g->n_carry;
+  for (uint32_t k = first; k < first + in->g->n_xs; k++) {
+    TwRef p = in->x->fn->params.at[1 + k];
+    if (tw_arg(f, in->scan, k) == a && in->x->uses[p]) return p;
+  }
+  if (z->x->varies[a]) z->top->stacked[a] = true;
+  for (uint32_t k = 0; k < in->extra.len; k++)
+    if (in->extra.at[k] == a) return n + k;
+  tw_vec_push(z->arena, &in->extra, a);
+  return n + in->extra.len - 1;
+}
+
+/* The loop that makes rows of this operand, or 0. */
+static TwRef maker(const Levels *z, TwRef a) {
+  const TwFn *f = z->x->fn;
+  return a && is_stack(z->x, a) && z->x->varies[a] ? tw_arg(f, a, 0) : 0;
+}
+
+/* The level of the later of the loops that make the operands of sum k, which has seen the other's rows. */
+static bool give_sum(Levels *z, uint32_t k) {
+  const TwLlFacts *x = z->x;
+  TwRef r = x->fn->results.at[k];
+  const TwTyInfo *t = tw_info(x->fn, r);
+  bool fma = tw_ll_is_fma_sum(x, k);
+  TwRef a = fma ? tw_arg(x->fn, r, 0) : r, b = fma ? tw_arg(x->fn, r, 1) : 0;
+  if (t->dtype != TW_REAL || t->rank > 1) return false;
+  if (t->rank == 0) {
+    tw_vec_push(z->arena, &z->top->accs, (TwLlAcc){k, a, b});
+    return true;
+  }
+  TwRef at = maker(z, a), other = maker(z, b);
+  if (fma && !x->fused[r]) return false;
+  if (other > at) at = other;
+  if (!at) return false;
+  for (uint32_t j = 0; j < 2; j++) {
+    TwRef v = j ? b : a;
+    if (v && x->varies[v] && !maker(z, v)) return false;
+  }
+  TwLlCut *in = z->top->inner[at];
+  TwLlAcc acc = {k, row_of(z, in, a), b ? row_of(z, in, b) : 0};
+  tw_vec_push(z->arena, &in->accs, acc);
+  return true;
+}
+
+TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
+  const TwFn *f = x->fn;
+  Levels z = {.arena = arena, .x = x};
+  if (!body_fits(x, false)) return NULL;
+  for (uint32_t k = g->n_carry; k < f->results.len; k++)
+    if (tw_info(f, f->results.at[k])->rank > 0) return NULL;
+  z.top = new_level(&z, x, g, 0);
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    if (!x->uses[r] || !x->inner[r] || tw_op(f, r) != TW_OP_scan) continue;
+    const TwRegion *s = tw_region(f, r);
+    const TwLlFacts *body = x->regions[r].body;
+    z.top->inner[r] = new_level(&z, body, s, r);
+    for (uint32_t k = s->n_consts + s->n_carry; k < tw_inst(f, r)->n_args; k++)
+      if (x->varies[tw_arg(f, r, k)] && body->uses[body->fn->params.at[1 + k]])
+        z.top->stacked[tw_arg(f, r, k)] = true;
+  }
+  for (uint32_t k = 0; k < g->n_carry; k++)
+    if (!give_sum(&z, k)) return NULL;
+  return z.top;
+}
+
+/* ---- scratch: sizes are for one block until the rows of a pass are known */
+
+typedef struct Scratch {
+  TwArena *arena;
+  uint64_t bytes;
+  bool f64;
+} Scratch;
+
+static uint64_t row_bytes(const Scratch *z, TwDtype d) {
+  return TW_LANES * (d == TW_BOOL ? 1u : d == TW_INT || z->f64 ? 8u : 4u);
+}
+
+static uint64_t take(Scratch *z, uint64_t bytes) {
+  uint64_t at = z->bytes;
+  z->bytes += bytes;
+  return at;
+}
+
+int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after) {
+  const TwFn *f = scan->x->fn;
+  for (uint32_t k = 0; k < scan->g->n_carry; k++) {
+    *after = f->results.at[k] == r;
+    if (*after || f->params.at[1 + scan->g->n_consts + k] == r) return k;
+  }
+  return -1;
+}
+
+static bool is_stacked(const TwLlCut *outer, TwRef scan, uint32_t result) {
+  const TwFn *f = outer->x->fn;
+  for (TwRef r = scan + 1; r < f->insts.len; r++)
+    if (outer->stacked[r] && tw_op(f, r) == TW_OP_get && tw_arg(f, r, 0) == scan &&
+        tw_attr(f, r, 0) == (int64_t)result)
+      return true;
+  return false;
+}
+
+/* Nothing reads carry k after the segment that writes its next value. */
+static bool fits_one_row(const TwLlCut *v, uint32_t k) {
+  const TwFn *f = v->x->fn;
+  TwRef p = f->params.at[1 + v->g->n_consts + k];
+  uint32_t written = v->in_segment[f->results.at[k]];
+  if (!written) written = v->segments.len;
+  for (uint32_t j = 0; j < f->results.len; j++)
+    if (f->results.at[j] == p && j != k) return false;
+  return v->last_segment[p] <= written;
+}
+
+static void lay_out_scan(Scratch *z, const TwLlCut *outer, TwLlCut *v) {
+  const TwRegion *g = v->g;
+  uint64_t each = row_bytes(z, TW_REAL);
+  v->carry = TW_NEW_N(z->arena, TwLlCarry, g->n_carry + 1);
+  v->stack_at = TW_NEW_N(z->arena, uint64_t, g->n_carry + g->n_ys + 1);
+  for (uint32_t k = 0; k < g->n_carry; k++) v->carry[k].rows = fits_one_row(v, k) ? 1 : 2;
+  for (uint32_t k = g->n_carry; k < g->n_carry + g->n_ys; k++) {
+    bool after, needed = is_stacked(outer, v->scan, k);
+    int64_t of = tw_ll_history_of(v, v->x->fn->results.at[k], &after);
+    v->stack_at[k] = TW_LL_NOWHERE;
+    if (needed && of >= 0) v->carry[of] = (TwLlCarry){.rows = g->trip + 1, .history = true};
+    else if (needed) v->stack_at[k] = take(z, (uint64_t)g->trip * each);
+  }
+  for (uint32_t k = 0; k < g->n_carry; k++) v->carry[k].at = take(z, (uint64_t)v->carry[k].rows * each);
+}
+
+static void lay_out_level(Scratch *z, TwLlCut *v) {
+  const TwFn *f = v->x->fn;
+  uint64_t *each = TW_NEW_N(z->arena, uint64_t, v->n_slots + 1);
+  v->slot_at = TW_NEW_N(z->arena, uint64_t, v->n_slots + 1);
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    uint64_t bytes = v->slot[r] ? row_bytes(z, tw_info(f, r)->dtype) : 0;
+    if (bytes > each[v->slot[r]]) each[v->slot[r]] = bytes;
+  }
+  for (uint32_t k = 1; k <= v->n_slots; k++) v->slot_at[k] = take(z, each[k]);
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    if (!v->inner[r]) continue;
+    lay_out_level(z, v->inner[r]);
+    lay_out_scan(z, v, v->inner[r]);
+  }
+}
+
+void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64) {
+  Scratch z = {.arena = arena, .f64 = f64};
+  lay_out_level(&z, top);
+  top->bytes = z.bytes;
+}
+
+int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks) {
+  enum { CACHE = 512 << 10, FEWEST = 8 }; /* bytes that a core keeps near; blocks */
+  int64_t rows = blocks < TW_CHUNK_BLOCKS ? blocks : TW_CHUNK_BLOCKS;
+  while (rows > FEWEST && (uint64_t)rows * top->bytes > CACHE) rows = (rows + 1) / 2;
+  return rows;
+}

@@ -1,0 +1,146 @@
+/* layers.c: bodies of samples that run layer by layer (compiler/llvm/levels.c): random loops over scalars in
+ * them, in all the ways in which what they carry and stack can be wanted; and that the plan says so.
+ *
+ *   test_llvm_layers [PROGRAMS [SEED]] */
+#include <string.h>
+
+#include "compiler/opt/opt.h"
+#include "tests/llvm/support.h"
+
+enum { POOL = 24, STACKS = 10 };
+
+typedef struct Body { /* under construction */
+  TwFn *f;
+  TwRef pool[POOL];
+  uint32_t n;
+} Body;
+
+static TwRef pick(Test *t, const Body *b) { return b->pool[below(t, b->n)]; }
+static void put(Body *b, TwRef r) {
+  if (b->n < POOL) b->pool[b->n++] = r;
+}
+
+static TwRef half(TwFn *f, TwRef a) { return tw_binary(f, TW_OP_mul, a, tw_real(f, 0.5)); }
+
+/* An operation on scalars whose results stay of order one. */
+static TwRef operation(Test *t, Body *b) {
+  TwFn *f = b->f;
+  TwRef x = pick(t, b), y = pick(t, b), z = pick(t, b), zero = tw_real(f, 0);
+  switch (below(t, 7)) {
+    case 0: return half(f, tw_binary(f, TW_OP_add, x, y));
+    case 1: return half(f, tw_binary(f, TW_OP_sub, x, y));
+    case 2: return tw_unary(f, TW_OP_sin, tw_binary(f, TW_OP_mul, x, y));
+    case 3: return half(f, tw_fma(f, x, half(f, half(f, y)), z));
+    case 4: return tw_unary(f, TW_OP_relu, tw_binary(f, TW_OP_sub, x, half(f, y)));
+    case 5: return tw_select(f, tw_binary(f, TW_OP_ne, tw_unary(f, TW_OP_relu, x), zero), y, zero);
+    default: return tw_select(f, tw_binary(f, TW_OP_lt, x, y), x, z);
+  }
+}
+
+static TwTy scalar(Test *t) { return tw_ty_scalar(t->m, TW_REAL); }
+
+/* A loop of the body of samples: its carries join the pool, its stacks the stacks. */
+static void add_scan(Test *t, Body *b, TwRef *stacks, uint32_t *n_stacks, int64_t trip) {
+  Body in = {.f = tw_fn_new(t->m, "loop")};
+  TwRef args[16];
+  uint32_t n = 0;
+  TwRegion g = {.trip = trip, .reverse = below(t, 2)};
+  g.n_consts = (uint32_t)below(t, 3);
+  g.n_carry = 1 + (uint32_t)below(t, 4);
+  g.n_xs = (uint32_t)below(t, 4);
+  TwRef i = tw_param(in.f, tw_ty_scalar(t->m, TW_INT));
+  for (uint32_t k = 0; k < g.n_consts + g.n_carry; k++) {
+    args[n++] = below(t, 8) ? pick(t, b) : tw_real(b->f, 0.75);
+    put(&in, tw_param(in.f, scalar(t)));
+  }
+  for (uint32_t k = 0; k < g.n_xs; k++) {
+    args[n++] = stacks[below(t, *n_stacks)];
+    put(&in, tw_param(in.f, scalar(t)));
+  }
+  if (below(t, 3) == 0) put(&in, tw_unary(in.f, TW_OP_sin, tw_unary(in.f, TW_OP_to_real, i)));
+  for (int64_t k = 2 + below(t, 8); k > 0; k--) put(&in, operation(t, &in));
+  for (uint32_t k = 0; k < g.n_carry; k++) {
+    TwRef r = below(t, 4) ? operation(t, &in) : pick(t, &in); /* now and then one carry becomes another */
+    put(&in, r);
+    tw_result(in.f, r);
+  }
+  g.n_ys = 1 + (uint32_t)below(t, 4);
+  for (uint32_t k = 0; k < g.n_ys; k++) {
+    TwRef product = tw_binary(in.f, TW_OP_mul, pick(t, &in), pick(t, &in));
+    tw_result(in.f, below(t, 2) ? product : pick(t, &in));
+  }
+  g.body = tw_fn_seal(in.f);
+  TwRef r = tw_emit_region(b->f, TW_OP_scan, &g, args, n);
+  for (uint32_t k = 0; k < g.n_carry; k++) put(b, tw_get(b->f, r, k));
+  for (uint32_t k = 0; k < g.n_ys && *n_stacks < STACKS; k++) stacks[(*n_stacks)++] = tw_get(b->f, r, g.n_carry + k);
+}
+
+static const TwFn *program(Test *t, int64_t n, int64_t trip) {
+  Body b = {.f = tw_fn_new(t->m, "body")};
+  TwFn *f = tw_fn_new(t->m, "f");
+  TwRef args[8], stacks[STACKS];
+  uint32_t n_stacks = 0, n_sums = 0;
+  TwRegion g = {.trip = n, .n_consts = 4, .n_xs = 2};
+  TwTy column = real_ty(t, 1, n, 0, 0), uniform = real_ty(t, 1, trip, 0, 0);
+  for (uint32_t k = 0; k < 6; k++) args[k] = tw_param(f, k < 2 ? scalar(t) : k < 4 ? uniform : column);
+  for (uint32_t k = 0; k < 6; k++) {
+    TwRef p = tw_param(b.f, k == 2 || k == 3 ? uniform : scalar(t));
+    if (k == 2 || k == 3) stacks[n_stacks++] = p;
+    else put(&b, p);
+  }
+  for (int64_t scans = 1 + below(t, 3); scans > 0; scans--) {
+    for (int64_t k = below(t, 4); k > 0; k--) put(&b, operation(t, &b));
+    add_scan(t, &b, stacks, &n_stacks, trip);
+  }
+  for (uint32_t k = 0; k < 3; k++, n_sums++)
+    tw_result(b.f, below(t, 2) ? operation(t, &b) : tw_binary(b.f, TW_OP_mul, pick(t, &b), pick(t, &b)));
+  for (uint32_t k = 2; k < n_stacks; k++, n_sums++) {
+    TwRef x = stacks[k], y = stacks[below(t, n_stacks)];
+    int64_t how = below(t, 4);
+    if (how == 0) y = tw_fit(b.f, b.pool[0], tw_type(b.f, x)); /* a scalar that is the same for all samples */
+    tw_result(b.f, how == 3 ? x : tw_binary(b.f, TW_OP_mul, x, y));
+  }
+  g.n_carry = n_sums;
+  g.n_ys = (uint32_t)below(t, 2);
+  if (g.n_ys) tw_result(b.f, b.pool[b.n - 1]);
+  g.body = tw_fn_seal(b.f);
+  TwRef r = tw_emit_region(f, TW_OP_samples, &g, args, 6);
+  for (uint32_t k = 0; k < g.n_carry + g.n_ys; k++) tw_result(f, tw_get(f, r, k));
+  return tw_fn_seal(f);
+}
+
+/* How often the plan of f has a loop layer by layer. */
+static uint32_t layered(const TwFn *f, uint32_t bits) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) abort();
+  tw_ll_plan_dump(&(TwLlFn){.symbol = "f", .fn = f, .precision = TW_F32}, 1, &(TwLlOptions){.vector_bits = bits}, out);
+  fclose(out);
+  uint32_t n = 0;
+  for (const char *at = text; (at = strstr(at, "layer by layer")); at++) n++;
+  free(text);
+  return n;
+}
+
+int main(int argc, char **argv) {
+  static const int64_t counts[] = {1, 17, 500, 512, 513, 1100};
+  uint32_t loops = 0, programs = argc > 1 ? (uint32_t)atoi(argv[1]) : 60;
+  Test t = test_new(argc > 2 ? (uint64_t)atoi(argv[2]) : 11);
+  for (uint32_t k = 0; k < programs; k++) {
+    char what[96];
+    test_reset(&t);
+    /* The longest loops run in passes of fewer blocks. */
+    int64_t trip = k % 10 == 9 ? 400 : k % 7 == 0 ? 1 + below(&t, 3) : 9 + below(&t, 6);
+    int64_t n = counts[below(&t, trip > 100 ? 5 : 6)];
+    const TwFn *f = program(&t, n, trip);
+    snprintf(what, sizeof what, "program %u, %lld samples, %lld iterations", k, (long long)n, (long long)trip);
+    loops += layered(f, 256);
+    t.few = k % 4 ? 2 : 0;
+    check(&t, f, what);
+    check(&t, tw_opt_stacks(t.m, f), what);
+  }
+  printf("%u loops layer by layer\n", loops);
+  if (loops < programs / 3) t.failures++;
+  return test_end(&t, "layers");
+}
