@@ -24,7 +24,7 @@ typedef struct TwCli {
   TwPrecision precision;
   uint32_t vector_bits;
   const char *as, *output, *stage, *format;
-  bool json, quiet, time, write, list, help;
+  bool json, quiet, time, write, list, help, no_cache;
 } TwCli;
 
 /* Options by bit, for the table of verbs. */
@@ -44,7 +44,8 @@ enum {
   TW_OPT_STAGE = 1 << 12,
   TW_OPT_ALL_VARIANTS = 1 << 13,
   TW_OPT_FORMAT = 1 << 14,
-  TW_OPT_SEEDS = 1 << 15
+  TW_OPT_SEEDS = 1 << 15,
+  TW_OPT_NO_CACHE = 1 << 16
 };
 
 typedef struct TwVerb {
@@ -61,6 +62,7 @@ int tw_cli_regions(const TwCli *c);
 int tw_cli_fmt(const TwCli *c);
 int tw_cli_gradcheck(const TwCli *c);
 int tw_cli_jac(const TwCli *c);
+int tw_cli_cache(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);

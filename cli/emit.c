@@ -10,7 +10,8 @@ static bool emit_object(const TwCli *c, TwBuild *b) {
   uint32_t n;
   char *error = NULL;
   const TwLlFn *fns = tw_build_fns(b, &n);
-  if (tw_ll_program_object(b->lowered->rt, fns, n, &b->code, c->output, &error)) return true;
+  const TwCodegen *generator = tw_codegen(&error);
+  if (generator && generator->program_object(b->lowered->rt, fns, n, &b->code, c->output, &error)) return true;
   fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, error ? error : "no reason given");
   free(error);
   return false;

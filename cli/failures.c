@@ -58,7 +58,7 @@ bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
   TwUnit *u = b->unit;
   const char *variant = b->program->variant;
   if (r->error) {
-    tw_diag(&u->diags, refusal_id(b->lowered->rt, &r->error_place), span_of(&r->error_place), "%s", r->error);
+    tw_diag(&u->diags, refusal_id(b->rt, &r->error_place), span_of(&r->error_place), "%s", r->error);
     return false;
   }
   Groups groups = {0};
@@ -74,7 +74,7 @@ bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
   for (uint32_t k = 0; k < groups.len; k++) {
     const Group *g = &groups.at[k];
     TwDiag *d = tw_diag(&u->diags, g->id, g->span, "%s", g->text);
-    if (g->values) tw_probe_nan(u, b->program, b->lowered, g->stage, g->values, d);
+    if (g->values && tw_build(b, TW_PHASE_OPT)) tw_probe_nan(u, b->program, b->lowered, g->stage, g->values, d);
     if (strcmp(variant, "main") != 0)
       tw_diag_note(&u->diags, d, (TwSpan){0}, "in variant '%s'", variant);
     if (g->seeds > 1) tw_diag_note(&u->diags, d, (TwSpan){0}, "in %u of %u seeds", g->seeds, r->n_seeds);

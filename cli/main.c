@@ -7,7 +7,7 @@
 static const TwVerb verbs[] = {
     {"run", "FILE", "train a program and report",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
-         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR,
+         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE,
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION, 1, 1u << 16, tw_cli_check},
@@ -19,6 +19,7 @@ static const TwVerb verbs[] = {
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1, tw_cli_gradcheck},
     {"jac", "FILE", "the Jacobian of the weights by the params",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_jac},
+    {"cache", "[clear]", "code kept from earlier runs: where, how much; or remove it", 0, 0, 1, tw_cli_cache},
     {"fmt", "FILE…", "format: to stdout, or in place with -w", TW_OPT_WRITE, 1, 1u << 16, tw_cli_fmt},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };

@@ -85,6 +85,7 @@ static bool set_as(TwCli *c, const char *v, char why[256]) { (void)why; return c
 static bool set_output(TwCli *c, const char *v, char why[256]) { (void)why; return c->output = v, true; }
 static bool set_stage(TwCli *c, const char *v, char why[256]) { (void)why; return c->stage = v, true; }
 static bool set_format(TwCli *c, const char *v, char why[256]) { (void)why; return c->format = v, true; }
+static bool set_no_cache(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->no_cache = true; }
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
 static const Option options[] = {
@@ -98,6 +99,7 @@ static const Option options[] = {
     {"--json", NULL, TW_OPT_JSON, "one JSON object on stdout", set_json},
     {"--quiet", NULL, TW_OPT_QUIET, "no progress, no table", set_quiet},
     {"--time", NULL, TW_OPT_TIME, "seconds of each phase, on stderr", set_time},
+    {"--no-cache", NULL, TW_OPT_NO_CACHE, "compile afresh, and keep nothing", set_no_cache},
     {"--vector-bits", "128|256|512", TW_OPT_VECTOR, "vector width (default: the CPU's); never changes a result", set_vector},
     {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
     {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},

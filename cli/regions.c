@@ -105,7 +105,7 @@ static int find_stage(const TwCli *c, const TwRtProgram *p) {
 
 static bool show(const TwCli *c, TwBuild *b) {
   TwUnit *u = b->unit;
-  const TwRtProgram *p = b->lowered->rt;
+  const TwRtProgram *p = b->rt;
   int stage = find_stage(c, p);
   if (stage < 0) {
     fprintf(stderr, "triwave: the program has no stage '%s'\n", c->stage ? c->stage : "");

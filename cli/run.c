@@ -22,6 +22,7 @@ typedef struct Session {
   TwUnit *unit;
   uint32_t n;
   TwBuild *builds;
+  TwCache *cache;
   TwRtReportVariant *variants;
   uint64_t *seeds;
   uint32_t n_seeds;
@@ -55,7 +56,7 @@ static bool compile(Session *s, uint32_t file) {
   s->variants = TW_NEW_N(&s->unit->arena, TwRtReportVariant, names.len);
   bool ok = true;
   for (uint32_t k = 0; k < names.len; k++) {
-    s->builds[k] = (TwBuild){.unit = s->unit, .file = file, .ast = first.ast, .variant = names.at[k],
+    s->builds[k] = (TwBuild){.unit = s->unit, .file = file, .ast = first.ast, .variant = names.at[k], .cache = s->cache,
                              .code = {.vector_bits = s->c->vector_bits, .threads = threads}};
     s->builds[k].seconds[TW_PHASE_PARSE] = k ? 0 : first.seconds[TW_PHASE_PARSE];
     ok &= tw_build(&s->builds[k], TW_PHASE_SEMA);
@@ -80,11 +81,11 @@ static bool train(Session *s) {
   bool ok = true;
   for (uint32_t k = 0; k < s->n; k++) {
     TwBuild *b = &s->builds[k];
-    s->variant = b->lowered->rt->variant;
+    s->variant = b->rt->variant;
     double start = tw_cli_now();
-    TwRtResult *r = tw_rt_train(b->lowered->rt, &o);
+    TwRtResult *r = tw_rt_train(b->rt, &o);
     s->train_seconds += tw_cli_now() - start;
-    s->variants[k] = (TwRtReportVariant){s->variant, b->lowered->rt, r};
+    s->variants[k] = (TwRtReportVariant){s->variant, b->rt, r};
     ok &= tw_cli_failures(b, r);
   }
   return ok;
@@ -117,7 +118,7 @@ static void choose_seeds(Session *s) {
 
 int tw_cli_run(const TwCli *c) {
   double started = tw_cli_now();
-  Session s = {.c = c, .unit = tw_cli_unit(c)};
+  Session s = {.c = c, .unit = tw_cli_unit(c), .cache = c->no_cache ? NULL : tw_cache_open(0)};
   choose_seeds(&s);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
@@ -135,6 +136,7 @@ int tw_cli_run(const TwCli *c) {
     if (s.variants[k].result) tw_rt_result_free(s.variants[k].program, (TwRtResult *)s.variants[k].result);
     tw_build_free(&s.builds[k]);
   }
+  tw_cache_close(s.cache);
   tw_unit_free(s.unit);
   return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -2,6 +2,7 @@
 #include "compiler/pipeline.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "compiler/ast/parse.h"
@@ -39,12 +40,98 @@ static bool code_error(TwBuild *b, char *error) {
   return false;
 }
 
+/* ---- code kept from an earlier run */
+
+/* Everything that decides the code: the binaries that make it, the machine, the options, and all that was read. */
+static bool make_key(TwBuild *b) {
+  const TwUnit *u = b->unit;
+  uint64_t generator[4];
+  TwCacheHash *h = tw_codegen_identity(generator) ? tw_cache_hash() : NULL;
+  if (!h) return false;
+  tw_cache_hash_bytes(h, generator, sizeof generator);
+  tw_cache_hash_number(h, u->options.precision);
+  tw_cache_hash_number(h, b->code.vector_bits);
+  tw_cache_hash_number(h, b->code.cpu_generic);
+  tw_cache_hash_text(h, b->program->variant);
+  for (uint32_t k = 1; k < u->sources.files.len; k++) { /* the values of -D and --variant are sources as well */
+    const TwSource *s = tw_source(&u->sources, k);
+    tw_cache_hash_text(h, s->path);
+    tw_cache_hash_bytes(h, s->text, s->len);
+  }
+  for (uint32_t k = 0; k < u->options.n_defines; k++) {
+    tw_cache_hash_text(h, u->options.defines[k].name);
+    tw_cache_hash_text(h, u->options.defines[k].value);
+  }
+  for (uint32_t k = 0; k < b->program->datas.len; k++) {
+    const TwDataSet *d = &b->program->datas.at[k];
+    tw_cache_hash_number(h, (uint64_t)d->n);
+    if (d->rows) tw_cache_hash_bytes(h, d->rows, (size_t)d->n * (d->inputs.len + d->columns.len) * sizeof *d->rows);
+  }
+  tw_cache_hash_end(h, b->key);
+  return true;
+}
+
+/* Links objects of a whole program. */
+static bool load_objects(TwBuild *b, const TwObjectBytes *objects, size_t n, char **error) {
+  b->object = tw_object_load(objects, n, error);
+  const TwRtProgram *rt = b->object ? tw_object_symbol(b->object, "tw_program") : NULL;
+  if (rt && rt->abi == TW_RT_ABI) return b->rt = rt, true;
+  tw_object_free(b->object);
+  b->object = NULL;
+  return false;
+}
+
+static bool run_cache(TwBuild *b) {
+  b->looked = true;
+  if (!b->cache || !tw_object_supported() || !make_key(b)) return b->cache = NULL, true;
+  TwCacheEntry e;
+  if (!tw_cache_get(b->cache, b->key, &e)) return true;
+  TwObjectBytes objects[TW_CACHE_MAX_PARTS];
+  for (uint32_t k = 0; k < e.n; k++) objects[k] = (TwObjectBytes){e.part[k], e.size[k]};
+  char *error = NULL;
+  (void)load_objects(b, objects, e.n, &error); /* otherwise it is compiled, and the entry replaced */
+  free(error);
+  tw_cache_entry_free(&e);
+  return true;
+}
+
+static void keep(TwBuild *b, const TwLlObjects *objects) {
+  const void *part[TW_LL_MAX_OBJECTS];
+  size_t size[TW_LL_MAX_OBJECTS];
+  for (uint32_t k = 0; k < objects->n; k++) {
+    part[k] = objects->at[k].bytes;
+    size[k] = objects->at[k].size;
+  }
+  tw_cache_put(b->cache, b->key, part, size, objects->n);
+}
+
+/* ---- code */
+
+static bool link(TwBuild *b, const TwLlFn *fns, uint32_t n, const TwLlObjects *objects, char **error) {
+  if (!load_objects(b, objects->at, objects->n, error)) return false;
+  for (uint32_t k = 0; k < n; k++) { /* the compiler's own tables too, for those who look at functions one by one */
+    void *at = tw_object_symbol(b->object, fns[k].symbol);
+    memcpy(&fns[k].slot->entry, &at, sizeof at);
+  }
+  if (b->cache && b->unit->diags.list.len == 0) keep(b, objects); /* what lowering warns of must be told each time */
+  return true;
+}
+
 static bool run_code(TwBuild *b) {
   uint32_t n;
   char *error = NULL;
+  const TwCodegen *generator = tw_codegen(&error);
+  if (!generator) return code_error(b, error);
   const TwLlFn *fns = tw_build_fns(b, &n);
-  b->jit = tw_jit(fns, n, &b->code, &error);
-  return b->jit || code_error(b, error);
+  if (!tw_object_supported()) {
+    b->jit = generator->jit(fns, n, &b->code, &error);
+    b->rt = b->lowered->rt;
+    return b->jit || code_error(b, error);
+  }
+  TwLlObjects objects;
+  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &objects, &error) && link(b, fns, n, &objects, &error);
+  generator->objects_free(&objects);
+  return ok || code_error(b, error);
 }
 
 /* What each phase requires of a build and provides to the next. */
@@ -55,9 +142,10 @@ static const struct {
 } phases[TW_PHASE_COUNT] = {
     [TW_PHASE_PARSE] = {"parse", run_parse, "a source file", "ast"},
     [TW_PHASE_SEMA] = {"sema", run_sema, "ast without errors", "program: names, types, shapes, domains settled"},
+    [TW_PHASE_CACHE] = {"cache", run_cache, "program without errors", "rt with code, if an earlier run left it"},
     [TW_PHASE_LOWER] = {"lower", run_lower, "program without errors", "lowered: IR functions with gradients; tables"},
     [TW_PHASE_OPT] = {"opt", run_opt, "lowered", "lowered: final IR of each function"},
-    [TW_PHASE_CODE] = {"code", run_code, "final IR", "jit: entries in the tables"},
+    [TW_PHASE_CODE] = {"code", run_code, "final IR", "rt with code; an entry in the cache"},
 };
 
 const char *tw_phase_name(TwPhase p) { return phases[p].name; }
@@ -68,13 +156,16 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool done(const TwBuild *b, TwPhase p) {
+/* Nothing is left to do for phase p on the way to phase `last`. */
+static bool done(const TwBuild *b, TwPhase p, TwPhase last) {
+  if (b->rt && last == TW_PHASE_CODE) return true;
   switch (p) {
     case TW_PHASE_PARSE: return b->ast != NULL;
     case TW_PHASE_SEMA: return b->program != NULL;
+    case TW_PHASE_CACHE: return b->looked || last < TW_PHASE_CODE;
     case TW_PHASE_LOWER: return b->lowered != NULL;
     case TW_PHASE_OPT: return b->lowered->fns.len == 0 || b->lowered->fns.at[0].final != NULL;
-    case TW_PHASE_CODE: return b->jit != NULL;
+    case TW_PHASE_CODE: return b->rt != NULL;
     case TW_PHASE_COUNT: break;
   }
   return true;
@@ -95,7 +186,7 @@ static void verify(const TwBuild *b, TwPhase p) {
 
 bool tw_build(TwBuild *b, TwPhase last) {
   for (int p = 0; p <= (int)last; p++) {
-    if (done(b, (TwPhase)p)) continue;
+    if (done(b, (TwPhase)p, last)) continue;
     double start = now();
     bool ok = phases[p].run(b);
     b->seconds[p] += now() - start;
@@ -108,8 +199,12 @@ bool tw_build(TwBuild *b, TwPhase last) {
 }
 
 void tw_build_free(TwBuild *b) {
-  if (b->jit) tw_jit_free(b->jit);
+  char *error;
+  tw_object_free(b->object);
+  if (b->jit) tw_codegen(&error)->jit_free(b->jit);
+  b->object = NULL;
   b->jit = NULL;
+  b->rt = NULL;
 }
 
 /* ---- emit */
@@ -134,14 +229,17 @@ static bool dump_opt(TwBuild *b, FILE *out) { return dump_fns(b, out, pick_final
 static bool dump_plan(TwBuild *b, FILE *out) {
   uint32_t n;
   const TwLlFn *fns = tw_build_fns(b, &n);
-  return tw_ll_plan_dump(fns, n, &b->code, out), true;
+  char *error = NULL;
+  const TwCodegen *generator = tw_codegen(&error);
+  return generator ? generator->plan_dump(fns, n, &b->code, out), true : code_error(b, error);
 }
 
 static bool dump_code(TwBuild *b, FILE *out, bool as_asm) {
   uint32_t n;
   char *error = NULL;
   const TwLlFn *fns = tw_build_fns(b, &n);
-  return tw_ll_dump(fns, n, &b->code, as_asm, out, &error) || code_error(b, error);
+  const TwCodegen *generator = tw_codegen(&error);
+  return (generator && generator->dump(fns, n, &b->code, as_asm, out, &error)) || code_error(b, error);
 }
 static bool dump_llvm(TwBuild *b, FILE *out) { return dump_code(b, out, false); }
 static bool dump_asm(TwBuild *b, FILE *out) { return dump_code(b, out, true); }

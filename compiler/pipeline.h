@@ -5,34 +5,43 @@
 #include <stdio.h>
 
 #include "compiler/ast/ast.h"
-#include "compiler/llvm/llvm.h"
+#include "compiler/cache/cache.h"
+#include "compiler/codegen/codegen.h"
 #include "compiler/lower/lower.h"
 #include "compiler/sema/sema.h"
 
 typedef enum TwPhase {
   TW_PHASE_PARSE,
   TW_PHASE_SEMA,
+  TW_PHASE_CACHE,
   TW_PHASE_LOWER,
   TW_PHASE_OPT,
   TW_PHASE_CODE,
   TW_PHASE_COUNT
 } TwPhase;
 
-/* One variant on its way through the phases. Lives in the unit's arena; the JIT is freed by
- * tw_build_free. */
+/* One variant on its way through the phases. Lives in the unit's arena; code is freed by tw_build_free.
+ *
+ * Code comes from an earlier run where `cache` has it: then `rt` is there, and the phases before it were
+ * not run; tw_build(b, TW_PHASE_OPT) runs them when what they provide is wanted after all. */
 typedef struct TwBuild {
   TwUnit *unit;
   uint32_t file;
   TwName variant; /* NULL: the body of the file */
   TwLlOptions code;
+  TwCache *cache; /* NULL: none is used */
   TwModuleAst *ast;
   TwProgram *program;
   TwLowered *lowered;
-  TwJit *jit;
+  const TwRtProgram *rt; /* with code: what the runtime runs */
+  TwObject *object;
+  TwJit *jit; /* where objects cannot be loaded */
+  bool looked; /* the cache was asked */
+  uint8_t key[TW_CACHE_KEY];
   double seconds[TW_PHASE_COUNT];
 } TwBuild;
 
-/* Runs the phases up to and including `last`, from where the build stands. In builds with assertions the
+/* Runs the phases up to and including `last` that are not done yet. In builds with assertions the
  * IR is verified after every phase. false iff a phase added an error. */
 bool tw_build(TwBuild *b, TwPhase last);
 void tw_build_free(TwBuild *b);
