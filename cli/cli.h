@@ -9,6 +9,12 @@
 
 enum { TW_EXIT_OK = 0, TW_EXIT_WRONG = 1, TW_EXIT_USAGE = 2, TW_EXIT_BUG = 70 };
 
+/* --sweep name=v1,v2,…; all malloc'ed. */
+typedef struct TwSweep {
+  char *name, **values;
+  uint32_t n;
+} TwSweep;
+
 /* Everything a verb may be given; a verb names which of them it takes. */
 typedef struct TwCli {
   const char *verb;
@@ -16,6 +22,8 @@ typedef struct TwCli {
   uint32_t n_files;
   TwDefine *defines;
   uint32_t n_defines;
+  TwSweep *sweeps;
+  uint32_t n_sweeps;
   const char *variants; /* comma-separated, or NULL */
   bool all_variants;
   bool have_seed, have_seeds;
@@ -45,7 +53,8 @@ enum {
   TW_OPT_ALL_VARIANTS = 1 << 13,
   TW_OPT_FORMAT = 1 << 14,
   TW_OPT_SEEDS = 1 << 15,
-  TW_OPT_NO_CACHE = 1 << 16
+  TW_OPT_NO_CACHE = 1 << 16,
+  TW_OPT_SWEEP = 1 << 17
 };
 
 typedef struct TwVerb {
@@ -66,11 +75,14 @@ int tw_cli_cache(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);
+void tw_cli_sweeps_free(TwCli *c);
 /* What the options in `mask` are called and do, a line each. */
 void tw_cli_options_help(unsigned mask, FILE *out);
 
 /* A unit with the options of c. */
 TwUnit *tw_cli_unit(const TwCli *c);
+/* The same, with further definitions. */
+TwUnit *tw_cli_unit_with(const TwCli *c, const TwDefine *more, uint32_t n);
 /* Opens a file of the program; 0 and a message on stderr if it cannot be read. */
 uint32_t tw_cli_open(TwUnit *u, const char *path);
 /* The variants that c asks for, of an already parsed program. false: a diagnostic was added. */

@@ -1,14 +1,22 @@
 /* common.c: opening programs and reporting on them. */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 
-TwUnit *tw_cli_unit(const TwCli *c) {
-  TwOptions o = {.defines = c->defines, .n_defines = c->n_defines, .precision = c->precision};
-  return tw_unit_new(&o);
+TwUnit *tw_cli_unit_with(const TwCli *c, const TwDefine *more, uint32_t n) {
+  TwDefine *all = malloc((c->n_defines + n + 1) * sizeof *all);
+  if (!all) abort();
+  for (uint32_t k = 0; k < c->n_defines + n; k++) all[k] = k < c->n_defines ? c->defines[k] : more[k - c->n_defines];
+  TwOptions o = {.defines = all, .n_defines = c->n_defines + n, .precision = c->precision};
+  TwUnit *u = tw_unit_new(&o);
+  free(all);
+  return u;
 }
+
+TwUnit *tw_cli_unit(const TwCli *c) { return tw_cli_unit_with(c, NULL, 0); }
 
 uint32_t tw_cli_open(TwUnit *u, const char *path) {
   const char *why = NULL;

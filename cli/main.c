@@ -7,7 +7,7 @@
 static const TwVerb verbs[] = {
     {"run", "FILE", "train a program and report",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
-         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE,
+         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP,
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION, 1, 1u << 16, tw_cli_check},
@@ -56,6 +56,7 @@ int main(int argc, char **argv) {
     free(c.files);
     for (uint32_t d = 0; d < c.n_defines; d++) free((char *)c.defines[d].name);
     free(c.defines);
+    tw_cli_sweeps_free(&c);
     return code;
   }
   fprintf(stderr, "triwave: unknown verb '%s'\n(triwave --help lists the verbs)\n", name);

@@ -35,6 +35,35 @@ static bool set_define(TwCli *c, const char *v, char why[256]) {
   c->defines[c->n_defines++] = (TwDefine){name, eq + 1};
   return true;
 }
+/* name=v1,v2,…: commas inside of brackets belong to a value. */
+static bool set_sweep(TwCli *c, const char *v, char why[256]) {
+  const char *eq = strchr(v, '=');
+  TwSweep sweep = {0};
+  bool ok = eq && eq != v && eq[1] && (sweep.name = strndup(v, (size_t)(eq - v)));
+  for (const char *at = ok ? eq + 1 : NULL; ok;) {
+    int depth = 0;
+    size_t n = 0;
+    for (; at[n] && (at[n] != ',' || depth > 0); n++) depth += (at[n] == '(' || at[n] == '[') - (at[n] == ')' || at[n] == ']');
+    sweep.values = realloc(sweep.values, (sweep.n + 1) * sizeof *sweep.values);
+    if (!sweep.values || !(sweep.values[sweep.n++] = strndup(at, n))) abort();
+    ok = n > 0;
+    if (!at[n]) break;
+    at += n + 1;
+  }
+  c->sweeps = realloc(c->sweeps, (c->n_sweeps + 1) * sizeof *c->sweeps);
+  if (!c->sweeps) abort();
+  c->sweeps[c->n_sweeps++] = sweep;
+  if (!ok) snprintf(why, 256, "--sweep wants name=value,value,…, not '%.100s'", v);
+  return ok;
+}
+void tw_cli_sweeps_free(TwCli *c) {
+  for (uint32_t k = 0; k < c->n_sweeps; k++) {
+    for (uint32_t j = 0; j < c->sweeps[k].n; j++) free(c->sweeps[k].values[j]);
+    free(c->sweeps[k].values);
+    free(c->sweeps[k].name);
+  }
+  free(c->sweeps);
+}
 static bool set_variant(TwCli *c, const char *v, char why[256]) {
   if (!*v || *v == ',' || strstr(v, ",,") || v[strlen(v) - 1] == ',') {
     snprintf(why, 256, "--variant wants names with commas between them, not '%.100s'", v);
@@ -90,6 +119,7 @@ static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)wh
 
 static const Option options[] = {
     {"-D", "name=value", TW_OPT_DEFINE, "override a const of the program", set_define},
+    {"--sweep", "name=a,b,…", TW_OPT_SWEEP, "each of these values of a const; several sweeps: every combination", set_sweep},
     {"--variant", "a,b", TW_OPT_VARIANT, "these variants (full: the program's body)", set_variant},
     {"--all-variants", NULL, TW_OPT_ALL_VARIANTS, "the body and every variant", set_all},
     {"--seed", "N", TW_OPT_SEED, "this seed (default 0)", set_seed},
@@ -169,6 +199,14 @@ bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256
   }
   if (c->have_seed && c->have_seeds) {
     snprintf(why, 256, "--seed and --seeds exclude each other");
+    return false;
+  }
+  for (uint32_t k = 0; k < c->n_sweeps; k++) {
+    bool twice = false;
+    for (uint32_t d = 0; d < c->n_defines; d++) twice |= strcmp(c->defines[d].name, c->sweeps[k].name) == 0;
+    for (uint32_t j = 0; j < k; j++) twice |= strcmp(c->sweeps[j].name, c->sweeps[k].name) == 0;
+    if (!twice) continue;
+    snprintf(why, 256, "'%.100s' is given twice", c->sweeps[k].name);
     return false;
   }
   if (c->variants && c->all_variants) {

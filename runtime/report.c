@@ -153,6 +153,7 @@ static uint32_t all_measures(const TwRtReport *r, const char ***names) {
 static void variant_row(TwRtTable *t, const TwRtReportVariant *v, const char *const *names, uint32_t n_names, bool one) {
   TwRtSummary s = tw_rt_summary(v);
   tw_rt_cell(t, "%s", v->name);
+  for (uint32_t k = 0; k < v->n_settings; k++) tw_rt_cell(t, "%s", v->settings[k].value);
   if (one) {
     loss_cell(t, v->result->n_seeds ? v->result->seeds[0].loss : NAN);
     loss_cell(t, s.min);
@@ -178,10 +179,14 @@ static void variant_row(TwRtTable *t, const TwRtReportVariant *v, const char *co
 static void variant_table(FILE *out, const TwRtReport *r, bool one, bool colour) {
   const char **names;
   uint32_t n_names = all_measures(r, &names);
-  TwRtTable t = {.columns = (one ? 6 : 9) + n_names};
+  uint32_t n_settings = r->n_variants ? r->variants[0].n_settings : 0;
+  TwRtTable t = {.columns = (one ? 6 : 9) + n_names + n_settings};
   static const char *const single[] = {"variant", "loss", "best loss", "failed", "regions"};
   static const char *const many[] = {"variant", "seeds", "min", "mean", "median", "max", "failed", "regions"};
-  for (size_t i = 0; i < (one ? 5 : 8); i++) tw_rt_cell(&t, "%s", one ? single[i] : many[i]);
+  for (size_t i = 0; i < (one ? 5 : 8); i++) {
+    tw_rt_cell(&t, "%s", one ? single[i] : many[i]);
+    for (uint32_t k = 0; i == 0 && k < n_settings; k++) tw_rt_cell(&t, "%s", r->variants[0].settings[k].name);
+  }
   for (uint32_t k = 0; k < n_names; k++) tw_rt_cell(&t, "%s%s", names[k], one ? "" : " (mean)");
   tw_rt_cell(&t, "seconds");
   for (uint32_t v = 0; v < r->n_variants; v++) variant_row(&t, &r->variants[v], names, n_names, one);
@@ -197,7 +202,7 @@ void tw_rt_report_table(FILE *out, const TwRtReport *r, bool colour) {
   bool one = true;
   for (uint32_t v = 0; v < r->n_variants; v++) one = one && r->variants[v].result->n_seeds <= 1;
   for (uint32_t v = 0; one && v < r->n_variants; v++) {
-    if (r->variants[v].result->n_seeds == 0) continue;
+    if (r->variants[v].result->n_seeds == 0 || r->variants[v].n_settings) continue;
     stage_table(out, r, &r->variants[v], colour);
     if (r->n_variants > 1) fputc('\n', out);
   }

@@ -6,11 +6,19 @@
 
 #include "runtime/train.h"
 
-/* One variant's result. The program and the result stay the caller's. */
+/* A constant that was set for one of several runs. */
+typedef struct TwRtSetting {
+  const char *name, *value;
+} TwRtSetting;
+
+/* One variant's result, with the settings that tell it from others of the name. The program, the result and the
+ * settings stay the caller's. */
 typedef struct TwRtReportVariant {
   const char *name;
   const TwRtProgram *program;
   const TwRtResult *result;
+  const TwRtSetting *settings;
+  uint32_t n_settings; /* the same in all variants of a report */
 } TwRtReportVariant;
 
 typedef struct TwRtReport {

@@ -135,6 +135,13 @@ static void variant(FILE *out, const TwRtReportVariant *v, int digits) {
   const TwRtResult *r = v->result;
   fputs("{\"name\": ", out);
   string(out, v->name);
+  for (uint32_t k = 0; k < v->n_settings; k++) {
+    fputs(k ? ", " : ",\n    \"settings\": {", out);
+    string(out, v->settings[k].name);
+    fputs(": ", out);
+    string(out, v->settings[k].value);
+  }
+  if (v->n_settings) fputc('}', out);
   fprintf(out, ",\n    \"bits\": \"%s\",\n    \"seeds\": [", v->program->portable ? "portable" : "machine");
   for (uint32_t i = 0; !r->error && i < r->n_seeds; i++) {
     fputs(i ? ",\n      " : "\n      ", out);

@@ -111,7 +111,7 @@ static void json(void) {
   a.expect = (TwRtFailure){.place = {.path = "c.tw", .line = 9, .column = 1}, .text = "'loss < 0' is not met"};
   a.result.n_expects_failed = 1;
   a.result.expects = &a.expect;
-  const TwRtReportVariant v[] = {{"full", &program, &a.result}, {"skip", &program, &b.result}};
+  const TwRtReportVariant v[] = {{.name = "full", .program = &program, .result = &a.result}, {.name = "skip", .program = &program, .result = &b.result}};
   TwRtReport r = {.program = "cu\\b\"ic.tw", .n_variants = 2, .variants = v, .compile_seconds = 0.5, .train_seconds = 3,
                   .total_seconds = 3.75};
   for (int f64 = 0; f64 < 2; f64++) {
@@ -148,7 +148,7 @@ static void json(void) {
 
 static void refused_json(void) {
   TwRtResult none = {.error = (char *)(uintptr_t)"'peak' starts at 2"};
-  TwRtReportVariant v = {"main", &program, &none};
+  TwRtReportVariant v = {.name = "main", .program = &program, .result = &none};
   TwRtReport r = {.program = "p.tw", .n_variants = 1, .variants = &v};
   FILE *f = tmpfile();
   tw_rt_report_json(f, &r);
@@ -166,7 +166,7 @@ static void refused_json(void) {
 static void summaries(void) {
   Made m;
   make(&m, 4);
-  const TwRtReportVariant v = {"full", &program, &m.result};
+  const TwRtReportVariant v = {.name = "full", .program = &program, .result = &m.result};
   m.seeds[0].status = TW_RT_ENSURE; /* trained on to the end: it counts */
   CHECK_INT(tw_rt_summary(&v).failed, 1);
   m.stages[0][1].epochs = 3; /* stopped by its ensure: it does not */
@@ -182,7 +182,7 @@ static void texts(void) {
   Made a, b;
   make(&a, 4);
   make(&b, 1);
-  const TwRtReportVariant v[] = {{"full", &program, &a.result}, {"skip", &program, &b.result}};
+  const TwRtReportVariant v[] = {{.name = "full", .program = &program, .result = &a.result}, {.name = "skip", .program = &program, .result = &b.result}};
   TwRtReport r = {.program = "cubic.tw", .n_variants = 1, .variants = v};
   FILE *f = tmpfile();
   tw_rt_report_table(f, &r, false);
