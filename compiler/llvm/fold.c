@@ -85,49 +85,98 @@ TwLlTree tw_ll_tree(TwLl *l, TwDtype d, bool lanes, uint64_t n, int64_t chunks) 
   return t;
 }
 
-/* to[e] = from[e] (+ to[e] behind it, if add) for all elements; runs of sixteen where these are scalars. */
-static void combine(TwLl *l, const TwLlTree *t, LLVMValueRef from, LLVMValueRef to, bool add) {
+/* ---- the tree's two operations, functions that all trees of a kind in a module share */
+
+enum { CUR, SLOTS, VECTORS, CHUNK, ARGS }; /* their arguments */
+typedef enum TreeOp { PUSH, FINISH } TreeOp;
+
+static LLVMValueRef arg(TwLl *l, uint32_t k) { return LLVMGetParam(l->fn, k); }
+
+/* to[e] = from[e], or from[e] + to[e] where `add`, for all elements. */
+static void combine(TwLl *l, const TwLlTree *t, LLVMValueRef from, LLVMValueRef to, LLVMValueRef add) {
   LLVMTypeRef type = tw_ll_stored(l, t->dtype, true);
-  uint64_t n = t->lanes ? t->n : t->n / TW_LANES;
-  TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, (int64_t)n));
+  TwLlLoop p = tw_ll_loop(l, arg(l, VECTORS));
   LLVMValueRef a = tw_ll_at(l, type, from, p.i), b = tw_ll_at(l, type, to, p.i);
   LLVMValueRef v = tw_ll_load(l, t->dtype, true, a);
-  if (add) v = tw_ll_fadd(l, t->dtype, v, tw_ll_load(l, t->dtype, true, b));
+  if (add) v = tw_ll_select(l, add, tw_ll_fadd(l, t->dtype, v, tw_ll_load(l, t->dtype, true, b)), v);
   tw_ll_store(l, t->dtype, v, b);
   tw_ll_loop_end(l, &p);
 }
 
 static LLVMValueRef slot_ptr(TwLl *l, const TwLlTree *t, LLVMValueRef level) {
-  LLVMValueRef each = tw_ll_i64(l, (int64_t)(t->n * tw_ll_bytes(l, t->dtype, t->lanes)));
-  return tw_ll_at(l, l->i8, t->slots, tw_ll_mul(l, level, each));
+  LLVMValueRef each = tw_ll_i64(l, (int64_t)tw_ll_bytes(l, t->dtype, true));
+  return tw_ll_at(l, l->i8, arg(l, SLOTS), tw_ll_mul(l, level, tw_ll_mul(l, arg(l, VECTORS), each)));
 }
 
-void tw_ll_tree_push(TwLl *l, const TwLlTree *t, LLVMValueRef chunk) {
-  if (t->chunks <= 1) return;
+static LLVMValueRef bit_of(TwLl *l, LLVMValueRef n, LLVMValueRef level) {
+  LLVMValueRef bit = LLVMBuildAnd(l->b, LLVMBuildLShr(l->b, n, level, ""), tw_ll_i64(l, 1), "");
+  return LLVMBuildICmp(l->b, LLVMIntNE, bit, tw_ll_i64(l, 0), "");
+}
+
+/* While the chunk's number has ones from the right: add the subtree that lies there; then lie down. */
+static void push_body(TwLl *l, const TwLlTree *t) {
   LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b), head = tw_ll_new_block(l, "carry");
   LLVMBasicBlockRef add = tw_ll_new_block(l, "carries"), done = tw_ll_new_block(l, "carried");
-  LLVMValueRef zero = tw_ll_i64(l, 0), one = tw_ll_i64(l, 1);
+  LLVMValueRef zero = tw_ll_i64(l, 0), yes = LLVMConstInt(l->i1, 1, false);
   tw_ll_go(l, head);
   LLVMValueRef level = LLVMBuildPhi(l->b, l->i64, "level");
   LLVMAddIncoming(level, &zero, &before, 1);
-  LLVMValueRef bit = LLVMBuildAnd(l->b, LLVMBuildLShr(l->b, chunk, level, ""), one, "");
   LLVMValueRef slot = slot_ptr(l, t, level);
-  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntNE, bit, zero, ""), add, done);
+  LLVMBuildCondBr(l->b, bit_of(l, arg(l, CHUNK), level), add, done);
   tw_ll_place(l, add);
-  combine(l, t, slot, t->cur, true);
-  LLVMValueRef next = LLVMBuildAdd(l->b, level, one, "");
+  combine(l, t, slot, arg(l, CUR), yes);
+  LLVMValueRef next = LLVMBuildAdd(l->b, level, tw_ll_i64(l, 1), "");
   tw_ll_loop_next(l, level, next);
   LLVMBuildBr(l->b, head);
   tw_ll_place(l, done);
-  combine(l, t, t->cur, slot, false);
+  combine(l, t, arg(l, CUR), slot, NULL);
+}
+
+/* The subtrees that are left, one for each one in the number of chunks, from the right; the first is taken. */
+static void finish_body(TwLl *l, const TwLlTree *t) {
+  TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, 63));
+  LLVMBasicBlockRef add = tw_ll_new_block(l, "left"), next = tw_ll_new_block(l, "next");
+  LLVMValueRef one = tw_ll_i64(l, 1), below = LLVMBuildSub(l->b, LLVMBuildShl(l->b, one, p.i, ""), one, "");
+  LLVMValueRef seen = LLVMBuildAnd(l->b, arg(l, CHUNK), below, "");
+  LLVMValueRef slot = slot_ptr(l, t, p.i);
+  LLVMBuildCondBr(l->b, bit_of(l, arg(l, CHUNK), p.i), add, next);
+  tw_ll_place(l, add);
+  combine(l, t, slot, arg(l, CUR), LLVMBuildICmp(l->b, LLVMIntNE, seen, tw_ll_i64(l, 0), ""));
+  tw_ll_go(l, next);
+  tw_ll_loop_end(l, &p);
+}
+
+static LLVMValueRef operation(TwLl *l, const TwLlTree *t, TreeOp op) {
+  static const char *const names[][2] = {{"tree.push.f32", "tree.push.f64"}, {"tree.finish.f32", "tree.finish.f64"}};
+  static const char *const whole[] = {"tree.push.int", "tree.finish.int"};
+  const char *name = t->dtype == TW_REAL ? names[op][l->f64] : whole[op];
+  LLVMValueRef f = LLVMGetNamedFunction(l->mod, name);
+  if (f) return f;
+  LLVMTypeRef types[ARGS] = {l->ptr, l->ptr, l->i64, l->i64};
+  f = LLVMAddFunction(l->mod, name, LLVMFunctionType(LLVMVoidTypeInContext(l->ctx), types, ARGS, false));
+  LLVMSetLinkage(f, LLVMInternalLinkage);
+  LLVMValueRef caller = l->fn;
+  LLVMBasicBlockRef here = LLVMGetInsertBlock(l->b);
+  l->fn = f;
+  LLVMPositionBuilderAtEnd(l->b, tw_ll_new_block(l, "entry"));
+  if (op == PUSH) push_body(l, t);
+  else finish_body(l, t);
+  LLVMBuildRetVoid(l->b);
+  l->fn = caller;
+  LLVMPositionBuilderAtEnd(l->b, here);
+  return f;
+}
+
+static void call(TwLl *l, const TwLlTree *t, TreeOp op, LLVMValueRef number) {
+  uint64_t vectors = t->lanes ? t->n : t->n / TW_LANES;
+  LLVMValueRef f = operation(l, t, op), args[ARGS] = {t->cur, t->slots, tw_ll_i64(l, (int64_t)vectors), number};
+  LLVMBuildCall2(l->b, LLVMGlobalGetValueType(f), f, args, ARGS, "");
+}
+
+void tw_ll_tree_push(TwLl *l, const TwLlTree *t, LLVMValueRef chunk) {
+  if (t->chunks > 1) call(l, t, PUSH, chunk);
 }
 
 void tw_ll_tree_finish(TwLl *l, const TwLlTree *t) {
-  if (t->chunks <= 1) return;
-  bool first = true;
-  for (int64_t level = 0; t->chunks >> level; level++) {
-    if (!((t->chunks >> level) & 1)) continue;
-    combine(l, t, slot_ptr(l, t, tw_ll_i64(l, level)), t->cur, !first);
-    first = false;
-  }
+  if (t->chunks > 1) call(l, t, FINISH, tw_ll_i64(l, t->chunks));
 }
