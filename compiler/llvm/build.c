@@ -16,7 +16,7 @@ _Noreturn void tw_ll_bug(const TwLl *l, const char *what, const char *file, int 
 
 /* ---- types */
 
-LLVMTypeRef tw_ll_lanes_of(LLVMTypeRef t) { return LLVMVectorType(t, TW_LANES); }
+LLVMTypeRef tw_ll_lanes_of(const TwLl *l, LLVMTypeRef t) { return LLVMVectorType(t, l->lanes); }
 
 LLVMTypeRef tw_ll_type(const TwLl *l, TwDtype d, bool lanes) {
   LLVMTypeRef t = NULL;
@@ -27,17 +27,17 @@ LLVMTypeRef tw_ll_type(const TwLl *l, TwDtype d, bool lanes) {
     case TW_TUPLE: break;
   }
   tw_ll_assert(l, t);
-  return lanes ? tw_ll_lanes_of(t) : t;
+  return lanes ? tw_ll_lanes_of(l, t) : t;
 }
 
 LLVMTypeRef tw_ll_stored(const TwLl *l, TwDtype d, bool lanes) {
   if (d != TW_BOOL) return tw_ll_type(l, d, lanes);
-  return lanes ? tw_ll_lanes_of(l->i8) : l->i8;
+  return lanes ? tw_ll_lanes_of(l, l->i8) : l->i8;
 }
 
 uint64_t tw_ll_bytes(const TwLl *l, TwDtype d, bool lanes) {
   uint64_t n = d == TW_REAL ? (l->f64 ? 8 : 4) : d == TW_INT ? 8 : 1;
-  return lanes ? n * TW_LANES : n;
+  return lanes ? n * l->lanes : n;
 }
 
 static bool is_vector(LLVMValueRef v) { return LLVMGetTypeKind(LLVMTypeOf(v)) == LLVMVectorTypeKind; }
@@ -63,20 +63,20 @@ bool tw_ll_is_int_const(LLVMValueRef v, int64_t *out) {
 
 LLVMValueRef tw_ll_lane_ids(TwLl *l) {
   LLVMValueRef id[TW_LANES];
-  for (int k = 0; k < TW_LANES; k++) id[k] = tw_ll_i64(l, k);
-  return LLVMConstVector(id, TW_LANES);
+  for (uint32_t k = 0; k < l->lanes; k++) id[k] = tw_ll_i64(l, k);
+  return LLVMConstVector(id, l->lanes);
 }
 
 LLVMValueRef tw_ll_splat(TwLl *l, LLVMValueRef v) {
   if (is_vector(v)) return v;
   if (LLVMIsConstant(v)) {
     LLVMValueRef all[TW_LANES];
-    for (int k = 0; k < TW_LANES; k++) all[k] = v;
-    return LLVMConstVector(all, TW_LANES);
+    for (uint32_t k = 0; k < l->lanes; k++) all[k] = v;
+    return LLVMConstVector(all, l->lanes);
   }
-  LLVMTypeRef t = tw_ll_lanes_of(LLVMTypeOf(v));
+  LLVMTypeRef t = tw_ll_lanes_of(l, LLVMTypeOf(v));
   LLVMValueRef one = LLVMBuildInsertElement(l->b, LLVMGetPoison(t), v, LLVMConstNull(l->i32), "");
-  return LLVMBuildShuffleVector(l->b, one, LLVMGetPoison(t), LLVMConstNull(tw_ll_lanes_of(l->i32)), "");
+  return LLVMBuildShuffleVector(l->b, one, LLVMGetPoison(t), LLVMConstNull(tw_ll_lanes_of(l, l->i32)), "");
 }
 
 /* ---- integers, select, shuffle */
@@ -162,7 +162,8 @@ LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes) {
   return tw_ll_at(l, l->i8, base, tw_ll_i64(l, (int64_t)bytes));
 }
 
-/* Lane memory is aligned to 64 bytes (the work buffer is, and every block in it); scalars as C does. */
+/* Lane memory is aligned to its size or 64 bytes (the work buffer is, and every block in it); scalars as C
+ * does. */
 static unsigned alignment(const TwLl *l, TwDtype d, bool lanes) {
   uint64_t n = tw_ll_bytes(l, d, lanes);
   return (unsigned)(n > 64 ? 64 : n);
@@ -170,7 +171,7 @@ static unsigned alignment(const TwLl *l, TwDtype d, bool lanes) {
 
 static LLVMValueRef from_memory(TwLl *l, TwDtype d, LLVMValueRef v) {
   if (d != TW_BOOL) return v;
-  LLVMTypeRef t = is_vector(v) ? tw_ll_lanes_of(l->i1) : l->i1;
+  LLVMTypeRef t = is_vector(v) ? tw_ll_lanes_of(l, l->i1) : l->i1;
   return LLVMBuildTrunc(l->b, v, t, "");
 }
 
@@ -195,14 +196,14 @@ void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p) {
 
 static LLVMValueRef run_mask(TwLl *l, uint32_t n) {
   LLVMValueRef m[TW_LANES];
-  for (uint32_t k = 0; k < TW_LANES; k++) m[k] = LLVMConstInt(l->i1, k < n, false);
-  return LLVMConstVector(m, TW_LANES);
+  for (uint32_t k = 0; k < l->lanes; k++) m[k] = LLVMConstInt(l->i1, k < n, false);
+  return LLVMConstVector(m, l->lanes);
 }
 
 LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n) {
   LLVMTypeRef t = tw_ll_stored(l, d, true);
   LLVMValueRef v;
-  if (n < TW_LANES) {
+  if (n < l->lanes) {
     LLVMTypeRef over[2] = {t, l->ptr};
     LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, n),
                             LLVMConstNull(t)};
@@ -216,7 +217,7 @@ LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n) {
 
 void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_t n) {
   v = to_memory(l, d, tw_ll_splat(l, v));
-  if (n < TW_LANES) {
+  if (n < l->lanes) {
     LLVMTypeRef over[2] = {LLVMTypeOf(v), l->ptr};
     LLVMValueRef args[4] = {v, p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, n)};
     tw_ll_intrinsic(l, "llvm.masked.store", over, 2, args, 4);
@@ -228,15 +229,15 @@ void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_
 static LLVMValueRef lane_addresses(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base,
                                    LLVMValueRef index) {
   index = tw_ll_splat(l, index);
-  tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l->i64));
-  if (lane_memory) index = tw_ll_add(l, tw_ll_mul(l, index, tw_ll_i64(l, TW_LANES)), tw_ll_lane_ids(l));
+  tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l, l->i64));
+  if (lane_memory) index = tw_ll_add(l, tw_ll_mul(l, index, tw_ll_i64(l, l->lanes)), tw_ll_lane_ids(l));
   return LLVMBuildGEP2(l->b, tw_ll_stored(l, d, false), base, &index, 1, "");
 }
 
 LLVMValueRef tw_ll_gather(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index) {
   LLVMValueRef p = lane_addresses(l, d, lane_memory, base, index);
   LLVMTypeRef t = tw_ll_stored(l, d, true), over[2] = {t, LLVMTypeOf(p)};
-  LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, TW_LANES),
+  LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, l->lanes),
                           LLVMConstNull(t)};
   return from_memory(l, d, tw_ll_intrinsic(l, "llvm.masked.gather", over, 2, args, 4));
 }
@@ -247,7 +248,7 @@ void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMVa
   v = to_memory(l, d, tw_ll_splat(l, v));
   LLVMTypeRef over[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};
   LLVMValueRef args[4] = {v, p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false),
-                          mask ? mask : run_mask(l, TW_LANES)};
+                          mask ? mask : run_mask(l, l->lanes)};
   tw_ll_intrinsic(l, "llvm.masked.scatter", over, 2, args, 4);
 }
 

@@ -48,16 +48,17 @@ static LLVMValueRef elementary(TwLl *l, TwOp op, LLVMValueRef *args, uint32_t n)
   LLVMTypeRef real = tw_ll_type(l, TW_REAL, false);
   if (!tw_ll_is_lanes(args[0])) return tw_ll_call(l, tw_elementary_symbol(op, l->f64, 1), real, args, n);
   uint32_t width = l->bits / (l->f64 ? 64 : 32);
+  if (width > l->lanes) width = l->lanes;
   const char *symbol = tw_elementary_symbol(op, l->f64, width);
   tw_ll_assert(l, symbol);
   LLVMTypeRef t = LLVMVectorType(real, width);
   LLVMValueRef parts[TW_LANES];
-  for (uint32_t at = 0; at < TW_LANES; at += width) {
+  for (uint32_t at = 0; at < l->lanes; at += width) {
     LLVMValueRef a[2];
-    for (uint32_t k = 0; k < n; k++) a[k] = width == TW_LANES ? args[k] : part_of(l, args[k], at, width);
+    for (uint32_t k = 0; k < n; k++) a[k] = width == l->lanes ? args[k] : part_of(l, args[k], at, width);
     parts[at / width] = tw_ll_call(l, symbol, t, a, n);
   }
-  return join(l, parts, TW_LANES / width, width);
+  return join(l, parts, l->lanes / width, width);
 }
 
 /* ---- real operations */

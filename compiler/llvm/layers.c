@@ -23,6 +23,7 @@ struct TwLlLevel {
   TwLlScope *b;
   Level **inner;         /* per ref, of scans */
   LLVMValueRef *place;   /* per ref: the row of a lane value; of a stack, row 0 */
+  bool *column;          /* per ref: its place is in a column of the data: samples in order */
   uint32_t *first_start; /* per ref: 1 + the first of the starts that it is */
   TwVec(Start) starts;
   /* of a scan */
@@ -35,6 +36,7 @@ struct TwLlLayers {
   TwLlLanes *p;
   Level *top;
   LLVMValueRef scratch;
+  int64_t stride; /* from row to row, in blocks: odd, so that rows do not meet in the sets of a cache */
 };
 
 static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlScope *b) {
@@ -44,6 +46,7 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
   *v = (Level){.y = y, .outer = outer, .cut = cut, .b = b};
   v->inner = TW_NEW_N(arena, Level *, f->insts.len);
   v->place = TW_NEW_N(arena, LLVMValueRef, f->insts.len);
+  v->column = TW_NEW_N(arena, bool, f->insts.len);
   v->first_start = TW_NEW_N(arena, uint32_t, f->insts.len);
   if (outer) {
     v->out = TW_NEW_N(arena, LLVMValueRef, f->results.len + 1);
@@ -75,33 +78,51 @@ TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes) {
     }
   y->top = new_level(y, NULL, p->cut, p->b);
   p->rows = tw_ll_rows(p->cut, p->blocks);
-  *bytes = p->cut->bytes * (uint64_t)p->rows;
+  p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (p->s->l->bits < 512 && p->n % TW_LANES != 0);
+  y->stride = p->rows + (p->rows % 2 == 0);
+  *bytes = p->cut->bytes * (uint64_t)y->stride;
   return y;
 }
 
-static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) { return tw_ll_bytes(y->p->s->l, d, true); }
+/* Of one block in a row. */
+static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) { return TW_LANES * tw_ll_bytes(y->p->s->l, d, false); }
 
 static LLVMValueRef scratch_row(const TwLlLayers *y, uint64_t at) {
-  return tw_ll_byte_at(y->p->s->l, y->scratch, at * (uint64_t)y->p->rows);
+  return tw_ll_byte_at(y->p->s->l, y->scratch, at * (uint64_t)y->stride);
 }
 
 /* Row i of rows that begin at `base`, `each` bytes a block. */
 static LLVMValueRef row_at(const TwLlLayers *y, LLVMValueRef base, LLVMValueRef i, TwDtype d) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef each = tw_ll_i64(l, (int64_t)row_bytes(y, d) * y->p->rows);
+  LLVMValueRef each = tw_ll_i64(l, (int64_t)row_bytes(y, d) * y->stride);
   return tw_ll_at(l, l->i8, base, tw_ll_mul(l, i, each));
 }
 
 /* ---- values in a block */
 
-static LLVMValueRef load_row(const TwLlLayers *y, TwDtype d, LLVMValueRef row) {
+/* The place of the block, or of the part of it that is being run, in a column of the data from the first block of
+ * the pass on. */
+static LLVMValueRef in_column(const TwLlLayers *y, TwDtype d, LLVMValueRef from) {
   TwLl *l = y->p->s->l;
-  return tw_ll_load(l, d, true, tw_ll_at(l, tw_ll_stored(l, d, true), row, y->p->i));
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, TW_LANES)), y->p->sub);
+  return tw_ll_at(l, tw_ll_stored(l, d, false), from, at);
+}
+
+/* The same in a row of scratch, where first parts of all blocks lie together, then second ones: a part is run for
+ * all blocks before the next, and meets no cache line of another. */
+static LLVMValueRef in_row(const TwLlLayers *y, TwDtype d, LLVMValueRef row) {
+  TwLl *l = y->p->s->l;
+  LLVMValueRef part = tw_ll_mul(l, y->p->sub, tw_ll_i64(l, y->p->rows)); 
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, l->lanes)), part);
+  return tw_ll_at(l, tw_ll_stored(l, d, false), row, at);
+}
+
+static LLVMValueRef load_row(const TwLlLayers *y, TwDtype d, LLVMValueRef row) {
+  return tw_ll_load(y->p->s->l, d, true, in_row(y, d, row));
 }
 
 static void store_row(const TwLlLayers *y, TwDtype d, LLVMValueRef v, LLVMValueRef row) {
-  TwLl *l = y->p->s->l;
-  tw_ll_store(l, d, tw_ll_splat(l, v), tw_ll_at(l, tw_ll_stored(l, d, true), row, y->p->i));
+  tw_ll_store(y->p->s->l, d, tw_ll_splat(y->p->s->l, v), in_row(y, d, row));
 }
 
 void tw_ll_seg_load(TwLlScope *s, TwRef r) {
@@ -113,7 +134,10 @@ void tw_ll_seg_load(TwLlScope *s, TwRef r) {
     return;
   }
   tw_ll_assert(s->l, v->place[r]);
-  s->val[r] = tw_ll_scalar(d, load_row(v->y, d, v->place[r]));
+  LLVMValueRef x;
+  if (v->column[r]) x = tw_ll_load(s->l, d, true, in_column(v->y, d, v->place[r]));
+  else x = load_row(v->y, d, v->place[r]);
+  s->val[r] = tw_ll_scalar(d, x);
 }
 
 static LLVMValueRef factor(Level *v, TwRef a) {
@@ -154,14 +178,14 @@ static LLVMValueRef start_row(const Level *v, uint32_t k) {
   return scratch_row(v->y, c->at + (last ? (uint64_t)(c->rows - 1) * row_bytes(v->y, TW_REAL) : 0));
 }
 
-static void emit_item(Level *v, const TwLlItem *it, LLVMValueRef *phi) {
+static void emit_item(Level *v, const TwLlItem *it, LLVMValueRef *phi, bool masked) {
   TwLlScope *b = v->b;
   TwLl *l = b->l;
   if (!it->inst) {
     const TwLlAcc *a = &v->cut->accs.at[it->acc];
     LLVMValueRef old = *phi, x = factor(v, a->a);
     LLVMValueRef now = a->b ? tw_ll_fma(l, x, factor(v, a->b), old) : tw_ll_fadd(l, TW_REAL, old, x);
-    *phi = tw_ll_masked(v->y->p, now, old);
+    *phi = masked ? tw_ll_masked(v->y->p, now, old) : now;
     return;
   }
   tw_ll_inst(b, it->inst);
@@ -195,38 +219,125 @@ static LLVMValueRef accumulator(const Level *v, uint32_t acc) {
   const TwLlLanes *p = v->y->p;
   LLVMValueRef at = tw_ll_i64(l, p->acc_at[v->cut->accs.at[acc].k]);
   if (v->outer) at = tw_ll_add(l, at, v->i);
-  return tw_ll_at(l, tw_ll_type(l, TW_REAL, true), p->acc, at);
+  at = tw_ll_add(l, tw_ll_mul(l, at, tw_ll_i64(l, TW_LANES)), p->sub);
+  return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, at);
 }
 
-static void emit_segment(Level *v, uint32_t number) {
+/* The blocks of a pass are run in one go with the lanes past the end masked where that is free, as part of the
+ * fma; else all full blocks first and then the ragged one, whose accumulators go to memory under a mask. */
+typedef struct Run {
+  LLVMValueRef first, count; /* blocks of the pass */
+  LLVMValueRef ragged;       /* is it the ragged one? NULL: not in this way */
+  LLVMValueRef valid;        /* lanes that the ragged block has; NULL: all blocks are full */
+} Run;
+
+static void emit_blocks(Level *v, uint32_t number, const Run *run) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   const TwLlSegment *seg = &v->cut->segments.at[number];
   uint32_t n = seg->end - seg->first;
   LLVMValueRef *phi = TW_NEW_N(l->arena, LLVMValueRef, n + 1), *now = TW_NEW_N(l->arena, LLVMValueRef, n + 1);
-  bool goes_on = p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks; /* from an earlier pass over the chunk */
-  tw_ll_forget_lanes(v->b);
-  for (uint32_t k = 0; k < v->cut->extra.len; k++) v->extra[k] = NULL;
-  v->b->level = v;
   hoist_splats(v, seg, true);
   for (uint32_t k = 0; k < n; k++) {
     const TwLlItem *it = &v->cut->items.at[seg->first + k];
-    if (!it->inst)
-      now[k] = goes_on ? tw_ll_load(l, TW_REAL, true, accumulator(v, it->acc)) : tw_ll_zero(l, TW_REAL, true);
+    if (it->inst) continue;
+    now[k] = p->goes_on ? tw_ll_load(l, TW_REAL, true, accumulator(v, it->acc)) : tw_ll_zero(l, TW_REAL, true);
   }
-  TwLlLoop loop = tw_ll_loop(l, p->count);
+  TwLlLoop loop = tw_ll_loop(l, run->count);
   for (uint32_t k = 0; k < n; k++)
     if (now[k]) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
-  tw_ll_enter_block(p, loop.i);
-  for (uint32_t k = 0; k < n; k++) emit_item(v, &v->cut->items.at[seg->first + k], &now[k]);
+  p->i = tw_ll_add(l, run->first, loop.i);
+  p->block = tw_ll_add(l, p->from, p->i);
+  p->mask = NULL;
+  if (run->valid) {
+    LLVMValueRef last = run->ragged ? run->ragged : tw_ll_is_last_block(p);
+    p->mask = tw_ll_first_lanes(l, tw_ll_select(l, last, run->valid, tw_ll_i64(l, l->lanes)));
+  }
+  for (uint32_t k = 0; k < n; k++) emit_item(v, &v->cut->items.at[seg->first + k], &now[k], !run->ragged);
   emit_results(v, number);
   for (uint32_t k = 0; k < n; k++)
     if (phi[k]) tw_ll_loop_next(l, phi[k], now[k]);
   tw_ll_loop_end(l, &loop);
   hoist_splats(v, seg, false);
+  LLVMValueRef mask = NULL;
+  if (run->ragged) mask = tw_ll_first_lanes(l, tw_ll_select(l, run->ragged, run->valid, tw_ll_i64(l, l->lanes)));
+  for (uint32_t k = 0; k < n; k++) {
+    if (!phi[k]) continue;
+    LLVMValueRef at = accumulator(v, v->cut->items.at[seg->first + k].acc);
+    if (mask) now[k] = tw_ll_select(l, mask, now[k], tw_ll_load(l, TW_REAL, true, at));
+    tw_ll_store(l, TW_REAL, now[k], at);
+  }
+}
+
+/* Lanes of the part at p->sub that the ragged block has. */
+static LLVMValueRef valid_lanes(TwLlLanes *p) {
+  TwLl *l = p->s->l;
+  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, p->n % TW_LANES), p->sub, "");
+  LLVMTypeRef t = l->i64;
+  LLVMValueRef low[2] = {left, tw_ll_i64(l, 0)}, high[2] = {NULL, tw_ll_i64(l, l->lanes)};
+  high[0] = tw_ll_intrinsic(l, "llvm.smax", &t, 1, low, 2);
+  return tw_ll_intrinsic(l, "llvm.smin", &t, 1, high, 2);
+}
+
+/* Full blocks, then the ragged one if it is in this pass; runs of nothing are skipped. */
+static void run_full_and_ragged(Level *v, uint32_t number) {
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  LLVMValueRef one = tw_ll_i64(l, 1), zero = tw_ll_i64(l, 0), valid = valid_lanes(p);
+  LLVMValueRef end = LLVMBuildAdd(l->b, p->from, p->count, "");
+  LLVMValueRef here = LLVMBuildICmp(l->b, LLVMIntEQ, end, tw_ll_i64(l, p->blocks), "");
+  LLVMValueRef some = LLVMBuildICmp(l->b, LLVMIntNE, valid, zero, "");
+  LLVMValueRef ragged = LLVMBuildZExt(l->b, LLVMBuildAnd(l->b, here, some, ""), l->i64, "");
+  LLVMValueRef full = LLVMBuildSub(l->b, p->count, LLVMBuildZExt(l->b, here, l->i64, ""), "");
+  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, 2));
+  LLVMValueRef is_ragged = LLVMBuildICmp(l->b, LLVMIntNE, part.i, zero, "");
+  Run run = {.first = tw_ll_select(l, is_ragged, full, zero), .ragged = is_ragged, .valid = valid};
+  run.count = tw_ll_select(l, is_ragged, ragged, full);
+  LLVMBasicBlockRef go = tw_ll_new_block(l, "blocks"), done = tw_ll_new_block(l, "done");
+  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntUGE, run.count, one, ""), go, done);
+  tw_ll_place(l, go);
+  emit_blocks(v, number, &run);
+  tw_ll_go(l, done);
+  tw_ll_loop_end(l, &part);
+}
+
+/* Between these a lane value is one vector of the machine's, and p->sub says which of a block. */
+static TwLlLoop begin_parts(Level *v) {
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  TwLlLoop part = {0};
+  tw_ll_forget_lanes(v->b);
+  for (uint32_t k = 0; k < v->cut->extra.len; k++) v->extra[k] = NULL;
+  v->b->level = v;
+  l->lanes = l->bits / (l->f64 ? 64 : 32);
+  p->sub = tw_ll_i64(l, 0);
+  if (l->lanes == TW_LANES) return part;
+  part = tw_ll_loop(l, tw_ll_i64(l, TW_LANES / l->lanes));
+  p->sub = tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes));
+  return part;
+}
+
+static void end_parts(Level *v, TwLlLoop *part) {
+  TwLl *l = v->b->l;
+  if (l->lanes < TW_LANES) tw_ll_loop_end(l, part);
+  v->y->p->sub = tw_ll_i64(l, 0);
+  l->lanes = TW_LANES;
   v->b->level = NULL;
-  for (uint32_t k = 0; k < n; k++)
-    if (phi[k]) tw_ll_store(l, TW_REAL, now[k], accumulator(v, v->cut->items.at[seg->first + k].acc));
+}
+
+static void emit_segment(Level *v, uint32_t number) {
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  bool is_ragged = p->n % TW_LANES != 0;
+  TwLlLoop part = begin_parts(v);
+  if (is_ragged && l->bits < 512) {
+    run_full_and_ragged(v, number);
+  } else {
+    Run run = {.first = tw_ll_i64(l, 0), .count = p->count};
+    if (is_ragged) run.valid = valid_lanes(p);
+    emit_blocks(v, number, &run);
+  }
+  end_parts(v, &part);
 }
 
 /* ---- loops */
@@ -242,9 +353,7 @@ static void copy_starts(Level *v, Level *scan) {
   for (uint32_t k = 0; k < g->n_carry; k++)
     any = any || !v->cut->in_segment[tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k)];
   if (!any) return;
-  tw_ll_forget_lanes(v->b);
-  v->b->level = v;
-  TwLlLoop loop = tw_ll_loop(l, p->count);
+  TwLlLoop part = begin_parts(v), loop = tw_ll_loop(l, p->count);
   p->i = loop.i;
   for (uint32_t k = 0; k < g->n_carry; k++) {
     TwRef init = tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k);
@@ -252,7 +361,7 @@ static void copy_starts(Level *v, Level *scan) {
     store_row(v->y, TW_REAL, tw_ll_operand(v->b, init, true), start_row(scan, k));
   }
   tw_ll_loop_end(l, &loop);
-  v->b->level = NULL;
+  end_parts(v, &part);
 }
 
 /* Row of carry k before (or after) iteration number t, which has index i. */
@@ -281,7 +390,8 @@ static void bind_iteration(Level *v, LLVMValueRef t) {
     if (carry) v->place[p] = carry_row(v, k - g->n_consts, t, false);
     else if (!v->b->facts->uses[p]) continue;
     else if (o->b->facts->varies[a])
-      v->place[p] = k < first ? o->place[a] : row_at(v->y, o->place[a], v->i, TW_REAL);
+      v->place[p] = k < first ? o->place[a] : row_at(v->y, o->place[a], v->i, TW_REAL),
+      v->column[p] = k < first && o->column[a];
     else tw_ll_bind(v->b, 1 + k, k < first ? tw_ll_for_body(o->b, a) : tw_ll_row_of(l, o->b, a, v->i));
   }
   for (uint32_t k = 0; k < v->cut->extra.len; k++) {
@@ -353,6 +463,7 @@ void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch) {
     TwRef param = p->g->body->params.at[p->g->n_consts + k];
     const TwLlVal *x = &p->xs[k];
     if (!p->b->facts->uses[param]) continue;
+    y->top->column[param] = true;
     y->top->place[param] = tw_ll_at(l, tw_ll_stored(l, x->dtype, true), x->ptr, p->from);
   }
   run_segments(y->top);

@@ -156,8 +156,9 @@ typedef struct Scratch {
   bool f64;
 } Scratch;
 
+/* In whole cache lines, whatever the type. */
 static uint64_t row_bytes(const Scratch *z, TwDtype d) {
-  return TW_LANES * (d == TW_BOOL ? 1u : d == TW_INT || z->f64 ? 8u : 4u);
+  return TW_LANES * (d == TW_INT || z->f64 ? 8u : 4u);
 }
 
 static uint64_t take(Scratch *z, uint64_t bytes) {

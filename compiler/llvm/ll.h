@@ -73,6 +73,7 @@ typedef struct TwLl {
   LLVMTypeRef i1, i8, i16, i32, i64, ptr;
   bool f64;
   uint32_t bits;  /* of the machine's vectors: steers how things are written, never results */
+  uint32_t lanes; /* of a lane value now: 16, or in a straight body what one of those vectors holds */
   TwSpan at;      /* of the instruction being emitted, for bug reports */
   LLVMValueRef fn, work;
   TwVec(TwLlBlock) blocks; /* of the work buffer, in order of address; at[0] unused */
@@ -86,12 +87,12 @@ LLVMTypeRef tw_ll_type(const TwLl *l, TwDtype d, bool lanes);   /* of an SSA val
 LLVMTypeRef tw_ll_stored(const TwLl *l, TwDtype d, bool lanes); /* of the same in memory: bool is i8 */
 uint64_t tw_ll_bytes(const TwLl *l, TwDtype d, bool lanes);
 bool tw_ll_is_lanes(LLVMValueRef v);
-LLVMTypeRef tw_ll_lanes_of(LLVMTypeRef t);
+LLVMTypeRef tw_ll_lanes_of(const TwLl *l, LLVMTypeRef t);
 LLVMValueRef tw_ll_i64(const TwLl *l, int64_t v);
 LLVMValueRef tw_ll_real(const TwLl *l, double v);
 LLVMValueRef tw_ll_zero(const TwLl *l, TwDtype d, bool lanes);
 LLVMValueRef tw_ll_splat(TwLl *l, LLVMValueRef v); /* lane values unchanged */
-LLVMValueRef tw_ll_lane_ids(TwLl *l);              /* <0, 1, …, 15> of i64 */
+LLVMValueRef tw_ll_lane_ids(TwLl *l);              /* <0, 1, …> of i64 */
 bool tw_ll_is_int_const(LLVMValueRef v, int64_t *out);
 LLVMValueRef tw_ll_add(TwLl *l, LLVMValueRef a, LLVMValueRef b); /* integers, folding 0 and 1 */
 LLVMValueRef tw_ll_mul(TwLl *l, LLVMValueRef a, LLVMValueRef b);
@@ -339,12 +340,15 @@ typedef struct TwLlLanes {
   LLVMValueRef acc, whole;   /* of reals, of ints */
   LLVMValueRef from, count;  /* the pass: its first block among all, and how many */
   LLVMValueRef i, block;     /* number of the block in the pass and among all */
+  LLVMValueRef sub;          /* its first lane: where vectors are narrower, a part of a block is run at a time */
   LLVMValueRef mask;         /* lanes that exist; NULL: all */
+  bool goes_on;              /* accumulators start from what memory holds: zero, or an earlier pass's */
 } TwLlLanes;
 /* Uniform scalars that lane code of b reads get a place in memory, from where it broadcasts them. */
 void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last);
 void tw_ll_forget_lanes(TwLlScope *b); /* no lane value of b is in a register any more */
-void tw_ll_enter_block(TwLlLanes *p, LLVMValueRef i);
+LLVMValueRef tw_ll_first_lanes(TwLl *l, LLVMValueRef n); /* a mask; n: i64 */
+LLVMValueRef tw_ll_is_last_block(TwLlLanes *p);
 LLVMValueRef tw_ll_masked(TwLlLanes *p, LLVMValueRef now, LLVMValueRef old);
 void tw_ll_store_y(TwLlLanes *p, uint32_t k);
 /* Lays out the scratch of a straight body, of which each block takes so many bytes in a pass. */
@@ -363,6 +367,7 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);
 struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t,
                                               char **error); /* another one, the caller's */
+bool tw_ll_has_fma(const TwLlOptions *o); /* else each fma is a call */
 uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be used */
 /* All functions as one module of ctx, the caller's. Sets slot->work_bytes. */
 bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,

@@ -150,6 +150,8 @@ static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
 void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out) {
   Plan p = {.out = out, .bits = tw_ll_width(o)};
   fprintf(out, "vectors of %u bits; sums in the defined order, so the bits do not depend on that\n", p.bits);
+  if (!tw_ll_has_fma(o))
+    fprintf(out, "this CPU has no fused multiply-add (FMA, AVX2): each is a call of the C library's, exact but slow\n");
   for (uint32_t k = 0; k < n; k++) {
     p.f64 = fns[k].precision == TW_F64;
     fprintf(out, "\n%s: %s, %u operations\n", fns[k].symbol, p.f64 ? "f64" : "f32", fns[k].fn->insts.len - 1);

@@ -93,25 +93,33 @@ static uint32_t lay_out(Loop *p) {
 
 /* ---- a block */
 
-void tw_ll_enter_block(Loop *p, LLVMValueRef i) {
+LLVMValueRef tw_ll_first_lanes(TwLl *l, LLVMValueRef n) {
+  if (l->bits == 512) { /* a mask register, from an integer; n < 32 */
+    LLVMTypeRef t = LLVMIntTypeInContext(l->ctx, l->lanes);
+    LLVMValueRef ones = LLVMBuildShl(l->b, LLVMConstInt(l->i32, 1, false), LLVMBuildTrunc(l->b, n, l->i32, ""), "");
+    ones = LLVMBuildSub(l->b, ones, LLVMConstInt(l->i32, 1, false), "");
+    return LLVMBuildBitCast(l->b, LLVMBuildTrunc(l->b, ones, t, ""), tw_ll_lanes_of(l, l->i1), "");
+  }
+  LLVMValueRef ids[TW_LANES];
+  for (uint32_t k = 0; k < l->lanes; k++) ids[k] = LLVMConstInt(l->i32, k, false);
+  n = LLVMBuildTrunc(l->b, n, l->i32, "");
+  return LLVMBuildICmp(l->b, LLVMIntULT, LLVMConstVector(ids, l->lanes), tw_ll_splat(l, n), "");
+}
+
+LLVMValueRef tw_ll_is_last_block(Loop *p) {
+  return LLVMBuildICmp(p->s->l->b, LLVMIntEQ, p->block, tw_ll_i64(p->s->l, p->blocks - 1), "");
+}
+
+static void enter_block(Loop *p, LLVMValueRef i) {
   TwLl *l = p->s->l;
   p->i = i;
   p->block = tw_ll_add(l, p->from, i);
+  p->sub = tw_ll_i64(l, 0);
   p->mask = NULL;
-  uint32_t rest = (uint32_t)(p->n % TW_LANES);
+  int64_t rest = p->n % TW_LANES;
   if (!rest) return;
-  LLVMValueRef is_last = LLVMBuildICmp(l->b, LLVMIntEQ, p->block, tw_ll_i64(l, p->blocks - 1), "");
-  if (l->bits == 512) { /* a mask register, from an integer */
-    LLVMValueRef some = LLVMConstInt(l->i16, (1u << rest) - 1u, false),
-                 all = LLVMConstInt(l->i16, 0xffff, false);
-    p->mask = LLVMBuildBitCast(l->b, tw_ll_select(l, is_last, some, all), tw_ll_lanes_of(l->i1), "");
-    return;
-  }
-  LLVMValueRef ids[TW_LANES];
-  for (uint32_t k = 0; k < TW_LANES; k++) ids[k] = LLVMConstInt(l->i32, k, false);
-  LLVMValueRef count = tw_ll_select(l, is_last, LLVMConstInt(l->i32, rest, false),
-                                    LLVMConstInt(l->i32, TW_LANES, false));
-  p->mask = LLVMBuildICmp(l->b, LLVMIntULT, LLVMConstVector(ids, TW_LANES), tw_ll_splat(l, count), "");
+  p->mask = tw_ll_first_lanes(
+      l, tw_ll_select(l, tw_ll_is_last_block(p), tw_ll_i64(l, rest), tw_ll_i64(l, TW_LANES)));
 }
 
 LLVMValueRef tw_ll_masked(Loop *p, LLVMValueRef now, LLVMValueRef old) {
@@ -128,7 +136,7 @@ static LLVMValueRef load_column(Loop *p, uint32_t k) {
 /* Numbers of the block's samples; past the end the last one again, so that reading a row is safe. */
 static LLVMValueRef sample_numbers(Loop *p) {
   TwLl *l = p->s->l;
-  LLVMValueRef from = tw_ll_mul(l, p->block, tw_ll_i64(l, TW_LANES));
+  LLVMValueRef from = tw_ll_add(l, tw_ll_mul(l, p->block, tw_ll_i64(l, TW_LANES)), p->sub);
   return tw_ll_clamp(l, tw_ll_add(l, tw_ll_splat(l, from), tw_ll_lane_ids(l)), p->n);
 }
 
@@ -158,10 +166,10 @@ void tw_ll_store_y(Loop *p, uint32_t k) {
   TwLl *l = p->s->l;
   const TwLlVal *y = &p->ys[k];
   TwRef r = p->g->body->results.at[p->g->n_carry + k];
-  LLVMTypeRef t = tw_ll_stored(l, y->dtype, true);
   if (y->rank == 1 && y->stride[0] == 1 && (!p->mask || y->padded)) {
-    LLVMValueRef at = tw_ll_at(l, t, y->ptr, p->block);
-    tw_ll_store_run(l, y->dtype, tw_ll_operand(p->b, r, true), at, TW_LANES);
+    LLVMValueRef first = tw_ll_add(l, tw_ll_mul(l, p->block, tw_ll_i64(l, TW_LANES)), p->sub);
+    LLVMValueRef at = tw_ll_at(l, tw_ll_stored(l, y->dtype, false), y->ptr, first);
+    tw_ll_store_run(l, y->dtype, tw_ll_operand(p->b, r, true), at, l->lanes);
     return;
   }
   TwLlNest nest;
@@ -222,7 +230,7 @@ static void emit_whole(Loop *p) {
   const TwRegion *g = p->g;
   tw_ll_forget_lanes(b);
   TwLlLoop loop = tw_ll_loop(l, p->count);
-  tw_ll_enter_block(p, loop.i);
+  enter_block(p, loop.i);
   for (uint32_t k = 0; k < g->n_xs; k++) {
     TwRef param = g->body->params.at[g->n_consts + k];
     const TwTyInfo *t = tw_info(g->body, param);
@@ -274,7 +282,7 @@ static void run_chunk(Loop *p, TwLlLayers *layers, LLVMValueRef scratch, LLVMVal
   TwLl *l = p->s->l;
   LLVMValueRef first = tw_ll_mul(l, chunk, tw_ll_i64(l, TW_CHUNK_BLOCKS));
   bool passes = p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks;
-  if (!layers || passes) zero_accumulators(p, TW_REAL);
+  if (!layers || p->goes_on) zero_accumulators(p, TW_REAL);
   p->from = first;
   p->count = count;
   if (!layers) {

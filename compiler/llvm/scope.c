@@ -88,7 +88,7 @@ LLVMValueRef tw_ll_draw_value(TwLlScope *s, TwRef r, LLVMValueRef e) {
   LLVMValueRef key = tw_ll_i64(l, tw_attr(s->fn, r, 0));
   bool lanes = tw_ll_is_lanes(seed) || tw_ll_is_lanes(at);
   LLVMValueRef all = LLVMGetPoison(tw_ll_type(l, TW_REAL, true));
-  for (unsigned k = 0; k < (lanes ? TW_LANES : 1u); k++) {
+  for (unsigned k = 0; k < (lanes ? s->l->lanes : 1u); k++) {
     LLVMValueRef id = LLVMConstInt(l->i32, k, false);
     LLVMValueRef args[3] = {tw_ll_is_lanes(seed) ? LLVMBuildExtractElement(l->b, seed, id, "") : seed, key,
                             tw_ll_is_lanes(at) ? LLVMBuildExtractElement(l->b, at, id, "") : at};

@@ -134,12 +134,13 @@ static bool scan_at(const Cutter *c, uint32_t p) {
   return p < c->cut->items.len && is_scan(c, &c->cut->items.at[p]);
 }
 
-/* Places worth a cut: where no fewer values cross next door; and around loops. */
+/* Places worth a cut: where no fewer values cross next door; behind additions to sums; around loops. */
 static uint32_t candidates(const Cutter *c, uint32_t *out) {
   uint32_t n = c->cut->items.len, count = 0;
   for (uint32_t p = 0; p <= n; p++) {
     bool low = p == 0 || p == n || (c->live[p] <= c->live[p - 1] && c->live[p] < c->live[p + 1]);
-    if (low || scan_at(c, p) || scan_at(c, p - 1)) out[count++] = p;
+    bool behind_sums = p > 0 && p < n && !c->cut->items.at[p - 1].inst && c->cut->items.at[p].inst;
+    if (low || behind_sums || scan_at(c, p) || scan_at(c, p - 1)) out[count++] = p;
   }
   return count;
 }
@@ -368,8 +369,7 @@ static void cut_level(TwArena *arena, TwLlCut *cut, uint32_t registers) {
 }
 
 TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64) {
-  uint32_t registers_a_value = TW_LANES * (f64 ? 64u : 32u) / bits;
-  uint32_t registers = (bits == 512 ? 32u : 16u) / registers_a_value;
+  uint32_t registers = bits == 512 ? 32 : 16;
   TwLlCut *cut = tw_ll_levels(arena, body, g);
   if (cut) {
     cut_level(arena, cut, registers);

@@ -1,8 +1,8 @@
 /* target.c: which machine code is made for.
  *
- * The vector width changes speed and never bits: a lane value is always sixteen elements, which code
- * generation splits as the machine needs. 256 bits means AVX2 and FMA; 128 bits means SSE4.2, where
- * each fma is a call of the C library's. */
+ * The vector width changes speed and never bits. 512 and 256 bits are what a CPU with AVX-512, or AVX2 and FMA,
+ * has; 128 bits is for others, and for who asks for it: then the code still has the CPU's instructions up to
+ * AVX2. On a CPU without FMA each fma is a call of the C library's, exact and slow: the plan says so. */
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <stdlib.h>
@@ -17,16 +17,26 @@ static bool has(const char *features, const char *name) {
   return false;
 }
 
+/* Of a CPU with AVX2 and FMA. */
 static uint32_t widest(const char *features) {
   if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") &&
       has(features, "avx512bw"))
     return 512;
-  return has(features, "avx2") && has(features, "fma") ? 256 : 128;
+  return 256;
+}
+
+/* Has this CPU fused multiply-adds, or whichever the code is for? Without AVX2 they would be of no use. */
+bool tw_ll_has_fma(const TwLlOptions *o) {
+  if (o->cpu_generic || o->without_fma) return !o->without_fma;
+  char *host = LLVMGetHostCPUFeatures();
+  bool fma = has(host, "avx2") && has(host, "fma");
+  LLVMDisposeMessage(host);
+  return fma;
 }
 
 uint32_t tw_ll_width(const TwLlOptions *o) {
-  uint32_t bits = 256;
-  if (!o->cpu_generic) {
+  uint32_t bits = tw_ll_has_fma(o) ? 256 : 128;
+  if (bits > 128 && !o->cpu_generic) {
     char *host = LLVMGetHostCPUFeatures();
     bits = widest(host);
     LLVMDisposeMessage(host);
@@ -36,7 +46,7 @@ uint32_t tw_ll_width(const TwLlOptions *o) {
 
 static char *feature_text(const TwLlOptions *o, uint32_t bits) {
   char *host = o->cpu_generic ? NULL : LLVMGetHostCPUFeatures();
-  const char *less = bits == 512 ? "" : bits == 256 ? ",-avx512f" : ",-avx";
+  const char *less = bits == 512 ? "" : tw_ll_has_fma(o) ? ",-avx512f" : ",-avx";
   const char *base = host ? host : "+avx2,+fma";
   char *all = malloc(strlen(base) + strlen(less) + 1);
   if (all) {

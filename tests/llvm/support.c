@@ -159,7 +159,7 @@ static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const 
 void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what) {
   TwRtFn slot = {.name = what};
   TwLlFn fn = {.symbol = "f", .fn = f, .precision = p, .slot = &slot};
-  TwLlOptions o = {.vector_bits = bits};
+  TwLlOptions o = {.vector_bits = bits, .without_fma = bits == 0};
   char *error = NULL;
   const char *broken = tw_verify(f);
   if (broken) {
@@ -183,4 +183,5 @@ void check(Test *t, const TwFn *f, const char *what) {
     if (t->few < 2 || t->turn % 2 == 0) check_one(t, f, TW_F32, bits[k], what);
     if (t->few < 2 || t->turn % 2 == 1) check_one(t, f, TW_F64, bits[k], what);
   }
+  if (!t->few && t->turn % 4 == 0) check_one(t, f, t->turn % 8 ? TW_F32 : TW_F64, 0, what); /* no FMA */
 }

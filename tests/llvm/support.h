@@ -31,7 +31,7 @@ int64_t below(Test *t, int64_t n);
 TwTy real_ty(Test *t, uint32_t rank, int64_t a, int64_t b, int64_t c);
 
 /* Compiles f for f32 and f64 and for vectors of 128, 256 and 512 bits as far as this machine has them,
- * and compares each with the interpreter. */
+ * and compares each with the interpreter; now and then also for a CPU without FMA. */
 void check(Test *t, const TwFn *f, const char *what);
 void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what);
 
