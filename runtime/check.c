@@ -40,8 +40,8 @@ uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st) {
   return p->n_models;
 }
 
-TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
-                             double sliver, uint32_t most) {
+static TwRtRegions count_in(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                            double sliver, uint32_t most, bool all) {
   const TwRtPl *pl = model < w->p->n_models ? pl_of(&w->p->stages[stage], model) : NULL;
   if (!pl) return (TwRtRegions){0};
   TwRtCounter **counter = &w->counters[stage * w->p->n_models + model];
@@ -49,8 +49,23 @@ TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, cons
   if (!*counter) return (TwRtRegions){0};
   tw_rt_counter_limit(*counter, most);
   tw_rt_call(w, &pl->coeffs, flat);
-  for (uint32_t i = 0; i < pl->n_coeffs; i++) w->coeffs64[i] = tw_rt_get(w->coeffs, i, w->f64);
-  return tw_rt_count(*counter, w->coeffs64, lo, hi, sliver);
+  const double *c = w->coeffs;
+  if (!w->f64) {
+    const float *from = w->coeffs;
+    for (uint32_t i = 0; i < pl->n_coeffs; i++) w->coeffs64[i] = (double)from[i];
+    c = w->coeffs64;
+  }
+  return all ? tw_rt_count(*counter, c, lo, hi, sliver) : tw_rt_count_pieces(*counter, c, lo, hi, sliver);
+}
+
+TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                             double sliver, uint32_t most) {
+  return count_in(w, stage, model, flat, lo, hi, sliver, most, true);
+}
+
+TwRtRegions tw_rt_pieces_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                            double sliver) {
+  return count_in(w, stage, model, flat, lo, hi, sliver, UINT32_MAX, false);
 }
 
 /* ---- ensures */
@@ -69,7 +84,7 @@ static TwRtRegions count_for(TwRtWorker *w, uint32_t stage, uint32_t i, const vo
   }
   *mine = (struct TwRtCounted){
       .moment = w->moment,
-      .regions = tw_rt_regions_of(w, stage, a->model, flat, a->lo, a->hi, a->sliver, UINT32_MAX),
+      .regions = tw_rt_pieces_of(w, stage, a->model, flat, a->lo, a->hi, a->sliver),
   };
   return mine->regions;
 }

@@ -30,6 +30,7 @@ void tw_rt_counter_limit(TwRtCounter *c, uint32_t most) {
 void tw_rt_counter_free(TwRtCounter *c) {
   if (!c)
     return;
+  tw_rg_fast_free(c->fast);
   tw_rg_exact_free(&c->ex);
   tw_rg_tally_free(&c->tally);
   tw_rg_sweep_free(c);
@@ -74,6 +75,37 @@ TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double 
   if (!c)
     return (TwRtRegions){0};
   return tw_rg_count(c, coeffs, lo, hi, sliver, false);
+}
+
+/* Nets whose weights are rounded to f64 are in doubt nearly always: ask ever more seldom, up to every 64th time. */
+static bool ask_fast(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver, TwRtRegions *out) {
+  if (!c->fast_tried) c->fast = tw_rg_fast_new(&c->tape);
+  c->fast_tried = true;
+  if (!c->fast) return false;
+  if (c->fast_wait > 0) {
+    c->fast_wait--;
+    return false;
+  }
+  c->fast_asked++;
+  if (tw_rg_fast_count(c->fast, coeffs, lo, hi, sliver, out) && out->pieces <= c->most) {
+    c->fast_told++;
+    c->fast_misses = 0;
+    return true;
+  }
+  if (c->fast_misses < 6) c->fast_misses++;
+  c->fast_wait = (1u << c->fast_misses) - 2;
+  return false;
+}
+
+TwRtRegions tw_rt_count_pieces(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver) {
+  TwRtRegions r = {0};
+  if (!c)
+    return r;
+  c->error = refuse(c, coeffs, lo, hi, sliver);
+  if (c->error || ask_fast(c, coeffs, lo, hi, sliver, &r))
+    return r;
+  r = tw_rt_count(c, coeffs, lo, hi, sliver);
+  return (TwRtRegions){.counted = r.counted, .pieces = r.pieces};
 }
 
 void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver,

@@ -35,6 +35,8 @@ TwRtCounter *tw_rt_counter_new(const TwRtPl *pl);
 /* From now on give up beyond so many pieces (at first and at most 2^24): `counted` is false then. */
 void tw_rt_counter_limit(TwRtCounter *c, uint32_t most);
 TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
+/* Pieces only, the other figures being 0: the same number, several times faster. */
+TwRtRegions tw_rt_count_pieces(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
 void tw_rt_counter_free(TwRtCounter *c);
 
 #endif

@@ -5,6 +5,7 @@
  *   regions_lanes.c  the inner loops, over many points at once, in double-double with error bounds
  *   regions_exact.c  whatever those bounds leave open, by exact arithmetic
  *   regions_tally.c  the pieces from left to right: merges, slivers, maps
+ *   regions_fast.c   the number of pieces only, in plain f64, where nothing is in doubt
  *   regions.c        the functions of regions.h */
 #ifndef TW_RUNTIME_REGIONS_INTERNAL_H
 #define TW_RUNTIME_REGIONS_INTERNAL_H
@@ -183,6 +184,14 @@ bool tw_rg_tally_add(TwRgTally *t, const TwRgPoint *l, const TwRgPoint *r, TwDd 
 bool tw_rg_tally_end(TwRgTally *t, TwRtRegions *out);
 void tw_rg_tally_free(TwRgTally *t);
 
+/* ---- fast */
+typedef struct TwRgFast TwRgFast;
+TwRgFast *tw_rg_fast_new(const TwRgTape *t); /* NULL: not for this tape, or not on this processor */
+void tw_rg_fast_free(TwRgFast *f);
+/* Fills counted and pieces; false if it cannot tell. */
+bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver,
+                      TwRtRegions *out);
+
 /* ---- sweep */
 typedef struct TwRgSaved { /* a part of the interval put aside, points in order */
   uint32_t op, n;
@@ -216,6 +225,10 @@ struct TwRtCounter {
   int64_t made, most; /* pieces made so far; how many may be */
   TwRgExact ex;
   TwRgTally tally;
+  TwRgFast *fast; /* made when first asked for */
+  bool fast_tried;
+  uint32_t fast_wait, fast_misses; /* counts until it is asked again; in a row that it could not tell */
+  uint64_t fast_told, fast_asked;
   const char *error;
 };
 

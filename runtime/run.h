@@ -167,6 +167,9 @@ void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *
 /* Regions of a model now; not counted beyond `most` pieces. */
 TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
                              double sliver, uint32_t most);
+/* Pieces only, for checks at every epoch. */
+TwRtRegions tw_rt_pieces_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                            double sliver);
 /* The model whose regions a stage reports; n_models if there is none. */
 uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st);
 bool tw_rt_holds(double value, uint32_t compare, double bound);
