@@ -97,7 +97,7 @@ static void print_gradient(const Program *p, const float *x, TwPrecision precisi
   if (compiled) {
     const TwRtFn *code = &p->code[precision == TW_F64];
     void *work = room(code->work_bytes);
-    code->entry(&(TwRtCall){(const void *const *)in, out, work});
+    code->entry(&(TwRtCall){.in = (const void *const *)in, .out = out, .work = work});
     free(work);
   } else {
     must(tw_interpret(g, precision, (const void *const *)in, out), "interpreter", "no memory");

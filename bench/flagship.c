@@ -72,7 +72,7 @@ static Step compile(TwModule *m, const TwFn *loss, const float *x, const float *
 }
 
 static void run(Step *s) {
-  TwRtCall call = {s->in, s->out, s->work};
+  TwRtCall call = {.in = s->in, .out = s->out, .work = s->work};
   s->slot.entry(&call);
   for (int k = 0; k < 3; k++) {
     const void *old = s->in[k];

@@ -55,7 +55,7 @@ static void start_values(TwBenchStep *s, uint64_t seed) {
   void *out[2] = {NULL, NULL};
   for (uint32_t k = 0; k < rt->init.n_out; k++)
     out[k] = rt->init.out[k].role == TW_RT_VALUES ? values : shown;
-  if (rt->init.entry) rt->init.entry(&(TwRtCall){in, out, block(s, rt->init.work_bytes)});
+  if (rt->init.entry) rt->init.entry(&(TwRtCall){.in = in, .out = out, .work = block(s, rt->init.work_bytes)});
   s->values = reals(s, rt->n_values);
   s->shown = reals(s, rt->n_shown);
   for (uint64_t k = 0; k < rt->n_values; k++) s->values[k] = (float)values[k];
@@ -142,7 +142,7 @@ void tw_bench_step_restart(TwBenchStep *s) {
 }
 
 float tw_bench_step(TwBenchStep *s) {
-  s->stage->step.entry(&(TwRtCall){s->in, s->out, s->work});
+  s->stage->step.entry(&(TwRtCall){.in = s->in, .out = s->out, .work = s->work});
   *s->step += 1;
   for (uint32_t k = 0; k < s->n_swaps; k++) {
     const void **in = &s->in[s->swaps[k].in], *old = *in;

@@ -22,7 +22,7 @@ static double *coefficients(const TwRtProgram *p, const TwRtStage *st, const TwR
       for (uint64_t i = 0; i < st->ranges[k].n; i++)
         tw_rt_put(flat, st->ranges[k].to + i, values[st->ranges[k].at + i], p->f64);
     const void *in[2] = {v, flat};
-    pl->coeffs.entry(&(TwRtCall){in, &out, work});
+    pl->coeffs.entry(&(TwRtCall){.in = in, .out = &out, .work = work});
     for (uint32_t i = 0; i < pl->n_coeffs; i++) c[i] = tw_rt_get(out, i, p->f64);
   }
   free(v);

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 1u
+#define TW_RT_ABI 2u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -22,12 +22,21 @@ typedef struct TwRtPlace {
   uint32_t file, start, end;
 } TwRtPlace;
 
+/* A loop over a large data set whose chunks 0 … n - 1 any threads may share, in any ranges: each range with
+ * a work buffer of its own, of the function's work_bytes. Bits do not depend on who does what. */
+typedef void (*TwRtChunks)(void *frame, void *work, int64_t begin, int64_t end);
+typedef struct TwRtPool {
+  /* Has every chunk done once, and returns when all are. `work` is the caller's buffer, free for a range. */
+  void (*run)(struct TwRtPool *pool, TwRtChunks chunks, void *frame, void *work, int64_t n);
+} TwRtPool;
+
 /* One call of a compiled function: it reads in[…], writes out[…], uses work as it likes, allocates
  * nothing, and never lets an out overlap an in. */
 typedef struct TwRtCall {
   const void *const *in;
   void *const *out;
   void *work;
+  TwRtPool *pool; /* NULL: the calling thread does all */
 } TwRtCall;
 typedef void (*TwRtEntry)(const TwRtCall *call);
 
@@ -64,6 +73,7 @@ typedef struct TwRtFn {
   uint32_t n_in, n_out;
   const TwRtSlot *in, *out;
   uint64_t work_bytes;
+  int64_t chunks; /* of its largest loop that a pool may share; 0: it has none */
   bool f64; /* reals of this function are doubles whatever the program's precision is */
 } TwRtFn;
 

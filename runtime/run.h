@@ -77,6 +77,7 @@ struct TwRtWorker {
   void **batch; /* the columns of the batch, and which rows come in which order */
   uint32_t *order;
   void *work;
+  TwRtPool *pool; /* shares the large loops of what this thread calls, or NULL */
   void **step_in, **step_out; /* the bound call of the stage's step */
   void **in, **out;           /* of any other call */
   TwRtSwap *swaps;
@@ -137,7 +138,8 @@ double tw_rt_now(void); /* seconds, monotonic */
 static inline bool tw_rt_stop_asked(const TwRtRun *run) { return run->o->stop && *run->o->stop; }
 
 /* ---- worker.c */
-bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id); /* false: no memory */
+/* `threads`: for the large loops of what it calls. false: no memory. */
+bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id, uint32_t threads);
 void tw_rt_worker_free(TwRtWorker *w);
 /* Calls a function of a stage, or init, with `flat` as FLAT (may be NULL) and full columns. */
 void tw_rt_call(TwRtWorker *w, const TwRtFn *fn, const void *flat);

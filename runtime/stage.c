@@ -97,7 +97,7 @@ static void call_step(TwRtStageRun *g) {
   *g->flat_in = w->flat[g->cur];
   *g->flat_out = w->flat[g->next];
   g->st->step.entry(
-      &(TwRtCall){.in = (const void *const *)w->step_in, .out = w->step_out, .work = w->work});
+      &(TwRtCall){.in = (const void *const *)w->step_in, .out = w->step_out, .work = w->work, .pool = w->pool});
   g->loss = tw_rt_get(w->loss, 0, w->f64);
   g->norm = tw_rt_get(w->norm, 0, w->f64);
 }

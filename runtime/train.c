@@ -336,14 +336,14 @@ static bool prepare(TwRtRun *run) {
   }
   for (uint32_t s = 0; s < p->n_stages; s++)
     if (p->stages[s].epochs > 0) run->epochs_per_seed += p->stages[s].epochs;
-  uint32_t want = run->o->threads ? run->o->threads : cores();
+  uint32_t threads = run->o->threads ? run->o->threads : cores(), want = threads;
   if (want > run->o->n_seeds) want = run->o->n_seeds;
   if (want < 1) want = 1;
   run->workers = calloc(want, sizeof *run->workers);
   run->expected = calloc((size_t)run->o->n_seeds * p->n_expects + 1, sizeof *run->expected);
   bool ok = run->workers && run->expected && make_seeds(p, run->o, run->result);
   for (; ok && run->n_workers < want; run->n_workers++) {
-    if (tw_rt_worker_init(&run->workers[run->n_workers], run, run->n_workers)) continue;
+    if (tw_rt_worker_init(&run->workers[run->n_workers], run, run->n_workers, threads / want)) continue;
     tw_rt_worker_free(&run->workers[run->n_workers]);
     ok = run->n_workers > 0; /* fewer threads, then */
     break;

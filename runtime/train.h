@@ -71,7 +71,7 @@ typedef struct TwRtProgress {
 typedef struct TwRtOptions {
   const uint64_t *seeds;
   uint32_t n_seeds;
-  uint32_t threads; /* 0: as many as there are cores */
+  uint32_t threads; /* 0: as many as there are cores. Seeds come first; what is left shares the loops of each */
   void (*progress)(void *context, const TwRtProgress *p);
   void *context;
   bool keep_values; /* fill TwRtStageResult.values */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/pool.h"
 #include "runtime/run.h"
 
 typedef struct Space {
@@ -28,12 +29,13 @@ static uint64_t up16(uint64_t n) { return n ? (n + 15) / 16 * 16 : 16; }
 
 /* What the largest of all stages needs. */
 typedef struct Sizes {
-  uint64_t flat, coeffs, work, order, batch;
+  uint64_t flat, coeffs, work, order, batch, chunks;
   uint32_t states, n_in, n_out, batch_columns, checks;
 } Sizes;
 
 static void cover(Sizes *z, const TwRtFn *fn) {
   if (fn->work_bytes > z->work) z->work = fn->work_bytes;
+  if (fn->chunks > 0 && (uint64_t)fn->chunks > z->chunks) z->chunks = (uint64_t)fn->chunks;
   if (fn->n_in > z->n_in) z->n_in = fn->n_in;
   if (fn->n_out > z->n_out) z->n_out = fn->n_out;
 }
@@ -102,7 +104,7 @@ static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {
   w->counted = carve(s, p->n_ensures, sizeof *w->counted);
 }
 
-bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id) {
+bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id, uint32_t threads) {
   const TwRtProgram *p = run->p;
   *w = (TwRtWorker){.run = run, .p = p, .id = id, .f64 = p->f64, .until_tick = 1, .ticks = 1};
   Sizes z = {0};
@@ -117,12 +119,14 @@ bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id) {
   memset(w->memory, 0, measure.used);
   Space hand_out = {.base = w->memory};
   lay_out(w, &hand_out, &z);
+  if (z.chunks > 1) w->pool = tw_rt_pool_new(threads < z.chunks ? threads : (uint32_t)z.chunks, z.work);
   return true;
 }
 
 void tw_rt_worker_free(TwRtWorker *w) {
   for (uint32_t i = 0; w->counters && i < w->p->n_stages * w->p->n_models; i++)
     if (w->counters[i]) tw_rt_counter_free(w->counters[i]);
+  tw_rt_pool_free(w->pool);
   free(w->counters);
   free(w->memory);
 }
@@ -152,8 +156,8 @@ static void *bound(TwRtWorker *w, const TwRtSlot *slot, bool batch) {
   return NULL;
 }
 
-static void enter(const TwRtFn *fn, void **in, void **out, void *work) {
-  fn->entry(&(TwRtCall){.in = (const void *const *)in, .out = out, .work = work});
+static void enter(TwRtWorker *w, const TwRtFn *fn) {
+  fn->entry(&(TwRtCall){.in = (const void *const *)w->in, .out = w->out, .work = w->work, .pool = w->pool});
 }
 
 void tw_rt_call(TwRtWorker *w, const TwRtFn *fn, const void *flat) {
@@ -167,7 +171,7 @@ void tw_rt_call(TwRtWorker *w, const TwRtFn *fn, const void *flat) {
     if (init) w->out[i] = slot->role == TW_RT_VALUES ? w->init_values : w->init_shown;
     else w->out[i] = bound(w, slot, false);
   }
-  enter(fn, w->in, w->out, w->work);
+  enter(w, fn);
 }
 
 void tw_rt_bind_step(TwRtStageRun *g) {

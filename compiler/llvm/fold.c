@@ -167,16 +167,21 @@ static LLVMValueRef operation(TwLl *l, const TwLlTree *t, TreeOp op) {
   return f;
 }
 
-static void call(TwLl *l, const TwLlTree *t, TreeOp op, LLVMValueRef number) {
+static void call(TwLl *l, const TwLlTree *t, TreeOp op, LLVMValueRef cur, LLVMValueRef number) {
   uint64_t vectors = t->lanes ? t->n : t->n / TW_LANES;
-  LLVMValueRef f = operation(l, t, op), args[ARGS] = {t->cur, t->slots, tw_ll_i64(l, (int64_t)vectors), number};
+  LLVMValueRef f = operation(l, t, op), args[ARGS] = {cur, t->slots, tw_ll_i64(l, (int64_t)vectors), number};
   LLVMBuildCall2(l->b, LLVMGlobalGetValueType(f), f, args, ARGS, "");
 }
 
 void tw_ll_tree_push(TwLl *l, const TwLlTree *t, LLVMValueRef chunk) {
-  if (t->chunks > 1) call(l, t, PUSH, chunk);
+  if (t->chunks > 1) call(l, t, PUSH, t->cur, chunk);
+}
+
+void tw_ll_tree_push_from(TwLl *l, const TwLlTree *t, LLVMValueRef result, LLVMValueRef chunk) {
+  tw_ll_assert(l, t->chunks > 1);
+  call(l, t, PUSH, result, chunk);
 }
 
 void tw_ll_tree_finish(TwLl *l, const TwLlTree *t) {
-  if (t->chunks > 1) call(l, t, FINISH, tw_ll_i64(l, t->chunks));
+  if (t->chunks > 1) call(l, t, FINISH, t->cur, tw_ll_i64(l, t->chunks));
 }

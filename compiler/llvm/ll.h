@@ -78,6 +78,7 @@ typedef struct TwLl {
   LLVMValueRef fn, work;
   TwVec(TwLlBlock) blocks; /* of the work buffer, in order of address; at[0] unused */
   uint64_t work_bytes;
+  int64_t chunks; /* of the largest loop so far that threads may share */
 } TwLl;
 
 _Noreturn void tw_ll_bug(const TwLl *l, const char *what, const char *file, int line);
@@ -166,6 +167,7 @@ typedef struct TwLlScope {
 
 /* ---- memory.c: the work buffer */
 uint32_t tw_ll_alloc(TwLl *l, uint64_t bytes);
+uint32_t tw_ll_alloc_fresh(TwLl *l, uint64_t bytes); /* where no block has been before */
 void tw_ll_free(TwLl *l, uint32_t block);
 LLVMValueRef tw_ll_block_ptr(TwLl *l, uint32_t block);
 TwLlVal tw_ll_new_tensor(TwLl *l, const TwTyInfo *t, bool lanes); /* contiguous, in a block of its own */
@@ -261,7 +263,19 @@ typedef struct TwLlTree { /* totals of chunks, folded by neighbours as they come
 } TwLlTree;
 TwLlTree tw_ll_tree(TwLl *l, TwDtype d, bool lanes, uint64_t n, int64_t chunks);
 void tw_ll_tree_push(TwLl *l, const TwLlTree *t, LLVMValueRef chunk);
+/* The same with a result that lies elsewhere, and is lost there. Not for one chunk alone. */
+void tw_ll_tree_push_from(TwLl *l, const TwLlTree *t, LLVMValueRef result, LLVMValueRef chunk);
 void tw_ll_tree_finish(TwLl *l, const TwLlTree *t);
+
+/* ---- outline.c: code into a function that several threads may run, each on a range of 0 … n - 1 */
+typedef struct TwLlOutline {
+  LLVMValueRef fn, caller, work;
+  LLVMBasicBlockRef here;
+  LLVMValueRef begin, end; /* the range */
+} TwLlOutline;
+TwLlOutline tw_ll_outline(TwLl *l);
+/* Ends it, and calls it from where it began. */
+void tw_ll_outline_end(TwLl *l, const TwLlOutline *o, LLVMValueRef n);
 
 /* ---- scan.c, cond.c, samples.c, serial.c: values of kind TUPLE */
 void tw_ll_scan(TwLlScope *s, TwRef r);

@@ -23,9 +23,7 @@ static uint64_t first_fit(const TwLl *l, uint64_t bytes) {
   return at;
 }
 
-uint32_t tw_ll_alloc(TwLl *l, uint64_t bytes) {
-  TwLlBlock b = {.bytes = rounded(bytes), .used = true};
-  b.at = first_fit(l, b.bytes);
+static uint32_t add_block(TwLl *l, TwLlBlock b) {
   if (b.at + b.bytes > l->work_bytes) l->work_bytes = b.at + b.bytes;
   if (l->blocks.len == 0) tw_vec_push(l->arena, &l->blocks, (TwLlBlock){0});
   for (uint32_t k = 1; k < l->blocks.len; k++)
@@ -35,6 +33,15 @@ uint32_t tw_ll_alloc(TwLl *l, uint64_t bytes) {
     }
   tw_vec_push(l->arena, &l->blocks, b);
   return l->blocks.len - 1;
+}
+
+uint32_t tw_ll_alloc(TwLl *l, uint64_t bytes) {
+  uint64_t size = rounded(bytes);
+  return add_block(l, (TwLlBlock){.at = first_fit(l, size), .bytes = size, .used = true});
+}
+
+uint32_t tw_ll_alloc_fresh(TwLl *l, uint64_t bytes) {
+  return add_block(l, (TwLlBlock){.at = l->work_bytes, .bytes = rounded(bytes), .used = true});
 }
 
 void tw_ll_free(TwLl *l, uint32_t block) {

@@ -33,7 +33,9 @@ static void emit_all(TwLl *l, const TwLlTarget *t, const TwLlFn *fns, uint32_t n
   for (uint32_t k = 0; k < n; k++) {
     l->f64 = fns[k].precision == TW_F64;
     tw_ll_entry(l, &fns[k]);
-    if (fns[k].slot) fns[k].slot->work_bytes = l->work_bytes;
+    if (!fns[k].slot) continue;
+    fns[k].slot->work_bytes = l->work_bytes;
+    fns[k].slot->chunks = l->chunks;
   }
 }
 

@@ -8,11 +8,15 @@
  *     or for each block all of another body; sums in memory
  *     fold accumulators to the chunk's sums; enter these into the tree of chunks   (fold.c)
  *
+ * The chunks of a large loop may be shared by threads (outline.c): the order of the tree is by number.
+ *
  * The last block may be ragged: its lanes past the end compute with whatever the padding holds, and
  * change no accumulator: the new value is selected by a mask, which on AVX-512 is part of the fma. */
 #include "compiler/llvm/ll.h"
 
 typedef TwLlLanes Loop;
+
+enum { MIN_CHUNKS = 4, WORTH = 200000 /* operations */ };
 
 static const TwTyInfo *result_info(const Loop *p, uint32_t k) {
   return tw_info(p->g->body, p->g->body->results.at[k]);
@@ -75,20 +79,40 @@ static void before_loop(Loop *p) {
   tw_ll_pool_scalars(b, s, p->r);
 }
 
-static uint32_t lay_out(Loop *p) {
-  TwLl *l = p->s->l;
+static void number_sums(Loop *p) {
   for (uint32_t k = 0; k < p->g->n_carry; k++) {
     const TwTyInfo *t = result_info(p, k);
     uint32_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
     p->acc_at[k] = *n;
     *n += (uint32_t)t->count;
   }
+}
+
+/* What a thread that runs chunks needs: accumulators, and rows of the body's values. */
+typedef struct Memory {
+  uint32_t acc_block, scratch_block;
+  TwLlLayers *layers;
+  LLVMValueRef scratch;
+} Memory;
+
+static Memory memory(Loop *p) {
+  TwLl *l = p->s->l;
+  Memory m = {0};
   uint64_t padded = (p->n_real + TW_LANES - 1u) / TW_LANES * TW_LANES;
   uint64_t reals = padded * tw_ll_bytes(l, TW_REAL, true), ints = p->n_int * tw_ll_bytes(l, TW_INT, true);
-  uint32_t block = tw_ll_alloc(l, reals + ints);
-  p->acc = tw_ll_block_ptr(l, block);
+  m.acc_block = tw_ll_alloc(l, reals + ints);
+  p->acc = tw_ll_block_ptr(l, m.acc_block);
   p->whole = tw_ll_byte_at(l, p->acc, reals);
-  return block;
+  uint64_t bytes = 0;
+  m.layers = p->cut->straight ? tw_ll_layers(p, &bytes) : NULL;
+  m.scratch_block = tw_ll_alloc(l, bytes);
+  m.scratch = tw_ll_block_ptr(l, m.scratch_block);
+  return m;
+}
+
+static void release(Loop *p, const Memory *m) {
+  tw_ll_free(p->s->l, m->acc_block);
+  tw_ll_free(p->s->l, m->scratch_block);
 }
 
 /* ---- a block */
@@ -301,27 +325,75 @@ static void run_chunk(Loop *p, TwLlLayers *layers, LLVMValueRef scratch, LLVMVal
   }
 }
 
-static void run_chunks(Loop *p, TwLlLayers *layers, LLVMValueRef scratch, const TwLlTree *tree) {
+static LLVMValueRef blocks_of(Loop *p, LLVMValueRef chunk) {
   TwLl *l = p->s->l;
-  LLVMValueRef chunk = tw_ll_i64(l, 0), count = tw_ll_i64(l, p->blocks);
+  int64_t rest = p->blocks % TW_CHUNK_BLOCKS;
+  if (p->chunks == 1 || !rest) return tw_ll_i64(l, p->chunks == 1 ? p->blocks : TW_CHUNK_BLOCKS);
+  LLVMValueRef is_last = LLVMBuildICmp(l->b, LLVMIntEQ, chunk, tw_ll_i64(l, p->chunks - 1), "");
+  return tw_ll_select(l, is_last, tw_ll_i64(l, rest), tw_ll_i64(l, TW_CHUNK_BLOCKS));
+}
+
+/* Integer sums lie in the accumulators until they are taken: the memory is the caller's to release. */
+static Memory run_chunks(Loop *p, const TwLlTree *tree) {
+  TwLl *l = p->s->l;
+  Memory m = memory(p);
+  LLVMValueRef chunk = tw_ll_i64(l, 0);
   TwLlLoop loop = {0};
-  if (p->chunks > 1) {
-    loop = tw_ll_loop(l, tw_ll_i64(l, p->chunks));
-    chunk = loop.i;
-    count = tw_ll_i64(l, TW_CHUNK_BLOCKS);
-    int64_t rest = p->blocks % TW_CHUNK_BLOCKS;
-    if (rest) {
-      LLVMValueRef is_last = LLVMBuildICmp(l->b, LLVMIntEQ, chunk, tw_ll_i64(l, p->chunks - 1), "");
-      count = tw_ll_select(l, is_last, tw_ll_i64(l, rest), count);
-    }
-  }
-  run_chunk(p, layers, scratch, chunk, count);
+  if (p->n_int) zero_accumulators(p, TW_INT);
+  if (p->chunks > 1) loop = tw_ll_loop(l, tw_ll_i64(l, p->chunks)), chunk = loop.i;
+  run_chunk(p, m.layers, m.scratch, chunk, blocks_of(p, chunk));
   if (p->n_real) {
     tw_ll_fold_many(l, p->acc, tree->cur, p->n_real);
     tw_ll_tree_push(l, tree, chunk);
   }
   if (p->chunks > 1) tw_ll_loop_end(l, &loop);
   if (p->n_real) tw_ll_tree_finish(l, tree);
+  return m;
+}
+
+/* The same by threads: each does a range of the chunks in memory of its own and leaves the sums of each chunk in
+ * a row, from where they enter the tree in order. */
+static void share_chunks(Loop *p, const TwLlTree *tree) {
+  TwLl *l = p->s->l;
+  uint64_t each = tree->n * tw_ll_bytes(l, TW_REAL, false);
+  uint32_t rows_block = tw_ll_alloc(l, each * (uint64_t)p->chunks);
+  LLVMValueRef rows = tw_ll_block_ptr(l, rows_block), n = tw_ll_i64(l, p->chunks), size = tw_ll_i64(l, (int64_t)each);
+  TwLlOutline o = tw_ll_outline(l);
+  Memory m = memory(p);
+  TwLlLoop loop = tw_ll_loop(l, LLVMBuildSub(l->b, o.end, o.begin, ""));
+  LLVMValueRef chunk = tw_ll_add(l, o.begin, loop.i);
+  run_chunk(p, m.layers, m.scratch, chunk, blocks_of(p, chunk));
+  if (p->n_real) tw_ll_fold_many(l, p->acc, tw_ll_at(l, l->i8, rows, tw_ll_mul(l, chunk, size)), p->n_real);
+  tw_ll_loop_end(l, &loop);
+  release(p, &m);
+  tw_ll_outline_end(l, &o, n);
+  if (p->n_real) {
+    TwLlLoop all = tw_ll_loop(l, n);
+    tw_ll_tree_push_from(l, tree, tw_ll_at(l, l->i8, rows, tw_ll_mul(l, all.i, size)), all.i);
+    tw_ll_loop_end(l, &all);
+    tw_ll_tree_finish(l, tree);
+  }
+  tw_ll_free(l, rows_block);
+  if (p->chunks > l->chunks) l->chunks = p->chunks;
+}
+
+/* Operations of a sample. */
+static uint64_t work_of(const TwFn *f) {
+  uint64_t n = 0;
+  for (TwRef r = 1; r < f->insts.len; r++) {
+    TwOp op = tw_op(f, r);
+    uint64_t once = 1;
+    if (op == TW_OP_scan || op == TW_OP_samples) once = (uint64_t)tw_region(f, r)->trip * work_of(tw_region(f, r)->body);
+    else if (op == TW_OP_cond) once = work_of(tw_region(f, r)->body) + work_of(tw_region(f, r)->other);
+    else if (op != TW_OP_param && op != TW_OP_const && op != TW_OP_get) once = (uint64_t)tw_info(f, r)->count;
+    n += once < WORTH ? once : WORTH;
+  }
+  return n;
+}
+
+/* Is the loop large enough that threads which share it gain more than they wait for one another? */
+static bool is_worth_sharing(const Loop *p) {
+  return p->n_int == 0 && p->chunks >= MIN_CHUNKS && work_of(p->g->body) * (uint64_t)p->n >= WORTH;
 }
 
 /* No samples: sums are zero, stacked results empty. */
@@ -361,17 +433,15 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.acc_at = TW_NEW_N(l->arena, uint32_t, g->n_carry + 1);
   p.cut = tw_ll_cut(l->arena, rf->body, g, l->bits, l->f64);
   before_loop(&p);
-  uint32_t acc_block = lay_out(&p);
-  uint64_t bytes = 0;
-  TwLlLayers *layers = p.cut->straight ? tw_ll_layers(&p, &bytes) : NULL;
-  uint32_t scratch = tw_ll_alloc(l, bytes);
+  number_sums(&p);
   TwLlTree tree = tw_ll_tree(l, TW_REAL, false, p.n_real, p.chunks);
   tw_ll_own(s, tree.block, s->facts->last[r]);
-  if (p.n_int) zero_accumulators(&p, TW_INT);
-  run_chunks(&p, layers, tw_ll_block_ptr(l, scratch), &tree);
+  bool share = is_worth_sharing(&p);
+  Memory m = {0};
+  if (share) share_chunks(&p, &tree);
+  else m = run_chunks(&p, &tree);
   take_sums(&p, &tree, out);
+  if (!share) release(&p, &m);
   for (uint32_t k = 0; k < g->n_ys; k++) out[g->n_carry + k] = p.ys[k];
   tw_ll_scope_end(p.b);
-  tw_ll_free(l, acc_block);
-  tw_ll_free(l, scratch);
 }

@@ -247,6 +247,7 @@ void tw_ll_entry(TwLl *l, const TwLlFn *f) {
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(l->ctx), &l->ptr, 1, false);
   l->fn = LLVMAddFunction(l->mod, f->symbol, type);
   l->work_bytes = 0;
+  l->chunks = 0;
   l->blocks.len = 0;
   LLVMPositionBuilderAtEnd(l->b, tw_ll_new_block(l, "entry"));
   LLVMValueRef call = LLVMGetParam(l->fn, 0);

@@ -69,7 +69,7 @@ static void call(const TwProbe *p, const Counted *c) {
   if (!in || !out) abort();
   for (uint32_t k = 0; k < c->n_in; k++) in[k] = operand(p, &c->in[k]);
   for (uint32_t k = 0; k < n_out; k++) out[k] = room((uint64_t)tw_info(c->fn, c->fn->results.at[k])->count);
-  TwRtCall args = {in, out, work};
+  TwRtCall args = {.in = in, .out = out, .work = work};
   printf("%s %s\n", c->stage, c->what);
   CALLGRIND_START_INSTRUMENTATION;
   CALLGRIND_ZERO_STATS;

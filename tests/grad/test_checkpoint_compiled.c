@@ -40,7 +40,7 @@ static Run run(int64_t trip, TwAdLimits limits, bool call_it) {
     const void *in[2] = {a, s};
     void *out[3] = {&r.loss, r.gradient[0], r.gradient[1]};
     double start = now();
-    slot.entry(&(TwRtCall){in, out, work});
+    slot.entry(&(TwRtCall){.in = in, .out = out, .work = work});
     r.ms = now() - start;
     free(work);
   }

@@ -348,5 +348,9 @@ int main(void) {
   check(&t, deep(&t, 700), "deep");
   t.few = 1;
   million(&t);
+  if (t.shared < 4) {
+    printf("only %u runs had a loop to share\n", t.shared);
+    t.failures++;
+  }
   return test_end(&t, "regions");
 }

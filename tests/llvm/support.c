@@ -123,7 +123,21 @@ static void fail(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const cha
   }
 }
 
-static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what, TwRtFn *slot) {
+/* A pool of one thread that does ranges of one and two chunks from the last to the first, in two buffers by turns. */
+typedef struct Backwards {
+  TwRtPool face;
+  void *other;
+} Backwards;
+static void run_backwards(TwRtPool *pool, TwRtChunks chunks, void *frame, void *work, int64_t n) {
+  for (int64_t to = n, k = 0; to > 0; k++) {
+    int64_t from = to - 1 - k % 2 > 0 ? to - 1 - k % 2 : 0;
+    chunks(frame, k % 3 ? work : ((Backwards *)pool)->other, from, to);
+    to = from;
+  }
+}
+
+/* `shared`: large loops by a pool. */
+static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what, TwRtFn *slot, bool shared) {
   uint32_t n = f->params.len, k_out = f->results.len;
   void **in = calloc(n + 1, sizeof *in), **out = calloc(k_out + 1, sizeof *out),
        **want = calloc(k_out + 1, sizeof *want);
@@ -135,8 +149,13 @@ static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const 
   }
   void *work = get(slot->work_bytes);
   memset(work, 0xff, slot->work_bytes); /* NaN */
-  TwRtCall call = {(const void *const *)in, out, work};
+  Backwards pool = {{run_backwards}, shared ? get(slot->work_bytes) : NULL};
+  if (shared) memset(pool.other, 0xff, slot->work_bytes);
+  TwRtCall call = {.in = (const void *const *)in, .out = out, .work = work, .pool = shared ? &pool.face : NULL};
   slot->entry(&call);
+  t->shared += shared;
+  if (shared && !guarded(pool.other, slot->work_bytes)) fail(t, f, p, bits, what, "wrote past the end of a thread's work buffer");
+  free(pool.other);
   if (!tw_interpret(f, p, (const void *const *)in, want)) abort();
   t->runs++;
   if (!guarded(work, slot->work_bytes)) fail(t, f, p, bits, what, "wrote past the end of the work buffer");
@@ -172,7 +191,7 @@ void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char 
     free(error);
     return;
   }
-  for (int k = 0; k < 3; k++) compare(t, f, p, bits, what, &slot);
+  for (int k = 0; k < 3; k++) compare(t, f, p, bits, what, &slot, slot.chunks > 0 && k < 2);
   tw_jit_free(j);
 }
 

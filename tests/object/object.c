@@ -27,7 +27,7 @@ static double call(const TwObject *o, const char *name, double x) {
   TwRtEntry entry;
   memcpy(&entry, &at, sizeof entry);
   _Alignas(64) double in[16] = {x}, out[16] = {0}, work[1024];
-  entry(&(TwRtCall){(const void *[]){in}, (void *[]){out}, work});
+  entry(&(TwRtCall){.in = (const void *[]){in}, .out = (void *[]){out}, .work = work});
   return out[0];
 }
 
