@@ -1,11 +1,10 @@
 /* jac.c: triwave jac FILE: d weights / d params as a table, CSV or NPY: at the start, or after a stage. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/failures.h"
+#include "cli/output.h"
 #include "compiler/probe/probe.h"
 
 typedef struct Jac {
@@ -50,64 +49,22 @@ static void write_csv(Jac *x, FILE *out) {
   }
 }
 
-/* NumPy's format 1.0: magic, version, length of the header, header padded to a multiple of 64, data. */
-static void write_npy(Jac *x, FILE *out) {
-  char header[192];
-  int n = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': (%llu, %llu), }",
-                   (unsigned long long)x->j.rows, (unsigned long long)x->j.columns);
-  int padded = (10 + n + 1 + 63) / 64 * 64 - 10;
-  memset(header + n, ' ', (size_t)(padded - n));
-  header[padded - 1] = '\n';
-  fwrite("\x93NUMPY\x01\x00", 1, 8, out);
-  fputc(padded & 0xff, out);
-  fputc(padded >> 8, out);
-  fwrite(header, 1, (size_t)padded, out);
-  for (uint64_t k = 0; k < x->j.rows * x->j.columns; k++) { /* little-endian whatever the machine is */
-    uint64_t bits;
-    memcpy(&bits, &x->j.at[k], sizeof bits);
-    for (int b = 0; b < 64; b += 8) fputc((int)(bits >> b & 0xff), out);
-  }
-}
+static void write_npy(Jac *x, FILE *out) { tw_cli_npy(out, x->j.at, x->j.rows, x->j.columns); }
 
 static const struct Form {
   const char *name;
   void (*write)(Jac *x, FILE *out);
 } forms[] = {{"table", write_table}, {"csv", write_csv}, {"npy", write_npy}};
 
-static const struct Form *find_form(const char *name) {
+typedef struct Written {
+  Jac *jac;
+  const char *form; /* NULL: the first */
+} Written;
+
+static void write_form(const void *what, FILE *out) {
+  const Written *w = what;
   for (size_t k = 0; k < sizeof forms / sizeof *forms; k++)
-    if (!name || strcmp(forms[k].name, name) == 0) return &forms[k];
-  return NULL;
-}
-
-/* Whole or not at all: a new file beside it, renamed over it. */
-static bool write_file(Jac *x, const struct Form *form, const char *path) {
-  size_t n = strlen(path) + 16;
-  char *temporary = malloc(n);
-  if (!temporary) abort();
-  snprintf(temporary, n, "%s.part", path);
-  FILE *out = fopen(temporary, "wb");
-  bool ok = out != NULL;
-  if (ok) {
-    form->write(x, out);
-    ok = fflush(out) == 0 && !ferror(out) && fsync(fileno(out)) == 0;
-    if (fclose(out) != 0) ok = false;
-    ok = ok && rename(temporary, path) == 0;
-  }
-  if (!ok) {
-    fprintf(stderr, "triwave: cannot write '%s': %s\n", path, strerror(errno));
-    if (out) unlink(temporary);
-  }
-  free(temporary);
-  return ok;
-}
-
-static bool write_out(const TwCli *c, Jac *x, const struct Form *form) {
-  if (c->output) return write_file(x, form, c->output);
-  form->write(x, stdout);
-  if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-  fprintf(stderr, "triwave: cannot write to stdout\n");
-  return false;
+    if (w->form ? strcmp(forms[k].name, w->form) == 0 : k == 0) forms[k].write(w->jac, out);
 }
 
 /* ---- where */
@@ -132,7 +89,7 @@ static const double *trained_values(TwBuild *b, int stage, uint64_t seed) {
   return values;
 }
 
-static bool jac(const TwCli *c, TwBuild *b, const struct Form *form) {
+static bool jac(const TwCli *c, TwBuild *b) {
   uint64_t seed = c->have_seed ? c->seed : 0;
   TwProbe p;
   Jac x = {.p = &p};
@@ -147,25 +104,18 @@ static bool jac(const TwCli *c, TwBuild *b, const struct Form *form) {
     fprintf(stderr, "triwave: out of memory\n");
     return false;
   }
-  return write_out(c, &x, form);
+  return tw_cli_write(c, write_form, &(Written){&x, c->format});
 }
 
 int tw_cli_jac(const TwCli *c) {
-  const struct Form *form = find_form(c->format);
-  if (!form) {
-    fprintf(stderr, "triwave: --format wants table, csv or npy, not '%s'\n", c->format);
-    return TW_EXIT_USAGE;
-  }
-  if (form->write == write_npy && !c->output && isatty(STDOUT_FILENO)) {
-    fprintf(stderr, "triwave: npy is no text: jac --format npy wants -o FILE on a terminal\n");
-    return TW_EXIT_USAGE;
-  }
+  static const char *const names_of_forms[] = {"table", "csv", "npy", NULL};
+  if (!tw_cli_format_ok(c, names_of_forms, "table, csv or npy")) return TW_EXIT_USAGE;
   TwUnit *u = tw_cli_unit(c);
   TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
   TwVariantNames names = {0};
   bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_variants(c, u, b.ast, &names);
   if (ok) b.variant = names.at[0];
-  ok = ok && tw_build(&b, TW_PHASE_LOWER) && jac(c, &b, form);
+  ok = ok && tw_build(&b, TW_PHASE_LOWER) && jac(c, &b);
   tw_cli_diagnostics(u);
   tw_build_free(&b);
   tw_unit_free(u);

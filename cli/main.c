@@ -14,7 +14,7 @@ static const TwVerb verbs[] = {
     {"emit", "FILE --as FORM", "show the program in any of its forms",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE", "train, then list the linear regions of the model",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON, 1, 1, tw_cli_regions},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_regions},
     {"gradcheck", "FILE", "reverse mode against forward mode and differences, stage by stage",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1, tw_cli_gradcheck},
     {"jac", "FILE", "the Jacobian of the weights by the params",

@@ -135,7 +135,7 @@ static const Option options[] = {
     {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},
     {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},
     {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: regions the last, jac the start)", set_stage},
-    {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy (default table)", set_format},
+    {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy, regions also json (default table)", set_format},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -1,5 +1,5 @@
 /* regions.c: triwave regions FILE: train one seed, then list the linear regions of each model of one
- * input, exactly, for the stored floats (docs/regions.md). */
+ * input, exactly, for the stored floats (docs/regions.md), and how far each is from the target. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,43 +8,83 @@
 
 #include "cli/cli.h"
 #include "cli/failures.h"
-#include "runtime/data.h"
-#include "runtime/regions.h"
+#include "cli/output.h"
+#include "cli/pieces.h"
+#include "runtime/piece_error.h"
 
-/* The coefficients of a model's pieces at `values`, as doubles: malloc'ed, or NULL. */
-static double *coefficients(const TwRtProgram *p, const TwRtStage *st, const TwRtPl *pl, const double *values) {
-  void *v = tw_rt_reals(p->n_values, p->f64), *flat = tw_rt_reals(st->n_flat, p->f64);
-  void *out = tw_rt_reals(pl->n_coeffs, p->f64), *work = tw_rt_reals(pl->coeffs.work_bytes / sizeof(float) + 16, false);
-  double *c = malloc((pl->n_coeffs + 1) * sizeof *c);
-  if (v && flat && out && work && c) {
-    for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(v, i, values[i], p->f64);
-    for (uint32_t k = 0; k < st->n_ranges; k++)
-      for (uint64_t i = 0; i < st->ranges[k].n; i++)
-        tw_rt_put(flat, st->ranges[k].to + i, values[st->ranges[k].at + i], p->f64);
-    const void *in[2] = {v, flat};
-    pl->coeffs.entry(&(TwRtCall){.in = in, .out = &out, .work = work});
-    for (uint32_t i = 0; i < pl->n_coeffs; i++) c[i] = tw_rt_get(out, i, p->f64);
+typedef struct Shown {
+  const char *model;
+  TwRtPieces pieces;
+  TwRtPieceError *errors; /* NULL: there is no target to be had everywhere */
+} Shown;
+
+typedef struct List {
+  const char *target; /* the data set that errors are against, or NULL */
+  uint32_t n;
+  Shown *at;
+} List;
+
+/* ---- forms */
+
+static void put_table(const void *what, FILE *out) {
+  const List *list = what;
+  for (uint32_t m = 0; m < list->n; m++) {
+    const Shown *s = &list->at[m];
+    const TwRtRegions *r = &s->pieces.counts;
+    fprintf(out, "%s: %lld regions, %lld slivers, %lld patterns, %lld distinct maps, %lld dead units, narrowest %.3g\n", s->model,
+            (long long)r->pieces, (long long)r->slivers, (long long)r->patterns, (long long)r->maps, (long long)r->dead, r->narrowest);
+    if (s->errors) {
+      size_t worst = 0;
+      for (size_t k = 1; k < s->pieces.n; k++)
+        if (s->errors[k].sup > s->errors[worst].sup) worst = k;
+      if (s->pieces.n) fprintf(out, "  largest error against '%s': %.3g at %.9g\n", list->target, s->errors[worst].sup, s->errors[worst].at);
+    }
+    fprintf(out, "  %-24s %-24s %-24s %-24s%s\n", "from", "to", "slope", "intercept", s->errors ? " largest error" : "");
+    for (size_t k = 0; k < s->pieces.n; k++) {
+      const TwRtPiece *p = &s->pieces.pieces[k];
+      fprintf(out, "  %-24.17g %-24.17g %-24.17g %-24.17g", p->lo, p->hi, p->slope, p->intercept);
+      if (s->errors) fprintf(out, " %-12.3g", s->errors[k].sup);
+      fprintf(out, "%s\n", p->sliver ? " sliver" : "");
+    }
   }
-  free(v);
-  free(flat);
-  free(out);
-  free(work);
-  return c;
 }
 
-static void print_pieces(const char *model, const TwRtPieces *r) {
-  printf("%s: %lld regions, %lld slivers, %lld patterns, %lld distinct maps, %lld dead units, narrowest %.3g\n", model,
-         (long long)r->counts.pieces, (long long)r->counts.slivers, (long long)r->counts.patterns,
-         (long long)r->counts.maps, (long long)r->counts.dead, r->counts.narrowest);
-  printf("  %-24s %-24s %-24s %s\n", "from", "to", "slope", "intercept");
-  for (size_t k = 0; k < r->n; k++)
-    printf("  %-24.17g %-24.17g %-24.17g %.17g%s\n", r->pieces[k].lo, r->pieces[k].hi, r->pieces[k].slope,
-           r->pieces[k].intercept, r->pieces[k].sliver ? "  sliver" : "");
+static void put_csv(const void *what, FILE *out) {
+  const List *list = what;
+  fprintf(out, "model,lo,hi,slope,intercept,sliver,error,error_at\n");
+  for (uint32_t m = 0; m < list->n; m++)
+    for (size_t k = 0; k < list->at[m].pieces.n; k++) {
+      const TwRtPiece *p = &list->at[m].pieces.pieces[k];
+      const TwRtPieceError *e = list->at[m].errors ? &list->at[m].errors[k] : NULL;
+      fprintf(out, "%s,%.17g,%.17g,%.17g,%.17g,%d", list->at[m].model, p->lo, p->hi, p->slope, p->intercept, p->sliver);
+      if (e) fprintf(out, ",%.17g,%.17g\n", e->sup, e->at);
+      else fprintf(out, ",,\n");
+    }
 }
 
-static cJSON *json_pieces(const char *model, const TwRtPieces *r) {
+/* The columns of the CSV, the model as its number. */
+static void put_npy(const void *what, FILE *out) {
+  const List *list = what;
+  enum { COLUMNS = 8 };
+  uint64_t rows = 0, row = 0;
+  for (uint32_t m = 0; m < list->n; m++) rows += list->at[m].pieces.n;
+  double *at = malloc((rows + 1) * COLUMNS * sizeof *at);
+  if (!at) abort();
+  for (uint32_t m = 0; m < list->n; m++)
+    for (size_t k = 0; k < list->at[m].pieces.n; k++) {
+      const TwRtPiece *p = &list->at[m].pieces.pieces[k];
+      const TwRtPieceError *e = list->at[m].errors ? &list->at[m].errors[k] : NULL;
+      const double all[COLUMNS] = {m, p->lo, p->hi, p->slope, p->intercept, p->sliver, e ? e->sup : NAN, e ? e->at : NAN};
+      memcpy(at + COLUMNS * row++, all, sizeof all);
+    }
+  tw_cli_npy(out, at, rows, COLUMNS);
+  free(at);
+}
+
+static cJSON *json_pieces(const Shown *s) {
+  const TwRtPieces *r = &s->pieces;
   cJSON *j = cJSON_CreateObject(), *list = cJSON_CreateArray();
-  cJSON_AddStringToObject(j, "model", model);
+  cJSON_AddStringToObject(j, "model", s->model);
   cJSON_AddNumberToObject(j, "regions", (double)r->counts.pieces);
   cJSON_AddNumberToObject(j, "slivers", (double)r->counts.slivers);
   cJSON_AddNumberToObject(j, "patterns", (double)r->counts.patterns);
@@ -58,18 +98,41 @@ static cJSON *json_pieces(const char *model, const TwRtPieces *r) {
     cJSON_AddNumberToObject(q, "slope", r->pieces[k].slope);
     cJSON_AddNumberToObject(q, "intercept", r->pieces[k].intercept);
     cJSON_AddBoolToObject(q, "sliver", r->pieces[k].sliver);
+    if (s->errors) {
+      cJSON_AddNumberToObject(q, "error", s->errors[k].sup);
+      cJSON_AddNumberToObject(q, "error_at", s->errors[k].at);
+    }
     cJSON_AddItemToArray(list, q);
   }
   cJSON_AddItemToObject(j, "pieces", list);
   return j;
 }
 
+static void put_json(const void *what, FILE *out) {
+  const List *list = what;
+  cJSON *models = cJSON_CreateArray();
+  for (uint32_t m = 0; m < list->n; m++) cJSON_AddItemToArray(models, json_pieces(&list->at[m]));
+  char *text = cJSON_Print(models);
+  if (!text) abort();
+  fprintf(out, "%s\n", text);
+  free(text);
+  cJSON_Delete(models);
+}
+
+static bool put(const TwCli *c, const List *list) {
+  const char *form = c->json ? "json" : c->format ? c->format : "table";
+  void (*write)(const void *, FILE *) =
+      strcmp(form, "json") == 0 ? put_json : strcmp(form, "csv") == 0 ? put_csv : strcmp(form, "npy") == 0 ? put_npy : put_table;
+  return tw_cli_write(c, write, list);
+}
+
+/* ---- finding them */
+
 static TwSpan span_of(const TwRtPlace *p) { return (TwSpan){p->file, p->start, p->end}; }
 
-/* One model after one stage. false: a diagnostic was added. */
-static bool show_model(const TwCli *c, TwUnit *u, const TwRtProgram *p, uint32_t stage, uint32_t model,
-                       const double *values, cJSON *out) {
-  const TwRtPl *pl = &p->stages[stage].pls[model];
+/* One model after one stage; `out` is filled if there is anything to show. false: a diagnostic was added. */
+static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, uint32_t model, const double *values, List *list) {
+  const TwRtPl *pl = &st->pls[model];
   const TwRtModel *m = &p->models[model];
   if (pl->why_not) {
     tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "'%s' is not piecewise linear in its input: %s", m->name, pl->why_not);
@@ -80,55 +143,48 @@ static bool show_model(const TwCli *c, TwUnit *u, const TwRtProgram *p, uint32_t
                     "ensure, an expect or the first data set\n", m->name);
     return true;
   }
-  TwRtPieces r;
-  double *coeffs = coefficients(p, &p->stages[stage], pl, values);
+  double *coeffs = tw_cli_coefficients(p, st, pl, values);
   if (!coeffs) return fprintf(stderr, "triwave: out of memory\n"), false;
-  tw_rt_regions(pl, coeffs, m->lo, m->hi, m->sliver, &r);
+  Shown *s = &list->at[list->n++];
+  s->model = m->name;
+  tw_rt_regions(pl, coeffs, m->lo, m->hi, m->sliver, &s->pieces);
   free(coeffs);
-  bool ok = r.error == NULL;
-  if (!ok)
-    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "regions of '%s' cannot be counted: %s", m->name, r.error);
-  else if (c->json)
-    cJSON_AddItemToArray(out, json_pieces(m->name, &r));
-  else
-    print_pieces(m->name, &r);
-  tw_rt_pieces_free(&r);
-  return ok;
-}
-
-static int find_stage(const TwCli *c, const TwRtProgram *p) {
-  if (!c->stage) return (int)p->n_stages - 1;
-  for (uint32_t k = 0; k < p->n_stages; k++)
-    if (strcmp(p->stages[k].name, c->stage) == 0) return (int)k;
-  return -1;
+  if (s->pieces.error) {
+    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "regions of '%s' cannot be counted: %s", m->name, s->pieces.error);
+    return false;
+  }
+  const TwRtData *d = tw_rt_piece_target(p);
+  list->target = d ? d->name : NULL;
+  s->errors = d ? malloc((s->pieces.n + 1) * sizeof *s->errors) : NULL;
+  if (!d || (s->errors && tw_rt_piece_errors(d, s->pieces.pieces, s->pieces.n, s->errors))) return true;
+  return fprintf(stderr, "triwave: out of memory\n"), false;
 }
 
 static bool show(const TwCli *c, TwBuild *b) {
-  TwUnit *u = b->unit;
-  const TwRtProgram *p = b->rt;
-  int stage = find_stage(c, p);
-  if (stage < 0) {
-    fprintf(stderr, "triwave: the program has no stage '%s'\n", c->stage ? c->stage : "");
-    return false;
-  }
+  const TwRtProgram *p = b->lowered->rt;
+  int stage = tw_cli_stage(c, p);
+  if (stage < 0) return false;
   uint64_t seed = c->have_seed ? c->seed : 0;
   TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .keep_values = true};
   TwRtResult *r = tw_rt_train(p, &o);
   bool sound = tw_cli_failures(b, r), ok = !r->error && r->seeds[0].stages[stage].values;
-  cJSON *models = cJSON_CreateArray();
+  List list = {.at = calloc((size_t)p->n_models + 1, sizeof *list.at)};
+  if (!list.at) abort();
   for (uint32_t m = 0; ok && m < p->n_models; m++)
-    ok = show_model(c, u, p, (uint32_t)stage, m, r->seeds[0].stages[stage].values, models);
-  if (ok && c->json) {
-    char *text = cJSON_Print(models);
-    puts(text);
-    free(text);
+    ok = find_pieces(b->unit, p, &p->stages[stage], m, r->seeds[0].stages[stage].values, &list);
+  ok = ok && put(c, &list);
+  for (uint32_t m = 0; m < list.n; m++) {
+    tw_rt_pieces_free(&list.at[m].pieces);
+    free(list.at[m].errors);
   }
-  cJSON_Delete(models);
+  free(list.at);
   tw_rt_result_free(p, r);
   return ok && sound;
 }
 
 int tw_cli_regions(const TwCli *c) {
+  static const char *const forms[] = {"table", "csv", "npy", "json", NULL};
+  if (!tw_cli_format_ok(c, forms, "table, csv, npy or json")) return TW_EXIT_USAGE;
   TwUnit *u = tw_cli_unit(c);
   TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
   bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);

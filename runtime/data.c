@@ -56,6 +56,26 @@ static bool call_target(const TwRtData *d, double **columns) {
   return ok;
 }
 
+bool tw_rt_has_target_at(const TwRtData *d) {
+  return d->target.entry && d->axes && d->n_inputs == 1 && d->n_columns == 1 && d->n_rows > 0;
+}
+
+/* The compiled target takes as many inputs as the grid has points, no fewer: the last one is repeated. */
+bool tw_rt_target_at(const TwRtData *d, const double *x, double *y, size_t n) {
+  size_t rows = (size_t)d->n_rows;
+  double *columns[2] = {tw_rt_reals(rows, true), tw_rt_reals(rows, true)};
+  bool ok = columns[0] && columns[1];
+  for (size_t from = 0; ok && from < n; from += rows) {
+    size_t m = n - from < rows ? n - from : rows;
+    for (size_t i = 0; i < rows; i++) columns[0][i] = x[from + (i < m ? i : m - 1)];
+    ok = call_target(d, columns);
+    for (size_t i = 0; ok && i < m; i++) y[from + i] = columns[1][i];
+  }
+  free(columns[0]);
+  free(columns[1]);
+  return ok;
+}
+
 static const char *name_of(double v) { return isnan(v) ? "nan" : v < 0 ? "-inf" : "inf"; }
 
 /* "x = 0.5, y = 1": the inputs of a row, by name where they have one. */

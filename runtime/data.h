@@ -30,6 +30,11 @@ void tw_rt_data_inputs(const TwRtData *d, double **columns);
 bool tw_rt_datas_make(const TwRtProgram *p, TwRtDatas *out);
 void tw_rt_datas_free(TwRtDatas *d);
 
+/* Whether tw_rt_target_at can be asked: a grid of one axis with a target. */
+bool tw_rt_has_target_at(const TwRtData *d);
+/* The target of a grid of one axis at any n inputs x, in f64. false: out of memory. */
+bool tw_rt_target_at(const TwRtData *d, const double *x, double *y, size_t n);
+
 /* n reals, zeroed, aligned and rounded up as program.h asks; NULL if there is no memory for them. */
 void *tw_rt_reals(uint64_t n, bool f64);
 

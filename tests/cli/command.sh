@@ -71,6 +71,13 @@ expect 0 "$triwave" emit examples/cubic.tw --as obj -o "$dir/cubic.o"
 [ -s "$dir/cubic.o" ] || { echo "FAILED: no object file"; failed=1; }
 expect 0 "$triwave" regions examples/cubic.tw --stage pretrain
 says out "^f: 3[23] regions"
+says out "largest error against 'train': 0[.]0[0-9]* at"
+expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format csv
+says out "^model,lo,hi,slope,intercept,sliver,error,error_at"
+says out "^f,0,[-0-9.e]*,[-0-9.e]*,[-0-9.e]*,[01],[-0-9.e]*,[-0-9.e]*$"
+expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format npy -o "$dir/pieces.npy"
+expect 2 "$triwave" regions examples/cubic.tw --format xml
+expect 1 "$triwave" regions examples/cubic.tw -o /nowhere/at/all
 
 # what only a run can find
 cat >"$dir/start.tw" <<'TW'
