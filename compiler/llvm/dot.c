@@ -4,24 +4,16 @@
  * before, which shares the loads of the last one. */
 #include "compiler/llvm/ll.h"
 
-typedef struct Dot {
-  TwLlScope *s;
-  TwLlVal a, b; /* views, or scalars with a shape */
-  uint32_t n, n_free_a, rank; /* contracted axes, axes of the result */
-  uint32_t axes_a[TW_MAX_RANK], axes_b[TW_MAX_RANK];
-  uint32_t free_a[TW_MAX_RANK], free_b[TW_MAX_RANK];
-  int64_t dims[TW_MAX_RANK]; /* of the contracted axes */
-  int64_t count;
-  bool lanes;
-} Dot;
+typedef TwLlDot Dot;
 
 static TwLlVal operand(TwLlScope *s, TwRef a) {
   if (tw_info(s->fn, a)->rank == 0) return tw_ll_scalar(TW_REAL, tw_ll_value(s, a));
+  if (s->val[a].kind == TW_LL_NONE && s->level) tw_ll_seg_load(s, a);
   if (s->val[a].kind == TW_LL_LAZY) tw_ll_materialize(s, a);
   return s->val[a];
 }
 
-static Dot dot_of(TwLlScope *s, TwRef r) {
+TwLlDot tw_ll_dot(TwLlScope *s, TwRef r) {
   TwRef a = tw_arg(s->fn, r, 0), b = tw_arg(s->fn, r, 1);
   Dot d = {.s = s, .a = operand(s, a), .b = operand(s, b), .n = (uint32_t)tw_attr(s->fn, r, 0), .count = 1};
   uint32_t in_a = 0, in_b = 0, n_free_b = 0;
@@ -175,7 +167,7 @@ static void tiles(const Dot *d, Tile t, const TwLlVal *dest) {
 void tw_ll_dot_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
   TwLl *l = s->l;
   if (tw_info(s->fn, r)->count == 0) return;
-  Dot d = dot_of(s, r);
+  Dot d = tw_ll_dot(s, r);
   Tile t = {.rows = 1, .row_axis = -1};
   enum { WORTH_A_RUN = 4 };
   uint32_t outer = d.rank;
@@ -190,9 +182,56 @@ void tw_ll_dot_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
 }
 
 LLVMValueRef tw_ll_dot_scalar(TwLlScope *s, TwRef r) {
-  Dot d = dot_of(s, r);
+  Dot d = tw_ll_dot(s, r);
   Tile t = {.rows = 1, .row_axis = -1};
   LLVMValueRef acc[MAX_ROWS];
   tile_values(&d, &t, acc);
   return acc[0];
+}
+
+/* ---- several blocks at once */
+
+/* What row and block want of an operand: the same for all rows, or for all blocks, is loaded once. */
+static LLVMValueRef shared_fetch(TwLl *l, const TwLlVal *v, const LLVMValueRef *i, bool varies_by_row, uint32_t row,
+                                 uint32_t b, LLVMValueRef *of_row, LLVMValueRef *of_block) {
+  if (!v->lanes && b > 0) return *of_row;
+  if (!varies_by_row && row > 0) return of_block[b];
+  return *of_row = of_block[b] = tw_ll_splat(l, fetch(l, v, i, -1, 1));
+}
+
+static void step_blocks(const Dot *d, uint32_t n, const LLVMValueRef *at, int row_axis, uint32_t rows,
+                        const LLVMValueRef *inner, LLVMValueRef *acc) {
+  TwLl *l = d->s->l;
+  bool rows_in_a = row_axis >= 0 && (uint32_t)row_axis < d->n_free_a;
+  LLVMValueRef row_a = NULL, row_b = NULL, block_a[TW_LL_MAX_BLOCKS], block_b[TW_LL_MAX_BLOCKS];
+  for (uint32_t row = 0; row < rows; row++)
+    for (uint32_t b = 0; b < n; b++) {
+      LLVMValueRef i[TW_MAX_RANK], ia[TW_MAX_RANK], ib[TW_MAX_RANK];
+      for (uint32_t k = 0; k < d->rank; k++) i[k] = at[k];
+      if (row_axis >= 0) i[row_axis] = tw_ll_add(l, i[row_axis], tw_ll_i64(l, row));
+      operand_indices(d, i, inner, ia, ib);
+      LLVMValueRef x = shared_fetch(l, &d[b].a, ia, rows_in_a, row, b, &row_a, block_a);
+      LLVMValueRef y = shared_fetch(l, &d[b].b, ib, !rows_in_a && row_axis >= 0, row, b, &row_b, block_b);
+      acc[row * n + b] = tw_ll_fma(l, x, y, acc[row * n + b]);
+    }
+}
+
+void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int row_axis, uint32_t rows,
+                      LLVMValueRef *acc) {
+  TwLl *l = d->s->l;
+  LLVMValueRef inner[TW_MAX_RANK], phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  tw_ll_assert(l, n <= TW_LL_MAX_BLOCKS && rows <= TW_LL_MAX_ROWS);
+  for (uint32_t k = 0; k < rows * n; k++) acc[k] = tw_ll_zero(l, TW_REAL, true);
+  for (uint32_t k = 0; k < d->n; k++) inner[k] = tw_ll_i64(l, 0);
+  if (d->count == 0) return;
+  if (d->count == 1) {
+    step_blocks(d, n, i, row_axis, rows, inner, acc);
+    return;
+  }
+  TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, d->count));
+  for (uint32_t k = 0; k < rows * n; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, &p, acc[k]);
+  tw_ll_unflatten(l, p.i, d->n, d->dims, inner);
+  step_blocks(d, n, i, row_axis, rows, inner, acc);
+  for (uint32_t k = 0; k < rows * n; k++) tw_ll_loop_next(l, phi[k], acc[k]);
+  tw_ll_loop_end(l, &p);
 }

@@ -8,36 +8,12 @@
  *
  * Values that cross from one segment to another have a place in scratch, a row of vectors, one a block; what
  * a loop carries or stacks has rows too. levels.c lays them out. */
-#include "compiler/llvm/ll.h"
+#include "compiler/llvm/layers.h"
 
-typedef struct Start { /* of carry k of a scan: an item of this level makes it */
-  TwRef scan;
-  uint32_t k, next;
-} Start;
+typedef TwLlLevel Level;
 
-typedef struct TwLlLevel Level;
-struct TwLlLevel {
-  TwLlLayers *y;
-  Level *outer;
-  const TwLlCut *cut;
-  TwLlScope *b;
-  Level **inner;         /* per ref, of scans */
-  LLVMValueRef *place;   /* per ref: the row of a lane value; of a stack, row 0 */
-  bool *column;          /* per ref: its place is in a column of the data: samples in order */
-  uint32_t *first_start; /* per ref: 1 + the first of the starts that it is */
-  TwVec(Start) starts;
-  /* of a scan */
-  LLVMValueRef i;      /* the iteration */
-  LLVMValueRef *out;   /* per result: the row it goes to in this iteration, or NULL */
-  LLVMValueRef *extra_at, *extra; /* per extra: its row or scalar in this iteration; its value in the block */
-};
-
-struct TwLlLayers {
-  TwLlLanes *p;
-  Level *top;
-  LLVMValueRef scratch;
-  int64_t stride; /* from row to row, in blocks: odd, so that rows do not meet in the sets of a cache */
-};
+/* Of one block in a row. */
+static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) { return TW_LANES * tw_ll_bytes(y->p->s->l, d, false); }
 
 static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlScope *b) {
   TwArena *arena = y->p->s->l->arena;
@@ -60,7 +36,7 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
     for (uint32_t k = 0; k < g->n_carry; k++) {
       TwRef init = tw_arg(f, r, g->n_consts + k);
       if (!cut->in_segment[init]) continue;
-      tw_vec_push(arena, &v->starts, (Start){r, k, v->first_start[init]});
+      tw_vec_push(arena, &v->starts, (TwLlStart){r, k, v->first_start[init]});
       v->first_start[init] = v->starts.len;
     }
   }
@@ -83,9 +59,6 @@ TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes) {
   *bytes = p->cut->bytes * (uint64_t)y->stride;
   return y;
 }
-
-/* Of one block in a row. */
-static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) { return TW_LANES * tw_ll_bytes(y->p->s->l, d, false); }
 
 static LLVMValueRef scratch_row(const TwLlLayers *y, uint64_t at) {
   return tw_ll_byte_at(y->p->s->l, y->scratch, at * (uint64_t)y->stride);
@@ -125,15 +98,35 @@ static void store_row(const TwLlLayers *y, TwDtype d, LLVMValueRef v, LLVMValueR
   tw_ll_store(y->p->s->l, d, tw_ll_splat(y->p->s->l, v), in_row(y, d, row));
 }
 
+/* A tensor in scratch, as the block has it: from element to element a row on. */
+TwLlVal tw_ll_in_block(TwLlLevel *v, TwRef r) {
+  TwLl *l = v->b->l;
+  const TwTyInfo *t = tw_info(v->b->fn, r);
+  tw_ll_assert(l, v->place[r] && !v->column[r]);
+  TwLlVal x = tw_ll_contiguous(t, in_row(v->y, t->dtype, v->place[r]), true);
+  x.unit = (int64_t)row_bytes(v->y, t->dtype) * v->y->stride / (int64_t)tw_ll_bytes(l, t->dtype, true);
+  for (uint32_t k = 0; k < t->rank; k++) x.stride[k] *= x.unit;
+  return x;
+}
+
 void tw_ll_seg_load(TwLlScope *s, TwRef r) {
   Level *v = s->level;
-  TwDtype d = tw_info(s->fn, r)->dtype;
+  const TwTyInfo *t = tw_info(s->fn, r);
+  TwDtype d = t->dtype;
   tw_ll_assert(s->l, s->facts->varies[r]);
-  if (d == TW_BOOL && !v->place[r]) {
+  if (!v->place[r]) { /* made where it is read: what it is made of first */
+    tw_ll_assert(s->l, d == TW_BOOL || t->rank > 0);
+    for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
+      TwRef a = tw_arg(s->fn, r, k);
+      if (s->val[a].kind == TW_LL_NONE) tw_ll_seg_load(s, a);
+    }
     tw_ll_inst(s, r);
     return;
   }
-  tw_ll_assert(s->l, v->place[r]);
+  if (t->rank > 0) {
+    s->val[r] = tw_ll_in_block(v, r);
+    return;
+  }
   LLVMValueRef x;
   if (v->column[r]) x = tw_ll_load(s->l, d, true, in_column(v->y, d, v->place[r]));
   else x = load_row(v->y, d, v->place[r]);
@@ -188,11 +181,15 @@ static void emit_item(Level *v, const TwLlItem *it, LLVMValueRef *phi, bool mask
     *phi = masked ? tw_ll_masked(v->y->p, now, old) : now;
     return;
   }
+  for (uint32_t k = 0; k < tw_inst(b->fn, it->inst)->n_args; k++) {
+    TwRef a = tw_arg(b->fn, it->inst, k);
+    if (b->val[a].kind == TW_LL_NONE) tw_ll_seg_load(b, a);
+  }
   tw_ll_inst(b, it->inst);
   TwDtype d = tw_info(b->fn, it->inst)->dtype;
   if (v->cut->slot[it->inst]) store_row(v->y, d, b->val[it->inst].v, v->place[it->inst]);
   for (uint32_t k = v->first_start[it->inst]; k > 0; k = v->starts.at[k - 1].next) {
-    const Start *at = &v->starts.at[k - 1];
+    const TwLlStart *at = &v->starts.at[k - 1];
     store_row(v->y, d, b->val[it->inst].v, start_row(v->inner[at->scan], at->k));
   }
 }
@@ -205,8 +202,11 @@ static void emit_results(Level *v, uint32_t number) {
   uint32_t last = v->cut->segments.len;
   LLVMValueRef *x = TW_NEW_N(v->b->l->arena, LLVMValueRef, f->results.len + 1);
   for (uint32_t k = v->outer ? 0 : g->n_carry; k < f->results.len; k++) {
-    uint32_t in = v->cut->in_segment[f->results.at[k]];
+    uint32_t in = tw_info(f, f->results.at[k])->rank > 0 ? 0 : v->cut->in_segment[f->results.at[k]];
+    if (in && v->cut->segments.at[in - 1].tensor) in = 0;
     if ((in ? in : last) != number + 1) continue;
+    if (!v->outer && v->b->facts->varies[f->results.at[k]] && v->b->val[f->results.at[k]].kind == TW_LL_NONE)
+      tw_ll_seg_load(v->b, f->results.at[k]);
     if (!v->outer) tw_ll_store_y(v->y->p, k - g->n_carry);
     else if (v->out[k]) x[k] = tw_ll_operand(v->b, f->results.at[k], true);
   }
@@ -223,15 +223,27 @@ static LLVMValueRef accumulator(const Level *v, uint32_t acc) {
   return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, at);
 }
 
-/* The blocks of a pass are run in one go with the lanes past the end masked where that is free, as part of the
- * fma; else all full blocks first and then the ragged one, whose accumulators go to memory under a mask. */
-typedef struct Run {
-  LLVMValueRef first, count; /* blocks of the pass */
-  LLVMValueRef ragged;       /* is it the ragged one? NULL: not in this way */
-  LLVMValueRef valid;        /* lanes that the ragged block has; NULL: all blocks are full */
-} Run;
+void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i) {
+  TwLl *l = p->s->l;
+  p->i = tw_ll_add(l, run->first, i);
+  p->block = tw_ll_add(l, p->from, p->i);
+  p->mask = NULL;
+  if (!run->valid) return;
+  LLVMValueRef last = run->ragged ? run->ragged : tw_ll_is_last_block(p);
+  p->mask = tw_ll_first_lanes(l, tw_ll_select(l, last, run->valid, tw_ll_i64(l, l->lanes)));
+}
 
-static void emit_blocks(Level *v, uint32_t number, const Run *run) {
+LLVMValueRef tw_ll_mask_of_run(TwLl *l, const TwLlRun *run) {
+  if (!run->ragged) return NULL;
+  return tw_ll_first_lanes(l, tw_ll_select(l, run->ragged, run->valid, tw_ll_i64(l, l->lanes)));
+}
+
+void tw_ll_end_sum(TwLl *l, LLVMValueRef sum, LLVMValueRef at, LLVMValueRef mask) {
+  if (mask) sum = tw_ll_select(l, mask, sum, tw_ll_load(l, TW_REAL, true, at));
+  tw_ll_store(l, TW_REAL, sum, at);
+}
+
+static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   const TwLlSegment *seg = &v->cut->segments.at[number];
@@ -246,27 +258,16 @@ static void emit_blocks(Level *v, uint32_t number, const Run *run) {
   TwLlLoop loop = tw_ll_loop(l, run->count);
   for (uint32_t k = 0; k < n; k++)
     if (now[k]) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
-  p->i = tw_ll_add(l, run->first, loop.i);
-  p->block = tw_ll_add(l, p->from, p->i);
-  p->mask = NULL;
-  if (run->valid) {
-    LLVMValueRef last = run->ragged ? run->ragged : tw_ll_is_last_block(p);
-    p->mask = tw_ll_first_lanes(l, tw_ll_select(l, last, run->valid, tw_ll_i64(l, l->lanes)));
-  }
+  tw_ll_enter_run(p, run, loop.i);
   for (uint32_t k = 0; k < n; k++) emit_item(v, &v->cut->items.at[seg->first + k], &now[k], !run->ragged);
   emit_results(v, number);
   for (uint32_t k = 0; k < n; k++)
     if (phi[k]) tw_ll_loop_next(l, phi[k], now[k]);
   tw_ll_loop_end(l, &loop);
   hoist_splats(v, seg, false);
-  LLVMValueRef mask = NULL;
-  if (run->ragged) mask = tw_ll_first_lanes(l, tw_ll_select(l, run->ragged, run->valid, tw_ll_i64(l, l->lanes)));
-  for (uint32_t k = 0; k < n; k++) {
-    if (!phi[k]) continue;
-    LLVMValueRef at = accumulator(v, v->cut->items.at[seg->first + k].acc);
-    if (mask) now[k] = tw_ll_select(l, mask, now[k], tw_ll_load(l, TW_REAL, true, at));
-    tw_ll_store(l, TW_REAL, now[k], at);
-  }
+  LLVMValueRef mask = tw_ll_mask_of_run(l, run);
+  for (uint32_t k = 0; k < n; k++)
+    if (phi[k]) tw_ll_end_sum(l, now[k], accumulator(v, v->cut->items.at[seg->first + k].acc), mask);
 }
 
 /* Lanes of the part at p->sub that the ragged block has. */
@@ -280,7 +281,7 @@ static LLVMValueRef valid_lanes(TwLlLanes *p) {
 }
 
 /* Full blocks, then the ragged one if it is in this pass; runs of nothing are skipped. */
-static void run_full_and_ragged(Level *v, uint32_t number) {
+static void run_full_and_ragged(Level *v, uint32_t number, TwLlRunFn *fn) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   LLVMValueRef one = tw_ll_i64(l, 1), zero = tw_ll_i64(l, 0), valid = valid_lanes(p);
@@ -291,18 +292,17 @@ static void run_full_and_ragged(Level *v, uint32_t number) {
   LLVMValueRef full = LLVMBuildSub(l->b, p->count, LLVMBuildZExt(l->b, here, l->i64, ""), "");
   TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, 2));
   LLVMValueRef is_ragged = LLVMBuildICmp(l->b, LLVMIntNE, part.i, zero, "");
-  Run run = {.first = tw_ll_select(l, is_ragged, full, zero), .ragged = is_ragged, .valid = valid};
+  TwLlRun run = {.first = tw_ll_select(l, is_ragged, full, zero), .ragged = is_ragged, .valid = valid};
   run.count = tw_ll_select(l, is_ragged, ragged, full);
   LLVMBasicBlockRef go = tw_ll_new_block(l, "blocks"), done = tw_ll_new_block(l, "done");
   LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntUGE, run.count, one, ""), go, done);
   tw_ll_place(l, go);
-  emit_blocks(v, number, &run);
+  fn(v, number, &run);
   tw_ll_go(l, done);
   tw_ll_loop_end(l, &part);
 }
 
-/* Between these a lane value is one vector of the machine's, and p->sub says which of a block. */
-static TwLlLoop begin_parts(Level *v) {
+TwLlLoop tw_ll_begin_parts(TwLlLevel *v) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   TwLlLoop part = {0};
@@ -317,7 +317,7 @@ static TwLlLoop begin_parts(Level *v) {
   return part;
 }
 
-static void end_parts(Level *v, TwLlLoop *part) {
+void tw_ll_end_parts(TwLlLevel *v, TwLlLoop *part) {
   TwLl *l = v->b->l;
   if (l->lanes < TW_LANES) tw_ll_loop_end(l, part);
   v->y->p->sub = tw_ll_i64(l, 0);
@@ -325,19 +325,19 @@ static void end_parts(Level *v, TwLlLoop *part) {
   v->b->level = NULL;
 }
 
-static void emit_segment(Level *v, uint32_t number) {
+void tw_ll_run_blocks(TwLlLevel *v, uint32_t number, TwLlRunFn *fn) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   bool is_ragged = p->n % TW_LANES != 0;
-  TwLlLoop part = begin_parts(v);
+  TwLlLoop part = tw_ll_begin_parts(v);
   if (is_ragged && l->bits < 512) {
-    run_full_and_ragged(v, number);
+    run_full_and_ragged(v, number, fn);
   } else {
-    Run run = {.first = tw_ll_i64(l, 0), .count = p->count};
+    TwLlRun run = {.first = tw_ll_i64(l, 0), .count = p->count};
     if (is_ragged) run.valid = valid_lanes(p);
-    emit_blocks(v, number, &run);
+    fn(v, number, &run);
   }
-  end_parts(v, &part);
+  tw_ll_end_parts(v, &part);
 }
 
 /* ---- loops */
@@ -353,7 +353,7 @@ static void copy_starts(Level *v, Level *scan) {
   for (uint32_t k = 0; k < g->n_carry; k++)
     any = any || !v->cut->in_segment[tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k)];
   if (!any) return;
-  TwLlLoop part = begin_parts(v), loop = tw_ll_loop(l, p->count);
+  TwLlLoop part = tw_ll_begin_parts(v), loop = tw_ll_loop(l, p->count);
   p->i = loop.i;
   for (uint32_t k = 0; k < g->n_carry; k++) {
     TwRef init = tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k);
@@ -361,7 +361,7 @@ static void copy_starts(Level *v, Level *scan) {
     store_row(v->y, TW_REAL, tw_ll_operand(v->b, init, true), start_row(scan, k));
   }
   tw_ll_loop_end(l, &loop);
-  end_parts(v, &part);
+  tw_ll_end_parts(v, &part);
 }
 
 /* Row of carry k before (or after) iteration number t, which has index i. */
@@ -451,7 +451,8 @@ static void run_segments(Level *v) {
   for (uint32_t k = 0; k < v->cut->segments.len; k++) {
     TwRef scan = v->cut->segments.at[k].scan;
     if (scan) run_scan(v, scan);
-    else emit_segment(v, k);
+    else if (v->cut->segments.at[k].tensor) tw_ll_tensor_segment(v, k);
+    else tw_ll_run_blocks(v, k, emit_blocks);
   }
 }
 

@@ -6,9 +6,13 @@
  * a loop stacks belongs to that loop's level: its accumulators are registers there, one set for each
  * iteration in turn, and the stack itself is never written unless another loop reads it.
  *
+ * A lane value that is a tensor has a row of vectors for each element, if it has a place: the result of a
+ * contraction, and what is read more than once. Contractions, such tensors and sums of tensors are pieces by
+ * themselves (tiles.c). A contraction that one elementwise tensor reads is made where that is.
+ *
  * requires: facts of a lane body.
- * provides: the tree of levels with the sums of each; NULL where the body has lane values that are tensors,
- *           branches on the sample, or loops in loops. Once segments are known, the layout of the memory that
+ * provides: the tree of levels with the sums of each; NULL where the body has branches on the sample, loops in
+ *           loops, loops over tensors, rows of the data that are tensors. Once segments are known, the layout of the memory that
  *           values cross them in. Pure planning, no LLVM.
  *
  * Memory. Values that cross from one segment to another have a row of vectors, one a block. What a loop
@@ -51,6 +55,16 @@ static bool scan_fits(const TwLlFacts *x, TwRef r) {
   return body_fits(body, true);
 }
 
+/* Tensors of lane values: what tiles.c can make, or any operation that is made block by block. */
+static bool tensor_fits(const TwLlFacts *x, TwRef r) {
+  const TwFn *f = x->fn;
+  switch ((int)tw_op(f, r)) {
+    case TW_OP_param: case TW_OP_add_at: case TW_OP_samples: case TW_OP_scan: case TW_OP_cond: return false;
+    case TW_OP_get: return is_stack(x, r);
+  }
+  return tw_info(f, r)->count > 0;
+}
+
 static bool inst_fits(const TwLlFacts *x, TwRef r, bool in_scan) {
   const TwFn *f = x->fn;
   TwOp op = tw_op(f, r);
@@ -59,9 +73,10 @@ static bool inst_fits(const TwLlFacts *x, TwRef r, bool in_scan) {
   if (!x->varies[r]) return false;
   if (op == TW_OP_get) return !in_scan && (tw_info(f, r)->rank == 0 || is_stack(x, r));
   if (x->fused[r]) return true;
-  if (tw_info(f, r)->rank > 0) return false;
-  if (op == TW_OP_index) return !x->varies[tw_arg(f, r, 0)];
-  return op == TW_OP_param || op == TW_OP_draw || tw_ll_is_elementwise(op);
+  if (tw_info(f, r)->rank > 0) return !in_scan && tensor_fits(x, r);
+  if (op == TW_OP_param || op == TW_OP_draw || tw_ll_is_elementwise(op)) return true;
+  if (in_scan) return op == TW_OP_index && !x->varies[tw_arg(f, r, 0)];
+  return op != TW_OP_add_at && op != TW_OP_samples && op != TW_OP_cond;
 }
 
 static bool body_fits(const TwLlFacts *x, bool in_scan) {
@@ -75,7 +90,44 @@ static TwLlCut *new_level(Levels *z, const TwLlFacts *x, const TwRegion *g, TwRe
   *c = (TwLlCut){.x = x, .g = g, .scan = scan};
   c->inner = TW_NEW_N(z->arena, TwLlCut *, x->fn->insts.len);
   c->stacked = TW_NEW_N(z->arena, bool, x->fn->insts.len);
+  c->whole = TW_NEW_N(z->arena, bool, x->fn->insts.len);
+  c->absorbed = TW_NEW_N(z->arena, bool, x->fn->insts.len);
+  c->dot = TW_NEW_N(z->arena, TwRef, x->fn->insts.len);
   return c;
+}
+
+/* ---- tensors */
+
+/* The elementwise tensor, with a place of its own, that alone reads r, through others that have none; or 0. */
+static TwRef reader_in_memory(const TwLlFacts *x, TwRef r) {
+  for (TwRef u = r;;) {
+    if (x->uses[u] != 1 || !x->user[u]) return 0;
+    u = x->user[u];
+    if (!tw_ll_is_elementwise(tw_op(x->fn, u)) || tw_info(x->fn, u)->rank == 0) return 0;
+    if (x->lazy[u] == TW_LL_EAGER) return x->fused[u] ? 0 : u;
+  }
+}
+
+static bool is_view(TwOp op) {
+  return op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose || op == TW_OP_reverse ||
+         op == TW_OP_slice || op == TW_OP_index || op == TW_OP_get;
+}
+
+static void find_tensors(TwLlCut *c) {
+  const TwLlFacts *x = c->x;
+  for (TwRef r = 1; r < x->fn->insts.len; r++) {
+    TwOp op = tw_op(x->fn, r);
+    if (!x->uses[r] || !x->varies[r] || x->fused[r] || is_view(op) || op == TW_OP_param || op == TW_OP_scan) continue;
+    bool tensor = tw_info(x->fn, r)->rank > 0;
+    c->whole[r] = op == TW_OP_dot || (tensor && x->lazy[r] == TW_LL_EAGER);
+    TwRef reader = op == TW_OP_dot && tensor ? reader_in_memory(x, r) : 0;
+    if (reader && !c->dot[reader]) {
+      c->dot[reader] = r;
+      c->absorbed[r] = true;
+      c->whole[r] = false;
+    }
+    c->tensors = c->tensors || c->whole[r];
+  }
 }
 
 /* What a row of this operand of a sum is in the level of a loop: a value of its body, or one of `extra`. */
@@ -101,27 +153,37 @@ static TwRef maker(const Levels *z, TwRef a) {
   return a && is_stack(z->x, a) && z->x->varies[a] ? tw_arg(f, a, 0) : 0;
 }
 
-/* The level of the later of the loops that make the operands of sum k, which has seen the other's rows. */
+/* Stacks that a's elements are read from must be in memory. */
+static void keep_stacks(Levels *z, TwRef a) {
+  if (!a || !z->x->varies[a]) return;
+  if (maker(z, a)) z->top->stacked[a] = true;
+  else if (is_view(tw_op(z->x->fn, a)))
+    for (uint32_t k = 0; k < tw_inst(z->x->fn, a)->n_args; k++) keep_stacks(z, tw_arg(z->x->fn, a, k));
+}
+
+/* The loop to which a sum of these factors belongs: the later of those that make them, which has seen the
+ * other's rows; 0: none. */
+static TwRef loop_of(const Levels *z, TwRef a, TwRef b) {
+  TwRef x = maker(z, a), y = maker(z, b);
+  if ((!x && z->x->varies[a]) || (b && !y && z->x->varies[b])) return 0;
+  return x > y ? x : y;
+}
+
 static bool give_sum(Levels *z, uint32_t k) {
   const TwLlFacts *x = z->x;
   TwRef r = x->fn->results.at[k];
   const TwTyInfo *t = tw_info(x->fn, r);
   bool fma = tw_ll_is_fma_sum(x, k);
-  TwRef a = fma ? tw_arg(x->fn, r, 0) : r, b = fma ? tw_arg(x->fn, r, 1) : 0;
-  if (t->dtype != TW_REAL || t->rank > 1) return false;
-  if (t->rank == 0) {
+  TwRef a = fma ? tw_arg(x->fn, r, 0) : r, b = fma ? tw_arg(x->fn, r, 1) : 0, loop = loop_of(z, a, b);
+  if (t->dtype != TW_REAL || t->count == 0) return false;
+  if (!loop) {
     tw_vec_push(z->arena, &z->top->accs, (TwLlAcc){k, a, b});
+    z->top->tensors = z->top->tensors || t->rank > 0;
+    keep_stacks(z, a);
+    keep_stacks(z, b);
     return true;
   }
-  TwRef at = maker(z, a), other = maker(z, b);
-  if (fma && !x->fused[r]) return false;
-  if (other > at) at = other;
-  if (!at) return false;
-  for (uint32_t j = 0; j < 2; j++) {
-    TwRef v = j ? b : a;
-    if (v && x->varies[v] && !maker(z, v)) return false;
-  }
-  TwLlCut *in = z->top->inner[at];
+  TwLlCut *in = z->top->inner[loop];
   TwLlAcc acc = {k, row_of(z, in, a), b ? row_of(z, in, b) : 0};
   tw_vec_push(z->arena, &in->accs, acc);
   return true;
@@ -131,11 +193,13 @@ TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
   const TwFn *f = x->fn;
   Levels z = {.arena = arena, .x = x};
   if (!body_fits(x, false)) return NULL;
-  for (uint32_t k = g->n_carry; k < f->results.len; k++)
-    if (tw_info(f, f->results.at[k])->rank > 0) return NULL;
   z.top = new_level(&z, x, g, 0);
+  find_tensors(z.top);
   for (TwRef r = 1; r < f->insts.len; r++) {
-    if (!x->uses[r] || !x->inner[r] || tw_op(f, r) != TW_OP_scan) continue;
+    if (!x->uses[r] || !x->inner[r]) continue;
+    for (uint32_t k = 0; k < tw_inst(f, r)->n_args && tw_op(f, r) != TW_OP_scan && !x->fused[r]; k++)
+      if (maker(&z, tw_arg(f, r, k))) z.top->stacked[tw_arg(f, r, k)] = true;
+    if (tw_op(f, r) != TW_OP_scan) continue;
     const TwRegion *s = tw_region(f, r);
     const TwLlFacts *body = x->regions[r].body;
     z.top->inner[r] = new_level(&z, body, s, r);
@@ -217,7 +281,7 @@ static void lay_out_level(Scratch *z, TwLlCut *v) {
   uint64_t *each = TW_NEW_N(z->arena, uint64_t, v->n_slots + 1);
   v->slot_at = TW_NEW_N(z->arena, uint64_t, v->n_slots + 1);
   for (TwRef r = 1; r < f->insts.len; r++) {
-    uint64_t bytes = v->slot[r] ? row_bytes(z, tw_info(f, r)->dtype) : 0;
+    uint64_t bytes = v->slot[r] ? row_bytes(z, tw_info(f, r)->dtype) * (uint64_t)tw_info(f, r)->count : 0;
     if (bytes > each[v->slot[r]]) each[v->slot[r]] = bytes;
   }
   for (uint32_t k = 1; k <= v->n_slots; k++) v->slot_at[k] = take(z, each[k]);
@@ -238,5 +302,6 @@ int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks) {
   enum { CACHE = 512 << 10, FEWEST = 8 }; /* bytes that a core keeps near; blocks */
   int64_t rows = blocks < TW_CHUNK_BLOCKS ? blocks : TW_CHUNK_BLOCKS;
   while (rows > FEWEST && (uint64_t)rows * top->bytes > CACHE) rows = (rows + 1) / 2;
+  if (top->tensors) rows = (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS; /* tiles */
   return rows;
 }

@@ -145,6 +145,7 @@ typedef struct TwLlVal {
   bool fixed;  /* in a buffer that nothing writes while the function runs */
   uint32_t rank;
   int64_t dims[TW_MAX_RANK], stride[TW_MAX_RANK]; /* in elements */
+  int64_t unit;      /* from one element to the next in row-major order; 0 means 1 */
   LLVMValueRef v;    /* scalar */
   LLVMValueRef splat; /* uniform scalar: the same in all lanes, or NULL */
   LLVMValueRef ptr;  /* view: address of element 0; scalar: where it can be loaded again, or NULL */
@@ -213,6 +214,7 @@ TwLlVal tw_ll_row(TwLl *l, const TwLlVal *v, LLVMValueRef i); /* view of v[i]; i
 LLVMValueRef tw_ll_view_load(TwLl *l, const TwLlVal *v, const TwLlAt *at);
 LLVMValueRef tw_ll_value(TwLlScope *s, TwRef r); /* a scalar */
 LLVMValueRef tw_ll_element(TwLlScope *s, TwRef r, const TwLlAt *at);
+LLVMValueRef tw_ll_compute_element(TwLlScope *s, TwRef r, const TwLlAt *at); /* even if it is in memory */
 void tw_ll_into(TwLlScope *s, TwRef r, const TwLlVal *dest);
 /* Stores gen(env, index) at every element of `to`; in runs of sixteen where gen can give them: as if
  * it were one axis (flat_ok), or along the last axis (run_ok). */
@@ -243,6 +245,22 @@ void tw_ll_unflatten(TwLl *l, LLVMValueRef e, uint32_t n, const int64_t *dims, L
 LLVMValueRef tw_ll_reduce_scalar(TwLlScope *s, TwRef r);              /* sum, rmax, rmin, dot to a scalar */
 void tw_ll_reduce_into(TwLlScope *s, TwRef r, const TwLlVal *dest);   /* … and argmask, to a tensor */
 void tw_ll_dot_into(TwLlScope *s, TwRef r, const TwLlVal *dest);
+/* A contraction r in several blocks of samples at once (operands of block b as they are bound when it is taken). */
+typedef struct TwLlDot {
+  TwLlScope *s;
+  TwLlVal a, b; /* views, or scalars with a shape */
+  uint32_t n, n_free_a, rank; /* contracted axes, axes of the result */
+  uint32_t axes_a[TW_MAX_RANK], axes_b[TW_MAX_RANK];
+  uint32_t free_a[TW_MAX_RANK], free_b[TW_MAX_RANK];
+  int64_t dims[TW_MAX_RANK]; /* of the contracted axes */
+  int64_t count;
+  bool lanes;
+} TwLlDot;
+enum { TW_LL_MAX_ROWS = 8, TW_LL_MAX_BLOCKS = 8 };
+TwLlDot tw_ll_dot(TwLlScope *s, TwRef r);
+/* acc[row * n + b]: the elements at i and the next rows - 1 of them along row_axis, in each of n blocks. */
+void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int row_axis, uint32_t rows,
+                      LLVMValueRef *acc);
 LLVMValueRef tw_ll_dot_scalar(TwLlScope *s, TwRef r);
 
 /* ---- fold.c: partial sums to sums, chunks to totals */
@@ -295,6 +313,8 @@ typedef struct TwLlItem {
 typedef struct TwLlSegment {
   uint32_t first, end; /* items */
   TwRef scan;          /* the one item, a loop that is a level of its own; or 0 */
+  bool tensor;         /* the one item, a tensor or a sum of tensors (tiles.c) */
+  bool columns;        /* reads columns of the data, which end with the last block */
   uint32_t accs, peak;     /* accumulators; most values of its own alive at once */
   uint32_t loads, stores;  /* per block, of lane values */
   uint32_t uniform;        /* scalars that it uses */
@@ -317,6 +337,10 @@ struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
   TwVec(TwLlSegment) segments;
   TwVec(TwRef) extra;   /* of a scan: tensors of the outer level whose rows its sums take */
   TwLlCut **inner;      /* per ref: the level of a scan */
+  bool *whole;          /* per ref: a tensor with a place of its own, or a contraction: an item alone */
+  TwRef *dot;           /* per ref: the contraction that is made where this reads it, or 0 */
+  bool *absorbed;       /* per ref: such a contraction */
+  bool tensors;         /* any of these */
   bool *stacked;        /* per ref: a stack of lane values that some loop reads: it must be in memory */
   uint32_t *slot;       /* per ref: 1 + number of its place in the chunk's scratch; 0: none */
   uint32_t *in_segment; /* per ref: 1 + the segment that computes it; 0: none or all */

@@ -17,7 +17,32 @@ static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
 static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth);
 
+static void shape(const Plan *p, const TwTyInfo *t) {
+  fputc('[', p->out);
+  for (uint32_t k = 0; k < t->rank; k++) fprintf(p->out, "%s%" PRId64, k ? ", " : "", t->dims[k]);
+  fputc(']', p->out);
+}
+
 static double registers_a_value(const Plan *p) { return TW_LANES * (p->f64 ? 64.0 : 32.0) / p->bits; }
+
+/* A piece by itself in tiles.c. */
+static void plan_piece(Plan *p, const TwLlCut *cut, uint32_t k, uint32_t depth) {
+  const TwLlSegment *s = &cut->segments.at[k];
+  const TwLlItem *it = &cut->items.at[s->first];
+  const TwFn *f = cut->x->fn;
+  TwRef r = it->inst ? it->inst : f->results.at[cut->accs.at[it->acc].k], dot = cut->dot[r];
+  if (it->inst && tw_op(f, r) == TW_OP_dot) dot = r;
+  indent(p, depth);
+  fprintf(p->out, "segment %u: %s ", k + 1, it->inst ? tw_op_name(tw_op(f, r)) : "sum over the samples of");
+  shape(p, tw_info(f, r));
+  if (!it->inst) fprintf(p->out, ", tiles of it in registers for all blocks");
+  else if (dot && dot != r) fprintf(p->out, " of a dot, in tiles of rows by blocks, in registers");
+  else if (dot) fprintf(p->out, ", in tiles of rows by blocks, in registers");
+  else if (tw_ll_is_elementwise(tw_op(f, r))) fprintf(p->out, ", element by element");
+  else fprintf(p->out, ", block by block");
+  fprintf(p->out, ", about %.0f cycles a block\n", s->cycles * registers_a_value(p));
+}
+
 
 static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
   for (uint32_t k = 0; k < cut->segments.len; k++) {
@@ -37,6 +62,10 @@ static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
       continue;
     }
     if (s->first == s->end) continue;
+    if (s->tensor) {
+      plan_piece(p, cut, k, depth);
+      continue;
+    }
     indent(p, depth);
     fprintf(p->out,
             "segment %u: %u operation%s, %u accumulator%s in registers, %u value%s loaded, %u stored, %u "
@@ -98,15 +127,9 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     plan_level(p, cut, depth + 1);
   } else {
     indent(p, depth + 1);
-    fprintf(p->out, "one segment (tensors or loops in the body); accumulators in memory\n");
+    fprintf(p->out, "one segment (branches on the sample, or loops over tensors); accumulators in memory\n");
     plan_body(p, rf->body, depth + 1);
   }
-}
-
-static void shape(const Plan *p, const TwTyInfo *t) {
-  fputc('[', p->out);
-  for (uint32_t k = 0; k < t->rank; k++) fprintf(p->out, "%s%" PRId64, k ? ", " : "", t->dims[k]);
-  fputc(']', p->out);
 }
 
 static void plan_tensor(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {

@@ -38,6 +38,19 @@ static bool is_bool(const TwLlFacts *x, TwRef r) { return tw_info(x->fn, r)->dty
 /* A row that comes in from the outer level: no ref of this one. */
 static bool is_extra(const Cutter *c, TwRef a) { return a >= c->x->fn->insts.len; }
 static bool is_scan(const Cutter *c, const TwLlItem *it) { return it->inst && c->cut->inner[it->inst]; }
+static bool is_tensor(const Cutter *c, const TwLlItem *it) {
+  if (it->inst) return c->cut->whole[it->inst];
+  return !c->cut->scan && tw_info(c->x->fn, c->x->fn->results.at[c->cut->accs.at[it->acc].k])->rank > 0;
+}
+/* A piece by itself. */
+static bool is_alone(const Cutter *c, const TwLlItem *it) { return is_scan(c, it) || is_tensor(c, it); }
+
+/* Made where it is read: truth values, tensors that have no place, scalars' contractions there. */
+static bool is_made_there(const Cutter *c, TwRef r) {
+  TwOp op = tw_op(c->x->fn, r);
+  if (op == TW_OP_param || op == TW_OP_get) return false;
+  return !c->cut->whole[r] && (is_bool(c->x, r) || tw_info(c->x->fn, r)->rank > 0);
+}
 
 /* ---- items */
 
@@ -49,7 +62,7 @@ static void need_operands(Cutter *c, TwRef r) {
 static void need_operand(Cutter *c, TwRef a) {
   if (c->seen[a] == c->stamp || (!is_extra(c, a) && !c->x->varies[a])) return;
   c->seen[a] = c->stamp;
-  if (!is_extra(c, a) && is_bool(c->x, a) && tw_op(c->x->fn, a) != TW_OP_param) need_operands(c, a);
+  if (!is_extra(c, a) && is_made_there(c, a)) need_operands(c, a);
   else tw_vec_push(c->arena, &c->needs.refs, a);
 }
 
@@ -103,21 +116,24 @@ static void list_items(Cutter *c) {
     head[at] = k + 1;
   }
   for (TwRef r = 0; r < n; r++) {
-    bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_bool(x, r) &&
+    bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_made_there(c, r) &&
                 tw_op(f, r) != TW_OP_param && tw_op(f, r) != TW_OP_get;
     if (item || (r > 0 && c->cut->inner[r])) push_item(c, (TwLlItem){.inst = r});
     for (uint32_t k = head[r]; k > 0; k = next[k - 1]) push_item(c, (TwLlItem){.acc = k - 1});
   }
 }
 
-/* Results that are truth values are stored by the last segment: what they are made of must last till then. */
+/* Results that are no items of a segment are stored by the last one: what they are made of must last till then. */
 static void keep_for_results(Cutter *c) {
   const TwFn *f = c->x->fn;
   uint32_t from = c->needs.refs.len, n = c->cut->items.len;
   c->stamp++;
   for (uint32_t k = c->cut->scan ? 0 : c->cut->g->n_carry; k < f->results.len; k++)
-    if (is_bool(c->x, f->results.at[k])) need_operand(c, f->results.at[k]);
-  for (uint32_t k = from; k < c->needs.refs.len; k++) c->last[c->needs.refs.at[k]] = n ? n - 1 : 0;
+    if (is_bool(c->x, f->results.at[k]) || tw_info(f, f->results.at[k])->rank > 0) need_operand(c, f->results.at[k]);
+  for (uint32_t k = from; k < c->needs.refs.len; k++) { /* a tensor is read behind all segments, even its own */
+    TwRef a = c->needs.refs.at[k];
+    c->last[a] = c->cut->whole[a] ? n : n ? n - 1 : 0;
+  }
   c->needs.refs.len = from;
 }
 
@@ -130,17 +146,17 @@ static void count_live(Cutter *c) {
     for (uint32_t p = c->def[r]; c->def[r] && p <= c->last[r]; p++) c->live[p]++;
 }
 
-static bool scan_at(const Cutter *c, uint32_t p) {
-  return p < c->cut->items.len && is_scan(c, &c->cut->items.at[p]);
+static bool alone_at(const Cutter *c, uint32_t p) {
+  return p < c->cut->items.len && is_alone(c, &c->cut->items.at[p]);
 }
 
-/* Places worth a cut: where no fewer values cross next door; behind additions to sums; around loops. */
+/* Places worth a cut: where no fewer values cross next door; behind additions to sums; around loops and tensors. */
 static uint32_t candidates(const Cutter *c, uint32_t *out) {
   uint32_t n = c->cut->items.len, count = 0;
   for (uint32_t p = 0; p <= n; p++) {
     bool low = p == 0 || p == n || (c->live[p] <= c->live[p - 1] && c->live[p] < c->live[p + 1]);
     bool behind_sums = p > 0 && p < n && !c->cut->items.at[p - 1].inst && c->cut->items.at[p].inst;
-    if (low || behind_sums || scan_at(c, p) || scan_at(c, p - 1)) out[count++] = p;
+    if (low || behind_sums || alone_at(c, p) || alone_at(c, p - 1)) out[count++] = p;
   }
   return count;
 }
@@ -227,6 +243,18 @@ static double price(const Cutter *c, const Cost *k, uint32_t stores) {
          (wait > busy ? wait : busy);
 }
 
+/* Tiles keep both of a core's units busy, or nearly. */
+static double tensor_price(const Cutter *c, const TwLlSegment *seg) {
+  const TwLlItem *it = &c->cut->items.at[seg->first];
+  const TwFn *f = c->x->fn;
+  TwRef r = it->inst ? it->inst : f->results.at[c->cut->accs.at[it->acc].k], dot = it->inst ? c->cut->dot[r] : 0;
+  double n = (double)tw_info(f, r)->count, each = 1;
+  if (it->inst && tw_op(f, r) == TW_OP_dot) dot = r;
+  for (uint32_t k = 0; dot && k < (uint32_t)tw_attr(f, dot, 0); k++)
+    each *= (double)tw_info(f, tw_arg(f, dot, 0))->dims[tw_attr(f, dot, 1 + k)];
+  return 3 + n * (0.6 * each + (it->inst ? 1 : 0.1));
+}
+
 static void choose(Cutter *c) {
   uint32_t n = c->cut->items.len;
   uint32_t *at = TW_NEW_N(c->arena, uint32_t, n + 2), count = candidates(c, at);
@@ -238,7 +266,7 @@ static void choose(Cutter *c) {
   for (uint32_t i = 0; i + 1 < count; i++) {
     start_cost(c, &k, at[i]);
     for (uint32_t j = i + 1; j < count && (at[j] - at[i] <= LONGEST || j == i + 1); j++) {
-      if (j > i + 1 && (scan_at(c, at[i]) || scan_at(c, at[j - 1]))) break; /* a loop is a segment by itself */
+      if (j > i + 1 && (alone_at(c, at[i]) || alone_at(c, at[j - 1]))) break;
       extend(c, &k, at[j]);
       double total = best[i] + price(c, &k, stores_of(c, at[i], at[j]));
       if (best[j] >= 0 && best[j] <= total) continue;
@@ -250,10 +278,14 @@ static void choose(Cutter *c) {
   for (uint32_t j = count - 1; j > 0; j = came[j]) path[len++] = j;
   for (uint32_t first = 0; len-- > 0;) {
     TwLlSegment s = {.first = first, .end = at[path[len]]};
-    if (scan_at(c, first)) s.scan = c->cut->items.at[first].inst;
+    if (alone_at(c, first)) {
+      const TwLlItem *it = &c->cut->items.at[first];
+      s.tensor = is_tensor(c, it);
+      if (!s.tensor) s.scan = it->inst;
+    }
     tw_vec_push(c->arena, &c->cut->segments, s);
     first = s.end;
-    if (s.scan && first == n) tw_vec_push(c->arena, &c->cut->segments, (TwLlSegment){.first = n, .end = n});
+    if ((s.scan || s.tensor) && first == n) tw_vec_push(c->arena, &c->cut->segments, (TwLlSegment){.first = n, .end = n});
   }
 }
 
@@ -276,6 +308,7 @@ static void number_slots(Cutter *c) {
   Cost k = new_cost(c);
   for (uint32_t s = 0; s < cut->segments.len; s++)
     for (uint32_t p = cut->segments.at[s].first; p < cut->segments.at[s].end; p++) segment_of[p] = s;
+  segment_of[n] = cut->segments.len;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
     TwLlSegment *seg = &cut->segments.at[s];
     start_cost(c, &k, seg->first);
@@ -283,12 +316,15 @@ static void number_slots(Cutter *c) {
     seg->loads = k.loads;
     seg->accs = k.accs;
     seg->peak = k.peak;
-    seg->cycles = seg->scan ? 0 : price(c, &k, stores_of(c, seg->first, seg->end));
+    seg->cycles = seg->scan ? 0 : seg->tensor ? tensor_price(c, seg) : price(c, &k, stores_of(c, seg->first, seg->end));
     cut->cycles += seg->scan ? (double)cut->inner[seg->scan]->g->trip * cut->inner[seg->scan]->cycles : seg->cycles;
     for (uint32_t p = seg->first; p < seg->end; p++) {
       TwRef r = cut->items.at[p].inst;
-      for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++)
-        cut->last_segment[c->needs.refs.at[j]] = s + 1;
+      for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++) {
+        TwRef a = c->needs.refs.at[j];
+        cut->last_segment[a] = s + 1;
+        if (!is_extra(c, a) && tw_op(c->x->fn, a) == TW_OP_param) seg->columns = true;
+      }
       if (r) cut->in_segment[r] = s + 1;
       if (!r || c->last[r] < seg->end) continue;
       cut->slot[r] = take_slot(c, busy_until, s, segment_of[c->last[r]]);
@@ -308,7 +344,7 @@ static void count_uniform(Cutter *c, TwLlSegment *seg) {
     const TwLlItem *it = &c->cut->items.at[p];
     TwRef args[2] = {0, 0};
     uint32_t n = 2;
-    if (is_scan(c, it)) continue;
+    if (is_alone(c, it)) continue;
     if (it->inst) n = tw_inst(x->fn, it->inst)->n_args;
     else args[0] = c->cut->accs.at[it->acc].a, args[1] = c->cut->accs.at[it->acc].b;
     for (uint32_t k = 0; k < n; k++) {

@@ -59,7 +59,7 @@ static LLVMValueRef iota_element(TwLl *l, const TwLlAt *at) {
 }
 
 /* Computes the element, whether or not the value is in memory. */
-static LLVMValueRef compute_element(TwLlScope *s, TwRef r, const TwLlAt *at) {
+LLVMValueRef tw_ll_compute_element(TwLlScope *s, TwRef r, const TwLlAt *at) {
   TwLl *l = s->l;
   TwOp op = tw_op(s->fn, r);
   if (op == TW_OP_iota) return iota_element(l, at);
@@ -81,8 +81,11 @@ LLVMValueRef tw_ll_element(TwLlScope *s, TwRef r, const TwLlAt *at) {
   switch (v->kind) {
     case TW_LL_SCALAR: return v->v;
     case TW_LL_VIEW: return tw_ll_view_load(s->l, v, at);
-    case TW_LL_LAZY: return compute_element(s, r, at);
-    case TW_LL_NONE: return tw_ll_value(s, r); /* a lane value that its segment has not loaded yet */
+    case TW_LL_LAZY: return tw_ll_compute_element(s, r, at);
+    case TW_LL_NONE: /* a lane value that its segment has not loaded yet */
+      tw_ll_assert(s->l, s->level);
+      tw_ll_seg_load(s, r);
+      return tw_ll_element(s, r, at);
     case TW_LL_TUPLE: break;
   }
   tw_ll_assert(s->l, v->kind != TW_LL_TUPLE);
@@ -145,7 +148,7 @@ typedef struct ElementEnv {
 
 static LLVMValueRef element_gen(void *env, const TwLlAt *at) {
   ElementEnv *e = env;
-  return compute_element(e->s, e->r, at);
+  return tw_ll_compute_element(e->s, e->r, at);
 }
 
 static void draw_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
@@ -241,7 +244,7 @@ static bool view_of(TwLlScope *s, TwRef r, TwLlVal *v) {
   if (op == TW_OP_reshape) {
     if (!tw_ll_is_contiguous(&a)) return false;
     TwLlVal c = tw_ll_contiguous(&t, a.ptr, a.lanes);
-    for (uint32_t k = 0; k < t.rank; k++) v->stride[k] = c.stride[k];
+    for (uint32_t k = 0; k < t.rank; k++) v->stride[k] = c.stride[k] * (a.unit ? a.unit : 1);
   }
   for (uint32_t k = 0; k < t.rank && op == TW_OP_broadcast; k++) v->stride[k] = 0;
   for (uint32_t k = 0; k < a.rank; k++) {

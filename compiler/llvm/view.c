@@ -18,7 +18,7 @@ TwLlVal tw_ll_contiguous(const TwTyInfo *t, LLVMValueRef ptr, bool lanes) {
 }
 
 bool tw_ll_is_contiguous(const TwLlVal *v) {
-  int64_t stride = 1;
+  int64_t stride = v->unit ? v->unit : 1;
   for (uint32_t k = v->rank; k-- > 0;) {
     if (v->dims[k] != 1 && v->stride[k] != stride) return false;
     stride *= v->dims[k];

@@ -1,9 +1,11 @@
 /* layers.c: bodies of samples that run layer by layer (compiler/llvm/levels.c): random loops over scalars in
- * them, in all the ways in which what they carry and stack can be wanted; and that the plan says so.
+ * them, in all the ways in which what they carry and stack can be wanted; and that the plan says so. And
+ * layers of tensors (tiles.c), of every width.
  *
  *   test_llvm_layers [PROGRAMS [SEED]] */
 #include <string.h>
 
+#include "compiler/ad/ad.h"
 #include "compiler/opt/opt.h"
 #include "tests/llvm/support.h"
 
@@ -109,6 +111,34 @@ static const TwFn *program(Test *t, int64_t n, int64_t trip) {
   return tw_fn_seal(f);
 }
 
+/* Gradient of the loss of a net of two hidden layers by all its weights; nothing becomes scalar, so that small
+ * widths are tensors, too. */
+static const TwFn *dense(Test *t, int64_t n, int64_t inputs, int64_t w1, int64_t w2, bool smooth) {
+  TwFn *f = tw_fn_new(t->m, "f"), *b = tw_fn_new(t->m, "body");
+  TwTy types[8] = {real_ty(t, 2, w1, inputs, 0), real_ty(t, 1, w1, 0, 0), real_ty(t, 2, w2, w1, 0), real_ty(t, 1, w2, 0, 0),
+                   real_ty(t, 2, 1, w2, 0)};
+  TwRef args[8], in[8];
+  TwRegion g = {.trip = n, .n_consts = 5, .n_xs = 2, .n_carry = 1};
+  for (uint32_t k = 0; k < 7; k++) {
+    args[k] = tw_param(f, k < 5 ? types[k] : real_ty(t, 1, n, 0, 0));
+    in[k] = tw_param(b, k < 5 ? types[k] : scalar(t));
+  }
+  const int64_t one[1] = {1}, zero[1] = {0};
+  TwRef x = tw_broadcast(b, in[5], real_ty(t, 1, inputs, 0, 0), NULL);
+  for (uint32_t k = 0; k < 2; k++) {
+    x = tw_binary(b, TW_OP_add, in[2 * k + 1], tw_dot(b, in[2 * k], x, one, zero, 1));
+    x = tw_unary(b, smooth ? TW_OP_tanh : TW_OP_relu, x);
+  }
+  x = tw_reshape(b, tw_dot(b, in[4], x, one, zero, 1), scalar(t));
+  x = tw_binary(b, TW_OP_sub, x, in[6]);
+  tw_result(b, tw_binary(b, TW_OP_mul, x, x));
+  g.body = tw_fn_seal(b);
+  tw_result(f, tw_get(f, tw_emit_region(f, TW_OP_samples, &g, args, 7), 0));
+  TwOptLimits limits = tw_opt_limits_default();
+  limits.scalar_count = 0;
+  return tw_optimize(t->m, tw_grad(t->m, tw_fn_seal(f), (bool[]){true, true, true, true, true, false, false}), limits);
+}
+
 /* How often the plan of f has a loop layer by layer. */
 static uint32_t layered(const TwFn *f, uint32_t bits) {
   char *text = NULL;
@@ -139,6 +169,15 @@ int main(int argc, char **argv) {
     t.few = k % 4 ? 2 : 0;
     check(&t, f, what);
     check(&t, tw_opt_stacks(t.m, f), what);
+  }
+  for (uint32_t k = 0; k < programs / 3; k++) {
+    char what[96];
+    test_reset(&t);
+    int64_t n = counts[below(&t, 6)], w1 = 1 + below(&t, k % 5 == 4 ? 40 : 14), w2 = 1 + below(&t, 14);
+    const TwFn *f = dense(&t, n, 1 + below(&t, 3), w1, w2, k % 3 == 0);
+    snprintf(what, sizeof what, "dense %lld, %lld, %lld samples", (long long)w1, (long long)w2, (long long)n);
+    t.few = k % 4 ? 2 : 0;
+    check(&t, f, what);
   }
   printf("%u loops layer by layer\n", loops);
   if (loops < programs / 3) t.failures++;

@@ -1,0 +1,58 @@
+/* layers.h: what layers.c and tiles.c share: a level of a straight body while it is emitted. */
+#ifndef TW_LLVM_LAYERS_H
+#define TW_LLVM_LAYERS_H
+
+#include "compiler/llvm/ll.h"
+
+typedef struct TwLlStart { /* of carry k of a scan: an item of the level makes it */
+  TwRef scan;
+  uint32_t k, next;
+} TwLlStart;
+
+typedef struct TwLlLevel TwLlLevel;
+struct TwLlLevel {
+  TwLlLayers *y;
+  TwLlLevel *outer;
+  const TwLlCut *cut;
+  TwLlScope *b;
+  TwLlLevel **inner;     /* per ref, of scans */
+  LLVMValueRef *place;   /* per ref: the row of a lane value; of a tensor or a stack, that of its first element */
+  bool *column;          /* per ref: its place is in a column of the data: samples in order */
+  uint32_t *first_start; /* per ref: 1 + the first of the starts that it is */
+  TwVec(TwLlStart) starts;
+  /* of a scan */
+  LLVMValueRef i;      /* the iteration */
+  LLVMValueRef *out;   /* per result: the row it goes to in this iteration, or NULL */
+  LLVMValueRef *extra_at, *extra; /* per extra: its row or scalar in this iteration; its value in the block */
+};
+
+struct TwLlLayers {
+  TwLlLanes *p;
+  TwLlLevel *top;
+  LLVMValueRef scratch;
+  int64_t stride; /* from row to row, in blocks: odd, so that rows do not meet in the sets of a cache */
+};
+
+/* The blocks of a pass are run in one go with the lanes past the end masked where that is free, as part of the
+ * fma; else all full blocks first and then the ragged one, whose accumulators go to memory under a mask. */
+typedef struct TwLlRun {
+  LLVMValueRef first, count; /* blocks of the pass */
+  LLVMValueRef ragged;       /* is it the ragged one? NULL: not in this way */
+  LLVMValueRef valid;        /* lanes that the ragged block has; NULL: all blocks are full */
+} TwLlRun;
+typedef void TwLlRunFn(TwLlLevel *v, uint32_t segment, const TwLlRun *run);
+void tw_ll_run_blocks(TwLlLevel *v, uint32_t segment, TwLlRunFn *fn);
+void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i); /* block number i of the run */
+LLVMValueRef tw_ll_mask_of_run(TwLl *l, const TwLlRun *run);            /* for what is stored after it, or NULL */
+void tw_ll_end_sum(TwLl *l, LLVMValueRef sum, LLVMValueRef at, LLVMValueRef mask);
+
+/* Between these a lane value is one vector of the machine's, and p->sub says which of a block. */
+TwLlLoop tw_ll_begin_parts(TwLlLevel *v);
+void tw_ll_end_parts(TwLlLevel *v, TwLlLoop *part);
+
+TwLlVal tw_ll_in_block(TwLlLevel *v, TwRef r); /* a tensor with a place */
+
+/* ---- tiles.c */
+void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment);
+
+#endif

@@ -1,0 +1,235 @@
+/* tiles.c: tensors of lane values in a straight body: each is a piece by itself.
+ *
+ *   contraction        tiles of a few rows by a few blocks in registers, the contracted axis inside; what alone
+ *                      reads it, elementwise, is made of the tile before anything is stored
+ *   elementwise        for each element, for each block
+ *   sum over samples   tiles of elements in registers, blocks inside: the outer product of a layer's gradient
+ *   anything else      for each block
+ *
+ * Only a sum minds lanes past the end. So tiles of blocks may run past the last one: rows have room for that, but
+ * columns of the data have not. */
+#include "compiler/llvm/layers.h"
+
+static void enter(TwLlLevel *v, LLVMValueRef i) {
+  TwLlLanes *p = v->y->p;
+  p->i = i;
+  p->block = tw_ll_add(v->b->l, p->from, i);
+  p->mask = NULL;
+  tw_ll_forget_lanes(v->b);
+}
+
+/* Puts one element where r has its place. */
+static void put(TwLlLevel *v, TwRef r, const TwLlAt *at, LLVMValueRef x) {
+  TwLl *l = v->b->l;
+  TwLlVal to = tw_ll_in_block(v, r);
+  tw_ll_store(l, to.dtype, tw_ll_splat(l, x), tw_ll_view_ptr(l, &to, at->i));
+}
+
+static void load_args(TwLlScope *s, TwRef r) {
+  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
+    TwRef a = tw_arg(s->fn, r, k);
+    if (s->val[a].kind == TW_LL_NONE) tw_ll_seg_load(s, a);
+  }
+}
+
+/* ---- contractions */
+
+typedef struct Contraction {
+  TwLlLevel *v;
+  TwRef dot, root; /* root: what is stored; the dot itself or its reader */
+  uint32_t n_blocks, max_rows;
+  LLVMValueRef first; /* of the blocks */
+  TwLlDot at[TW_LL_MAX_BLOCKS];
+} Contraction;
+
+/* rows of the result along row_axis from i on. */
+static void dot_tile(Contraction *c, const TwLlAt *i, int row_axis, uint32_t rows) {
+  TwLlLevel *v = c->v;
+  TwLl *l = v->b->l;
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  tw_ll_dot_blocks(c->at, c->n_blocks, i->i, row_axis, rows, acc);
+  for (uint32_t b = 0; b < c->n_blocks; b++) {
+    enter(v, tw_ll_add(l, c->first, tw_ll_i64(l, b)));
+    v->b->val[c->dot] = tw_ll_scalar(TW_REAL, acc[b]); /* there already, for whom loads what reads it */
+    if (c->root != c->dot) load_args(v->b, c->root);
+    for (uint32_t row = 0; row < rows; row++) {
+      TwLlAt at = *i;
+      at.run = -1;
+      if (row_axis >= 0) at.i[row_axis] = tw_ll_add(l, at.i[row_axis], tw_ll_i64(l, row));
+      LLVMValueRef x = acc[row * c->n_blocks + b];
+      v->b->val[c->dot] = tw_ll_scalar(TW_REAL, x);
+      put(v, c->root, &at, c->root == c->dot ? x : tw_ll_compute_element(v->b, c->root, &at));
+    }
+  }
+}
+
+static void dot_tiles(Contraction *c) {
+  TwLl *l = c->v->b->l;
+  const TwTyInfo t = *tw_info(c->v->b->fn, c->dot);
+  int row_axis = -1;
+  for (uint32_t k = 0; k < t.rank; k++)
+    if (t.dims[k] > 1 && (row_axis < 0 || t.dims[k] >= t.dims[row_axis])) row_axis = (int)k;
+  int64_t outer[TW_MAX_RANK], n = row_axis < 0 ? 1 : t.dims[row_axis], rows = c->max_rows;
+  for (uint32_t k = 0; k < t.rank; k++) outer[k] = (int)k == row_axis ? 1 : t.dims[k];
+  TwLlNest nest;
+  tw_ll_nest(l, &nest, t.rank, outer);
+  TwLlAt at = nest.at;
+  if (n / rows > 0 && row_axis >= 0) {
+    TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, n / rows));
+    at.i[row_axis] = tw_ll_mul(l, p.i, tw_ll_i64(l, rows));
+    dot_tile(c, &at, row_axis, (uint32_t)rows);
+    tw_ll_loop_end(l, &p);
+  }
+  if (row_axis >= 0) at.i[row_axis] = tw_ll_i64(l, n / rows * rows);
+  if (row_axis < 0 || n % rows) dot_tile(c, &at, row_axis, row_axis < 0 ? 1 : (uint32_t)(n % rows));
+  tw_ll_nest_end(l, &nest);
+}
+
+/* Tiles that the registers hold: 6 rows by 4 blocks in 32 of them, 6 by 2 in 16; few rows take more blocks. */
+static void contraction(TwLlLevel *v, TwRef root, TwRef dot, bool columns) {
+  TwLl *l = v->b->l;
+  TwLlLanes *p = v->y->p;
+  int64_t count = tw_info(v->b->fn, dot)->count;
+  Contraction c = {.v = v, .dot = dot, .root = root, .max_rows = 6};
+  c.n_blocks = columns ? 1 : count < 4 ? TW_LL_MAX_BLOCKS : l->bits == 512 ? 4 : 2;
+  TwLlLoop part = tw_ll_begin_parts(v);
+  LLVMValueRef n = tw_ll_i64(l, c.n_blocks), up = tw_ll_add(l, p->count, tw_ll_i64(l, c.n_blocks - 1));
+  TwLlLoop loop = tw_ll_loop(l, LLVMBuildUDiv(l->b, up, n, ""));
+  c.first = tw_ll_mul(l, loop.i, n);
+  for (uint32_t b = 0; b < c.n_blocks; b++) {
+    enter(v, tw_ll_add(l, c.first, tw_ll_i64(l, b)));
+    load_args(v->b, dot);
+    c.at[b] = tw_ll_dot(v->b, dot);
+  }
+  dot_tiles(&c);
+  tw_ll_loop_end(l, &loop);
+  tw_ll_end_parts(v, &part);
+}
+
+/* ---- elementwise, and anything else */
+
+static void elementwise(TwLlLevel *v, TwRef r) {
+  TwLl *l = v->b->l;
+  const TwTyInfo t = *tw_info(v->b->fn, r);
+  TwLlLoop part = tw_ll_begin_parts(v);
+  TwLlNest nest;
+  tw_ll_nest(l, &nest, t.rank, t.dims);
+  TwLlLoop loop = tw_ll_loop(l, v->y->p->count);
+  enter(v, loop.i);
+  load_args(v->b, r);
+  put(v, r, &nest.at, tw_ll_compute_element(v->b, r, &nest.at));
+  tw_ll_loop_end(l, &loop);
+  tw_ll_nest_end(l, &nest);
+  tw_ll_end_parts(v, &part);
+}
+
+static void block_by_block(TwLlLevel *v, TwRef r) {
+  TwLl *l = v->b->l;
+  TwLlLoop part = tw_ll_begin_parts(v), loop = tw_ll_loop(l, v->y->p->count);
+  enter(v, loop.i);
+  load_args(v->b, r);
+  TwLlVal to = tw_ll_in_block(v, r);
+  tw_ll_into(v->b, r, &to);
+  tw_ll_loop_end(l, &loop);
+  tw_ll_end_parts(v, &part);
+}
+
+/* ---- sums over the samples */
+
+typedef struct Sum {
+  TwLlLevel *v;
+  const TwLlRun *run;
+  const TwLlAcc *acc;
+  TwTyInfo t;
+} Sum;
+
+/* rows along the last axis but one, columns along the last. */
+static void sum_tile(const Sum *q, const TwLlAt *i, uint32_t rows, uint32_t columns) {
+  TwLlLevel *v = q->v;
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  TwLlAt at[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], now[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS],
+      to[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  uint32_t n = rows * columns, rank = q->t.rank;
+  TwLlVal flat = tw_ll_contiguous(&q->t, NULL, false);
+  for (uint32_t k = 0; k < n; k++) {
+    at[k] = *i;
+    at[k].run = -1;
+    if (rank > 1) at[k].i[rank - 2] = tw_ll_add(l, i->i[rank - 2], tw_ll_i64(l, k / columns));
+    at[k].i[rank - 1] = tw_ll_add(l, i->i[rank - 1], tw_ll_i64(l, k % columns));
+    LLVMValueRef e = tw_ll_i64(l, p->acc_at[q->acc->k]);
+    for (uint32_t j = 0; j < rank; j++) e = tw_ll_add(l, e, tw_ll_mul(l, at[k].i[j], tw_ll_i64(l, flat.stride[j])));
+    e = tw_ll_add(l, tw_ll_mul(l, e, tw_ll_i64(l, TW_LANES)), p->sub);
+    to[k] = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, e);
+    now[k] = p->goes_on ? tw_ll_load(l, TW_REAL, true, to[k]) : tw_ll_zero(l, TW_REAL, true);
+  }
+  TwLlLoop loop = tw_ll_loop(l, q->run->count);
+  for (uint32_t k = 0; k < n; k++) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
+  tw_ll_forget_lanes(v->b);
+  tw_ll_enter_run(p, q->run, loop.i);
+  for (uint32_t k = 0; k < n; k++) {
+    LLVMValueRef x = tw_ll_splat(l, tw_ll_element(v->b, q->acc->a, &at[k])), next;
+    if (q->acc->b) next = tw_ll_fma(l, x, tw_ll_splat(l, tw_ll_element(v->b, q->acc->b, &at[k])), now[k]);
+    else next = tw_ll_fadd(l, TW_REAL, now[k], x);
+    tw_ll_loop_next(l, phi[k], now[k] = q->run->ragged ? next : tw_ll_masked(p, next, now[k]));
+  }
+  tw_ll_loop_end(l, &loop);
+  LLVMValueRef mask = tw_ll_mask_of_run(l, q->run);
+  for (uint32_t k = 0; k < n; k++) tw_ll_end_sum(l, now[k], to[k], mask);
+}
+
+static void sum_columns(const Sum *q, TwLlAt at, uint32_t rows, int64_t columns) {
+  TwLl *l = q->v->b->l;
+  uint32_t last = q->t.rank - 1;
+  int64_t n = q->t.dims[last];
+  if (n / columns > 0) {
+    TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, n / columns));
+    at.i[last] = tw_ll_mul(l, p.i, tw_ll_i64(l, columns));
+    sum_tile(q, &at, rows, (uint32_t)columns);
+    tw_ll_loop_end(l, &p);
+  }
+  at.i[last] = tw_ll_i64(l, n / columns * columns);
+  if (n % columns) sum_tile(q, &at, rows, (uint32_t)(n % columns));
+}
+
+/* Tiles of 4 by 4 in 32 registers, 4 by 2 in 16; where an axis is shorter, more of the other. */
+static void sum_tiles(TwLlLevel *v, uint32_t segment, const TwLlRun *run) {
+  TwLl *l = v->b->l;
+  const TwLlItem *it = &v->cut->items.at[v->cut->segments.at[segment].first];
+  Sum q = {v, run, &v->cut->accs.at[it->acc], {0}};
+  q.t = *tw_info(v->b->fn, v->b->fn->results.at[q.acc->k]);
+  uint32_t rank = q.t.rank, outer = rank > 1 ? rank - 2 : 0;
+  int64_t most = l->bits == 512 ? 16 : 8, n_rows = rank > 1 ? q.t.dims[rank - 2] : 1, n_columns = q.t.dims[rank - 1];
+  int64_t columns = n_columns < most / 4 ? n_columns : most / 4, rows = n_rows < 4 ? n_rows : 4;
+  while (columns * rows * 2 <= most && columns * 2 <= n_columns && columns < 8) columns *= 2;
+  while (columns * rows * 2 <= most && rows * 2 <= n_rows && rows < 8) rows *= 2;
+  TwLlNest nest;
+  tw_ll_nest(l, &nest, outer, q.t.dims);
+  TwLlAt at = nest.at;
+  if (rank > 1) {
+    if (n_rows / rows > 0) {
+      TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, n_rows / rows));
+      at.i[rank - 2] = tw_ll_mul(l, p.i, tw_ll_i64(l, rows));
+      sum_columns(&q, at, (uint32_t)rows, columns);
+      tw_ll_loop_end(l, &p);
+    }
+    at.i[rank - 2] = tw_ll_i64(l, n_rows / rows * rows);
+  }
+  if (rank == 1 || n_rows % rows) sum_columns(&q, at, rank == 1 ? 1 : (uint32_t)(n_rows % rows), columns);
+  tw_ll_nest_end(l, &nest);
+}
+
+void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment) {
+  const TwLlSegment *seg = &v->cut->segments.at[segment];
+  TwRef r = v->cut->items.at[seg->first].inst;
+  if (!r) {
+    tw_ll_run_blocks(v, segment, sum_tiles);
+    return;
+  }
+  TwOp op = tw_op(v->b->fn, r);
+  TwRef dot = op == TW_OP_dot ? r : v->cut->dot[r];
+  if (dot) contraction(v, r, dot, seg->columns);
+  else if (tw_ll_is_elementwise(op)) elementwise(v, r);
+  else block_by_block(v, r);
+}
