@@ -31,7 +31,7 @@ typedef struct TwCli {
   uint32_t threads;
   TwPrecision precision;
   uint32_t vector_bits;
-  const char *as, *output, *stage, *format;
+  const char *as, *output, *stage, *format, *figures;
   bool json, quiet, time, write, list, help, no_cache;
 } TwCli;
 
@@ -54,7 +54,8 @@ enum {
   TW_OPT_FORMAT = 1 << 14,
   TW_OPT_SEEDS = 1 << 15,
   TW_OPT_NO_CACHE = 1 << 16,
-  TW_OPT_SWEEP = 1 << 17
+  TW_OPT_SWEEP = 1 << 17,
+  TW_OPT_FIGURE = 1 << 18
 };
 
 typedef struct TwVerb {
@@ -68,6 +69,7 @@ int tw_cli_run(const TwCli *c);
 int tw_cli_check(const TwCli *c);
 int tw_cli_emit(const TwCli *c);
 int tw_cli_regions(const TwCli *c);
+int tw_cli_plot(const TwCli *c);
 int tw_cli_fmt(const TwCli *c);
 int tw_cli_gradcheck(const TwCli *c);
 int tw_cli_jac(const TwCli *c);

@@ -15,6 +15,10 @@ static const TwVerb verbs[] = {
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE", "train, then list the linear regions of the model",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_regions},
+    {"plot", "FILE", "train, then draw: into the terminal, or with -o into .svg or .png",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_QUIET | TW_OPT_OUTPUT |
+         TW_OPT_FIGURE,
+     1, 1, tw_cli_plot},
     {"gradcheck", "FILE", "reverse mode against forward mode and differences, stage by stage",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1, tw_cli_gradcheck},
     {"jac", "FILE", "the Jacobian of the weights by the params",

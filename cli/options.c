@@ -114,6 +114,7 @@ static bool set_as(TwCli *c, const char *v, char why[256]) { (void)why; return c
 static bool set_output(TwCli *c, const char *v, char why[256]) { (void)why; return c->output = v, true; }
 static bool set_stage(TwCli *c, const char *v, char why[256]) { (void)why; return c->stage = v, true; }
 static bool set_format(TwCli *c, const char *v, char why[256]) { (void)why; return c->format = v, true; }
+static bool set_figure(TwCli *c, const char *v, char why[256]) { (void)why; return c->figures = v, true; }
 static bool set_no_cache(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->no_cache = true; }
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
@@ -136,6 +137,7 @@ static const Option options[] = {
     {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},
     {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: regions the last, jac the start)", set_stage},
     {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy, regions also json (default table)", set_format},
+    {"--figure", "a,b", TW_OPT_FIGURE, "fit, layers, loss, regions (default: all)", set_figure},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

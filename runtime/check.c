@@ -1,5 +1,6 @@
 /* check.c: ensures, and the regions that they and the report ask for. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "runtime/run.h"
 #include "runtime/text.h"
@@ -184,4 +185,25 @@ void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *
     if (!e->is_regions && !called) tw_rt_call(w, &st->checks, flat), called = true;
     look_at(w, stage, i, epoch, flat);
   }
+}
+
+/* ---- for whoever watches */
+
+void tw_rt_watch(TwRtStageRun *g, const void *flat) {
+  TwRtWorker *w = g->w;
+  const TwRtProgram *p = w->p;
+  double *measures = calloc((size_t)p->n_measures + 1, sizeof *measures);
+  if (!measures) return;
+  if (p->n_measures) tw_rt_call(w, &g->st->eval, flat);
+  for (uint32_t i = 0; i < p->n_measures; i++) measures[i] = tw_rt_scalar(w, w->measures, i);
+  TwRtEpoch e = {.seed_index = w->seed_index, .stage = g->index, .epoch = g->epoch, .loss = g->loss, .norm = g->norm,
+                 .measures = measures, .regions = -1};
+  uint32_t m = tw_rt_reported_model(p, g->st);
+  if (m < p->n_models) {
+    const TwRtModel *model = &p->models[m];
+    TwRtRegions r = tw_rt_pieces_of(w, g->index, m, flat, model->lo, model->hi, model->sliver);
+    if (r.counted) e.regions = r.pieces;
+  }
+  w->run->o->watch(w->run->o->context, &e);
+  free(measures);
 }

@@ -177,6 +177,9 @@ uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st);
 bool tw_rt_holds(double value, uint32_t compare, double bound);
 const char *tw_rt_compare_text(uint32_t compare);
 
+/* Tells TwRtOptions.watch of the present epoch. */
+void tw_rt_watch(TwRtStageRun *g, const void *flat);
+
 /* ---- train.c: tells the main thread where a worker is; called now and then (see TwRtWorker.ticks). */
 void tw_rt_tick(TwRtStageRun *g);
 

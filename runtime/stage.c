@@ -171,6 +171,8 @@ static inline Verdict judge(TwRtStageRun *g, bool last) {
   }
   if (g->epoch >= g->due || last)
     if (!tw_rt_checks_at(g, g->w->flat[g->cur], last)) return END_SEED;
+  const TwRtOptions *o = g->w->run->o;
+  if (o->watch && (last || g->epoch % o->watch_every == 0)) tw_rt_watch(g, g->w->flat[g->cur]);
   return GO_ON;
 }
 

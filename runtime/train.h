@@ -68,6 +68,15 @@ typedef struct TwRtProgress {
   double rate;                 /* epochs a second, of all seeds together, lately; 0: not known yet */
 } TwRtProgress;
 
+/* A seed after an epoch (0: at the stage's start). */
+typedef struct TwRtEpoch {
+  uint32_t seed_index, stage; /* seed_index: in the order asked */
+  int64_t epoch;
+  double loss, norm;      /* norm: of the gradient; 0 where the epoch had batches, or was the last */
+  const double *measures; /* n_measures */
+  int64_t regions;        /* of the model that the stage reports; -1: not counted */
+} TwRtEpoch;
+
 typedef struct TwRtOptions {
   const uint64_t *seeds;
   uint32_t n_seeds;
@@ -75,6 +84,10 @@ typedef struct TwRtOptions {
   void (*progress)(void *context, const TwRtProgress *p);
   void *context;
   bool keep_values; /* fill TwRtStageResult.values */
+  /* Called from the threads that train, for epochs 0, watch_every, … and the last of each stage; of one seed in order.
+   * May be NULL. */
+  void (*watch)(void *context, const TwRtEpoch *e);
+  int64_t watch_every;
   const volatile int *stop; /* becomes nonzero: finish the epoch, status stopped. May be NULL */
 } TwRtOptions;
 

@@ -79,6 +79,29 @@ expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format npy -o "
 expect 2 "$triwave" regions examples/cubic.tw --format xml
 expect 1 "$triwave" regions examples/cubic.tw -o /nowhere/at/all
 
+# pictures: in the terminal always; in files if gnuplot is there, and never half
+expect 0 "$triwave" plot examples/cubic.tw --figure fit,loss,regions --seeds 3
+says out "target and model"
+says out "1e-0[678]"
+expect 2 "$triwave" plot examples/cubic.tw --figure fits
+says err "fit, layers, loss or regions"
+expect 2 "$triwave" plot examples/cubic.tw -o picture.jpg
+expect 1 "$triwave" plot examples/radial.tw --figure fit
+says err "no picture 'fit'"
+expect 1 env PATH=/nowhere "$triwave" plot examples/cubic.tw -D depth=3 --figure loss -o "$dir/loss.svg"
+says err "gnuplot is not installed"
+[ ! -e "$dir/loss.svg" ] || { echo "FAILED: a picture without gnuplot"; failed=1; }
+if command -v gnuplot >/dev/null; then
+  expect 0 "$triwave" plot examples/cubic.tw -D depth=3 --seeds 2 -o "$dir/c.svg"
+  for figure in fit layers loss regions; do
+    grep -q "</svg>" "$dir/c-$figure.svg" || { echo "FAILED: c-$figure.svg is no picture"; failed=1; }
+  done
+  expect 0 "$triwave" plot examples/cubic.tw -D depth=3 --figure loss -o "$dir/loss.png"
+  expect 1 "$triwave" plot examples/cubic.tw -D depth=3 --figure loss -o /nowhere/at/all.svg
+else
+  echo "gnuplot is not here: pictures in files are not tested"
+fi
+
 # what only a run can find
 cat >"$dir/start.tw" <<'TW'
 param b : real ~ uniform(1, 2)

@@ -1,0 +1,227 @@
+/* figures.c: the pictures of one trained program, as plain tables for plot/plot.h. */
+#include "cli/figures.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/data.h"
+
+static void *block(TwFigure *f, size_t n, size_t size) {
+  if (f->n_blocks == f->cap_blocks) {
+    f->cap_blocks = f->cap_blocks ? 2 * f->cap_blocks : 16;
+    f->blocks = realloc(f->blocks, f->cap_blocks * sizeof *f->blocks);
+    if (!f->blocks) abort();
+  }
+  void *p = calloc(n ? n : 1, size);
+  if (!p) abort();
+  return f->blocks[f->n_blocks++] = p;
+}
+
+static double *reals(TwFigure *f, size_t n) { return block(f, n, sizeof(double)); }
+static TwPlotSeries *series(TwFigure *f, size_t n) { return block(f, n, sizeof(TwPlotSeries)); }
+
+void tw_figure_free(TwFigure *f) {
+  for (size_t k = 0; k < f->n_blocks; k++) free(f->blocks[k]);
+  free(f->blocks);
+  *f = (TwFigure){0};
+}
+
+/* ---- target, fit and breakpoints */
+
+enum { INSIDE = 24 }; /* points of a piece, for curves of the target */
+
+const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces *pieces, double lo, double hi) {
+  size_t n = pieces->n;
+  if (!target) return "no data set is a grid of one axis, whose target could be drawn";
+  if (n == 0) return "there are no pieces";
+  double *knot_x = reals(f, n + 1), *knot_y = reals(f, n + 1), *x = reals(f, n * INSIDE + 1), *y = reals(f, n * INSIDE + 1);
+  double *err = reals(f, n * INSIDE + 1);
+  for (size_t k = 0; k <= n; k++) {
+    const TwRtPiece *p = &pieces->pieces[k < n ? k : n - 1];
+    knot_x[k] = k < n ? p->lo : p->hi;
+    knot_y[k] = fma(p->slope, knot_x[k], p->intercept);
+  }
+  for (size_t k = 0; k < n * INSIDE + 1; k++) {
+    const TwRtPiece *p = &pieces->pieces[k / INSIDE < n ? k / INSIDE : n - 1];
+    x[k] = k / INSIDE < n ? p->lo + (p->hi - p->lo) * (double)(k % INSIDE) / INSIDE : p->hi;
+    err[k] = fma(p->slope, x[k], p->intercept);
+  }
+  if (!tw_rt_target_at(target, x, y, n * INSIDE + 1)) return "out of memory";
+  for (size_t k = 0; k < n * INSIDE + 1; k++) err[k] -= y[k];
+  TwPlotSeries *s = series(f, 5);
+  s[0] = (TwPlotSeries){"target", n * INSIDE + 1, x, y, TW_PLOT_LINE, 7};
+  s[1] = (TwPlotSeries){"model", n + 1, knot_x, knot_y, TW_PLOT_LINE, 1};
+  s[2] = (TwPlotSeries){"breakpoints", n + 1, knot_x, knot_y, TW_PLOT_POINTS, 2};
+  s[3] = (TwPlotSeries){NULL, n * INSIDE + 1, x, err, TW_PLOT_LINE, 1};
+  s[4] = (TwPlotSeries){"breakpoints", n + 1, knot_x, NULL, TW_PLOT_TICKS, 2};
+  f->panels[0] = (TwPlotPanel){.title = "target and model", .x_label = target->axes[0].name, .x_lo = lo, .x_hi = hi,
+                               .legend = knot_y[n] >= knot_y[0] ? TW_PLOT_LEGEND_TOP_LEFT : TW_PLOT_LEGEND_TOP_RIGHT, .n_series = 3, .series = s};
+  f->panels[1] = (TwPlotPanel){.title = "model − target", .x_label = target->axes[0].name, .x_lo = lo, .x_hi = hi,
+                               .n_series = 2, .series = s + 3};
+  f->plot = (TwPlot){.n_panels = 2, .columns = 2, .panels = f->panels};
+  return NULL;
+}
+
+/* ---- neurons, layer by layer */
+
+static double coefficient(uint32_t number, const double *coeffs) {
+  return number == TW_PL_ZERO ? 0 : number == TW_PL_ONE ? 1 : number == TW_PL_MINUS_ONE ? -1 : coeffs[number];
+}
+
+/* All nodes at x, in f64. */
+static void evaluate(const TwRtPl *pl, const double *coeffs, double x, double *v) {
+  for (uint32_t i = 0; i < pl->n_nodes; i++) {
+    const TwRtPlNode *n = &pl->nodes[i];
+    switch ((TwRtPlKind)n->kind) {
+      case TW_PL_INPUT: v[i] = x; break;
+      case TW_PL_RELU: v[i] = fmax(v[n->a], 0); break;
+      case TW_PL_ABS: v[i] = fabs(v[n->a]); break;
+      case TW_PL_MIN: v[i] = fmin(v[n->a], v[n->b]); break;
+      case TW_PL_MAX: v[i] = fmax(v[n->a], v[n->b]); break;
+      case TW_PL_AFFINE:
+        v[i] = coefficient(n->bias, coeffs);
+        for (uint32_t k = n->term; k < n->term + n->n_terms; k++)
+          v[i] = fma(coefficient(pl->terms[k].coeff, coeffs), v[pl->terms[k].node], v[i]);
+        break;
+    }
+  }
+}
+
+/* The layer of each node: one more than those of the switches it depends on. */
+static void find_layers(const TwRtPl *pl, uint32_t *layer) {
+  for (uint32_t i = 0; i < pl->n_nodes; i++) {
+    const TwRtPlNode *n = &pl->nodes[i];
+    layer[i] = 0;
+    if (n->kind == TW_PL_AFFINE) {
+      for (uint32_t k = n->term; k < n->term + n->n_terms; k++)
+        if (layer[pl->terms[k].node] > layer[i]) layer[i] = layer[pl->terms[k].node];
+    } else if (n->kind != TW_PL_INPUT) {
+      uint32_t a = layer[n->a], b = n->kind == TW_PL_MIN || n->kind == TW_PL_MAX ? layer[n->b] : 0;
+      layer[i] = 1 + (a > b ? a : b);
+    }
+  }
+}
+
+enum { SAMPLES = 2049, MOST_LAYERS = 12, MOST_NEURONS = 8 };
+
+const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs, double lo, double hi) {
+  uint32_t *layer = block(f, pl->n_nodes, sizeof *layer), n_layers = 0;
+  find_layers(pl, layer);
+  double *v = reals(f, pl->n_nodes), *x = reals(f, SAMPLES), **rows = block(f, pl->n_nodes, sizeof *rows);
+  for (uint32_t i = 0; i < pl->n_nodes; i++) {
+    if (pl->nodes[i].kind == TW_PL_AFFINE || pl->nodes[i].kind == TW_PL_INPUT || layer[i] > MOST_LAYERS) continue;
+    rows[i] = reals(f, SAMPLES);
+    if (layer[i] > n_layers) n_layers = layer[i];
+  }
+  if (n_layers == 0) return "the model has no switch";
+  for (int k = 0; k < SAMPLES; k++) {
+    x[k] = lo + (hi - lo) * k / (SAMPLES - 1);
+    evaluate(pl, coeffs, x[k], v);
+    for (uint32_t i = 0; i < pl->n_nodes; i++)
+      if (rows[i]) rows[i][k] = v[i];
+  }
+  for (uint32_t l = 1; l <= n_layers; l++) {
+    TwPlotSeries *s = series(f, MOST_NEURONS);
+    size_t n = 0;
+    unsigned number = 0;
+    for (uint32_t i = 0; i < pl->n_nodes && n < MOST_NEURONS; i++) {
+      if (!rows[i] || layer[i] != l) continue;
+      number++;
+      double most = 0, least = INFINITY;
+      for (int k = 0; k < SAMPLES; k++) most = fmax(most, fabs(rows[i][k])), least = fmin(least, fabs(rows[i][k]));
+      for (int k = 0; k < SAMPLES && most > 0; k++) rows[i][k] /= most;
+      if (most == least) continue; /* a constant is no picture */
+      char *label = block(f, 24, 1);
+      snprintf(label, 24, "neuron %u", number);
+      s[n++] = (TwPlotSeries){label, SAMPLES, x, rows[i], TW_PLOT_LINE, number};
+    }
+    char *title = block(f, 32, 1);
+    snprintf(title, 32, "layer %u", l);
+    f->panels[l - 1] = (TwPlotPanel){.title = title, .x_label = l + 3 > n_layers ? "x" : NULL, .x_lo = lo, .x_hi = hi, .y_lo = -0.03, .y_hi = 1.03,
+                                     .n_series = n, .series = s};
+  }
+  uint32_t fullest = 0;
+  for (uint32_t l = 1; l < n_layers; l++)
+    if (f->panels[l].n_series > f->panels[fullest].n_series) fullest = l;
+  f->panels[fullest].legend = TW_PLOT_LEGEND_TOP_LEFT;
+  f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; constant ones left out", .n_panels = n_layers,
+                     .columns = n_layers < 3 ? n_layers : 3, .panels = f->panels, .width = 360, .height = 250};
+  return NULL;
+}
+
+/* ---- epochs */
+
+bool tw_history_init(TwHistory *h, const TwRtProgram *p, uint32_t n_seeds, int64_t every) {
+  *h = (TwHistory){.p = p, .n_seeds = n_seeds, .every = every};
+  for (uint32_t s = 0; s < p->n_stages; s++) h->cap += (size_t)(p->stages[s].epochs / every) + 2;
+  h->n = calloc(n_seeds, sizeof *h->n);
+  h->epoch = calloc(n_seeds * h->cap + 1, sizeof *h->epoch);
+  h->loss = calloc(n_seeds * h->cap + 1, sizeof *h->loss);
+  h->regions = calloc(n_seeds * h->cap + 1, sizeof *h->regions);
+  h->starts = calloc((size_t)p->n_stages + 1, sizeof *h->starts);
+  for (uint32_t s = 0; h->starts && s < p->n_stages; s++) h->starts[s + 1] = h->starts[s] + (double)p->stages[s].epochs;
+  return h->n && h->epoch && h->loss && h->regions && h->starts;
+}
+
+void tw_history_free(TwHistory *h) {
+  free(h->n);
+  free(h->epoch);
+  free(h->loss);
+  free(h->regions);
+  free(h->starts);
+  *h = (TwHistory){0};
+}
+
+/* Seeds are apart, so threads do not meet. */
+void tw_history_watch(void *history, const TwRtEpoch *e) {
+  TwHistory *h = history;
+  size_t k = h->n[e->seed_index];
+  if (k == h->cap) return;
+  size_t at = e->seed_index * h->cap + k;
+  h->epoch[at] = h->starts[e->stage] + (double)e->epoch;
+  h->loss[at] = e->loss;
+  h->regions[at] = e->regions >= 0 ? (double)e->regions : NAN;
+  h->n[e->seed_index] = k + 1;
+}
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* The median over the seeds that have this reading, of all that have a number there. */
+static double median(const TwHistory *h, const double *of, size_t reading, double *scratch) {
+  size_t n = 0;
+  for (uint32_t s = 0; s < h->n_seeds; s++)
+    if (reading < h->n[s] && !isnan(of[s * h->cap + reading])) scratch[n++] = of[s * h->cap + reading];
+  if (n == 0) return NAN;
+  qsort(scratch, n, sizeof *scratch, by_size);
+  return n % 2 ? scratch[n / 2] : 0.5 * (scratch[n / 2 - 1] + scratch[n / 2]);
+}
+
+static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of, const char *y_label, bool log) {
+  uint32_t longest = 0;
+  for (uint32_t s = 0; s < h->n_seeds; s++)
+    if (h->n[s] > h->n[longest]) longest = s;
+  size_t n = h->n[longest], any = 0;
+  if (h->n_seeds == 0 || n == 0) return "nothing was trained";
+  double *middle = reals(f, n), *scratch = reals(f, h->n_seeds);
+  for (size_t k = 0; k < n; k++) any += !isnan(middle[k] = median(h, of, k, scratch));
+  if (any == 0) return "there are no regions to count: no model is piecewise linear in one input";
+  TwPlotSeries *s = series(f, (size_t)h->n_seeds + 1);
+  bool several = h->n_seeds > 1;
+  for (uint32_t k = 0; several && k < h->n_seeds; k++)
+    s[k] = (TwPlotSeries){k == 0 ? "a seed" : NULL, h->n[k], h->epoch + k * h->cap, of + k * h->cap, TW_PLOT_THIN, 1};
+  s[several ? h->n_seeds : 0] = (TwPlotSeries){several ? "median" : NULL, n, h->epoch + longest * h->cap, middle, TW_PLOT_LINE, several ? 2 : 1};
+  TwPlotMark *marks = block(f, h->p->n_stages + 1, sizeof *marks);
+  for (uint32_t k = 0; k < h->p->n_stages; k++) marks[k] = (TwPlotMark){h->starts[k], h->p->stages[k].name};
+  f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = y_label, .y_log = log, .x_lo = 0, .x_hi = h->epoch[longest * h->cap + n - 1],
+                               .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE,
+                               .n_series = several ? (size_t)h->n_seeds + 1 : 1, .series = s, .n_marks = h->p->n_stages, .marks = marks};
+  f->plot = (TwPlot){.n_panels = 1, .columns = 1, .panels = f->panels, .width = 680, .height = 400};
+  return NULL;
+}
+
+const char *tw_figure_loss(TwFigure *f, const TwHistory *h) { return over_epochs(f, h, h->loss, "training loss", true); }
+const char *tw_figure_regions(TwFigure *f, const TwHistory *h) { return over_epochs(f, h, h->regions, "linear regions", false); }

@@ -1,0 +1,39 @@
+/* figures.h: the pictures of one trained program, as plain tables for plot/plot.h. */
+#ifndef TW_CLI_FIGURES_H
+#define TW_CLI_FIGURES_H
+
+#include "plot/plot.h"
+#include "runtime/piece_error.h"
+#include "runtime/train.h"
+
+/* What every epoch of every seed was, recorded while it trained: tw_history_watch is for TwRtOptions.watch, with the
+ * history as context. Epochs count through the stages: epoch 0 of a stage is where the one before ended. */
+typedef struct TwHistory {
+  const TwRtProgram *p;
+  uint32_t n_seeds;
+  int64_t every;
+  size_t cap;         /* readings of a seed */
+  size_t *n;          /* by seed */
+  double *epoch, *loss, *regions; /* [seed * cap + reading] */
+  double *starts;     /* epoch at which each stage starts */
+} TwHistory;
+bool tw_history_init(TwHistory *h, const TwRtProgram *p, uint32_t n_seeds, int64_t every);
+void tw_history_watch(void *history, const TwRtEpoch *e);
+void tw_history_free(TwHistory *h);
+
+/* A figure and the memory that its tables lie in. */
+typedef struct TwFigure {
+  TwPlot plot;
+  TwPlotPanel panels[24];
+  size_t n_blocks, cap_blocks;
+  void **blocks;
+} TwFigure;
+void tw_figure_free(TwFigure *f);
+
+/* Each fills f, which starts as zeros. NULL, or why there is no such picture. */
+const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces *pieces, double lo, double hi);
+const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs, double lo, double hi);
+const char *tw_figure_loss(TwFigure *f, const TwHistory *h);
+const char *tw_figure_regions(TwFigure *f, const TwHistory *h);
+
+#endif

@@ -1,0 +1,153 @@
+/* plot.c: triwave plot FILE: train, and draw target and model, the neurons, losses and regions: into files, by gnuplot,
+ * or into the terminal. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/failures.h"
+#include "cli/figures.h"
+#include "cli/pieces.h"
+
+static const char *const figures[] = {"fit", "layers", "loss", "regions"};
+enum { FIT, LAYERS, LOSS, REGIONS, N_FIGURES };
+
+typedef struct Chosen {
+  bool is[N_FIGURES], all;
+  uint32_t n;
+} Chosen;
+
+static bool choose(const TwCli *c, Chosen *out) {
+  *out = (Chosen){.all = c->figures == NULL};
+  for (int k = 0; out->all && k < N_FIGURES; k++) out->is[k] = true;
+  for (const char *at = c->figures; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+    size_t n = strcspn(at, ",");
+    int found = -1;
+    for (int k = 0; k < N_FIGURES; k++)
+      if (strlen(figures[k]) == n && strncmp(at, figures[k], n) == 0) found = k;
+    if (found < 0) {
+      fprintf(stderr, "triwave: --figure wants fit, layers, loss or regions, with commas between them, not '%.*s'\n", (int)n, at);
+      return false;
+    }
+    out->is[found] = true;
+  }
+  for (int k = 0; k < N_FIGURES; k++) out->n += out->is[k];
+  return true;
+}
+
+static bool format_of(const char *path, TwPlotFormat *out) {
+  const char *dot = strrchr(path, '.');
+  if (dot && strcmp(dot, ".svg") == 0) return *out = TW_PLOT_SVG, true;
+  if (dot && strcmp(dot, ".png") == 0) return *out = TW_PLOT_PNG, true;
+  fprintf(stderr, "triwave: plot -o wants a file that ends in .svg or .png, not '%s'\n", path);
+  return false;
+}
+
+/* Several figures go to name-fit.svg, name-layers.svg, … */
+static bool draw(const TwCli *c, const Chosen *chosen, int which, const TwFigure *f) {
+  if (!c->output) {
+    struct winsize w;
+    unsigned columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 24 ? w.ws_col - 1u : 79u;
+    tw_plot_text(stdout, &f->plot, columns < 110 ? columns : 110, 14);
+    return tw_cli_stdout_ok();
+  }
+  TwPlotFormat format;
+  if (!format_of(c->output, &format)) return false;
+  size_t n = strlen(c->output) + 16, stem = (size_t)(strrchr(c->output, '.') - c->output);
+  char *path = malloc(n), why[600];
+  if (!path) abort();
+  if (chosen->n > 1) snprintf(path, n, "%.*s-%s%s", (int)stem, c->output, figures[which], c->output + stem);
+  else snprintf(path, n, "%s", c->output);
+  bool ok = tw_plot_gnuplot(&f->plot, path, format, why, sizeof why);
+  if (ok && !c->quiet) printf("%s\n", path);
+  if (!ok) fprintf(stderr, "triwave: %s\n", why);
+  free(path);
+  return ok;
+}
+
+/* NULL, or why there is no picture of the model's pieces. */
+static const char *model_figure(TwFigure *f, int which, const TwRtProgram *p, const TwRtStage *st, const double *values) {
+  uint32_t m = 0;
+  while (m < p->n_models && !(st->pls && st->pls[m].n_nodes > 0)) m++;
+  if (m == p->n_models) {
+    for (m = 0; m < p->n_models; m++)
+      if (st->pls && st->pls[m].why_not) return st->pls[m].why_not;
+    return "no model has one real input, one real output and an interval";
+  }
+  const TwRtPl *pl = &st->pls[m];
+  double lo = p->models[m].lo, hi = p->models[m].hi, *coeffs = tw_cli_coefficients(p, st, pl, values);
+  if (!coeffs) return "out of memory";
+  const char *why;
+  if (which == LAYERS) {
+    why = tw_figure_layers(f, pl, coeffs, lo, hi);
+  } else {
+    TwRtPieces pieces;
+    tw_rt_regions(pl, coeffs, lo, hi, p->models[m].sliver, &pieces);
+    why = pieces.error ? pieces.error : tw_figure_fit(f, tw_rt_piece_target(p), &pieces, lo, hi);
+    tw_rt_pieces_free(&pieces);
+  }
+  free(coeffs);
+  return why;
+}
+
+static bool plot_trained(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const TwRtResult *r, const TwHistory *h) {
+  bool ok = true;
+  for (int k = 0; ok && k < N_FIGURES; k++) {
+    if (!chosen->is[k]) continue;
+    TwFigure f = {0};
+    const char *why = k == LOSS ? tw_figure_loss(&f, h) : k == REGIONS ? tw_figure_regions(&f, h)
+                                                        : model_figure(&f, k, p, &p->stages[stage], r->seeds[0].stages[stage].values);
+    if (!why) ok = draw(c, chosen, k, &f);
+    else if (chosen->all) fprintf(stderr, "triwave: no picture '%s': %s\n", figures[k], why);
+    else ok = (fprintf(stderr, "triwave: no picture '%s': %s\n", figures[k], why), false);
+    tw_figure_free(&f);
+  }
+  return ok;
+}
+
+/* At most some 250 readings of a seed. */
+static int64_t every(const TwRtProgram *p) {
+  int64_t epochs = 0;
+  for (uint32_t s = 0; s < p->n_stages; s++) epochs += p->stages[s].epochs;
+  return epochs > 250 ? epochs / 250 : 1;
+}
+
+static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
+  const TwRtProgram *p = b->lowered->rt;
+  int stage = tw_cli_stage(c, p);
+  if (stage < 0) return false;
+  uint32_t n = c->have_seeds ? (uint32_t)c->seeds : 1;
+  uint64_t *seeds = calloc(n, sizeof *seeds);
+  if (!seeds) abort();
+  for (uint32_t k = 0; k < n; k++) seeds[k] = c->have_seeds ? k : c->seed;
+  TwHistory h;
+  bool ok = tw_history_init(&h, p, n, every(p));
+  if (ok) {
+    TwRtOptions o = {.seeds = seeds, .n_seeds = n, .threads = c->threads, .keep_values = true, .context = &h,
+                     .watch = tw_history_watch, .watch_every = h.every};
+    TwRtResult *r = tw_rt_train(p, &o);
+    bool sound = tw_cli_failures(b, r);
+    ok = !r->error && r->seeds[0].stages[stage].values && plot_trained(c, chosen, p, (uint32_t)stage, r, &h) && sound;
+    tw_rt_result_free(p, r);
+  } else {
+    fprintf(stderr, "triwave: out of memory\n");
+  }
+  tw_history_free(&h);
+  free(seeds);
+  return ok;
+}
+
+int tw_cli_plot(const TwCli *c) {
+  Chosen chosen;
+  TwPlotFormat format;
+  if (!choose(c, &chosen) || (c->output && !format_of(c->output, &format))) return TW_EXIT_USAGE;
+  TwUnit *u = tw_cli_unit(c);
+  TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
+  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
+  ok = ok && tw_build(&b, TW_PHASE_CODE) && train(c, &chosen, &b);
+  tw_cli_diagnostics(u);
+  tw_build_free(&b);
+  tw_unit_free(u);
+  return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
+}
