@@ -207,7 +207,7 @@ static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of
   size_t n = h->n[longest], any = 0;
   if (h->n_seeds == 0 || n == 0) return "nothing was trained";
   double *middle = reals(f, n), *scratch = reals(f, h->n_seeds);
-  for (size_t k = 0; k < n; k++) any += !isnan(middle[k] = median(h, of, k, scratch));
+  for (size_t k = 0; k < n; k++) any += isnan(middle[k] = median(h, of, k, scratch)) ? 0 : 1;
   if (any == 0) return "there are no regions to count: no model is piecewise linear in one input";
   TwPlotSeries *s = series(f, (size_t)h->n_seeds + 1);
   bool several = h->n_seeds > 1;

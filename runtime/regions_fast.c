@@ -623,7 +623,7 @@ bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, d
   x[0] = lo;
   x[1] = hi;
   x[2] = x[3] = lo;
-  for (int k = 0; k < 4; k++) x[f->stride + k] = bound_of(x[k], 0, f->gamma);
+  for (int k = 0; k < 4; k++) x[f->stride + (uint32_t)k] = bound_of(x[k], 0, f->gamma);
   for (uint32_t i = 0; i < f->n_groups; i++) {
     const Group *g = &f->groups[i];
     if (g->relus && !relus(f, g, coeffs)) return false;
