@@ -31,8 +31,8 @@ typedef struct TwCli {
   uint32_t threads;
   TwPrecision precision;
   uint32_t vector_bits;
-  const char *as, *output, *stage, *format, *figures;
-  bool json, quiet, time, write, list, help, no_cache;
+  const char *as, *output, *stage, *format, *figures, *data, *model;
+  bool derivative, json, quiet, time, write, list, help, no_cache;
 } TwCli;
 
 /* Options by bit, for the table of verbs. */
@@ -55,7 +55,10 @@ enum {
   TW_OPT_SEEDS = 1 << 15,
   TW_OPT_NO_CACHE = 1 << 16,
   TW_OPT_SWEEP = 1 << 17,
-  TW_OPT_FIGURE = 1 << 18
+  TW_OPT_FIGURE = 1 << 18,
+  TW_OPT_DATA = 1 << 19,
+  TW_OPT_MODEL = 1 << 20,
+  TW_OPT_DERIVATIVE = 1 << 21
 };
 
 typedef struct TwVerb {
@@ -74,6 +77,7 @@ int tw_cli_fmt(const TwCli *c);
 int tw_cli_gradcheck(const TwCli *c);
 int tw_cli_jac(const TwCli *c);
 int tw_cli_cache(const TwCli *c);
+int tw_cli_eval(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);

@@ -115,6 +115,9 @@ static bool set_output(TwCli *c, const char *v, char why[256]) { (void)why; retu
 static bool set_stage(TwCli *c, const char *v, char why[256]) { (void)why; return c->stage = v, true; }
 static bool set_format(TwCli *c, const char *v, char why[256]) { (void)why; return c->format = v, true; }
 static bool set_figure(TwCli *c, const char *v, char why[256]) { (void)why; return c->figures = v, true; }
+static bool set_data(TwCli *c, const char *v, char why[256]) { (void)why; return c->data = v, true; }
+static bool set_model(TwCli *c, const char *v, char why[256]) { (void)why; return c->model = v, true; }
+static bool set_derivative(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->derivative = true; }
 static bool set_no_cache(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->no_cache = true; }
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
@@ -138,6 +141,9 @@ static const Option options[] = {
     {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: regions the last, jac the start)", set_stage},
     {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy, regions also json (default table)", set_format},
     {"--figure", "a,b", TW_OPT_FIGURE, "fit, layers, loss, regions (default: all)", set_figure},
+    {"--data", "FILE|-", TW_OPT_DATA, "a CSV file with a column for each input, or stdin", set_data},
+    {"--model", "NAME", TW_OPT_MODEL, "of this model (default: the last)", set_model},
+    {"--derivative", NULL, TW_OPT_DERIVATIVE, "and its slope in each input", set_derivative},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

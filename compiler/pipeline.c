@@ -19,7 +19,9 @@ static bool run_sema(TwBuild *b) {
   return tw_sema(b->unit, b->ast, b->variant, &b->program);
 }
 
-static bool run_lower(TwBuild *b) { return tw_lower(b->unit, b->program, &b->lowered); }
+static unsigned wanted(const TwBuild *b) { return b->what ? b->what : TW_LOWER_TRAIN; }
+
+static bool run_lower(TwBuild *b) { return tw_lower(b->unit, b->program, wanted(b), &b->lowered); }
 
 static bool run_opt(TwBuild *b) { return tw_lowered_optimize(b->unit, b->lowered); }
 
@@ -52,6 +54,7 @@ static bool make_key(TwBuild *b) {
   tw_cache_hash_number(h, u->options.precision);
   tw_cache_hash_number(h, b->code.vector_bits);
   tw_cache_hash_number(h, b->code.cpu_generic);
+  tw_cache_hash_number(h, wanted(b));
   tw_cache_hash_text(h, b->program->variant);
   for (uint32_t k = 1; k < u->sources.files.len; k++) { /* the values of -D and --variant are sources as well */
     const TwSource *s = tw_source(&u->sources, k);

@@ -29,6 +29,7 @@ typedef struct TwBuild {
   uint32_t file;
   TwName variant; /* NULL: the body of the file */
   TwLlOptions code;
+  unsigned what;  /* of TW_LOWER_*; 0: training alone */
   TwCache *cache; /* NULL: none is used */
   TwModuleAst *ast;
   TwProgram *program;

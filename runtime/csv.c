@@ -39,6 +39,13 @@ typedef struct Reader {
   size_t n_fields, cap_fields;
   size_t end;              /* where the next record begins, once one is split */
   locale_t numbers;
+  const char *const *columns; /* asked for, and which field each is */
+  uint32_t n_columns;
+  size_t *where;
+  size_t width;   /* fields of the header */
+  uint64_t blank; /* the first blank line, or 0 */
+  bool any;       /* a row was read */
+  bool borrowed;  /* file is stdin, which nobody closes */
 } Reader;
 
 typedef enum Split { SPLIT_OK, SPLIT_NEED_MORE, SPLIT_ERROR } Split;
@@ -384,74 +391,137 @@ static bool read_header(Reader *r, const char *const *columns, uint32_t n, size_
 
 /* ---- rows */
 
-static bool room_for_row(Reader *r, uint32_t n, size_t *cap) {
-  if ((size_t)r->out->n_rows < *cap) return true;
-  size_t more = *cap ? *cap * 2 : 1024;
-  if (more > SIZE_MAX / sizeof(double) / n) return out_of_memory(r);
-  double *rows = realloc(r->out->rows, more * n * sizeof *rows);
-  if (!rows) return out_of_memory(r);
-  r->out->rows = rows;
-  *cap = more;
-  return true;
-}
-
-static bool read_rows(Reader *r, const char *const *columns, uint32_t n, const size_t *where) {
-  size_t width = r->n_fields, cap = 0;
-  uint64_t blank = 0;
-  for (;;) {
+/* Reads rows until there are `most`, or the file ends: `*n` of them. The record in hand is one that is done with. */
+static bool read_rows(Reader *r, int64_t most, double *rows, int64_t *n) {
+  for (*n = 0; *n < most;) {
     leave_record(r);
     bool more;
     if (!next_record(r, &more)) return false;
-    if (!more) break;
+    if (!more) {
+      r->n_fields = 0; /* so that a further call leaves nothing */
+      r->end = r->pos;
+      break;
+    }
     if (is_blank_record(r)) {
-      if (!blank) blank = r->line;
+      if (!r->blank) r->blank = r->line;
       continue;
     }
     const char *start = r->buf + r->pos;
-    if (blank) return r->line = blank, refuse(r, start, "this line is empty, and rows follow it");
-    if (r->n_fields != width)
+    if (r->blank) return r->line = r->blank, refuse(r, start, "this line is empty, and rows follow it");
+    if (r->n_fields != r->width)
       return refuse(r, start, "this row has %zu field%s, and the header has %zu", r->n_fields,
-                    r->n_fields == 1 ? "" : "s", width);
-    if (!room_for_row(r, n, &cap)) return false;
-    double *row = r->out->rows + (size_t)r->out->n_rows * n;
-    for (uint32_t c = 0; c < n; c++) {
-      const Field *f = &r->fields[where[c]];
+                    r->n_fields == 1 ? "" : "s", r->width);
+    double *row = rows + (size_t)*n * r->n_columns;
+    for (uint32_t c = 0; c < r->n_columns; c++) {
+      const Field *f = &r->fields[r->where[c]];
       Number k = number(r, f->s, f->len, &row[c]);
-      if (k != NUMBER_OK) return refuse_number(r, f, columns[c], k);
+      if (k != NUMBER_OK) return refuse_number(r, f, r->columns[c], k);
     }
-    r->out->n_rows++;
+    ++*n;
+    r->any = true;
   }
-  if (r->out->n_rows == 0) return refuse(r, r->buf + r->pos, "the file has a header and no rows");
+  if (!r->any && *n == 0) return refuse(r, r->buf + r->pos, "the file has a header and no rows");
   return true;
+}
+
+/* ---- streams */
+
+struct TwRtCsvStream {
+  Reader r;
+  TwRtCsv out; /* the error and its place */
+};
+
+static bool start(Reader *r, const char *path, const char *const *columns, uint32_t n) {
+  bool in = strcmp(path, "-") == 0;
+  struct stat st;
+  r->path = in ? "stdin" : path;
+  r->file = in ? stdin : fopen(path, "rb");
+  r->borrowed = in;
+  if (!r->file || fstat(fileno(r->file), &st) != 0) {
+    r->out->error = tw_rt_textf("%s: cannot be opened: %s", r->path, strerror(errno));
+    return false;
+  }
+  if (S_ISDIR(st.st_mode)) {
+    r->out->error = tw_rt_textf("%s: is a directory", r->path);
+    return false;
+  }
+  if (!in) setvbuf(r->file, NULL, _IONBF, 0); /* the reader has a buffer of its own */
+  r->numbers = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+  r->where = calloc(n ? n : 1, sizeof *r->where);
+  r->columns = columns;
+  r->n_columns = n;
+  if (!r->where || !r->numbers) return out_of_memory(r);
+  if (!read_header(r, columns, n, r->where)) return false;
+  r->width = r->n_fields;
+  return true;
+}
+
+TwRtCsvStream *tw_rt_csv_open(const char *path, const char *const *columns, uint32_t n_columns, char **error) {
+  TwRtCsvStream *s = calloc(1, sizeof *s);
+  *error = NULL;
+  if (!s) return NULL;
+  s->r = (Reader){.out = &s->out, .line = 1};
+  if (start(&s->r, path, columns, n_columns)) return s;
+  *error = s->out.error;
+  s->out.error = NULL;
+  tw_rt_csv_close(s);
+  return NULL;
+}
+
+int64_t tw_rt_csv_next(TwRtCsvStream *s, int64_t most, double *rows) {
+  int64_t n;
+  return s->out.error || !read_rows(&s->r, most, rows, &n) ? -1 : n;
+}
+
+const char *tw_rt_csv_error(const TwRtCsvStream *s) { return s->out.error ? s->out.error : "out of memory"; }
+
+void tw_rt_csv_close(TwRtCsvStream *s) {
+  if (!s) return;
+  Reader *r = &s->r;
+  if (r->numbers) freelocale(r->numbers);
+  if (r->file && !r->borrowed) fclose(r->file);
+  free(r->where);
+  free(r->buf);
+  free(r->fields);
+  free(s->out.error);
+  free(s);
+}
+
+/* ---- whole files */
+
+static bool read_all(TwRtCsvStream *s, uint32_t n_columns, TwRtCsv *out) {
+  int64_t cap = 0, n = 0;
+  for (;;) {
+    if (out->n_rows == cap) {
+      int64_t more = cap ? cap * 2 : 1024;
+      double *rows = (size_t)more > SIZE_MAX / sizeof *rows / n_columns ? NULL
+                                                                        : realloc(out->rows, (size_t)more * n_columns * sizeof *rows);
+      if (!rows) return out_of_memory(&s->r);
+      out->rows = rows;
+      cap = more;
+    }
+    n = tw_rt_csv_next(s, cap - out->n_rows, out->rows + (size_t)out->n_rows * n_columns);
+    if (n <= 0) return n == 0;
+    out->n_rows += n;
+  }
 }
 
 bool tw_rt_csv_read(const char *path, const char *const *columns, uint32_t n_columns, TwRtCsv *out) {
   *out = (TwRtCsv){0};
-  Reader r = {.path = path, .out = out, .line = 1};
-  struct stat st;
-  r.file = fopen(path, "rb");
-  if (!r.file || fstat(fileno(r.file), &st) != 0) {
-    out->error = tw_rt_textf("%s: cannot be opened: %s", path, strerror(errno));
-  } else if (S_ISDIR(st.st_mode)) {
-    out->error = tw_rt_textf("%s: is a directory", path);
-  } else {
-    setvbuf(r.file, NULL, _IONBF, 0); /* the reader has a buffer of its own */
-    r.numbers = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    size_t *where = calloc(n_columns ? n_columns : 1, sizeof *where);
-    if (!where || !r.numbers) out_of_memory(&r);
-    else if (read_header(&r, columns, n_columns, where)) read_rows(&r, columns, n_columns, where);
-    free(where);
-    if (r.numbers) freelocale(r.numbers);
+  TwRtCsvStream *s = calloc(1, sizeof *s);
+  if (!s) {
+    out->error = tw_rt_textf("%s: out of memory", path);
+    return false;
   }
-  if (r.file) fclose(r.file);
-  free(r.buf);
-  free(r.fields);
-  if (out->error) {
+  s->r = (Reader){.out = &s->out, .line = 1};
+  bool ok = start(&s->r, path, columns, n_columns) && read_all(s, n_columns, out);
+  if (!ok) {
     free(out->rows);
-    out->rows = NULL;
-    out->n_rows = 0;
+    *out = s->out;
+    s->out.error = NULL;
   }
-  return !out->error;
+  tw_rt_csv_close(s);
+  return ok;
 }
 
 void tw_rt_csv_free(TwRtCsv *c) {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 2u
+#define TW_RT_ABI 3u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -57,8 +57,8 @@ typedef enum TwRtRole {
   TW_RT_SHOWN,   /* natural values of all params, then all weights, flattened: see TwRtTensor */
   TW_RT_COEFFS,  /* coefficients of a piecewise-linear model: see TwRtPl */
   TW_RT_CHECK,   /* scalar real: left side of value-ensure `index` */
-  TW_RT_INPUT,   /* scalar real: input `index` of a model */
-  TW_RT_OUTPUT   /* output of a model */
+  TW_RT_INPUT,   /* input `index` of a model, a block of rows */
+  TW_RT_OUTPUT   /* output `index` of a model, or its slopes, a block of rows: see TwRtModel */
 } TwRtRole;
 
 typedef struct TwRtSlot {
@@ -196,9 +196,14 @@ typedef struct TwRtExpect {
   double bound;
 } TwRtExpect;
 
+enum { TW_RT_BLOCK = 512 }; /* rows of a call of predict or slope */
 typedef struct TwRtModel {
   const char *name;
-  uint32_t n_inputs;
+  uint32_t n_inputs, n_outputs; /* n_outputs: parts of the result; 0 if predictions were not asked for, as all below */
+  const TwRtTensor *inputs, *outputs; /* `at`: where its elements begin in a row of in_width or out_width reals */
+  uint64_t in_width, out_width;
+  TwRtFn predict; /* in SHOWN, INPUT…; out OUTPUT number j, of outputs[j]: TW_RT_BLOCK rows each */
+  TwRtFn slope;   /* the same in; out OUTPUT e * n_outputs + j: outputs[j] by element e of the row of inputs. entry NULL: too many */
   double lo, hi; /* where regions of it are counted for the report: from an ensure, else from the first data set's axis; lo = hi: unknown */
   double sliver;
 } TwRtModel;

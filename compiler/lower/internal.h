@@ -132,6 +132,8 @@ typedef struct TwFnBuild {
   TwScope scope;
   const TwMoment *at;
   TwRef values, flat;
+  const TwLayout *from_shown; /* not NULL: params and weights are read from `shown` instead */
+  TwRef shown;
   TwVec(TwRtSlot) in, out;
 } TwFnBuild;
 
@@ -152,6 +154,9 @@ void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_checks(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at);
 void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out);
+
+/* ---- model.c: predictions and slopes of a model */
+void tw_lw_model(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t model, TwRtModel *out);
 
 /* ---- pl.c */
 void tw_lw_pl(TwLowered *l, TwLw *lw, const TwMoment *at, uint32_t model, TwRtPl *out);

@@ -22,10 +22,16 @@ typedef struct TwLowered {
   TwVec(TwLoweredFn) fns;
 } TwLowered;
 
-/* requires: a typed program without errors.
+/* What is wanted of a program, as bits. */
+typedef enum TwLowerWhat {
+  TW_LOWER_TRAIN = 1, /* init, stages, data targets */
+  TW_LOWER_MODELS = 2 /* predictions and slopes of the models: TwRtModel.predict and .slope */
+} TwLowerWhat;
+
+/* requires: a typed program without errors; `what`: of TW_LOWER_*, not 0.
  * provides: *out complete up to .primal and .grad; .final is set by tw_lowered_optimize.
  * false iff it added an error: a stage that trains nothing its loss depends on, … */
-bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out);
+bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out);
 /* Set_Weights before any stage: (VALUES, FLAT of length 0) -> SHOWN, the natural values of all params and
  * all weights; those that a law drew are read from VALUES. For `jac`; it is not among l->fns. */
 const TwFn *tw_lower_set_weights(TwUnit *u, const TwProgram *p, const TwLowered *l);

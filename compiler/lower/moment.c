@@ -53,6 +53,7 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef v) {
 static TwVal find_param(TwFnBuild *b, uint32_t k) {
   TwLw *lw = b->scope.lw;
   const TwParam *p = &lw->p->params.at[k];
+  if (b->from_shown) return tw_lw_unpack(&b->scope, p->type, b->shown, b->from_shown->param_shown[k]);
   uint64_t at = tw_lw_flat_param(lw, b->at->stage, k);
   TwRef from = at == UINT64_MAX ? b->values : b->flat;
   if (at == UINT64_MAX) at = b->at->layout->param_at[k];
@@ -63,6 +64,7 @@ static TwVal find_param(TwFnBuild *b, uint32_t k) {
 static TwVal find_weights(TwFnBuild *b, uint32_t k) {
   TwLw *lw = b->scope.lw;
   const TwWeights *w = &lw->p->weights.at[k];
+  if (b->from_shown) return tw_lw_unpack(&b->scope, w->type, b->shown, b->from_shown->weights_shown[k]);
   uint64_t at = tw_lw_flat_weights(lw, b->at->stage, k);
   b->scope.f->at = w->span;
   if (at != UINT64_MAX) return tw_lw_unpack(&b->scope, w->type, b->flat, at);

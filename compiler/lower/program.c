@@ -15,7 +15,7 @@ TwRtPlace tw_lw_place(TwLw *lw, TwSpan span) {
 
 static const char *text_of(TwLw *lw, TwSpan span) { return tw_span_text(&lw->unit->sources, span, 80); }
 
-static void lower_datas(TwLowered *l, TwLw *lw) {
+static void lower_datas(TwLowered *l, TwLw *lw, unsigned what) {
   TwRtProgram *rt = l->rt;
   TwRtData *datas = TW_NEW_N(lw->arena, TwRtData, lw->p->datas.len);
   for (uint32_t k = 0; k < lw->p->datas.len; k++) {
@@ -28,7 +28,7 @@ static void lower_datas(TwLowered *l, TwLw *lw) {
     datas[k] = (TwRtData){.name = d->name, .place = tw_lw_place(lw, d->span), .n_rows = d->n,
                           .n_inputs = d->inputs.len, .n_columns = d->inputs.len + d->columns.len,
                           .axes = d->kind == TW_DATA_GRID ? axes : NULL, .rows = d->rows};
-    tw_lw_target(l, lw, k, &datas[k]);
+    if (what & TW_LOWER_TRAIN) tw_lw_target(l, lw, k, &datas[k]);
   }
   rt->n_datas = lw->p->datas.len;
   rt->datas = datas;
@@ -131,7 +131,8 @@ static void default_interval(const TwProgram *p, TwRtModel *m) {
   }
 }
 
-static void lower_models(TwLowered *l, TwLw *lw) {
+/* `layout`: for predictions and slopes; NULL if they are not wanted. */
+static void lower_models(TwLowered *l, TwLw *lw, const TwLayout *layout) {
   const TwProgram *p = lw->p;
   TwRtModel *models = TW_NEW_N(lw->arena, TwRtModel, p->models.len);
   for (uint32_t k = 0; k < p->models.len; k++) {
@@ -155,6 +156,7 @@ static void lower_models(TwLowered *l, TwLw *lw) {
   }
   l->rt->n_models = p->models.len;
   l->rt->models = models;
+  for (uint32_t k = 0; k < p->models.len && layout; k++) tw_lw_model(l, lw, layout, k, &models[k]);
 }
 
 static TwRtRange *ranges_of(TwLw *lw, const TwLayout *layout, const TwStage *s, uint32_t *n) {
@@ -242,7 +244,7 @@ static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
   return false;
 }
 
-bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out) {
+bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   uint32_t errors = u->diags.errors;
   TwLowered *l = TW_NEW(&u->arena, TwLowered);
   TwLw lw = {.unit = u, .arena = &u->arena, .p = p, .m = tw_module_new(&u->arena)};
@@ -261,16 +263,16 @@ bool tw_lower(TwUnit *u, const TwProgram *p, TwLowered **out) {
   l->rt->n_measures = p->measures.len;
   l->rt->measures = measures;
   lower_tensors(l, &lw, &layout);
-  lower_datas(l, &lw);
-  lower_models(l, &lw);
+  lower_datas(l, &lw, what);
+  lower_models(l, &lw, what & TW_LOWER_MODELS ? &layout : NULL);
   lower_ensures(l, &lw);
   bool *stored = TW_NEW_N(lw.arena, bool, p->weights.len);
   for (uint32_t k = 0; k < p->weights.len; k++) stored[k] = p->weights.at[k].is_law;
   TwMoment start = {&layout, NULL, stored};
-  tw_lw_init(l, &lw, &start);
-  l->rt->n_stages = p->stages.len;
+  if (what & TW_LOWER_TRAIN) tw_lw_init(l, &lw, &start);
+  l->rt->n_stages = what & TW_LOWER_TRAIN ? p->stages.len : 0;
   l->rt->stages = TW_NEW_N(lw.arena, TwRtStage, p->stages.len);
-  for (uint32_t k = 0; k < p->stages.len; k++) lower_stage(l, &lw, &layout, k, stored);
+  for (uint32_t k = 0; k < l->rt->n_stages; k++) lower_stage(l, &lw, &layout, k, stored);
   for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].once = runs_once(l->rt, l->fns.at[k].slot);
   *out = l;
   return u->diags.errors == errors;

@@ -79,14 +79,17 @@ static void *argument(Walk *w, const TwRtSlot *s, const TwTyInfo *ty, TwPrecisio
     case TW_RT_STEP: from = &w->step; break;
     case TW_RT_EPOCH: from = &w->epoch; break;
     case TW_RT_EPOCHS: from = &w->epochs; break;
+    case TW_RT_SHOWN: from = w->shown; break;
+    case TW_RT_INPUT: /* rows around the unit interval, all of them different */
+      for (uint64_t k = 0; k < (uint64_t)ty->count; k++)
+        tw_rt_put(to, k, -0.25 + 1.5 * (double)((k * 193 + s->index * 31) % 1021) / 1021, p == TW_F64);
+      return to;
     case TW_RT_COLUMN: from = columns ? columns[s->index] : NULL; break;
     case TW_RT_LOSS:
     case TW_RT_NORM:
     case TW_RT_MEASURE:
-    case TW_RT_SHOWN:
     case TW_RT_COEFFS:
     case TW_RT_CHECK:
-    case TW_RT_INPUT:
     case TW_RT_OUTPUT: fprintf(stderr, "no function of these has an operand of role %u\n", s->role); abort();
   }
   for (uint64_t k = 0; k < (uint64_t)ty->count; k++)
@@ -161,7 +164,11 @@ static void walk_stage(Walk *w, uint32_t s) {
   call(w, &st->eval, &object->eval, NULL);
   call(w, &st->shown, &object->shown, NULL);
   call(w, &st->checks, &object->checks, NULL);
-  for (uint32_t m = 0; m < w->l->rt->n_models; m++) call(w, &st->pls[m].coeffs, &object->pls[m].coeffs, NULL);
+  for (uint32_t m = 0; m < w->l->rt->n_models; m++) {
+    call(w, &st->pls[m].coeffs, &object->pls[m].coeffs, NULL);
+    call(w, &w->l->rt->models[m].predict, &w->object->models[m].predict, NULL);
+    call(w, &w->l->rt->models[m].slope, &w->object->models[m].slope, NULL);
+  }
   for (uint32_t k = 0; k < st->n_ranges; k++)
     memcpy(w->values + st->ranges[k].at, w->flat + st->ranges[k].to, st->ranges[k].n * sizeof(double));
   for (uint32_t k = 0; k < st->n_states; k++) free(w->state[k]);
@@ -215,7 +222,8 @@ static bool run(Three *t, const char *path, TwPrecision precision) {
   bool ok = first.file && tw_build(&first, TW_PHASE_PARSE);
   if (ok) tw_variants(u, first.ast, &names);
   for (uint32_t k = 0; ok && k < names.len; k++) {
-    TwBuild b = {.unit = u, .file = first.file, .ast = first.ast, .variant = names.at[k]};
+    TwBuild b = {.unit = u, .file = first.file, .ast = first.ast, .variant = names.at[k],
+                 .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
     Three before = *t;
     ok = examine(t, &b);
     printf("%s, %s, %s: %llu calls, %llu numbers, %llu differences\n", path, names.at[k],

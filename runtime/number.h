@@ -1,0 +1,14 @@
+/* number.h: a real as the shortest decimal text that reads back as the same real. */
+#ifndef TW_RUNTIME_NUMBER_H
+#define TW_RUNTIME_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { TW_RT_NUMBER = 32 }; /* room that a text takes at most, without a final NUL */
+
+/* Writes v to out and returns the length: the fewest digits that give v again when read as f64, or as f32 where
+ * v is one and `f64` is false. "nan", "inf" and "-inf" for what is not finite. No NUL is written. */
+size_t tw_rt_number(char *out, double v, bool f64);
+
+#endif
