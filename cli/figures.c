@@ -50,7 +50,7 @@ const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces 
   if (!tw_rt_target_at(target, x, y, n * INSIDE + 1)) return "out of memory";
   for (size_t k = 0; k < n * INSIDE + 1; k++) err[k] -= y[k];
   TwPlotSeries *s = series(f, 5);
-  s[0] = (TwPlotSeries){"target", n * INSIDE + 1, x, y, TW_PLOT_LINE, 7};
+  s[0] = (TwPlotSeries){"target", n * INSIDE + 1, x, y, TW_PLOT_WIDE, 6};
   s[1] = (TwPlotSeries){"model", n + 1, knot_x, knot_y, TW_PLOT_LINE, 1};
   s[2] = (TwPlotSeries){"breakpoints", n + 1, knot_x, knot_y, TW_PLOT_POINTS, 2};
   s[3] = (TwPlotSeries){NULL, n * INSIDE + 1, x, err, TW_PLOT_LINE, 1};
@@ -105,6 +105,19 @@ static void find_layers(const TwRtPl *pl, uint32_t *layer) {
 
 enum { SAMPLES = 2049, MOST_LAYERS = 12, MOST_NEURONS = 8 };
 
+/* The points of a polygon that are needed to draw it: those that do not lie on the line through their neighbours. */
+static size_t without_collinear(size_t n, const double *x, const double *y, double *kept_x, double *kept_y) {
+  size_t m = 0;
+  for (size_t k = 0; k < n; k++) {
+    bool end = k == 0 || k + 1 == n;
+    double between = end ? 0 : y[k - 1] + (y[k + 1] - y[k - 1]) * (x[k] - x[k - 1]) / (x[k + 1] - x[k - 1]);
+    if (!end && fabs(y[k] - between) < 1e-7) continue;
+    kept_x[m] = x[k];
+    kept_y[m++] = y[k];
+  }
+  return m;
+}
+
 const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs, double lo, double hi) {
   uint32_t *layer = block(f, pl->n_nodes, sizeof *layer), n_layers = 0;
   find_layers(pl, layer);
@@ -134,7 +147,9 @@ const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs
       if (most == least) continue; /* a constant is no picture */
       char *label = block(f, 24, 1);
       snprintf(label, 24, "neuron %u", number);
-      s[n++] = (TwPlotSeries){label, SAMPLES, x, rows[i], TW_PLOT_LINE, number};
+      double *kept_x = reals(f, SAMPLES), *kept_y = reals(f, SAMPLES);
+      size_t kept = without_collinear(SAMPLES, x, rows[i], kept_x, kept_y);
+      s[n++] = (TwPlotSeries){label, kept, kept_x, kept_y, TW_PLOT_LINE, number};
     }
     char *title = block(f, 32, 1);
     snprintf(title, 32, "layer %u", l);
@@ -146,7 +161,7 @@ const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs
     if (f->panels[l].n_series > f->panels[fullest].n_series) fullest = l;
   f->panels[fullest].legend = TW_PLOT_LEGEND_TOP_LEFT;
   f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; constant ones left out", .n_panels = n_layers,
-                     .columns = n_layers < 3 ? n_layers : 3, .panels = f->panels, .width = 360, .height = 250};
+                     .columns = n_layers < 3 ? n_layers : 3, .panels = f->panels, .width = 360, .height = 270};
   return NULL;
 }
 

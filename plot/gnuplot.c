@@ -31,6 +31,7 @@ static void put_style(FILE *out, const TwPlotSeries *s) {
   const char *c = colours[s->colour % TW_PLOT_COLOURS];
   switch (s->style) {
     case TW_PLOT_LINE: fprintf(out, "with lines lw 1.8 lc rgb '%s'", c); break;
+    case TW_PLOT_WIDE: fprintf(out, "with lines lw 6 lc rgb '#80%s'", c + 1); break;
     case TW_PLOT_DASHED: fprintf(out, "with lines lw 1.5 dt (6,4) lc rgb '%s'", c); break;
     case TW_PLOT_THIN: fprintf(out, "with lines lw 0.6 lc rgb '#b0%s'", c + 1); break;
     case TW_PLOT_STEPS: fprintf(out, "with steps lw 1.5 lc rgb '%s'", c); break;
@@ -104,7 +105,7 @@ static void put_panel(FILE *out, const TwPlotPanel *p, size_t panel) {
 
 static void put_script(FILE *out, const TwPlot *p, const char *path, TwPlotFormat format) {
   size_t columns = p->columns ? p->columns : 1, rows = (p->n_panels + columns - 1) / columns;
-  unsigned w = p->width ? p->width : 520, h = p->height ? p->height : 360, top = p->title ? 30 : 0;
+  unsigned w = p->width ? p->width : 520, h = p->height ? p->height : 360, top = p->title ? 34 : 0;
   bool multi = p->n_panels > 1 || p->title;
   fprintf(out, "set encoding utf8\n");
   unsigned all_w = w * (unsigned)columns, all_h = h * (unsigned)rows + top;
@@ -119,7 +120,7 @@ static void put_script(FILE *out, const TwPlot *p, const char *path, TwPlotForma
                "set xlabel noenhanced\nset ylabel noenhanced\nset label noenhanced\n");
   if (multi) {
     fprintf(out, "set multiplot layout %zu,%zu margins %.3f,%.3f,%.3f,%.3f spacing %.3f,%.3f", rows, columns, 78.0 / all_w, 1 - 16.0 / all_w,
-            52.0 / all_h, 1 - (30.0 + top) / all_h, 92.0 / all_w, 88.0 / all_h);
+            64.0 / all_h, 1 - (40.0 + top) / all_h, 96.0 / all_w, 100.0 / all_h);
     if (p->title) fprintf(out, " title "), put_text(out, p->title), fprintf(out, " noenhanced font ',13'");
     fprintf(out, "\n");
   } else {

@@ -13,6 +13,7 @@
 
 typedef enum TwPlotStyle {
   TW_PLOT_LINE,
+  TW_PLOT_WIDE,   /* broad and pale, to be seen under another line */
   TW_PLOT_DASHED,
   TW_PLOT_THIN,   /* one of many: thin, pale, without an entry in the legend */
   TW_PLOT_STEPS,

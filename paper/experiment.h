@@ -1,0 +1,40 @@
+/* experiment.h: one call of `triwave run --json`, as the figures that the tables show. */
+#ifndef TW_PAPER_EXPERIMENT_H
+#define TW_PAPER_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Settings {
+  const char *triwave, *root; /* the command; the checkout */
+  const char *pictures;       /* folder for them */
+  int seeds;
+  int epochs; /* of each stage; 0: as the programs say */
+} Settings;
+
+typedef struct Range {
+  double lo, hi; /* lo > hi: nothing was counted */
+} Range;
+
+/* A variant over its seeds. Losses are the best epoch's of the last stage but for `last`. Tests are at the last values;
+ * NaN where the program measures none. */
+typedef struct Row {
+  char name[48];
+  int n, failed;
+  double min, mean, median, max, last;
+  double first_stage_min, first_stage_mean; /* best loss of the first stage */
+  double test_min, test_mean;
+  double dead; /* share of the nets whose output is affine on the whole interval at the end */
+  Range first, end; /* regions after the first stage and after the last */
+} Row;
+
+typedef struct Rows {
+  size_t n;
+  Row at[32];
+} Rows;
+
+/* Runs examples/FILE.tw with these options; ends the process with a message if that fails. */
+Rows run(const Settings *s, const char *file, const char *options);
+const Row *row_of(const Rows *r, const char *name);
+
+#endif
