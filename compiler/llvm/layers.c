@@ -77,7 +77,7 @@ static LLVMValueRef row_at(const TwLlLayers *y, LLVMValueRef base, LLVMValueRef 
  * the pass on. */
 static LLVMValueRef in_column(const TwLlLayers *y, TwDtype d, LLVMValueRef from) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, TW_LANES)), y->p->sub);
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->column, tw_ll_i64(l, TW_LANES)), y->p->sub);
   return tw_ll_at(l, tw_ll_stored(l, d, false), from, at);
 }
 
@@ -225,17 +225,26 @@ static LLVMValueRef accumulator(const Level *v, uint32_t acc) {
 
 void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i) {
   TwLl *l = p->s->l;
-  p->i = tw_ll_add(l, run->first, i);
+  p->i = p->column = tw_ll_add(l, run->first, i);
   p->block = tw_ll_add(l, p->from, p->i);
   p->mask = NULL;
-  if (!run->valid) return;
-  LLVMValueRef last = run->ragged ? run->ragged : tw_ll_is_last_block(p);
-  p->mask = tw_ll_first_lanes(l, tw_ll_select(l, last, run->valid, tw_ll_i64(l, l->lanes)));
+  if (run->valid) p->mask = tw_ll_mask(l, run->ragged ? run->ragged : tw_ll_is_last_block(p), run->valid, NULL);
+}
+
+/* The same where blocks are run in turn, so that there may be none of this number. */
+static void enter_turn(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i, uint32_t turns) {
+  TwLl *l = p->s->l;
+  tw_ll_enter_run(p, run, i);
+  if (turns == 1 || p->blocks % turns == 0) return;
+  LLVMValueRef last = LLVMBuildSub(l->b, p->count, tw_ll_i64(l, 1), "");
+  LLVMValueRef exists = LLVMBuildICmp(l->b, LLVMIntULE, p->i, last, "");
+  p->column = tw_ll_select(l, exists, p->i, last);
+  LLVMValueRef ragged = run->valid ? tw_ll_is_last_block(p) : LLVMConstNull(l->i1);
+  p->mask = tw_ll_mask(l, ragged, run->valid ? run->valid : tw_ll_i64(l, l->lanes), exists);
 }
 
 LLVMValueRef tw_ll_mask_of_run(TwLl *l, const TwLlRun *run) {
-  if (!run->ragged) return NULL;
-  return tw_ll_first_lanes(l, tw_ll_select(l, run->ragged, run->valid, tw_ll_i64(l, l->lanes)));
+  return run->ragged ? tw_ll_mask(l, run->ragged, run->valid, NULL) : NULL;
 }
 
 void tw_ll_end_sum(TwLl *l, LLVMValueRef sum, LLVMValueRef at, LLVMValueRef mask) {
@@ -243,11 +252,40 @@ void tw_ll_end_sum(TwLl *l, LLVMValueRef sum, LLVMValueRef at, LLVMValueRef mask
   tw_ll_store(l, TW_REAL, sum, at);
 }
 
+/* What a block that takes its turn has of its own. */
+typedef struct Turn {
+  LLVMValueRef i, column, block, mask, *extra;
+  TwLlVal *val;
+} Turn;
+
+static void take_turn(Level *v, const Turn *t) {
+  TwLlLanes *p = v->y->p;
+  p->i = t->i;
+  p->column = t->column;
+  p->block = t->block;
+  p->mask = t->mask;
+  v->b->val = t->val;
+  v->extra = t->extra;
+}
+
+static Turn new_turn(Level *v, const TwLlRun *run, LLVMValueRef i, uint32_t turns, uint32_t number) {
+  TwLlLanes *p = v->y->p;
+  TwArena *arena = v->b->l->arena;
+  uint32_t n = v->b->fn->insts.len;
+  enter_turn(p, run, i, turns);
+  Turn t = {p->i, p->column, p->block, p->mask, v->extra, v->b->val};
+  if (number == 0) return t;
+  t.val = TW_NEW_N(arena, TwLlVal, n);
+  for (TwRef r = 0; r < n; r++) t.val[r] = v->b->val[r];
+  t.extra = TW_NEW_N(arena, LLVMValueRef, v->cut->extra.len + 1);
+  return t;
+}
+
 static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   const TwLlSegment *seg = &v->cut->segments.at[number];
-  uint32_t n = seg->end - seg->first;
+  uint32_t n = seg->end - seg->first, turns = seg->turns ? seg->turns : 1;
   LLVMValueRef *phi = TW_NEW_N(l->arena, LLVMValueRef, n + 1), *now = TW_NEW_N(l->arena, LLVMValueRef, n + 1);
   hoist_splats(v, seg, true);
   for (uint32_t k = 0; k < n; k++) {
@@ -255,12 +293,22 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
     if (it->inst) continue;
     now[k] = p->goes_on ? tw_ll_load(l, TW_REAL, true, accumulator(v, it->acc)) : tw_ll_zero(l, TW_REAL, true);
   }
-  TwLlLoop loop = tw_ll_loop(l, run->count);
+  LLVMValueRef up = tw_ll_add(l, run->count, tw_ll_i64(l, turns - 1)), each = tw_ll_i64(l, turns);
+  TwLlLoop loop = tw_ll_loop(l, turns == 1 ? run->count : LLVMBuildUDiv(l->b, up, each, ""));
   for (uint32_t k = 0; k < n; k++)
     if (now[k]) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
-  tw_ll_enter_run(p, run, loop.i);
-  for (uint32_t k = 0; k < n; k++) emit_item(v, &v->cut->items.at[seg->first + k], &now[k], !run->ragged);
-  emit_results(v, number);
+  Turn turn[TW_LL_MAX_TURNS];
+  for (uint32_t t = 0; t < turns; t++)
+    turn[t] = new_turn(v, run, tw_ll_add(l, tw_ll_mul(l, loop.i, each), tw_ll_i64(l, t)), turns, t);
+  for (uint32_t k = 0; k < n; k++)
+    for (uint32_t t = 0; t < turns; t++) {
+      take_turn(v, &turn[t]);
+      emit_item(v, &v->cut->items.at[seg->first + k], &now[k], !run->ragged);
+    }
+  for (uint32_t t = turns; t-- > 0;) {
+    take_turn(v, &turn[t]);
+    emit_results(v, number);
+  }
   for (uint32_t k = 0; k < n; k++)
     if (phi[k]) tw_ll_loop_next(l, phi[k], now[k]);
   tw_ll_loop_end(l, &loop);
@@ -354,7 +402,7 @@ static void copy_starts(Level *v, Level *scan) {
     any = any || !v->cut->in_segment[tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k)];
   if (!any) return;
   TwLlLoop part = tw_ll_begin_parts(v), loop = tw_ll_loop(l, p->count);
-  p->i = loop.i;
+  p->i = p->column = loop.i;
   for (uint32_t k = 0; k < g->n_carry; k++) {
     TwRef init = tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k);
     if (v->cut->in_segment[init]) continue;

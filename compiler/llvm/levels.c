@@ -302,6 +302,5 @@ int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks) {
   enum { CACHE = 512 << 10, FEWEST = 8 }; /* bytes that a core keeps near; blocks */
   int64_t rows = blocks < TW_CHUNK_BLOCKS ? blocks : TW_CHUNK_BLOCKS;
   while (rows > FEWEST && (uint64_t)rows * top->bytes > CACHE) rows = (rows + 1) / 2;
-  if (top->tensors) rows = (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS; /* tiles */
-  return rows;
+  return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS; /* for tiles, and blocks in turn */
 }

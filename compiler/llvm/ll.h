@@ -256,7 +256,7 @@ typedef struct TwLlDot {
   int64_t count;
   bool lanes;
 } TwLlDot;
-enum { TW_LL_MAX_ROWS = 8, TW_LL_MAX_BLOCKS = 8 };
+enum { TW_LL_MAX_ROWS = 8, TW_LL_MAX_BLOCKS = 8, TW_LL_MAX_TURNS = 4 };
 TwLlDot tw_ll_dot(TwLlScope *s, TwRef r);
 /* acc[row * n + b]: the elements at i and the next rows - 1 of them along row_axis, in each of n blocks. */
 void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int row_axis, uint32_t rows,
@@ -315,6 +315,7 @@ typedef struct TwLlSegment {
   TwRef scan;          /* the one item, a loop that is a level of its own; or 0 */
   bool tensor;         /* the one item, a tensor or a sum of tensors (tiles.c) */
   bool columns;        /* reads columns of the data, which end with the last block */
+  uint32_t turns;      /* blocks that are run in turn, operation by operation */
   uint32_t accs, peak;     /* accumulators; most values of its own alive at once */
   uint32_t loads, stores;  /* per block, of lane values */
   uint32_t uniform;        /* scalars that it uses */
@@ -378,6 +379,7 @@ typedef struct TwLlLanes {
   LLVMValueRef acc, whole;   /* of reals, of ints */
   LLVMValueRef from, count;  /* the pass: its first block among all, and how many */
   LLVMValueRef i, block;     /* number of the block in the pass and among all */
+  LLVMValueRef column;       /* i, or the last block of the pass if i is past that: where data can be read */
   LLVMValueRef sub;          /* its first lane: where vectors are narrower, a part of a block is run at a time */
   LLVMValueRef mask;         /* lanes that exist; NULL: all */
   bool goes_on;              /* accumulators start from what memory holds: zero, or an earlier pass's */
@@ -385,7 +387,8 @@ typedef struct TwLlLanes {
 /* Uniform scalars that lane code of b reads get a place in memory, from where it broadcasts them. */
 void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last);
 void tw_ll_forget_lanes(TwLlScope *b); /* no lane value of b is in a register any more */
-LLVMValueRef tw_ll_first_lanes(TwLl *l, LLVMValueRef n); /* a mask; n: i64 */
+/* A mask: the first n lanes (i64) if `some`, else all; none if not `exists` (unless that is NULL). */
+LLVMValueRef tw_ll_mask(TwLl *l, LLVMValueRef some, LLVMValueRef n, LLVMValueRef exists);
 LLVMValueRef tw_ll_is_last_block(TwLlLanes *p);
 LLVMValueRef tw_ll_masked(TwLlLanes *p, LLVMValueRef now, LLVMValueRef old);
 void tw_ll_store_y(TwLlLanes *p, uint32_t k);

@@ -72,7 +72,8 @@ static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
             "scalar%s used;",
             k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores,
             s->uniform, plural(s->uniform));
-    fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak + 3, cut->registers,
+    if (s->turns > 1) fprintf(p->out, " %u blocks in turn;", s->turns);
+    fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak * s->turns + 3, cut->registers,
             s->cycles * registers_a_value(p));
   }
 }

@@ -117,16 +117,19 @@ static void release(Loop *p, const Memory *m) {
 
 /* ---- a block */
 
-LLVMValueRef tw_ll_first_lanes(TwLl *l, LLVMValueRef n) {
+LLVMValueRef tw_ll_mask(TwLl *l, LLVMValueRef some, LLVMValueRef n, LLVMValueRef exists) {
   if (l->bits == 512) { /* a mask register, from an integer; n < 32 */
     LLVMTypeRef t = LLVMIntTypeInContext(l->ctx, l->lanes);
-    LLVMValueRef ones = LLVMBuildShl(l->b, LLVMConstInt(l->i32, 1, false), LLVMBuildTrunc(l->b, n, l->i32, ""), "");
-    ones = LLVMBuildSub(l->b, ones, LLVMConstInt(l->i32, 1, false), "");
-    return LLVMBuildBitCast(l->b, LLVMBuildTrunc(l->b, ones, t, ""), tw_ll_lanes_of(l, l->i1), "");
+    LLVMValueRef one = LLVMConstInt(l->i32, 1, false), bits = LLVMBuildShl(l->b, one, LLVMBuildTrunc(l->b, n, l->i32, ""), "");
+    bits = LLVMBuildTrunc(l->b, LLVMBuildSub(l->b, bits, one, ""), t, "");
+    bits = tw_ll_select(l, some, bits, LLVMConstAllOnes(t));
+    if (exists) bits = tw_ll_select(l, exists, bits, LLVMConstNull(t));
+    return LLVMBuildBitCast(l->b, bits, tw_ll_lanes_of(l, l->i1), "");
   }
   LLVMValueRef ids[TW_LANES];
   for (uint32_t k = 0; k < l->lanes; k++) ids[k] = LLVMConstInt(l->i32, k, false);
-  n = LLVMBuildTrunc(l->b, n, l->i32, "");
+  n = LLVMBuildTrunc(l->b, tw_ll_select(l, some, n, tw_ll_i64(l, l->lanes)), l->i32, "");
+  if (exists) n = tw_ll_select(l, exists, n, LLVMConstNull(l->i32));
   return LLVMBuildICmp(l->b, LLVMIntULT, LLVMConstVector(ids, l->lanes), tw_ll_splat(l, n), "");
 }
 
@@ -137,13 +140,13 @@ LLVMValueRef tw_ll_is_last_block(Loop *p) {
 static void enter_block(Loop *p, LLVMValueRef i) {
   TwLl *l = p->s->l;
   p->i = i;
+  p->column = i;
   p->block = tw_ll_add(l, p->from, i);
   p->sub = tw_ll_i64(l, 0);
   p->mask = NULL;
   int64_t rest = p->n % TW_LANES;
   if (!rest) return;
-  p->mask = tw_ll_first_lanes(
-      l, tw_ll_select(l, tw_ll_is_last_block(p), tw_ll_i64(l, rest), tw_ll_i64(l, TW_LANES)));
+  p->mask = tw_ll_mask(l, tw_ll_is_last_block(p), tw_ll_i64(l, rest), NULL);
 }
 
 LLVMValueRef tw_ll_masked(Loop *p, LLVMValueRef now, LLVMValueRef old) {

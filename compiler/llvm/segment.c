@@ -12,6 +12,7 @@
  *           body is not straight: one segment without items.
  *
  * Truth values are no items: comparing again in each segment is cheaper than storing masks. */
+
 #include <string.h>
 
 #include "compiler/llvm/ll.h"
@@ -31,6 +32,7 @@ typedef struct Cutter {
   uint32_t *live; /* per position: values that cross it */
   uint32_t *seen, stamp;
   uint32_t registers;
+  uint32_t max_turns; /* blocks that may be run in turn */
 } Cutter;
 
 static bool is_bool(const TwLlFacts *x, TwRef r) { return tw_info(x->fn, r)->dtype == TW_BOOL; }
@@ -227,20 +229,35 @@ static uint32_t stores_of(const Cutter *c, uint32_t from, uint32_t end) {
   return n;
 }
 
-/* Cycles a block, or so, on a core that starts two vector operations a cycle.
+enum { WINDOW = 160 }; /* operations that a core looks over */
+
+/* Cycles a block, or so, on a core that starts two vector operations a cycle, if `turns` blocks are run in turn.
  *  - A segment costs the start and the end of its loop.
  *  - A value too many for the registers costs a store and a load, which the next operation waits for.
  *  - Blocks overlap as far as the core's window reaches. Where the chain of dependent operations is
- *    long and the segment too, they hardly do, and the chain's latency shows: a reason to cut. */
-static double price(const Cutter *c, const Cost *k, uint32_t stores) {
+ *    long and the segment too, they hardly do, and the chain's latency shows: a reason to cut, or to run blocks
+ *    in turn, which costs registers, and time to compile. */
+static double price_of(const Cutter *c, const Cost *k, uint32_t stores, uint32_t turns) {
   const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3, start_rate = 2, fma_cycles = 4,
-               window = 160;
-  uint32_t want = k->accs + k->peak + 3;
+               window = WINDOW, compile = 0.02;
+  uint32_t want = k->accs + k->peak * turns + 4;
   double spill = want > c->registers ? (double)(want - c->registers) : 0;
-  double count = k->end - k->from, overlap = count > 0 && window / count > 1 ? window / count : 1;
+  double count = k->end - k->from, overlap = count > 0 && window / count > turns ? window / count : turns;
   double busy = count / start_rate, wait = fma_cycles * k->deepest / overlap;
-  return per_segment + per_load * k->loads + per_store * stores + per_spill * spill +
-         (wait > busy ? wait : busy);
+  return per_segment / turns + per_load * k->loads + per_store * stores + per_spill * spill / turns +
+         (wait > busy ? wait : busy) + compile * count * (turns - 1);
+}
+
+static double price(const Cutter *c, const Cost *k, uint32_t stores, uint32_t *turns) {
+  double least = 0;
+  for (uint32_t t = 1; t <= c->max_turns; t *= 2) {
+    double now = price_of(c, k, stores, t);
+    bool fits = k->accs + k->peak * t + 6 <= c->registers && (k->end - k->from) * t <= WINDOW * 3 / 4;
+    if (t > 1 && (now >= least || !fits)) continue;
+    least = now;
+    *turns = t;
+  }
+  return least;
 }
 
 /* Tiles keep both of a core's units busy, or nearly. */
@@ -268,7 +285,8 @@ static void choose(Cutter *c) {
     for (uint32_t j = i + 1; j < count && (at[j] - at[i] <= LONGEST || j == i + 1); j++) {
       if (j > i + 1 && (alone_at(c, at[i]) || alone_at(c, at[j - 1]))) break;
       extend(c, &k, at[j]);
-      double total = best[i] + price(c, &k, stores_of(c, at[i], at[j]));
+      uint32_t turns;
+      double total = best[i] + price(c, &k, stores_of(c, at[i], at[j]), &turns);
       if (best[j] >= 0 && best[j] <= total) continue;
       best[j] = total;
       came[j] = i;
@@ -316,7 +334,7 @@ static void number_slots(Cutter *c) {
     seg->loads = k.loads;
     seg->accs = k.accs;
     seg->peak = k.peak;
-    seg->cycles = seg->scan ? 0 : seg->tensor ? tensor_price(c, seg) : price(c, &k, stores_of(c, seg->first, seg->end));
+    seg->cycles = seg->scan ? 0 : seg->tensor ? tensor_price(c, seg) : price(c, &k, stores_of(c, seg->first, seg->end), &seg->turns);
     cut->cycles += seg->scan ? (double)cut->inner[seg->scan]->g->trip * cut->inner[seg->scan]->cycles : seg->cycles;
     for (uint32_t p = seg->first; p < seg->end; p++) {
       TwRef r = cut->items.at[p].inst;
@@ -389,7 +407,10 @@ static void cut_level(TwArena *arena, TwLlCut *cut, uint32_t registers) {
   cut->last_segment = TW_NEW_N(arena, uint32_t, n_refs);
   for (TwRef r = 1; r < n; r++)
     if (cut->inner[r]) cut_level(arena, cut->inner[r], registers);
-  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = registers};
+  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = registers, .max_turns = 1};
+  /* The last turns may be of no block: sums are masked for that, which is free in AVX-512, but not what goes to arrays
+   * of the caller's. */
+  if (registers == 32 && !cut->scan && cut->g->n_ys == 0) c.max_turns = TW_LL_MAX_TURNS;
   c.def = TW_NEW_N(arena, uint32_t, n_refs);
   c.last = TW_NEW_N(arena, uint32_t, n_refs);
   c.seen = TW_NEW_N(arena, uint32_t, n_refs);

@@ -12,7 +12,7 @@
 
 static void enter(TwLlLevel *v, LLVMValueRef i) {
   TwLlLanes *p = v->y->p;
-  p->i = i;
+  p->i = p->column = i;
   p->block = tw_ll_add(v->b->l, p->from, i);
   p->mask = NULL;
   tw_ll_forget_lanes(v->b);

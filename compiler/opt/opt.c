@@ -12,6 +12,7 @@
  *   lower_mul0            nothing is differentiated any more;
  *   stacks                what the layers of a net leave for the sums over the samples;
  *   contract              nothing is rewritten or hoisted any more;
+ *   sink_signs            signs of what varies into what does not;
  *   order                 the bodies of loops, so that few values are live at a time.
  * In between everything is cleaned. In a debug build each pass is verified. */
 #include <stdio.h>
@@ -59,5 +60,6 @@ const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = checked("lower_mul0", tw_opt_lower_mul0(m, f));
   f = checked("stacks", tw_opt_stacks(m, f));
   f = checked("contract", tw_opt_contract(m, f));
+  f = checked("sink_signs", tw_opt_sink_signs(m, f));
   return checked("order", tw_opt_order(m, f));
 }

@@ -20,6 +20,7 @@ const TwFn *tw_opt_loop_invariant(TwModule *m, const TwFn *f); /* hoist what doe
 const TwFn *tw_opt_fuse_samples(TwModule *m, const TwFn *f);   /* loops over the same data, or layers, become one */
 const TwFn *tw_opt_stacks(TwModule *m, const TwFn *f);         /* products for sums leave the scans; after mul0 */
 const TwFn *tw_opt_contract(TwModule *m, const TwFn *f);       /* a * b + c -> fma, by a fixed rule */
+const TwFn *tw_opt_sink_signs(TwModule *m, const TwFn *f);     /* of products, into factors that do not vary; late */
 const TwFn *tw_opt_order(TwModule *m, const TwFn *f);          /* bodies of scans in an order for few registers */
 const TwFn *tw_opt_clean(TwModule *m, const TwFn *f); /* fold, value numbering, dead code, to a fixed point */
 

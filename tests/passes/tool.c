@@ -57,6 +57,7 @@ static const struct {
     {"fuse", tw_opt_fuse_samples},
     {"stacks", tw_opt_stacks},
     {"contract", tw_opt_contract},
+    {"sink", tw_opt_sink_signs},
     {"order", tw_opt_order},
     {"mul0", tw_opt_lower_mul0},
     {"prepare", prepare},
