@@ -32,8 +32,7 @@ static LLVMValueRef fold_pair(TwLl *l, LLVMValueRef a, LLVMValueRef b, int size)
   return LLVMBuildFAdd(l->b, tw_ll_shuffle(l, a, b, lo, TW_LANES), tw_ll_shuffle(l, a, b, hi, TW_LANES), "");
 }
 
-/* Sixteen accumulators -> a vector of their sums, in their order. */
-static LLVMValueRef fold_group(TwLl *l, LLVMValueRef *v) {
+LLVMValueRef tw_ll_fold_sixteen(TwLl *l, LLVMValueRef *v) {
   int n = TW_LANES;
   for (int size = TW_LANES; size > 1; size /= 2, n /= 2)
     for (int k = 0; k < n / 2; k++) v[k] = fold_pair(l, v[2 * k], v[2 * k + 1], size);
@@ -55,7 +54,7 @@ void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n) {
   LLVMValueRef base = tw_ll_at(l, t, acc, tw_ll_mul(l, p.i, tw_ll_i64(l, TW_LANES))), v[TW_LANES];
   for (int k = 0; k < TW_LANES; k++)
     v[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, t, base, tw_ll_i64(l, k)));
-  tw_ll_store(l, TW_REAL, fold_group(l, v), tw_ll_at(l, t, cur, p.i));
+  tw_ll_store(l, TW_REAL, tw_ll_fold_sixteen(l, v), tw_ll_at(l, t, cur, p.i));
   tw_ll_loop_end(l, &p);
 }
 

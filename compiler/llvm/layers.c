@@ -43,6 +43,11 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
   return v;
 }
 
+void tw_ll_passes(TwLlLanes *p) {
+  p->rows = tw_ll_rows(p->cut, p->blocks);
+  p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (p->s->l->bits < 512 && p->n % TW_LANES != 0);
+}
+
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes) {
   TwLlLayers *y = TW_NEW(p->s->l->arena, TwLlLayers);
   y->p = p;
@@ -53,8 +58,6 @@ TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes) {
       if (!p->b->facts->inner[a]) tw_ll_for_body(p->b, a);
     }
   y->top = new_level(y, NULL, p->cut, p->b);
-  p->rows = tw_ll_rows(p->cut, p->blocks);
-  p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (p->s->l->bits < 512 && p->n % TW_LANES != 0);
   y->stride = p->rows + (p->rows % 2 == 0);
   *bytes = p->cut->bytes * (uint64_t)y->stride;
   return y;

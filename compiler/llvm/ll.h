@@ -266,6 +266,8 @@ LLVMValueRef tw_ll_dot_scalar(TwLlScope *s, TwRef r);
 /* ---- fold.c: partial sums to sums, chunks to totals */
 /* The sixteen elements of one vector by halves. */
 LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v);
+/* Sixteen vectors -> one of their sums, in their order; v is lost. */
+LLVMValueRef tw_ll_fold_sixteen(TwLl *l, LLVMValueRef *v);
 /* n vectors at `acc` -> n sums at `cur`; both have room for n rounded up to 16. */
 void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n);
 /* Sixteen partial sums of n elements each at p[16][n] -> p[0][…]. */
@@ -374,9 +376,11 @@ typedef struct TwLlLanes {
   int64_t n, blocks, chunks;
   int64_t rows;              /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
   TwLlVal *xs, *ys;          /* columns; stacked results */
-  uint32_t *acc_at;          /* per sum: its first accumulator */
-  uint32_t n_real, n_int;    /* accumulators */
+  uint32_t *acc_at;          /* per sum: its first accumulator, and the place of its totals */
+  uint32_t n_real, n_int;    /* totals of reals; accumulators of ints */
+  uint32_t n_acc;            /* of the reals, the first ones, which have accumulators in memory */
   LLVMValueRef acc, whole;   /* of reals, of ints */
+  LLVMValueRef sums;         /* the chunk's, of reals */
   LLVMValueRef from, count;  /* the pass: its first block among all, and how many */
   LLVMValueRef i, block;     /* number of the block in the pass and among all */
   LLVMValueRef column;       /* i, or the last block of the pass if i is past that: where data can be read */
@@ -392,6 +396,7 @@ LLVMValueRef tw_ll_mask(TwLl *l, LLVMValueRef some, LLVMValueRef n, LLVMValueRef
 LLVMValueRef tw_ll_is_last_block(TwLlLanes *p);
 LLVMValueRef tw_ll_masked(TwLlLanes *p, LLVMValueRef now, LLVMValueRef old);
 void tw_ll_store_y(TwLlLanes *p, uint32_t k);
+void tw_ll_passes(TwLlLanes *p); /* sets rows and goes_on, of a straight body */
 /* Lays out the scratch of a straight body, of which each block takes so many bytes in a pass. */
 typedef struct TwLlLayers TwLlLayers;
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes);

@@ -79,12 +79,28 @@ static void before_loop(Loop *p) {
   tw_ll_pool_scalars(b, s, p->r);
 }
 
+/* Its chunks' sums are made in registers, from all sixteen partial sums (tiles.c). */
+static bool is_direct(const Loop *p, uint32_t k) {
+  const TwLl *l = p->s->l;
+  if (!p->cut->straight || l->bits < 512 || l->f64 || p->goes_on || result_info(p, k)->rank == 0) return false;
+  for (uint32_t j = 0; j < p->cut->accs.len; j++)
+    if (p->cut->accs.at[j].k == k) return true;
+  return false;
+}
+
+/* Those with accumulators in memory first. */
 static void number_sums(Loop *p) {
-  for (uint32_t k = 0; k < p->g->n_carry; k++) {
-    const TwTyInfo *t = result_info(p, k);
-    uint32_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
-    p->acc_at[k] = *n;
-    *n += (uint32_t)t->count;
+  for (uint32_t direct = 0; direct < 2; direct++) {
+    for (uint32_t k = 0; k < p->g->n_carry; k++) {
+      const TwTyInfo *t = result_info(p, k);
+      if (is_direct(p, k) != direct) continue;
+      uint32_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
+      p->acc_at[k] = *n;
+      *n += (uint32_t)t->count;
+    }
+    if (direct) continue;
+    p->n_acc = p->n_real;
+    p->n_real = (p->n_real + TW_LANES - 1u) / TW_LANES * TW_LANES; /* whole vectors are folded */
   }
 }
 
@@ -98,7 +114,7 @@ typedef struct Memory {
 static Memory memory(Loop *p) {
   TwLl *l = p->s->l;
   Memory m = {0};
-  uint64_t padded = (p->n_real + TW_LANES - 1u) / TW_LANES * TW_LANES;
+  uint64_t padded = (p->n_acc + TW_LANES - 1u) / TW_LANES * TW_LANES;
   uint64_t reals = padded * tw_ll_bytes(l, TW_REAL, true), ints = p->n_int * tw_ll_bytes(l, TW_INT, true);
   m.acc_block = tw_ll_alloc(l, reals + ints);
   p->acc = tw_ll_block_ptr(l, m.acc_block);
@@ -240,7 +256,7 @@ static TwLlVal accumulators(Loop *p, uint32_t k) {
 
 static void zero_accumulators(Loop *p, TwDtype d) {
   TwLl *l = p->s->l;
-  uint32_t n = d == TW_REAL ? p->n_real : p->n_int;
+  uint32_t n = d == TW_REAL ? p->n_acc : p->n_int;
   TwTyInfo t = {.dtype = d, .rank = 1, .dims = {n}, .count = n};
   TwLlVal all = tw_ll_contiguous(&t, d == TW_REAL ? p->acc : p->whole, true);
   tw_ll_fill_zero(l, &all);
@@ -326,6 +342,7 @@ static void run_chunk(Loop *p, TwLlLayers *layers, LLVMValueRef scratch, LLVMVal
     tw_ll_run_layers(layers, scratch);
     tw_ll_loop_end(l, &pass);
   }
+  if (p->n_acc) tw_ll_fold_many(l, p->acc, p->sums, p->n_acc);
 }
 
 static LLVMValueRef blocks_of(Loop *p, LLVMValueRef chunk) {
@@ -344,11 +361,9 @@ static Memory run_chunks(Loop *p, const TwLlTree *tree) {
   TwLlLoop loop = {0};
   if (p->n_int) zero_accumulators(p, TW_INT);
   if (p->chunks > 1) loop = tw_ll_loop(l, tw_ll_i64(l, p->chunks)), chunk = loop.i;
+  p->sums = tree->cur;
   run_chunk(p, m.layers, m.scratch, chunk, blocks_of(p, chunk));
-  if (p->n_real) {
-    tw_ll_fold_many(l, p->acc, tree->cur, p->n_real);
-    tw_ll_tree_push(l, tree, chunk);
-  }
+  if (p->n_real) tw_ll_tree_push(l, tree, chunk);
   if (p->chunks > 1) tw_ll_loop_end(l, &loop);
   if (p->n_real) tw_ll_tree_finish(l, tree);
   return m;
@@ -365,8 +380,8 @@ static void share_chunks(Loop *p, const TwLlTree *tree) {
   Memory m = memory(p);
   TwLlLoop loop = tw_ll_loop(l, LLVMBuildSub(l->b, o.end, o.begin, ""));
   LLVMValueRef chunk = tw_ll_add(l, o.begin, loop.i);
+  p->sums = tw_ll_at(l, l->i8, rows, tw_ll_mul(l, chunk, size));
   run_chunk(p, m.layers, m.scratch, chunk, blocks_of(p, chunk));
-  if (p->n_real) tw_ll_fold_many(l, p->acc, tw_ll_at(l, l->i8, rows, tw_ll_mul(l, chunk, size)), p->n_real);
   tw_ll_loop_end(l, &loop);
   release(p, &m);
   tw_ll_outline_end(l, &o, n);
@@ -436,6 +451,7 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.acc_at = TW_NEW_N(l->arena, uint32_t, g->n_carry + 1);
   p.cut = tw_ll_cut(l->arena, rf->body, g, l->bits, l->f64);
   before_loop(&p);
+  if (p.cut->straight) tw_ll_passes(&p);
   number_sums(&p);
   TwLlTree tree = tw_ll_tree(l, TW_REAL, false, p.n_real, p.chunks);
   tw_ll_own(s, tree.block, s->facts->last[r]);

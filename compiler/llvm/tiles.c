@@ -143,6 +143,21 @@ typedef struct Sum {
   TwTyInfo t;
 } Sum;
 
+/* A tile of chunk totals: rows of so many neighbours, the first of each at to[row * columns]. */
+static void store_totals(TwLl *l, LLVMValueRef *sum, const LLVMValueRef *to, uint32_t rows, uint32_t columns) {
+  if (rows * columns < TW_LANES) {
+    for (uint32_t k = 0; k < rows * columns; k++) tw_ll_store(l, TW_REAL, tw_ll_fold_halves(l, TW_REAL, sum[k]), to[k]);
+    return;
+  }
+  LLVMValueRef all = tw_ll_fold_sixteen(l, sum);
+  for (uint32_t row = 0; row < rows; row++) {
+    int pick[TW_LANES];
+    for (uint32_t k = 0; k < columns; k++) pick[k] = (int)(row * columns + k);
+    LLVMValueRef part = tw_ll_shuffle(l, all, all, pick, columns);
+    LLVMSetAlignment(LLVMBuildStore(l->b, part, to[row * columns]), (unsigned)tw_ll_bytes(l, TW_REAL, false));
+  }
+}
+
 /* rows along the last axis but one, columns along the last. */
 static void sum_tile(const Sum *q, const TwLlAt *i, uint32_t rows, uint32_t columns) {
   TwLlLevel *v = q->v;
@@ -152,6 +167,7 @@ static void sum_tile(const Sum *q, const TwLlAt *i, uint32_t rows, uint32_t colu
   LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], now[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS],
       to[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
   uint32_t n = rows * columns, rank = q->t.rank;
+  bool direct = p->acc_at[q->acc->k] >= p->n_acc; /* no pass goes on from another, and all lanes are here */
   TwLlVal flat = tw_ll_contiguous(&q->t, NULL, false);
   for (uint32_t k = 0; k < n; k++) {
     at[k] = *i;
@@ -160,8 +176,8 @@ static void sum_tile(const Sum *q, const TwLlAt *i, uint32_t rows, uint32_t colu
     at[k].i[rank - 1] = tw_ll_add(l, i->i[rank - 1], tw_ll_i64(l, k % columns));
     LLVMValueRef e = tw_ll_i64(l, p->acc_at[q->acc->k]);
     for (uint32_t j = 0; j < rank; j++) e = tw_ll_add(l, e, tw_ll_mul(l, at[k].i[j], tw_ll_i64(l, flat.stride[j])));
-    e = tw_ll_add(l, tw_ll_mul(l, e, tw_ll_i64(l, TW_LANES)), p->sub);
-    to[k] = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, e);
+    if (!direct) e = tw_ll_add(l, tw_ll_mul(l, e, tw_ll_i64(l, TW_LANES)), p->sub);
+    to[k] = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), direct ? p->sums : p->acc, e);
     now[k] = p->goes_on ? tw_ll_load(l, TW_REAL, true, to[k]) : tw_ll_zero(l, TW_REAL, true);
   }
   TwLlLoop loop = tw_ll_loop(l, q->run->count);
@@ -175,6 +191,10 @@ static void sum_tile(const Sum *q, const TwLlAt *i, uint32_t rows, uint32_t colu
     tw_ll_loop_next(l, phi[k], now[k] = q->run->ragged ? next : tw_ll_masked(p, next, now[k]));
   }
   tw_ll_loop_end(l, &loop);
+  if (direct) {
+    store_totals(l, now, to, rows, columns);
+    return;
+  }
   LLVMValueRef mask = tw_ll_mask_of_run(l, q->run);
   for (uint32_t k = 0; k < n; k++) tw_ll_end_sum(l, now[k], to[k], mask);
 }
