@@ -6,6 +6,7 @@
  *   step.c      a .tw program compiled, and its step bound to buffers, as the runtime does
  *   child.c     other processes: PyTorch, the triwave command, a compilation with its memory
  *   steps.c     training steps against the hand-written ones
+ *   counting.c  regions counted at every epoch
  *   ensembles.c whole training runs: many seeds, threads, equal bits
  *   compile.c   how compile time and memory grow
  *   widths.c    dense nets of every width, against bare matrix products
@@ -126,6 +127,7 @@ double tw_bench_number(const cJSON *object, const char *name);
 /* ---- sections */
 bool tw_bench_check(TwBench *b, bool print); /* false: a gradient differs */
 void tw_bench_steps(TwBench *b);
+void tw_bench_counting(TwBench *b);
 void tw_bench_ensembles(TwBench *b);
 void tw_bench_widths(TwBench *b);
 int tw_bench_width_child(TwBench *b, const char *width); /* --child-width N */

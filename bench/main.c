@@ -1,4 +1,4 @@
-/* main.c: bench [--quick] [--check] [--root DIR] [--triwave FILE] [--json FILE]: see docs/performance.md. */
+/* main.c: bench [--quick] [--check] [--only SECTION] [--root DIR] [--triwave FILE] [--json FILE]: see docs/performance.md. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 static int usage(const char *wrong) {
   fprintf(
       stderr,
-      "bench: unknown option '%s'\nbench [--quick] [--check] [--root DIR] [--triwave FILE] [--json FILE]\n",
+      "bench: unknown option '%s'\nbench [--quick] [--check] [--only SECTION] [--root DIR] [--triwave FILE] [--json FILE]\n",
       wrong);
   return 2;
 }
@@ -15,7 +15,12 @@ static int usage(const char *wrong) {
 int main(int argc, char **argv) {
   TwBench b = {
       .root = TW_BENCH_ROOT, .self = argv[0], .triwave = TW_BENCH_TRIWAVE, .hand = tw_hand_kernels(0)};
-  const char *json = "bench.json";
+  static const struct Section {
+    const char *name;
+    void (*measure)(TwBench *b);
+  } sections[] = {{"steps", tw_bench_steps}, {"counting", tw_bench_counting},      {"ensembles", tw_bench_ensembles},
+                  {"peers", tw_bench_peers}, {"compile", tw_bench_compile_times}, {"widths", tw_bench_widths}};
+  const char *json = "bench.json", *only = NULL;
   bool check_only = false;
   for (int i = 1; i < argc; i++) {
     bool more = i + 1 < argc;
@@ -23,6 +28,7 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--check") == 0) check_only = true;
     else if (more && strcmp(argv[i], "--root") == 0) b.root = argv[++i];
     else if (more && strcmp(argv[i], "--triwave") == 0) b.triwave = argv[++i];
+    else if (more && strcmp(argv[i], "--only") == 0) only = argv[++i];
     else if (more && strcmp(argv[i], "--json") == 0) json = argv[++i];
     else if (more && strcmp(argv[i], "--child-compile") == 0)
       return tw_bench_compile_child(&b, argc - i - 1, argv + i + 1);
@@ -34,11 +40,8 @@ int main(int argc, char **argv) {
   tw_bench_section(&b, "Check: hand-written and compiled gradients");
   if (!tw_bench_check(&b, false)) return 1;
   tw_bench_row(&b, "gradients by hand are the compiled ones", 1, "", "to f32's rounding, at five sizes");
-  tw_bench_steps(&b);
-  tw_bench_ensembles(&b);
-  tw_bench_peers(&b);
-  tw_bench_compile_times(&b);
-  tw_bench_widths(&b);
+  for (size_t k = 0; k < sizeof sections / sizeof *sections; k++)
+    if (!only || strcmp(only, sections[k].name) == 0) sections[k].measure(&b);
   tw_bench_print_acceptance(&b);
   return tw_bench_close(&b, json) ? 0 : 1;
 }

@@ -44,6 +44,13 @@
 
 enum { MOST_SLOTS = 63, MOST_POINTS = 4096, CACHE_DOUBLES = 1 << 16, PAD = 4 };
 
+/* A point of the output; or several, too near to tell what is between them, with what a tie may hide. */
+typedef struct TwRgEnd {
+  double l, l_y, l_yg, r, r_y, r_yg; /* the first and the last of them, and the output there */
+  double g;                          /* on the place of each, and how far they are apart */
+  bool tied;
+} TwRgEnd;
+
 typedef struct Group { /* ops in a row: affine maps, or relus none of which is another's operand */
   bool relus;
   uint32_t first, n, live, n_live; /* live: slots that hold something before these relus */
@@ -52,15 +59,16 @@ typedef struct Group { /* ops in a row: affine maps, or relus none of which is a
 typedef struct New { /* where each point of the next state comes from: between src and src + 1 */
   int64_t *src;
   double *t, *t_err; /* t = 0: it is the point src itself */
-  int32_t *unit;     /* relu of the group that is zero there, or -1 */
-  int32_t *more;     /* pairs of a point and a further relu that is zero there */
+  int64_t *unit;     /* slot of the relu's operand that is zero there, or -1 */
+  int32_t *more;     /* pairs of a point and a further operand that is zero there; its complement if exactly */
   uint32_t n_more;
 } New;
 
 struct TwRgFast {
   const TwRgTape *tape;
   TwRgOp *ops; /* the tape's, with slots of our own; terms' slots in term_slot */
-  uint32_t *term_slot, output;
+  uint32_t *term_slot, *term_coeff, *bias_coeff, output; /* coefficients: places in `all` */
+  double *all;                                           /* of this call: those given, then 0, 1, -1, 2 */
   uint32_t *producer; /* by slot: the affine op that wrote it, plus 1, if what that read is still there */
   Group *groups;
   uint32_t n_groups, n_slots, cap, stride;
@@ -76,13 +84,23 @@ struct TwRgFast {
   double cv[MOST_SLOTS + 1], cg[MOST_SLOTS + 1];
   uint64_t *sign; /* [relu of the group][positive, negative][word] */
   New fresh;
-  double *px, *pg, *py, *pyg; /* ends of pieces: place and output */
-  bool *tied;
+  struct TwRgEnd *ends; /* of pieces */
 };
 
 static double *value_of(const TwRgFast *f, int bank, uint32_t slot) { return f->bank[bank] + 2 * (size_t)slot * f->stride + PAD; }
 
 /* ---- made once */
+
+/* Where a coefficient's number is in `all`. */
+static uint32_t place_of(const TwRgTape *t, uint32_t number) {
+  switch (number) {
+    case TW_PL_ZERO: return t->n_coeffs;
+    case TW_PL_ONE: return t->n_coeffs + 1;
+    case TW_PL_MINUS_ONE: return t->n_coeffs + 2;
+    case TW_RG_TWO: return t->n_coeffs + 3;
+    default: return number;
+  }
+}
 
 typedef struct Slots {
   int32_t of[MOST_SLOTS + 1]; /* ours, by the tape's; -1: none */
@@ -128,13 +146,17 @@ static bool find_groups(TwRgFast *f, const TwRgTape *t) {
     bool relu = op->kind == TW_RG_RELU;
     *to = *op;
     if (relu) to->a = (uint32_t)s.of[op->a];
+    else f->bias_coeff[i] = place_of(t, op->bias);
     if (!g || g->relus != relu || (relu && (written >> to->a & 1 || g->n == 64))) {
       if (g && g->relus) s.pending = 0;
       g = begin_group(f, &s, relu, i, &n_live);
       written = 0;
     }
     g->n++;
-    for (uint32_t k = op->term; k < op->term + op->n_terms; k++) f->term_slot[k] = (uint32_t)s.of[t->terms[k].slot];
+    for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
+      f->term_slot[k] = (uint32_t)s.of[t->terms[k].slot];
+      f->term_coeff[k] = place_of(t, t->terms[k].coeff);
+    }
     for (uint32_t k = 0; k < op->n_kills; k++) drop_slot(&s, t->kills[op->kill + k], !relu);
     drop_slot(&s, op->out, !relu);
     int32_t out = take_slot(&s);
@@ -162,13 +184,20 @@ TwRgFast *tw_rg_fast_new(const TwRgTape *t) {
   if (!f) return NULL;
   uint32_t most = 1;
   for (uint32_t i = 0; i < t->n_ops; i++) most = t->ops[i].n_terms > most ? t->ops[i].n_terms : most;
+  if (most > 64) { /* sum_terms has room for so many */
+    tw_rg_fast_free(f);
+    return NULL;
+  }
   f->tape = t;
   f->gamma = (most + 8.0) * U;
   f->ops = calloc(t->n_ops, sizeof *f->ops);
   f->term_slot = calloc(t->n_terms + 1, sizeof *f->term_slot);
+  f->term_coeff = calloc(t->n_terms + 1, sizeof *f->term_coeff);
+  f->bias_coeff = calloc(t->n_ops, sizeof *f->bias_coeff);
+  f->all = calloc((size_t)t->n_coeffs + 4, sizeof *f->all);
   f->groups = calloc(t->n_ops, sizeof *f->groups);
   f->live = calloc((size_t)t->n_ops * MOST_SLOTS + 1, 1);
-  if (!f->ops || !f->term_slot || !f->groups || !f->live || !find_groups(f, t)) {
+  if (!f->ops || !f->term_slot || !f->term_coeff || !f->bias_coeff || !f->all || !f->groups || !f->live || !find_groups(f, t)) {
     tw_rg_fast_free(f);
     return NULL;
   }
@@ -185,11 +214,9 @@ TwRgFast *tw_rg_fast_new(const TwRgTape *t) {
     f->kink[b] = lanes(f->stride, sizeof **f->kink);
     ok = ok && f->bank[b] && f->kink[b];
   }
-  f->fresh = (New){lanes(f->stride, 8), lanes(f->stride, 8), lanes(f->stride, 8), lanes(f->stride, 4), lanes(2 * f->stride, 4), 0};
-  double **rows[] = {&f->px, &f->pg, &f->py, &f->pyg};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ok = (*rows[i] = lanes(f->stride, sizeof(double))) && ok;
-  f->tied = lanes(f->stride, sizeof *f->tied);
-  if (!ok || !f->tied || !f->fresh.src || !f->fresh.t || !f->fresh.t_err || !f->fresh.unit || !f->fresh.more) {
+  f->fresh = (New){lanes(f->stride, 8), lanes(f->stride, 8), lanes(f->stride, 8), lanes(f->stride, 8), lanes(2 * f->stride, 4), 0};
+  f->ends = lanes(f->stride, sizeof *f->ends);
+  if (!ok || !f->ends || !f->fresh.src || !f->fresh.t || !f->fresh.t_err || !f->fresh.unit || !f->fresh.more) {
     tw_rg_fast_free(f);
     return NULL;
   }
@@ -200,10 +227,14 @@ void tw_rg_fast_free(TwRgFast *f) {
   if (!f) return;
   free(f->ops);
   free(f->term_slot);
+  free(f->term_coeff);
+  free(f->bias_coeff);
+  free(f->all);
   free(f->producer);
   free(f->groups);
   free(f->live);
   free(f->c);
+  free(f->ends);
   free(f->slots);
   free(f->sign);
   for (int b = 0; b < 2; b++) {
@@ -215,18 +246,16 @@ void tw_rg_fast_free(TwRgFast *f) {
   free(f->fresh.t_err);
   free(f->fresh.unit);
   free(f->fresh.more);
-  free(f->px);
-  free(f->pg);
-  free(f->py);
-  free(f->pyg);
-  free(f->tied);
   free(f);
 }
 
 /* ---- affine maps */
 
 static bool ordinary(double c) { return c == 0 || (fabs(c) >= SMALL && fabs(c) <= LARGE); }
-static double bound_of(double v, double err, double gamma) { return v == 0 && err == 0 ? 0 : fmax(err + gamma * fabs(v), LEAST); }
+static double bound_of(double v, double err, double gamma) { 
+  double bound = err + gamma * fabs(v);
+  return bound == 0 ? 0 : bound > LEAST ? bound : LEAST;
+}
 
 /* v = bias + sum of c times a value; the terms are those that depend on x. */
 AVX2 static void sum_terms(TwRgFast *f, uint32_t out, double bias, double bias_g, uint32_t n_terms) {
@@ -260,23 +289,20 @@ AVX2 static void sum_terms(TwRgFast *f, uint32_t out, double bias, double bias_g
   }
 }
 
-static bool affine(TwRgFast *f, uint32_t at, const double *coeffs) {
+static void affine(TwRgFast *f, uint32_t at) {
   const TwRgOp *op = &f->ops[at];
-  double bias = tw_rg_coeff(op->bias, coeffs), err = 0;
-  bool fine = ordinary(bias);
+  double bias = f->all[f->bias_coeff[at]], err = 0;
   uint32_t n = 0;
   double size = fabs(bias);
   for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
-    double c = tw_rg_coeff(f->tape->terms[k].coeff, coeffs);
+    double c = f->all[f->term_coeff[k]];
     uint32_t slot = f->term_slot[k];
     if (c == 0) continue;
-    fine = fine && ordinary(c);
     if (f->constant[slot]) {
       bias = fma(c, f->cv[slot], bias);
       err += fabs(c) * f->cg[slot];
       size += fabs(c * f->cv[slot]);
     } else {
-      if (n == 64) return false;
       f->c[n] = c;
       f->slots[n++] = slot;
     }
@@ -287,8 +313,7 @@ static bool affine(TwRgFast *f, uint32_t at, const double *coeffs) {
   f->cv[op->out] = bias;
   f->cg[op->out] = g;
   f->producer[op->out] = at + 1;
-  if (fine && n > 0) sum_terms(f, op->out, bias, g, n);
-  return fine;
+  if (n > 0) sum_terms(f, op->out, bias, g, n);
 }
 
 /* ---- relus */
@@ -318,14 +343,14 @@ AVX2 static bool signs(const TwRgFast *f, uint32_t slot, uint64_t *pos, uint64_t
 
 typedef struct Cut {
   double t, err;
-  int32_t unit;
+  int32_t unit; /* the operand's slot */
 } Cut;
 
-/* Where relu `unit`, of opposite signs at k and k + 1, is zero between them. */
-static bool cut_at(const TwRgFast *f, uint32_t slot, uint32_t k, int32_t unit, Cut *out) {
+/* Where the operand in `slot`, of opposite signs at k and k + 1, is zero between them. */
+static bool cut_at(const TwRgFast *f, uint32_t slot, uint32_t k, Cut *out) {
   const double *v = value_of(f, f->now, slot) + k, *g = v + f->stride;
   double l = fabs(v[0]), r = fabs(v[1]), inverse = 1 / (l + r), err = g[0] * r + g[1] * l;
-  *out = (Cut){l * inverse, (err * inverse / (l + r - g[0] - g[1]) + 8 * U) * SLACK, unit};
+  *out = (Cut){l * inverse, (err * inverse / (l + r - g[0] - g[1]) + 8 * U) * SLACK, (int32_t)slot};
   double least = 0x1p7 * out->err; /* so that what `move` leaves out is less than its slack */
   return least < 0.5 && out->t > least && 1 - out->t > least;
 }
@@ -351,14 +376,14 @@ typedef struct Map {
 } Map;
 
 /* False: it cannot be had. An op that only passes on another's value, or its negative, is that other. */
-static bool map_of(const TwRgFast *f, const double *coeffs, uint32_t slot, uint32_t k, Map *m) {
+static bool map_of(const TwRgFast *f, uint32_t slot, uint32_t k, Map *m) {
   double sign = 1;
   while (f->producer[slot]) {
     const TwRgOp *op = &f->ops[f->producer[slot] - 1];
-    m->bias = sign * tw_rg_coeff(op->bias, coeffs);
+    m->bias = sign * f->all[f->bias_coeff[f->producer[slot] - 1]];
     m->reads = 0;
     for (uint32_t i = op->term; i < op->term + op->n_terms; i++) {
-      double w = tw_rg_coeff(f->tape->terms[i].coeff, coeffs);
+      double w = f->all[f->term_coeff[i]];
       uint32_t from = f->term_slot[i];
       if (w == 0 || exactly_zero(f, from, k)) continue;
       if (m->reads >> from & 1) return false;
@@ -375,9 +400,9 @@ static bool map_of(const TwRgFast *f, const double *coeffs, uint32_t slot, uint3
 }
 
 /* Are the operands of two relus the same map between points k and k + 1, or one the negative of the other? */
-static bool same_map(const TwRgFast *f, const double *coeffs, int32_t unit_a, int32_t unit_b, uint32_t k) {
+static bool same_map(const TwRgFast *f, int32_t slot_a, int32_t slot_b, uint32_t k) {
   Map a, b;
-  if (!map_of(f, coeffs, f->ops[unit_a].a, k, &a) || !map_of(f, coeffs, f->ops[unit_b].a, k, &b)) return false;
+  if (!map_of(f, (uint32_t)slot_a, k, &a) || !map_of(f, (uint32_t)slot_b, k, &b)) return false;
   if (a.reads != b.reads) return false;
   uint32_t first = (uint32_t)__builtin_ctzll(a.reads);
   double sign = a.c[first] == b.c[first] ? 1 : -1;
@@ -390,14 +415,14 @@ static bool same_map(const TwRgFast *f, const double *coeffs, int32_t unit_a, in
 }
 
 /* Adds the points of these cuts, from place m on. At a point of its own no other relu's sign is in doubt. */
-static uint32_t add_cuts(TwRgFast *f, const double *coeffs, uint32_t m, int64_t src, Cut *cuts, uint32_t n) {
+static uint32_t add_cuts(TwRgFast *f, uint32_t m, int64_t src, Cut *cuts, uint32_t n) {
   New *to = &f->fresh;
   if (n > 1) sort_cuts(cuts, n);
   for (uint32_t i = 0; i < n; m++) {
     double t = cuts[i].t, err = cuts[i].err, lo = t - err, hi = t + err;
     uint32_t k = i + 1;
     for (; k < n && !(cuts[k].t - t > 4 * (cuts[k].err + err)); k++) {
-      bool exact = same_map(f, coeffs, cuts[i].unit, cuts[k].unit, (uint32_t)src);
+      bool exact = same_map(f, cuts[i].unit, cuts[k].unit, (uint32_t)src);
       to->more[2 * to->n_more] = (int32_t)m;
       to->more[2 * to->n_more++ + 1] = exact ? ~cuts[k].unit : cuts[k].unit;
       if (exact) continue;
@@ -418,8 +443,7 @@ static uint64_t crossed(const uint64_t *pos, const uint64_t *neg, uint32_t w, ui
 }
 
 /* Lists the points of the next state. False: in doubt, or too many. */
-static bool list_points(TwRgFast *f, const uint32_t *slots, const int32_t *units, uint32_t n_units, const double *coeffs,
-                        uint32_t *n_after) {
+static bool list_points(TwRgFast *f, const uint32_t *slots, uint32_t n_units, uint32_t *n_after) {
   uint32_t words = (f->n + 63) / 64, m = 0, from = 0;
   New *to = &f->fresh;
   to->n_more = 0;
@@ -431,10 +455,10 @@ static bool list_points(TwRgFast *f, const uint32_t *slots, const int32_t *units
       Cut cuts[64];
       for (uint32_t r = 0; r < n_units; r++)
         if (each[r] >> b & 1)
-          if (!cut_at(f, slots[r], k, units[r], &cuts[n++])) return false;
+          if (!cut_at(f, slots[r], k, &cuts[n++])) return false;
       if (m + (k + 1 - from) + n + 4 > f->cap || to->n_more + n > f->cap) return false;
       for (; from <= k; from++, m++) to->src[m] = from, to->t[m] = 0, to->t_err[m] = 0, to->unit[m] = -1;
-      m = add_cuts(f, coeffs, m, k, cuts, n);
+      m = add_cuts(f, m, k, cuts, n);
     }
   }
   if (m + (f->n - from) + 4 > f->cap) return false;
@@ -444,18 +468,25 @@ static bool list_points(TwRgFast *f, const uint32_t *slots, const int32_t *units
   return true;
 }
 
+/* Four loads beat a gather where that is microcode. */
+AVX2 static inline __m256d pick(const double *p, const int64_t *at) {
+  __m128d lo = _mm_loadh_pd(_mm_load_sd(p + at[0]), p + at[1]), hi = _mm_loadh_pd(_mm_load_sd(p + at[2]), p + at[3]);
+  return _mm256_insertf128_pd(_mm256_castpd128_pd256(lo), hi, 1);
+}
+
 /* The values of `slot` at the points listed, into the other bank. */
 AVX2 static void move(const TwRgFast *f, uint32_t slot, uint32_t n) {
   const double *v = value_of(f, f->now, slot), *g = v + f->stride;
   double *to = value_of(f, 1 - f->now, slot), *to_g = to + f->stride;
   const __m256d minus = _mm256_set1_pd(-0.0), zero = _mm256_setzero_pd(), slack = _mm256_set1_pd(1 + 0x1p-5),
                 gamma = _mm256_set1_pd(f->gamma + 4 * U);
+  const __m256i self = _mm256_set1_epi64x(slot);
   for (uint32_t m = 0; m < n; m += 4) {
-    __m256i at = _mm256_load_si256((const __m256i *)(const void *)(f->fresh.src + m));
-    __m256d t = _mm256_load_pd(f->fresh.t + m), vl = _mm256_i64gather_pd(v, at, 8), gl = _mm256_i64gather_pd(g, at, 8);
+    const int64_t *at = f->fresh.src + m;
+    __m256d t = _mm256_load_pd(f->fresh.t + m), vl = pick(v, at), gl = pick(g, at);
     __m256d is_new = _mm256_cmp_pd(t, zero, _CMP_NEQ_UQ);
     if (_mm256_movemask_pd(is_new)) {
-      __m256d vr = _mm256_i64gather_pd(v + 1, at, 8), gr = _mm256_i64gather_pd(g + 1, at, 8);
+      __m256d vr = pick(v + 1, at), gr = pick(g + 1, at);
       __m256d d = _mm256_sub_pd(vr, vl), between = _mm256_fmadd_pd(t, d, vl);
       __m256d err = _mm256_mul_pd(_mm256_fmadd_pd(t, _mm256_sub_pd(gr, gl), gl), slack);
       err = _mm256_fmadd_pd(_mm256_load_pd(f->fresh.t_err + m), _mm256_andnot_pd(minus, d), err);
@@ -463,8 +494,9 @@ AVX2 static void move(const TwRgFast *f, uint32_t slot, uint32_t n) {
       vl = _mm256_blendv_pd(vl, between, is_new);
       gl = _mm256_blendv_pd(gl, err, is_new);
     }
-    _mm256_store_pd(to + m, vl);
-    _mm256_store_pd(to_g + m, gl);
+    __m256d own = _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)(const void *)(f->fresh.unit + m)), self));
+    _mm256_store_pd(to + m, _mm256_andnot_pd(own, vl)); /* zero by definition */
+    _mm256_store_pd(to_g + m, _mm256_andnot_pd(own, gl));
   }
 }
 
@@ -473,10 +505,10 @@ AVX2 static void move(const TwRgFast *f, uint32_t slot, uint32_t n) {
 static void stand_for(TwRgFast *f, int32_t m, int32_t unit) {
   int other = 1 - f->now;
   bool exact = unit < 0;
-  const int32_t units[2] = {exact ? ~unit : unit, f->fresh.unit[m]};
+  const int32_t slots[2] = {exact ? ~unit : unit, (int32_t)f->fresh.unit[m]};
   int64_t src = f->fresh.src[m];
   for (int i = 0; i < 2 - exact; i++) {
-    uint32_t slot = f->ops[units[i]].a;
+    uint32_t slot = (uint32_t)slots[i];
     const double *was = value_of(f, f->now, slot) + src, *g = was + f->stride;
     double *v = value_of(f, other, slot) + m;
     v[0] = 0;
@@ -485,19 +517,21 @@ static void stand_for(TwRgFast *f, int32_t m, int32_t unit) {
   if (!exact) f->kink[other][m] |= TIED;
 }
 
+/* No value has a kink at a new point but the relu's own. */
+AVX2 static void move_kinks(TwRgFast *f, uint32_t n) {
+  const double *was = (const double *)(const void *)f->kink[f->now];
+  double *to = (double *)(void *)f->kink[1 - f->now];
+  for (uint32_t m = 0; m < n; m += 4) {
+    __m256d old = _mm256_cmp_pd(_mm256_load_pd(f->fresh.t + m), _mm256_setzero_pd(), _CMP_EQ_OQ);
+    _mm256_store_pd(to + m, _mm256_and_pd(old, pick(was, f->fresh.src + m)));
+  }
+}
+
 static void split(TwRgFast *f, const Group *grp, uint32_t n) {
   int other = 1 - f->now;
   for (uint32_t i = 0; i < grp->n_live; i++)
     if (!f->constant[f->live[grp->live + i]]) move(f, f->live[grp->live + i], n);
-  uint64_t *kink = f->kink[other];
-  const uint64_t *was = f->kink[f->now];
-  for (uint32_t m = 0; m < n; m++) {
-    int32_t unit = f->fresh.unit[m];
-    kink[m] = unit < 0 ? was[f->fresh.src[m]] : 0;
-    if (unit < 0) continue;
-    double *v = value_of(f, other, f->ops[unit].a) + m;
-    v[0] = v[f->stride] = 0; /* by definition */
-  }
+  move_kinks(f, n);
   for (uint32_t i = 0; i < f->fresh.n_more; i++) stand_for(f, f->fresh.more[2 * i], f->fresh.more[2 * i + 1]);
   f->now = other;
   f->n = n;
@@ -508,7 +542,6 @@ static void split(TwRgFast *f, const Group *grp, uint32_t n) {
 AVX2 static void relu(TwRgFast *f, uint32_t a, uint32_t out) {
   double *v = value_of(f, f->now, a), *to = value_of(f, f->now, out);
   uint64_t *kink = f->kink[f->now];
-  v[f->n] = 0;
   const __m256d zero = _mm256_setzero_pd();
   const __m256i abit = _mm256_set1_epi64x((long long)((uint64_t)1 << a)), bit = _mm256_set1_epi64x((long long)((uint64_t)1 << out));
   double before = 0; /* v[k - 1], which may have been overwritten */
@@ -528,9 +561,8 @@ AVX2 static void relu(TwRgFast *f, uint32_t a, uint32_t out) {
   }
 }
 
-static bool relus(TwRgFast *f, const Group *grp, const double *coeffs) {
+static bool relus(TwRgFast *f, const Group *grp) {
   uint32_t words = (f->n + 63) / 64, n_units = 0, slots[64], after = f->n;
-  int32_t units[64];
   for (uint32_t i = grp->first; i < grp->first + grp->n; i++) {
     uint32_t a = f->ops[i].a;
     if (f->constant[a]) continue;
@@ -538,10 +570,9 @@ static bool relus(TwRgFast *f, const Group *grp, const double *coeffs) {
     if (!signs(f, a, pos, neg)) return false;
     for (uint32_t w = 0; w < words; w++) p |= pos[w], q |= neg[w];
     if (!p || !q) continue;
-    slots[n_units] = a;
-    units[n_units++] = (int32_t)i;
+    slots[n_units++] = a;
   }
-  if (n_units && !list_points(f, slots, units, n_units, coeffs, &after)) return false;
+  if (n_units && !list_points(f, slots, n_units, &after)) return false;
   if (after > f->n) split(f, grp, after);
   for (uint32_t i = grp->first; i < grp->first + grp->n; i++) {
     const TwRgOp *op = &f->ops[i];
@@ -559,50 +590,65 @@ static bool relus(TwRgFast *f, const Group *grp, const double *coeffs) {
 
 /* ---- pieces */
 
-/* The points where the output has a kink, clearly one, and the ends. False: in doubt. */
-static bool find_ends(TwRgFast *f, uint32_t out, uint32_t *n_out) {
+typedef struct Slope {
+  double v, err; /* err: infinite if the ends are not clearly in order */
+} Slope;
+
+static Slope slope_between(const TwRgEnd *l, const TwRgEnd *r) {
+  double dx = r->l - l->r, g = l->g + r->g, inverse = 1 / dx, s = (r->l_y - l->r_y) * inverse;
+  double err = 1.5 * (l->r_yg + r->l_yg + fabs(s) * g) * inverse; /* dx > 4 g */
+  return (Slope){s, dx > 4 * g ? err : INFINITY};
+}
+
+/* The points where the output has a kink, clearly one, and the ends. A piece too narrow to know its slope and what it
+ * borders on becomes one point with them, tied. False: in doubt. */
+static bool find_ends(TwRgFast *f, uint32_t out, double least, uint32_t *n_out) {
   const double *x = value_of(f, f->now, 0), *y = value_of(f, f->now, out);
   const uint64_t *kink = f->kink[f->now];
+  TwRgEnd *at = f->ends;
   uint32_t n = 0;
-  for (uint32_t k = 0; k < f->n; k++) {
-    f->px[n] = x[k];
-    f->pg[n] = x[f->stride + k];
-    f->py[n] = y[k];
-    f->pyg[n] = y[f->stride + k];
-    f->tied[n] = kink[k] >> 63;
-    n += k == 0 || k + 1 == f->n || (!f->constant[out] && (kink[k] >> out & 1));
-  }
-  double slope = 0, err = 0;
+  Slope before = {0, 0};
   bool clear = true;
-  for (uint32_t i = 0; i + 1 < n; i++) {
-    double dx = f->px[i + 1] - f->px[i], gx = f->pg[i] + f->pg[i + 1];
-    double inverse = 1 / dx, s = (f->py[i + 1] - f->py[i]) * inverse;
-    double e = 1.5 * (f->pyg[i] + f->pyg[i + 1] + fabs(s) * gx) * inverse; /* dx > 4 gx */
-    clear = clear && dx > 4 * gx && e < INFINITY && (i == 0 || fabs(s - slope) > (e + err) * SLACK);
-    slope = s;
-    err = e;
+  for (uint32_t k = 0; k < f->n; k++) {
+    if (k != 0 && k + 1 != f->n && (f->constant[out] || !(kink[k] >> out & 1))) continue;
+    double g = x[f->stride + k], y_g = y[f->stride + k];
+    at[n] = (TwRgEnd){x[k], y[k], y_g, x[k], y[k], y_g, g, kink[k] >> 63};
+    if (n > 0) {
+      Slope s = slope_between(&at[n - 1], &at[n]);
+      if (x[k] - at[n - 1].l < least && !(s.err < 0x1p-12 * fabs(s.v))) {
+        at[n - 1].g += x[k] - at[n - 1].r + g;
+        at[n - 1].r = x[k], at[n - 1].r_y = y[k], at[n - 1].r_yg = y_g;
+        at[n - 1].tied = true;
+        continue;
+      }
+      clear = clear && s.err < INFINITY && (n == 1 || fabs(s.v - before.v) > (s.err + before.err) * SLACK);
+      before = s;
+    }
+    n++;
   }
   *n_out = n;
-  return clear;
+  return clear && n > 1;
 }
 
 /* How many pieces some other one hides (docs/regions.md): within `sliver` of its width, from one of its ends. */
 static bool count_slivers(TwRgFast *f, uint32_t n, double sliver, int64_t *n_slivers) {
-  double size = fmax(fabs(f->px[0]), fabs(f->px[n - 1])), worst = 0, reach = -INFINITY;
+  const TwRgEnd *at = f->ends;
+  double size = fmax(fabs(at[0].l), fabs(at[n - 1].r)), worst = 0, reach = -INFINITY;
   uint8_t *hidden = (uint8_t *)(void *)f->fresh.unit;
-  for (uint32_t i = 0; i < n; i++) worst = f->pg[i] > worst ? f->pg[i] : worst;
+  for (uint32_t i = 0; i < n; i++) worst = at[i].g > worst ? at[i].g : worst;
   double tol = 8 * worst + 16 * U * size, before = 0;
   bool clear = true;
   for (uint32_t i = 0; i + 1 < n; i++) {
-    double hi = f->px[i + 1], width = hi - f->px[i], past = hi - reach, next = hi + sliver * width;
-    clear = clear && fabs(past) > tol && (!f->tied[i] || sliver * (width > before ? width : before) > tol);
+    double hi = at[i + 1].l, width = hi - at[i].r, past = hi - reach, next = hi + sliver * width;
+    clear = clear && fabs(past) > tol && (!at[i].tied || sliver * (width > before ? width : before) > tol);
     hidden[i] = past < 0;
     reach = next > reach ? next : reach;
     before = width;
   }
+  clear = clear && (!at[n - 1].tied || sliver * before > tol);
   reach = INFINITY;
   for (uint32_t i = n - 1; i-- > 0;) {
-    double lo = f->px[i], past = reach - lo, next = lo - sliver * (f->px[i + 1] - lo);
+    double lo = at[i].r, past = reach - lo, next = lo - sliver * (at[i + 1].l - lo);
     clear = clear && fabs(past) > tol;
     hidden[i] |= past < 0;
     reach = next < reach ? next : reach;
@@ -615,6 +661,15 @@ static bool count_slivers(TwRgFast *f, uint32_t n, double sliver, int64_t *n_sli
 bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver,
                       TwRtRegions *out) {
   if (!ordinary(lo) || !ordinary(hi) || (sliver != 0 && sliver < 0x1p-30)) return false;
+  const uint32_t n_coeffs = f->tape->n_coeffs;
+  if (n_coeffs) memcpy(f->all, coeffs, n_coeffs * sizeof *coeffs);
+  bool fine = true;
+  for (uint32_t k = 0; k < n_coeffs; k++) {
+    double size = fabs(coeffs[k]);
+    fine &= (size == 0) | ((size >= SMALL) & (size <= LARGE));
+  }
+  if (!fine) return false;
+  memcpy(f->all + n_coeffs, (const double[]){0, 1, -1, 2}, 4 * sizeof(double));
   f->now = 0;
   f->n = 2;
   memset(f->constant, 0, sizeof f->constant);
@@ -626,15 +681,15 @@ bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, d
   for (int k = 0; k < 4; k++) x[f->stride + (uint32_t)k] = bound_of(x[k], 0, f->gamma);
   for (uint32_t i = 0; i < f->n_groups; i++) {
     const Group *g = &f->groups[i];
-    if (g->relus && !relus(f, g, coeffs)) return false;
+    if (g->relus && !relus(f, g)) return false;
     for (uint32_t k = g->first; !g->relus && k < g->first + g->n; k++)
-      if (!affine(f, k, coeffs)) return false;
+      affine(f, k);
   }
   uint32_t n;
   int64_t slivers = 0;
-  if (!find_ends(f, f->output, &n)) return false;
+  if (!find_ends(f, f->output, sliver > 0 ? 0x1p-24 * (hi - lo) : 0, &n)) return false;
   for (uint32_t i = 0; sliver == 0 && i < n; i++)
-    if (f->tied[i]) return false;
+    if (f->ends[i].tied) return false;
   if (sliver > 0 && !count_slivers(f, n, sliver, &slivers)) return false;
   *out = (TwRtRegions){.counted = true, .pieces = (int64_t)n - 1 - slivers};
   return true;

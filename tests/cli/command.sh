@@ -78,6 +78,9 @@ says out "^f,0,[-0-9.e]*,[-0-9.e]*,[-0-9.e]*,[01],[-0-9.e]*,[-0-9.e]*$"
 expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format npy -o "$dir/pieces.npy"
 expect 2 "$triwave" regions examples/cubic.tw --format xml
 expect 1 "$triwave" regions examples/cubic.tw -o /nowhere/at/all
+# chords of x^2, eight of them: each is off by (1/8)^2 / 4 in its middle
+expect 0 "$triwave" regions examples/depth.tw --variant classic -D depth=3 --format csv
+[ "$(grep -c ',0,0.00390625,' "$dir/out")" -eq 8 ] || { echo "FAILED: chords of x^2"; cat "$dir/out"; failed=1; }
 
 # pictures: in the terminal always; in files if gnuplot is there, and never half
 expect 0 "$triwave" plot examples/cubic.tw --figure fit,loss,regions --seeds 3
