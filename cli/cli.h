@@ -78,6 +78,7 @@ int tw_cli_gradcheck(const TwCli *c);
 int tw_cli_jac(const TwCli *c);
 int tw_cli_cache(const TwCli *c);
 int tw_cli_eval(const TwCli *c);
+int tw_cli_build(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);

@@ -27,6 +27,8 @@ static const TwVerb verbs[] = {
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_DATA | TW_OPT_MODEL |
          TW_OPT_DERIVATIVE | TW_OPT_NO_CACHE | TW_OPT_VECTOR,
      1, 1, tw_cli_eval},
+    {"build", "FILE -o OUT", "compile ahead of time: libnet.so, libnet.a or net.o, and a C header beside it",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_build},
     {"cache", "[clear]", "code kept from earlier runs: where, how much; or remove it", 0, 0, 1, tw_cli_cache},
     {"fmt", "FILE…", "format: to stdout, or in place with -w", TW_OPT_WRITE, 1, 1u << 16, tw_cli_fmt},
 };

@@ -1,5 +1,6 @@
 /* pipeline.c: the one phase table. Reads as the compilation does. */
 #include "compiler/pipeline.h"
+#include "compiler/base/bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -181,8 +182,7 @@ static void verify(const TwBuild *b, TwPhase p) {
     const TwLoweredFn *f = &b->lowered->fns.at[k];
     const char *why = tw_verify(p == TW_PHASE_LOWER ? f->grad : f->final);
     if (!why) continue;
-    fprintf(stderr, "triwave: internal error: after phase %s, function %s: %s\n", phases[p].name, f->name, why);
-    exit(70);
+    tw_bug("internal error: after phase %s, function %s: %s", phases[p].name, f->name, why);
   }
 }
 #endif

@@ -58,7 +58,8 @@ typedef enum TwRtRole {
   TW_RT_COEFFS,  /* coefficients of a piecewise-linear model: see TwRtPl */
   TW_RT_CHECK,   /* scalar real: left side of value-ensure `index` */
   TW_RT_INPUT,   /* input `index` of a model, a block of rows */
-  TW_RT_OUTPUT   /* output `index` of a model, or its slopes, a block of rows: see TwRtModel */
+  TW_RT_OUTPUT,  /* output `index` of a model, or its slopes, a block of rows: see TwRtModel */
+  TW_RT_GRADIENT /* the gradient of the loss in the coordinates of FLAT */
 } TwRtRole;
 
 typedef struct TwRtSlot {
@@ -168,6 +169,7 @@ typedef struct TwRtStage {
   TwRtFn eval;    /* in VALUES FLAT COLUMN…; out LOSS MEASURE… on the full data */
   TwRtFn shown;   /* in VALUES FLAT; out SHOWN */
   TwRtFn checks;  /* in VALUES FLAT; out CHECK…; entry NULL if there are none */
+  TwRtFn gradient; /* in VALUES FLAT COLUMN…; out LOSS GRADIENT on the full data; entry NULL if models were not asked for */
   TwRtPl *pls;    /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
 } TwRtStage;
 
@@ -224,6 +226,7 @@ typedef struct TwRtProgram {
   const TwRtModel *models;
   const TwRtEnsure *ensures;
   const TwRtExpect *expects;
+  TwRtFn store; /* f64; in SHOWN; out VALUES: the coordinates of params, and weights that are stored; entry NULL as above */
   TwRtFn init; /* f64; in SEED; out VALUES, SHOWN (natural values of params; weights of a law) */
 } TwRtProgram;
 

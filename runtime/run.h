@@ -73,6 +73,7 @@ struct TwRtWorker {
   unsigned char *measures, *checks;          /* scalars, `scalar` bytes apart */
   size_t scalar;
   void *coeffs;
+  void *gradient; /* as long as FLAT, where a stage has a gradient function */
   double *coeffs64;
   void **batch; /* the columns of the batch, and which rows come in which order */
   uint32_t *order;
@@ -134,6 +135,13 @@ struct TwRtRun {
   TwRtSnapshot last_shown;
 };
 
+/* A run with its data, memory and workers, in which nothing has been trained. false: run->result->error says why
+ * (result NULL: no memory). Close it in either case; the result is then the caller's. */
+bool tw_rt_run_open(TwRtRun *run, const TwRtProgram *p, const TwRtOptions *o);
+void tw_rt_run_close(TwRtRun *run);
+/* Do all seeds start inside of their domains? false: run->result->error. */
+bool tw_rt_run_check(TwRtRun *run);
+
 double tw_rt_now(void); /* seconds, monotonic */
 static inline bool tw_rt_stop_asked(const TwRtRun *run) { return run->o->stop && *run->o->stop; }
 
@@ -151,6 +159,8 @@ static inline double tw_rt_scalar(const TwRtWorker *w, const unsigned char *scal
 
 /* ---- seed.c */
 void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index);
+/* The state of a seed before its first stage. */
+void tw_rt_seed_start(TwRtWorker *w, uint32_t seed_index);
 void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index);
 void tw_rt_seed_fail(TwRtWorker *w, TwRtStatus kind, uint32_t stage, int64_t epoch, const TwRtPlace *place,
                      const char *fmt, ...) __attribute__((format(printf, 6, 7)));
@@ -160,6 +170,12 @@ void tw_rt_seed_fail(TwRtWorker *w, TwRtStatus kind, uint32_t stage, int64_t epo
  * before (all zeros if there is none). False if the seed ends here. On return VALUES, SHOWN and *flat
  * are what the stage hands on, and g->best numbers the best FLAT. */
 bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void **flat);
+/* The same in pieces: begin; epochs, each of which judges the present values and updates them, until one finds that
+ * none is left (its loss is the last epoch's); end. */
+typedef enum TwRtVerdict { TW_RT_GO_ON, TW_RT_END_SEED, TW_RT_STAGE_DONE } TwRtVerdict;
+void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before);
+TwRtVerdict tw_rt_stage_epoch(TwRtStageRun *g);
+void tw_rt_stage_end(TwRtStageRun *g, const void **flat);
 
 /* ---- check.c */
 void tw_rt_checks_begin(TwRtStageRun *g);

@@ -100,6 +100,16 @@ static void leave(TwRtWorker *w, const TwRtStageRun *g, const void *flat, bool c
   check_expects(w, flat);
 }
 
+void tw_rt_seed_start(TwRtWorker *w, uint32_t seed_index) {
+  const TwRtProgram *p = w->p;
+  w->seed = &w->run->result->seeds[seed_index];
+  w->seed_index = seed_index;
+  start(w, seed_index);
+  for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], w->f64);
+  for (uint64_t i = 0; i < p->n_shown; i++) tw_rt_put(w->shown, i, w->init_shown[i], w->f64);
+  if (p->n_ensures) memset(w->failed, 0, p->n_ensures * sizeof *w->failed);
+}
+
 void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
   const TwRtProgram *p = w->p;
   w->seed = &w->run->result->seeds[seed_index];
@@ -108,11 +118,7 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
     w->seed->status = TW_RT_STOPPED;
     return;
   }
-  start(w, seed_index);
-  for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], w->f64);
-  for (uint64_t i = 0; i < p->n_shown; i++) tw_rt_put(w->shown, i, w->init_shown[i], w->f64);
-  if (p->n_ensures) memset(w->failed, 0, p->n_ensures * sizeof *w->failed);
-
+  tw_rt_seed_start(w, seed_index);
   TwRtStageRun runs[2] = {0};
   int64_t done = 0;
   const void *flat = NULL;

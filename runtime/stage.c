@@ -14,8 +14,6 @@
 #include "runtime/rng.h"
 #include "runtime/run.h"
 
-typedef enum Verdict { GO_ON, END_SEED } Verdict;
-
 /* ---- before the first epoch */
 
 static void copy_reals(void *to, uint64_t to_at, const void *from, uint64_t from_at, uint64_t n, bool f64) {
@@ -69,7 +67,7 @@ static void start_states(TwRtStageRun *g, const TwRtStageRun *before) {
   g->parity = 1 - from;
 }
 
-static void begin(TwRtStageRun *g, const TwRtStageRun *before) {
+void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before) {
   TwRtWorker *w = g->w;
   const TwRtStage *st = g->st;
   g->next = 1;
@@ -114,12 +112,12 @@ static void advance(TwRtStageRun *g) {
 
 static const char *nan_or_inf(double v) { return isnan(v) ? "nan" : "infinite"; }
 
-static Verdict not_finite(TwRtStageRun *g, int64_t epoch, const char *of) {
+static TwRtVerdict not_finite(TwRtStageRun *g, int64_t epoch, const char *of) {
   bool loss = !isfinite(g->loss);
   tw_rt_seed_fail(g->w, TW_RT_NAN, g->index, epoch, &g->w->p->loss_place, "the %s%s is %s at epoch %lld of stage '%s'",
                   loss ? "loss" : "norm of the gradient of the loss", of, nan_or_inf(loss ? g->loss : g->norm), (long long)epoch,
                   g->st->name);
-  return END_SEED;
+  return TW_RT_END_SEED;
 }
 
 static void gather_batch(TwRtStageRun *g, int64_t number) {
@@ -138,7 +136,7 @@ static void gather_batch(TwRtStageRun *g, int64_t number) {
 }
 
 /* The updates of one epoch. What is left over of the rows waits for the next shuffle. */
-static Verdict train_batches(TwRtStageRun *g) {
+static TwRtVerdict train_batches(TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   double loss = g->loss;
   tw_rt_shuffle(w->seed->seed, g->index, (uint64_t)g->epoch, w->order,
@@ -150,7 +148,7 @@ static Verdict train_batches(TwRtStageRun *g) {
     advance(g);
   }
   g->loss = loss;
-  return GO_ON;
+  return TW_RT_GO_ON;
 }
 
 /* ---- epochs */
@@ -162,7 +160,7 @@ static void evaluate(TwRtStageRun *g, const void *flat) {
 }
 
 /* Judges the present values, whose loss is known. */
-static inline Verdict judge(TwRtStageRun *g, bool last) {
+static inline TwRtVerdict judge(TwRtStageRun *g, bool last) {
   if (!isfinite(g->loss) || !isfinite(g->norm)) return not_finite(g, g->epoch, "");
   if (!(g->loss >= g->best_loss)) {
     g->best_loss = g->loss;
@@ -170,30 +168,29 @@ static inline Verdict judge(TwRtStageRun *g, bool last) {
     g->r->best_epoch = g->epoch;
   }
   if (g->epoch >= g->due || last)
-    if (!tw_rt_checks_at(g, g->w->flat[g->cur], last)) return END_SEED;
+    if (!tw_rt_checks_at(g, g->w->flat[g->cur], last)) return TW_RT_END_SEED;
   const TwRtOptions *o = g->w->run->o;
   if (o->watch && (last || g->epoch % o->watch_every == 0)) tw_rt_watch(g, g->w->flat[g->cur]);
-  return GO_ON;
+  return TW_RT_GO_ON;
 }
 
-static Verdict train_epochs(TwRtStageRun *g) {
+TwRtVerdict tw_rt_stage_epoch(TwRtStageRun *g) {
   TwRtWorker *w = g->w;
-  for (;;) {
-    bool last = g->epoch == g->epochs;
-    tw_rt_put(w->epoch, 0, (double)g->epoch, w->f64);
-    if (last || g->batch) evaluate(g, w->flat[g->cur]);
-    else call_step(g);
-    if (judge(g, last) == END_SEED) return END_SEED;
-    if (last) return GO_ON;
-    if (!g->batch) advance(g);
-    else if (train_batches(g) == END_SEED) return END_SEED;
-    g->epoch++;
-    if (--w->until_tick == 0) tw_rt_tick(g);
-    if (tw_rt_stop_asked(w->run)) {
-      g->stopped = g->epoch < g->epochs || g->index + 1 < w->p->n_stages;
-      g->epochs = g->epoch; /* the loop goes round once more, to know the loss */
-    }
+  bool last = g->epoch == g->epochs;
+  tw_rt_put(w->epoch, 0, (double)g->epoch, w->f64);
+  if (last || g->batch) evaluate(g, w->flat[g->cur]);
+  else call_step(g);
+  if (judge(g, last) == TW_RT_END_SEED) return TW_RT_END_SEED;
+  if (last) return TW_RT_STAGE_DONE;
+  if (!g->batch) advance(g);
+  else if (train_batches(g) == TW_RT_END_SEED) return TW_RT_END_SEED;
+  g->epoch++;
+  if (--w->until_tick == 0) tw_rt_tick(g);
+  if (tw_rt_stop_asked(w->run)) {
+    g->stopped = g->epoch < g->epochs || g->index + 1 < w->p->n_stages;
+    g->epochs = g->epoch; /* the loop goes round once more, to know the loss */
   }
+  return TW_RT_GO_ON;
 }
 
 /* ---- after the last epoch */
@@ -227,10 +224,7 @@ static void keep_values(TwRtStageRun *g) {
   for (uint64_t i = 0; g->r->values && i < w->p->n_values; i++) g->r->values[i] = tw_rt_get(w->values, i, w->f64);
 }
 
-bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void **flat) {
-  double started = tw_rt_now();
-  begin(g, before);
-  Verdict verdict = train_epochs(g);
+void tw_rt_stage_end(TwRtStageRun *g, const void **flat) {
   bool finite = isfinite(g->loss) && isfinite(g->norm);
   TwRtStageResult *r = g->r;
   r->epochs = g->epoch;
@@ -242,7 +236,16 @@ bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void *
   tw_rt_call(g->w, &g->st->shown, *flat);
   scatter(g, *flat);
   keep_values(g);
-  r->seconds = tw_rt_now() - started;
+}
+
+bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void **flat) {
+  double started = tw_rt_now();
+  tw_rt_stage_begin(g, before);
+  TwRtVerdict verdict;
+  do verdict = tw_rt_stage_epoch(g);
+  while (verdict == TW_RT_GO_ON);
+  tw_rt_stage_end(g, flat);
+  g->r->seconds = tw_rt_now() - started;
   if (g->stopped && g->w->seed->status == TW_RT_OK) g->w->seed->status = TW_RT_STOPPED;
-  return verdict == GO_ON && !g->stopped;
+  return verdict == TW_RT_STAGE_DONE && !g->stopped;
 }

@@ -352,14 +352,14 @@ static bool prepare(TwRtRun *run) {
   return ok;
 }
 
+bool tw_rt_run_check(TwRtRun *run) {
+  if (run->p->n_params) for_each_seed(run, tw_rt_seed_check_start);
+  if (run->bad) refuse_start(run);
+  return !run->bad;
+}
+
 static void train(TwRtRun *run) {
-  if (run->p->n_params) {
-    for_each_seed(run, tw_rt_seed_check_start);
-    if (run->bad) {
-      refuse_start(run);
-      return;
-    }
-  }
+  if (!tw_rt_run_check(run)) return;
   run->show_progress = true;
   run->last_progress = tw_rt_now();
   for_each_seed(run, tw_rt_seed_train);
@@ -367,23 +367,33 @@ static void train(TwRtRun *run) {
   if (!fill_expects(run)) refuse(run->result, tw_rt_textf("out of memory"), NULL);
 }
 
-TwRtResult *tw_rt_train(const TwRtProgram *p, const TwRtOptions *o) {
-  TwRtRun run = {.p = p, .o = o, .started = tw_rt_now()};
-  run.result = calloc(1, sizeof *run.result);
-  if (!run.result) abort(); /* a hundred bytes: nothing could be told to anyone */
+bool tw_rt_run_open(TwRtRun *run, const TwRtProgram *p, const TwRtOptions *o) {
+  *run = (TwRtRun){.p = p, .o = o, .started = tw_rt_now()};
+  run->result = calloc(1, sizeof *run->result);
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&run.changed, &attr);
+  pthread_cond_init(&run->changed, &attr);
   pthread_condattr_destroy(&attr);
-  pthread_mutex_init(&run.lock, NULL);
-  if (prepare(&run)) train(&run);
-  for (uint32_t i = 0; i < run.n_workers; i++) tw_rt_worker_free(&run.workers[i]);
-  free(run.workers);
-  free(run.expected);
-  tw_rt_datas_free(&run.datas);
-  pthread_cond_destroy(&run.changed);
-  pthread_mutex_destroy(&run.lock);
+  pthread_mutex_init(&run->lock, NULL);
+  return run->result && prepare(run);
+}
+
+void tw_rt_run_close(TwRtRun *run) {
+  for (uint32_t i = 0; i < run->n_workers; i++) tw_rt_worker_free(&run->workers[i]);
+  free(run->workers);
+  free(run->expected);
+  tw_rt_datas_free(&run->datas);
+  pthread_cond_destroy(&run->changed);
+  pthread_mutex_destroy(&run->lock);
+}
+
+TwRtResult *tw_rt_train(const TwRtProgram *p, const TwRtOptions *o) {
+  TwRtRun run;
+  bool ok = tw_rt_run_open(&run, p, o);
+  if (!run.result) abort(); /* a hundred bytes: nothing could be told to anyone */
+  if (ok) train(&run);
+  tw_rt_run_close(&run);
   run.result->seconds = tw_rt_now() - run.started;
   return run.result;
 }

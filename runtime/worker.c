@@ -29,7 +29,7 @@ static uint64_t up16(uint64_t n) { return n ? (n + 15) / 16 * 16 : 16; }
 
 /* What the largest of all stages needs. */
 typedef struct Sizes {
-  uint64_t flat, coeffs, work, order, batch, chunks;
+  uint64_t flat, coeffs, gradient, work, order, batch, chunks;
   uint32_t states, n_in, n_out, batch_columns, checks;
 } Sizes;
 
@@ -47,6 +47,8 @@ static void cover_stage(Sizes *z, const TwRtProgram *p, const TwRtStage *st) {
   cover(z, &st->eval);
   cover(z, &st->shown);
   cover(z, &st->checks);
+  cover(z, &st->gradient);
+  if (st->gradient.entry && st->n_flat > z->gradient) z->gradient = st->n_flat;
   for (uint32_t i = 0; i < st->checks.n_out; i++)
     if (st->checks.out[i].index >= z->checks) z->checks = st->checks.out[i].index + 1;
   for (uint32_t m = 0; st->pls && m < p->n_models; m++) {
@@ -85,6 +87,7 @@ static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {
   w->norm = carve(s, 16, real);
   w->measures = carve(s, p->n_measures, w->scalar);
   w->checks = carve(s, z->checks, w->scalar);
+  w->gradient = carve(s, up16(z->gradient), real);
   w->coeffs = carve(s, up16(z->coeffs), real);
   w->coeffs64 = carve(s, up16(z->coeffs), sizeof(double));
   w->batch = carve(s, z->batch_columns, sizeof(void *));
@@ -151,6 +154,7 @@ static void *bound(TwRtWorker *w, const TwRtSlot *slot, bool batch) {
     case TW_RT_FLAT:
     case TW_RT_STATE:
     case TW_RT_INPUT:
+    case TW_RT_GRADIENT: return w->gradient;
     case TW_RT_OUTPUT: return NULL; /* the last two: of models, which training does not call */
   }
   return NULL;

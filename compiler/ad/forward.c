@@ -5,16 +5,14 @@
  *   joint (a loop computes values and tangents together) or separated (loops that are linear in the
  *   tangents stand apart from those that are not, so that they can be transposed). */
 #include "compiler/ad/internal.h"
+#include "compiler/base/bug.h"
 
 #include <stdlib.h>
 
 void tw_ad_bug(const TwFn *f, TwRef r, const char *what) {
   TwSpan s = r && r < f->insts.len ? tw_inst(f, r)->span : f->at;
-  fprintf(stderr,
-          "triwave: internal error in the derivative of %s: %s (instruction %u, %s, source %u:%u-%u)\n",
-          f->name ? f->name : "?", what, r, r && r < f->insts.len ? tw_op_name(tw_op(f, r)) : "-", s.file,
-          s.start, s.end);
-  exit(70);
+  tw_bug("internal error in the derivative of %s: %s (instruction %u, %s, source %u:%u-%u)", f->name ? f->name : "?", what, r,
+         r && r < f->insts.len ? tw_op_name(tw_op(f, r)) : "-", s.file, s.start, s.end);
 }
 
 /* ---- arithmetic with structural zeros */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compiler/ast/parser.h"
+#include "compiler/base/bug.h"
 #include "gen/grammar.h"
 
 static void feed_all(TwParser *p, int start) {
@@ -14,10 +15,7 @@ static void feed_all(TwParser *p, int start) {
   tw_layout_start(&l, p->u, p->file, p->module);
   p->layout = &l;
   void *parser = tw_grammarAlloc(malloc, p);
-  if (!parser) {
-    fprintf(stderr, "triwave: out of memory\n");
-    exit(70);
-  }
+  if (!parser) tw_bug("out of memory");
   TwToken begin = {.kind = (uint16_t)start};
   tw_grammar(parser, start, begin);
   while (!p->fatal) {

@@ -4,6 +4,7 @@
  * A block is filled from its start; a new one is chained in front when it is full. Blocks grow with
  * the arena, so that the number of calls to malloc is logarithmic in what a compilation needs. */
 #include "compiler/base/arena.h"
+#include "compiler/base/bug.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,7 @@ struct TwArenaBlock {
 enum { ALIGN = 16, FIRST_BLOCK = 16 * 1024, LARGEST_STEP = 1024 * 1024 };
 
 static _Noreturn void out_of_memory(size_t bytes) {
-  fprintf(stderr, "triwave: out of memory (%zu bytes more were needed)\n", bytes);
-  exit(70);
+  tw_bug("out of memory (%zu bytes more were needed)", bytes);
 }
 
 static TwArenaBlock *new_block(TwArena *a, size_t bytes) {

@@ -2,6 +2,7 @@
  *
  * requires: nothing.   provides: compiler/unit.h. */
 #include "compiler/unit.h"
+#include "compiler/base/bug.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,7 @@
 
 TwUnit *tw_unit_new(const TwOptions *options) {
   TwUnit *u = calloc(1, sizeof *u);
-  if (!u) {
-    fprintf(stderr, "triwave: out of memory\n");
-    exit(70);
-  }
+  if (!u) tw_bug("out of memory");
   u->names.arena = &u->text;
   u->sources.arena = &u->text;
   u->diags.arena = &u->text;

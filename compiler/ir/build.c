@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "compiler/ir/internal.h"
+#include "compiler/base/bug.h"
 
 static const TwOpInfo infos[TW_OP_COUNT] = {
     [TW_OP_none] = {"bundle", -1, TW_SHAPE_own},
@@ -24,36 +25,39 @@ const TwRegion *tw_region(const TwFn *f, TwRef r) { return &f->regions.at[f->ins
 
 /* ---- bugs and scratch */
 
-static void print_type(const TwModule *m, TwTy t) {
+static void print_type(FILE *out, const TwModule *m, TwTy t) {
   static const char *const kinds[] = {"real", "int", "bool", "tuple"};
   const TwTyInfo *i = tw_ty_info(m, t);
-  fprintf(stderr, "%s", kinds[i->dtype]);
-  for (uint32_t k = 0; k < i->rank; k++) fprintf(stderr, "%s%lld", k ? ", " : "[", (long long)i->dims[k]);
-  if (i->rank) fputc(']', stderr);
+  fprintf(out, "%s", kinds[i->dtype]);
+  for (uint32_t k = 0; k < i->rank; k++) fprintf(out, "%s%lld", k ? ", " : "[", (long long)i->dims[k]);
+  if (i->rank) fputc(']', out);
 }
 
 _Noreturn void tw_ir_bug(const TwFn *f, const TwProto *p, const char *why) {
-  fprintf(stderr, "triwave: internal error: %s", why);
-  if (f) fprintf(stderr, "\n  in function '%s'", f->name);
-  if (p) fprintf(stderr, ", %s of (", tw_op_name(p->op));
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) tw_bug("internal error: %s", why);
+  fprintf(out, "internal error: %s", why);
+  if (f) fprintf(out, "\n  in function '%s'", f->name);
+  if (p) fprintf(out, ", %s of (", tw_op_name(p->op));
   for (uint32_t k = 0; f && p && k < p->n_args; k++) {
-    if (k) fputs(", ", stderr);
-    if (p->args[k] && p->args[k] < f->insts.len) print_type(f->module, tw_type(f, p->args[k]));
-    else fputs("nothing", stderr);
+    if (k) fputs(", ", out);
+    if (p->args[k] && p->args[k] < f->insts.len) print_type(out, f->module, tw_type(f, p->args[k]));
+    else fputs("nothing", out);
   }
-  if (p) fputc(')', stderr);
-  if (f && p && p->type) fputs(" -> ", stderr), print_type(f->module, p->type);
+  if (p) fputc(')', out);
+  if (f && p && p->type) fputs(" -> ", out), print_type(out, f->module, p->type);
   if (f && f->at.file)
-    fprintf(stderr, "\n  from source file %u, bytes %u to %u", f->at.file, f->at.start, f->at.end);
-  fputc('\n', stderr);
-  exit(70);
+    fprintf(out, "\n  from source file %u, bytes %u to %u", f->at.file, f->at.start, f->at.end);
+  fclose(out);
+  tw_bug("%s", text ? text : why); /* the text is lost to a boundary: once, and small */
 }
 
 void *tw_scratch(size_t n, size_t size) {
   void *at = calloc(n ? n : 1, size);
   if (at) return at;
-  fputs("triwave: out of memory\n", stderr);
-  exit(70);
+  tw_bug("out of memory");
 }
 
 /* ---- hashing and equality */

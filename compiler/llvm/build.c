@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "compiler/llvm/ll.h"
+#include "compiler/base/bug.h"
 
 _Noreturn void tw_ll_bug(const TwLl *l, const char *what, const char *file, int line) {
-  fprintf(stderr, "triwave: internal error: %s:%d: %s (source file %u, bytes %u to %u)\n", file, line, what,
-          l ? l->at.file : 0u, l ? l->at.start : 0u, l ? l->at.end : 0u);
-  exit(70);
+  tw_bug("internal error: %s:%d: %s (source file %u, bytes %u to %u)", file, line, what, l ? l->at.file : 0u,
+         l ? l->at.start : 0u, l ? l->at.end : 0u);
 }
 
 /* ---- types */

@@ -427,6 +427,6 @@ void tw_lljit_free(TwLlJit *j);
 
 /* ---- table.c: adds the constant tw_program to a module. `alone`: the module holds all of fns, and they are
  * hidden; else those that it does not hold are symbols of other modules. */
-void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n, bool alone);
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const char *symbol, const TwLlFn *fns, uint32_t n, bool alone);
 
 #endif

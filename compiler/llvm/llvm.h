@@ -21,6 +21,7 @@ typedef struct TwLlOptions {
   uint32_t threads;     /* to generate code with; 0: one */
   bool quick;           /* LLVM's lowest level of optimization. Changes speed, never bits */
   bool without_fma;     /* as for a CPU that has no FMA and AVX2: 128 bits, each fma a call */
+  const char *symbol;   /* of the program's tables in an object file; NULL: tw_program */
   bool cpu_generic;     /* no host features beyond AVX2 + FMA (for valgrind, and for portable objects) */
 } TwLlOptions;
 

@@ -107,7 +107,7 @@ static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, co
   if (!tw_ll_target(&t, o, error)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
   bool ok = tw_ll_module(ctx, &t, fns, n, false, &mod, error);
-  if (ok && p) tw_ll_table(mod, p, fns, n, true);
+  if (ok && p) tw_ll_table(mod, p, o->symbol, fns, n, true);
   if (ok) {
     char *message = NULL;
     ok = !LLVMTargetMachineEmitToFile(t.machine, mod, path, LLVMObjectFile, &message);

@@ -124,7 +124,7 @@ bool tw_ll_objects(const TwRtProgram *program, const TwLlFn *fns, uint32_t n, co
   uint32_t count = deal(fns, n, threads, part);
   bool ok = count > 0;
   for (uint32_t k = 0; k < count && ok; k++) ok = emit(&part[k], o);
-  if (ok && program) tw_ll_table(part[count - 1].mod, program, fns, n, false);
+  if (ok && program) tw_ll_table(part[count - 1].mod, program, o->symbol, fns, n, false);
   if (ok) generate_all(part, count);
   for (uint32_t k = 0; k < count; k++) {
     ok = ok && part[k].object && copy_out(&part[k], &out->at[out->n++]);

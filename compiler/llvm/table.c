@@ -123,12 +123,12 @@ static LLVMValueRef add_array(Tables *t, TwTableId of, const void *from, uint64_
   return add_constant(t, constant_of(t, &im), name, 16);
 }
 
-void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const TwLlFn *fns, uint32_t n, bool alone) {
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const char *symbol, const TwLlFn *fns, uint32_t n, bool alone) {
   TwArena arena = {0};
   Tables t = {.arena = &arena, .ctx = LLVMGetModuleContext(mod), .mod = mod, .p = p, .fns = fns, .n_fns = n};
   for (uint32_t k = 0; k < n && alone; k++)
     LLVMSetLinkage(LLVMGetNamedFunction(mod, fns[k].symbol), LLVMInternalLinkage);
-  LLVMValueRef g = add_array(&t, TW_TABLE_TwRtProgram, p, 1, "tw_program");
+  LLVMValueRef g = add_array(&t, TW_TABLE_TwRtProgram, p, 1, symbol ? symbol : "tw_program");
   LLVMSetLinkage(g, LLVMExternalLinkage);
   tw_arena_free(&arena);
 }

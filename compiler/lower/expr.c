@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compiler/lower/internal.h"
+#include "compiler/base/bug.h"
 
 static TwTy leaf_type(TwScope *s, const TwType *t) {
   TwTy ty;
@@ -314,9 +315,7 @@ TwVal tw_lw_tx(TwScope *s, const TwTx *t) {
     case TW_TX_DERIVATIVE: return tw_lw_derivative(s, t);
     case TW_TX_POISON: break;
   }
-  fprintf(stderr, "triwave: internal error: a poisoned expression reached lowering (%u:%u)\n", t->span.file,
-          t->span.start);
-  exit(70);
+  tw_bug("internal error: a poisoned expression reached lowering (%u:%u)", t->span.file, t->span.start);
 }
 
 void tw_lw_ts(TwScope *s, const TwTs *t) {

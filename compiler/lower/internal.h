@@ -149,6 +149,7 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef natural);
 
 /* ---- step.c, functions.c: the functions of a stage and of the program */
 void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
+void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_eval(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_checks(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
@@ -156,6 +157,8 @@ void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at);
 void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out);
 
 /* ---- model.c: predictions and slopes of a model */
+/* SHOWN -> VALUES, in f64. */
+void tw_lw_store(TwLowered *l, TwLw *lw, const TwLayout *layout);
 void tw_lw_model(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t model, TwRtModel *out);
 
 /* ---- pl.c */

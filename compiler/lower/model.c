@@ -86,9 +86,9 @@ static void over_block(TwLowered *l, TwFnBuild *b, const TwModel *model, Row r, 
   tw_lw_end(l, b, lw->unit->options.precision, NULL, slot);
 }
 
-static void begin(TwFnBuild *b, TwLw *lw, const TwLayout *layout, const TwModel *m, const char *what) {
+static void begin(TwFnBuild *b, TwLw *lw, const TwLayout *layout, const char *name) {
   int64_t n = (int64_t)layout->n_shown;
-  tw_lw_begin(b, lw, NULL, tw_arena_printf(lw->arena, "%s.%s", m->name, what));
+  tw_lw_begin(b, lw, NULL, name);
   b->from_shown = layout;
   b->shown = tw_lw_operand(b, TW_RT_SHOWN, 0, 0, tw_ty(lw->m, TW_REAL, 1, &n));
 }
@@ -120,11 +120,26 @@ void tw_lw_model(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t index,
   out->inputs = ports(lw, types, names, n_in, &out->in_width);
   out->outputs = ports(lw, types + n_in, names + n_in, n_out, &out->out_width);
   TwFnBuild b;
-  begin(&b, lw, layout, m, "predict");
+  begin(&b, lw, layout, tw_arena_printf(lw->arena, "%s.predict", m->name));
   Row r = row_of(&b, m);
   over_block(l, &b, m, r, r.fn, &out->predict);
   if (out->in_width > MAX_SLOPES) return;
-  begin(&b, lw, layout, m, "slope");
+  begin(&b, lw, layout, tw_arena_printf(lw->arena, "%s.slope", m->name));
   r = row_of(&b, m);
   over_block(l, &b, m, r, tangents_of(lw, &r), &out->slope);
+}
+
+void tw_lw_store(TwLowered *l, TwLw *lw, const TwLayout *layout) {
+  TwFnBuild b;
+  begin(&b, lw, layout, "store");
+  TwRefs parts = {0};
+  for (uint32_t k = 0; k < lw->p->params.len; k++) {
+    TwVal v = tw_lw_val(lw, 1);
+    v.leaf[0] = tw_lw_coordinate(&b.scope, &lw->p->params.at[k], tw_lw_get(&b.scope, tw_key(TW_KEY_PARAM, k)).leaf[0]);
+    tw_lw_pack(&b.scope, v, &parts);
+  }
+  for (uint32_t k = 0; k < lw->p->weights.len; k++)
+    if (layout->weights_at[k] != UINT64_MAX) tw_lw_pack(&b.scope, tw_lw_get(&b.scope, tw_key(TW_KEY_WEIGHTS, k)), &parts);
+  tw_lw_output(&b, TW_RT_VALUES, 0, 0, tw_lw_join(&b.scope, &parts));
+  tw_lw_end(l, &b, TW_F64, NULL, &l->rt->store);
 }

@@ -192,7 +192,7 @@ static bool wants_regions(const TwProgram *p, const TwRtProgram *rt, uint32_t mo
   return rt->models[model].lo < rt->models[model].hi;
 }
 
-static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t k, bool *stored) {
+static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t k, bool *stored, bool models) {
   const TwStage *s = &lw->p->stages.at[k];
   TwRtStage *out = &l->rt->stages[k];
   release(lw, layout, s, stored, out);
@@ -215,6 +215,7 @@ static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t
   tw_lw_eval(l, lw, &at, out);
   tw_lw_shown(l, lw, &at, out);
   tw_lw_checks(l, lw, &at, out);
+  if (models) tw_lw_gradient(l, lw, &at, out);
   out->pls = TW_NEW_N(lw->arena, TwRtPl, lw->p->models.len);
   for (uint32_t m = 0; m < lw->p->models.len; m++)
     if (wants_regions(lw->p, l->rt, m)) tw_lw_pl(l, lw, &at, m, &out->pls[m]);
@@ -231,7 +232,7 @@ static bool is_checked(const TwRtProgram *rt, uint32_t stage, bool regions, uint
 }
 
 static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
-  if (slot == &rt->init) return true;
+  if (slot == &rt->init || slot == &rt->store) return true;
   for (uint32_t k = 0; k < rt->n_datas; k++)
     if (slot == &rt->datas[k].target) return true;
   for (uint32_t k = 0; k < rt->n_stages; k++) {
@@ -265,6 +266,7 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   lower_tensors(l, &lw, &layout);
   lower_datas(l, &lw, what);
   lower_models(l, &lw, what & TW_LOWER_MODELS ? &layout : NULL);
+  if (what & TW_LOWER_MODELS) tw_lw_store(l, &lw, &layout);
   lower_ensures(l, &lw);
   bool *stored = TW_NEW_N(lw.arena, bool, p->weights.len);
   for (uint32_t k = 0; k < p->weights.len; k++) stored[k] = p->weights.at[k].is_law;
@@ -272,7 +274,7 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   if (what & TW_LOWER_TRAIN) tw_lw_init(l, &lw, &start);
   l->rt->n_stages = what & TW_LOWER_TRAIN ? p->stages.len : 0;
   l->rt->stages = TW_NEW_N(lw.arena, TwRtStage, p->stages.len);
-  for (uint32_t k = 0; k < l->rt->n_stages; k++) lower_stage(l, &lw, &layout, k, stored);
+  for (uint32_t k = 0; k < l->rt->n_stages; k++) lower_stage(l, &lw, &layout, k, stored, what & TW_LOWER_MODELS);
   for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].once = runs_once(l->rt, l->fns.at[k].slot);
   *out = l;
   return u->diags.errors == errors;

@@ -120,3 +120,25 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   tw_lw_end(l, &b, lw->unit->options.precision, primal, &out->step);
   if (stage->batch) lw->rows[stage->batch_data] = full_rows;
 }
+
+/* (VALUES, FLAT, columns…) -> loss and gradient on full data, for those who train in their own way. */
+void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
+  TwFnBuild loss;
+  const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.gradient", at->stage->name));
+  bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
+  active[1] = true;
+  const TwFn *grad = tw_grad(lw->m, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
+  TwFnBuild b;
+  tw_lw_begin(&b, lw, at, primal->name);
+  TwRef *args = TW_NEW_N(lw->arena, TwRef, loss.in.len), value_and_grad[2];
+  args[0] = b.values;
+  args[1] = b.flat;
+  for (uint32_t k = 2; k < loss.in.len; k++) {
+    const TwRtSlot *c = &loss.in.at[k];
+    args[k] = tw_lw_operand(&b, (TwRtRole)c->role, c->index, c->data, tw_ty(lw->m, TW_REAL, 1, &lw->rows[c->data]));
+  }
+  tw_inline(b.scope.f, grad, args, value_and_grad);
+  tw_lw_output(&b, TW_RT_LOSS, 0, 0, value_and_grad[0]);
+  tw_lw_output(&b, TW_RT_GRADIENT, 0, 0, value_and_grad[1]);
+  tw_lw_end(l, &b, lw->unit->options.precision, primal, &out->gradient);
+}

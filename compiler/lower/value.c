@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "compiler/lower/internal.h"
+#include "compiler/base/bug.h"
 
 uint32_t tw_lw_leaves(const TwType *t) {
   switch (t->kind) {
@@ -75,7 +76,6 @@ TwVal tw_lw_get(TwScope *s, TwKey key) {
     tw_lw_bind(s, key, v);
     return v;
   }
-  fprintf(stderr, "triwave: internal error: lowering found no value for key %d:%llu at %u:%u\n",
-          (int)(key >> 56), (unsigned long long)(key & 0xffffffffffffffull), s->f->at.file, s->f->at.start);
-  exit(70);
+  tw_bug("internal error: lowering found no value for key %d:%llu at %u:%u", (int)(key >> 56),
+         (unsigned long long)(key & 0xffffffffffffffull), s->f->at.file, s->f->at.start);
 }

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "compiler/ir/passes.h"
+#include "compiler/base/bug.h"
 #include "compiler/opt/internal.h"
 
 TwOptLimits tw_opt_limits_default(void) {
@@ -28,10 +29,7 @@ TwOptLimits tw_opt_limits_default(void) {
 static const TwFn *checked(const char *pass, const TwFn *f) {
 #ifndef NDEBUG
   const char *why = tw_verify(f);
-  if (why) {
-    fprintf(stderr, "triwave: internal error: after %s: %s\n", pass, why);
-    exit(70);
-  }
+  if (why) tw_bug("internal error: after %s: %s", pass, why);
 #else
   (void)pass;
 #endif

@@ -90,6 +90,7 @@ static void *argument(Walk *w, const TwRtSlot *s, const TwTyInfo *ty, TwPrecisio
     case TW_RT_MEASURE:
     case TW_RT_COEFFS:
     case TW_RT_CHECK:
+    case TW_RT_GRADIENT:
     case TW_RT_OUTPUT: fprintf(stderr, "no function of these has an operand of role %u\n", s->role); abort();
   }
   for (uint64_t k = 0; k < (uint64_t)ty->count; k++)
@@ -164,6 +165,7 @@ static void walk_stage(Walk *w, uint32_t s) {
   call(w, &st->eval, &object->eval, NULL);
   call(w, &st->shown, &object->shown, NULL);
   call(w, &st->checks, &object->checks, NULL);
+  call(w, &st->gradient, &object->gradient, NULL);
   for (uint32_t m = 0; m < w->l->rt->n_models; m++) {
     call(w, &st->pls[m].coeffs, &object->pls[m].coeffs, NULL);
     call(w, &w->l->rt->models[m].predict, &w->object->models[m].predict, NULL);
@@ -186,6 +188,7 @@ static bool walk(Three *t, const TwLowered *l, const TwRtProgram *object) {
     for (uint32_t d = 0; w.seed == 0 && d < l->rt->n_datas; d++) walk_data(&w, d);
     call(&w, &l->rt->init, &object->init, NULL);
     for (uint32_t s = 0; s < l->rt->n_stages; s++) walk_stage(&w, s);
+    call(&w, &l->rt->store, &object->store, NULL);
     free(w.values);
     free(w.shown);
   }

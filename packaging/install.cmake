@@ -1,0 +1,32 @@
+# What `cmake --install` installs: the command, the code generator that it and libtriwave load, the libraries, their
+# header, and descriptions for pkg-config and CMake.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set_target_properties(triwave-shared PROPERTIES EXPORT_NAME triwave)
+set_target_properties(triwave-runtime-shared PROPERTIES EXPORT_NAME runtime)
+foreach(l triwave triwave-runtime)
+  target_include_directories(${l}-shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
+set_target_properties(triwave PROPERTIES EXPORT_NAME command)
+install(TARGETS triwave triwave-shared triwave-runtime-shared EXPORT triwaveTargets)
+install(TARGETS triwave-codegen LIBRARY DESTINATION lib/triwave)
+# libtriwave finds the generator beside itself.
+if(NOT CMAKE_INSTALL_LIBDIR STREQUAL "lib")
+  install(TARGETS triwave-codegen LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/triwave)
+endif()
+install(FILES $<TARGET_FILE:tw_runtime> DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libtriwave-runtime.a)
+install(FILES ${CMAKE_SOURCE_DIR}/include/triwave.h TYPE INCLUDE)
+install(EXPORT triwaveTargets NAMESPACE triwave:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/triwave)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/triwaveConfig.cmake.in ${CMAKE_BINARY_DIR}/triwaveConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/triwave)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/triwaveConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/triwaveConfig.cmake ${CMAKE_BINARY_DIR}/triwaveConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/triwave)
+file(RELATIVE_PATH UP /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p)
+set(NAME triwave)
+set(ABOUT "Compile, train and use Triwave programs")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/triwave.pc.in ${CMAKE_BINARY_DIR}/triwave.pc @ONLY)
+set(NAME triwave-runtime)
+set(ABOUT "Train and use Triwave programs that are compiled already")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/triwave.pc.in ${CMAKE_BINARY_DIR}/triwave-runtime.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/triwave.pc ${CMAKE_BINARY_DIR}/triwave-runtime.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,31 @@
+#!/bin/sh
+# build.sh TRIWAVE SOURCE_DIR RUNTIME CC ROWS: programs compiled ahead of time, as object, archive and shared object,
+# predict what `triwave eval` predicts, to the last byte.
+set -eu
+triwave=$1 source=$2 runtime=$3 cc=$4 rows=$5
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/include" && cp "$source/include/triwave.h" "$dir/include"
+awk -v n="$rows" 'BEGIN { print "x"; for (i = 0; i < n; i++) printf "%.9g\n", (i * 7919 % n) / n * 1.25 - 0.125 }' >"$dir/x.csv"
+libs="-lsleef -lcjson -lgmp -lm -lpthread"
+for program in cubic sine; do
+  for precision in f32 f64; do
+    "$triwave" eval "$source/examples/$program.tw" --precision $precision --data "$dir/x.csv" -o "$dir/eval.csv"
+    for form in libnet.so libnet.a net.o; do
+      "$triwave" build "$source/examples/$program.tw" --precision $precision -o "$dir/$form"
+      "$cc" -I"$dir/include" -I"$source" -std=gnu11 -Wall -Wextra -Werror ${SANITIZE:-} -include "$dir/net.h" "$source/tests/use/agree.c" \
+        "$dir/$form" "$runtime" $libs -Wl,-rpath,"$dir" -o "$dir/agree"
+      "$dir/agree" "$dir/x.csv" "$dir/out.csv"
+      cmp "$dir/eval.csv" "$dir/out.csv"
+      echo "$program $precision $form: $rows predictions are the same bytes"
+    done
+  done
+done
+# Only what triwave.h declares can be seen of a shared object; nothing is left beside it.
+nm -D --defined-only "$dir/libnet.so" | grep -v -E ' (net_program|tw_net_[a-z0-9_]+|tw_program_[a-z0-9_]+|tw_text_free|tw_version)(@|$)' && exit 1
+ls "$dir" | grep part && exit 1
+# What cannot be is said.
+! CC=/nonexistent/cc "$triwave" build "$source/examples/cubic.tw" -o "$dir/bad.so" 2>"$dir/err"
+grep -q "a C compiler is needed" "$dir/err"
+! "$triwave" build "$source/examples/cubic.tw" -o "$dir/none/net.o" 2>"$dir/err"
+[ ! -e "$dir/bad.so" ]
