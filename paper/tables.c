@@ -113,7 +113,7 @@ static void sparse(const Settings *s, FILE *out) {
 static void sparse_spread(const Settings *s, FILE *out) {
   static const char *const spreads[] = {"0.1", "0.2", "0.3", "0.4", "0.45"};
   fprintf(out, "| peaks at the start | %s | %s | %s | %s |\n|---|---|---|---|---|\n", targets[0], targets[1], targets[2], targets[3]);
-  for (size_t k = 0; k < sizeof spreads / sizeof *spreads; k++) {
+  for (size_t k = 0; k < (s->epochs ? 1 : sizeof spreads / sizeof *spreads); k++) {
     fprintf(out, "| ½ ± %s |", spreads[k]);
     for (int t = 0; t < TARGETS; t++) {
       char options[128];
@@ -159,7 +159,7 @@ static void depth(const Settings *s, FILE *out) {
   size_t n = 0;
   fprintf(out, "| depth | full, min / mean | after pretraining | regions then | at the end | skip, min / mean | regions | kaiming, min / mean | regions | "
                "classic, f32 | classic, f64 | regions |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-  for (int d = 2; d <= 12; d++) {
+  for (int d = 2; d <= 12; d += s->epochs ? 5 : 1) { /* a rehearsal: three depths */
     char options[128], wide[128], shorter[32] = "";
     if (s->epochs) snprintf(shorter, sizeof shorter, " -D epochs=%d", s->epochs);
     snprintf(options, sizeof options, "--variant full,skip,kaiming -D depth=%d%s", d, shorter);
