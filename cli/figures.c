@@ -167,19 +167,25 @@ const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs
 
 /* ---- epochs */
 
-bool tw_history_init(TwHistory *h, const TwRtProgram *p, uint32_t n_seeds, int64_t every) {
-  *h = (TwHistory){.p = p, .n_seeds = n_seeds, .every = every};
-  for (uint32_t s = 0; s < p->n_stages; s++) h->cap += (size_t)(p->stages[s].epochs / every) + 2;
-  h->n = calloc(n_seeds, sizeof *h->n);
-  h->epoch = calloc(n_seeds * h->cap + 1, sizeof *h->epoch);
-  h->loss = calloc(n_seeds * h->cap + 1, sizeof *h->loss);
-  h->regions = calloc(n_seeds * h->cap + 1, sizeof *h->regions);
-  h->starts = calloc((size_t)p->n_stages + 1, sizeof *h->starts);
-  for (uint32_t s = 0; h->starts && s < p->n_stages; s++) h->starts[s + 1] = h->starts[s] + (double)p->stages[s].epochs;
-  return h->n && h->epoch && h->loss && h->regions && h->starts;
+bool tw_history_init(TwHistory *h, const char *const *stages, const double *epochs, uint32_t n_stages, uint32_t n_seeds, size_t readings) {
+  *h = (TwHistory){.n_stages = n_stages, .n_seeds = n_seeds, .cap = readings};
+  h->n = calloc(n_seeds + 1u, sizeof *h->n);
+  h->epoch = calloc(n_seeds * readings + 1, sizeof *h->epoch);
+  h->loss = calloc(n_seeds * readings + 1, sizeof *h->loss);
+  h->regions = calloc(n_seeds * readings + 1, sizeof *h->regions);
+  h->starts = calloc(n_stages + 1u, sizeof *h->starts);
+  h->stages = calloc(n_stages + 1u, sizeof *h->stages);
+  bool ok = h->n && h->epoch && h->loss && h->regions && h->starts && h->stages;
+  for (uint32_t s = 0; ok && s < n_stages; s++) {
+    h->starts[s + 1] = h->starts[s] + epochs[s];
+    ok = (h->stages[s] = strdup(stages[s])) != NULL;
+  }
+  return ok;
 }
 
 void tw_history_free(TwHistory *h) {
+  for (uint32_t s = 0; h->stages && s < h->n_stages; s++) free(h->stages[s]);
+  free(h->stages);
   free(h->n);
   free(h->epoch);
   free(h->loss);
@@ -188,16 +194,18 @@ void tw_history_free(TwHistory *h) {
   *h = (TwHistory){0};
 }
 
+void tw_history_add(TwHistory *h, uint32_t seed, uint32_t stage, double epoch, double loss, double regions) {
+  size_t k = h->n[seed], at = seed * h->cap + k;
+  if (k == h->cap) return;
+  h->epoch[at] = h->starts[stage] + epoch;
+  h->loss[at] = loss;
+  h->regions[at] = regions;
+  h->n[seed] = k + 1;
+}
+
 /* Seeds are apart, so threads do not meet. */
 void tw_history_watch(void *history, const TwRtEpoch *e) {
-  TwHistory *h = history;
-  size_t k = h->n[e->seed_index];
-  if (k == h->cap) return;
-  size_t at = e->seed_index * h->cap + k;
-  h->epoch[at] = h->starts[e->stage] + (double)e->epoch;
-  h->loss[at] = e->loss;
-  h->regions[at] = e->regions >= 0 ? (double)e->regions : NAN;
-  h->n[e->seed_index] = k + 1;
+  tw_history_add(history, e->seed_index, e->stage, (double)e->epoch, e->loss, e->regions >= 0 ? (double)e->regions : NAN);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -229,11 +237,11 @@ static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of
   for (uint32_t k = 0; several && k < h->n_seeds; k++)
     s[k] = (TwPlotSeries){k == 0 ? "a seed" : NULL, h->n[k], h->epoch + k * h->cap, of + k * h->cap, TW_PLOT_THIN, 1};
   s[several ? h->n_seeds : 0] = (TwPlotSeries){several ? "median" : NULL, n, h->epoch + longest * h->cap, middle, TW_PLOT_LINE, several ? 2 : 1};
-  TwPlotMark *marks = block(f, h->p->n_stages + 1, sizeof *marks);
-  for (uint32_t k = 0; k < h->p->n_stages; k++) marks[k] = (TwPlotMark){h->starts[k], h->p->stages[k].name};
+  TwPlotMark *marks = block(f, h->n_stages + 1u, sizeof *marks);
+  for (uint32_t k = 0; k < h->n_stages; k++) marks[k] = (TwPlotMark){h->starts[k], h->stages[k]};
   f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = y_label, .y_log = log, .x_lo = 0, .x_hi = h->epoch[longest * h->cap + n - 1],
                                .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE,
-                               .n_series = several ? (size_t)h->n_seeds + 1 : 1, .series = s, .n_marks = h->p->n_stages, .marks = marks};
+                               .n_series = several ? (size_t)h->n_seeds + 1 : 1, .series = s, .n_marks = h->n_stages, .marks = marks};
   f->plot = (TwPlot){.n_panels = 1, .columns = 1, .panels = f->panels, .width = 680, .height = 400};
   return NULL;
 }

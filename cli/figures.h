@@ -6,18 +6,21 @@
 #include "runtime/piece_error.h"
 #include "runtime/train.h"
 
-/* What every epoch of every seed was, recorded while it trained: tw_history_watch is for TwRtOptions.watch, with the
- * history as context. Epochs count through the stages: epoch 0 of a stage is where the one before ended. */
+/* What every epoch of every seed was. Epochs count through the stages: epoch 0 of a stage is where the one before
+ * ended. */
 typedef struct TwHistory {
-  const TwRtProgram *p;
-  uint32_t n_seeds;
-  int64_t every;
-  size_t cap;         /* readings of a seed */
-  size_t *n;          /* by seed */
+  uint32_t n_stages, n_seeds;
+  char **stages;
+  double *starts; /* epoch at which each stage starts */
+  size_t cap;     /* readings of a seed */
+  size_t *n;      /* by seed */
   double *epoch, *loss, *regions; /* [seed * cap + reading] */
-  double *starts;     /* epoch at which each stage starts */
 } TwHistory;
-bool tw_history_init(TwHistory *h, const TwRtProgram *p, uint32_t n_seeds, int64_t every);
+/* stages: their names, copied, and the epochs of each; readings: of a seed, at most. false: no memory. */
+bool tw_history_init(TwHistory *h, const char *const *stages, const double *epochs, uint32_t n_stages, uint32_t n_seeds, size_t readings);
+/* The next reading of a seed; regions NaN: not counted. What is beyond its readings is dropped. */
+void tw_history_add(TwHistory *h, uint32_t seed, uint32_t stage, double epoch, double loss, double regions);
+/* For TwRtOptions.watch, with the history as context. */
 void tw_history_watch(void *history, const TwRtEpoch *e);
 void tw_history_free(TwHistory *h);
 

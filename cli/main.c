@@ -15,7 +15,7 @@ static const TwVerb verbs[] = {
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE", "train, then list the linear regions of the model",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_regions},
-    {"plot", "FILE", "train, then draw: into the terminal, or with -o into .svg or .png",
+    {"plot", "FILE", "train, then draw: into the terminal, or with -o into .svg or .png; of a metrics.csv: its curves",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_QUIET | TW_OPT_OUTPUT |
          TW_OPT_FIGURE,
      1, 1, tw_cli_plot},

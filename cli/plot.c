@@ -1,13 +1,15 @@
 /* plot.c: triwave plot FILE: train, and draw target and model, the neurons, losses and regions: into files, by gnuplot,
- * or into the terminal. */
+ * or into the terminal. With a folder of a run, or its metrics.csv: losses and regions from there. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/failures.h"
 #include "cli/figures.h"
+#include "cli/metrics.h"
 #include "cli/pieces.h"
 
 static const char *const figures[] = {"fit", "layers", "loss", "regions"};
@@ -91,13 +93,16 @@ static const char *model_figure(TwFigure *f, int which, const TwRtProgram *p, co
   return why;
 }
 
-static bool plot_trained(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const TwRtResult *r, const TwHistory *h) {
+/* p, r: NULL if there are only metrics. */
+static bool plot_all(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const TwRtResult *r, const TwHistory *h) {
   bool ok = true;
   for (int k = 0; ok && k < N_FIGURES; k++) {
     if (!chosen->is[k]) continue;
     TwFigure f = {0};
-    const char *why = k == LOSS ? tw_figure_loss(&f, h) : k == REGIONS ? tw_figure_regions(&f, h)
-                                                        : model_figure(&f, k, p, &p->stages[stage], r->seeds[0].stages[stage].values);
+    const char *why = k == LOSS      ? tw_figure_loss(&f, h)
+                      : k == REGIONS ? tw_figure_regions(&f, h)
+                      : !p           ? "metrics say nothing of it: name the program instead"
+                                     : model_figure(&f, k, p, &p->stages[stage], r->seeds[0].stages[stage].values);
     if (!why) ok = draw(c, chosen, k, &f);
     else if (chosen->all) fprintf(stderr, "triwave: no picture '%s': %s\n", figures[k], why);
     else ok = (fprintf(stderr, "triwave: no picture '%s': %s\n", figures[k], why), false);
@@ -113,6 +118,22 @@ static int64_t every(const TwRtProgram *p) {
   return epochs > 250 ? epochs / 250 : 1;
 }
 
+static bool open_history(TwHistory *h, const TwRtProgram *p, uint32_t n_seeds) {
+  const char **names = calloc(p->n_stages + 1u, sizeof *names);
+  double *epochs = calloc(p->n_stages + 1u, sizeof *epochs);
+  size_t readings = 0;
+  if (!names || !epochs) abort();
+  for (uint32_t s = 0; s < p->n_stages; s++) {
+    names[s] = p->stages[s].name;
+    epochs[s] = (double)p->stages[s].epochs;
+    readings += (size_t)(p->stages[s].epochs / every(p)) + 2;
+  }
+  bool ok = tw_history_init(h, names, epochs, p->n_stages, n_seeds, readings);
+  free(names);
+  free(epochs);
+  return ok;
+}
+
 static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   const TwRtProgram *p = b->lowered->rt;
   int stage = tw_cli_stage(c, p);
@@ -122,13 +143,13 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   if (!seeds) abort();
   for (uint32_t k = 0; k < n; k++) seeds[k] = c->have_seeds ? k : c->seed;
   TwHistory h;
-  bool ok = tw_history_init(&h, p, n, every(p));
+  bool ok = open_history(&h, p, n);
   if (ok) {
     TwRtOptions o = {.seeds = seeds, .n_seeds = n, .threads = c->threads, .keep_values = true, .context = &h,
-                     .watch = tw_history_watch, .watch_every = h.every};
+                     .watch = tw_history_watch, .watch_every = every(p)};
     TwRtResult *r = tw_rt_train(p, &o);
     bool sound = tw_cli_failures(b, r);
-    ok = !r->error && r->seeds[0].stages[stage].values && plot_trained(c, chosen, p, (uint32_t)stage, r, &h) && sound;
+    ok = !r->error && r->seeds[0].stages[stage].values && plot_all(c, chosen, p, (uint32_t)stage, r, &h) && sound;
     tw_rt_result_free(p, r);
   } else {
     fprintf(stderr, "triwave: out of memory\n");
@@ -138,10 +159,36 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   return ok;
 }
 
+/* The metrics of a run, if that is what the path names: malloc'ed; else NULL. */
+static char *metrics_path(const char *path) {
+  struct stat s;
+  size_t n = strlen(path);
+  bool folder = stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+  if (!folder && (n < 4 || strcmp(path + n - 4, ".csv") != 0)) return NULL;
+  char *out = malloc(n + 16);
+  if (!out) abort();
+  snprintf(out, n + 16, folder ? "%s/metrics.csv" : "%s", path);
+  return out;
+}
+
+static bool plot_metrics(const TwCli *c, const Chosen *chosen, const char *path) {
+  TwHistory h;
+  bool ok = tw_metrics_read(path, c->variants, &h) && plot_all(c, chosen, NULL, 0, NULL, &h);
+  tw_history_free(&h);
+  return ok;
+}
+
 int tw_cli_plot(const TwCli *c) {
   Chosen chosen;
   TwPlotFormat format;
   if (!choose(c, &chosen) || (c->output && !format_of(c->output, &format))) return TW_EXIT_USAGE;
+  char *metrics = metrics_path(c->files[0]);
+  if (metrics) {
+    if (!c->figures) chosen.is[FIT] = chosen.is[LAYERS] = false, chosen.n = 2;
+    bool drawn = plot_metrics(c, &chosen, metrics);
+    free(metrics);
+    return drawn ? TW_EXIT_OK : TW_EXIT_WRONG;
+  }
   TwUnit *u = tw_cli_unit(c);
   TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
   bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);

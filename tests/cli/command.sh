@@ -91,6 +91,28 @@ says err "fit, layers, loss or regions"
 expect 2 "$triwave" plot examples/cubic.tw -o picture.jpg
 expect 1 "$triwave" plot examples/radial.tw --figure fit
 says err "no picture 'fit'"
+mkdir "$dir/run"
+cat >"$dir/run/metrics.csv" <<'CSV'
+variant,stage,epoch,seed,loss,regions,rate
+full,pretrain,0,0,1,4,0
+full,pretrain,10,0,0.1,4,0
+full,standard,0,0,0.1,,0
+full,standard,30,0,0.001,,0
+skip,standard,0,0,1,4,0
+CSV
+expect 0 "$triwave" plot "$dir/run"
+says out "40  epoch"
+says out "0.001"
+expect 0 "$triwave" plot "$dir/run/metrics.csv" --figure loss --variant full
+expect 1 "$triwave" plot "$dir/run" --variant other
+says err "no line of this variant"
+expect 1 "$triwave" plot "$dir/run" --figure fit
+printf 'epoch,loss\n0,1\n1,low\n' >"$dir/bad.csv"
+expect 1 "$triwave" plot "$dir/bad.csv"
+says err "bad.csv:3: the loss is not a number"
+printf 'epoch,cost\n0,1\n' >"$dir/bad.csv"
+expect 1 "$triwave" plot "$dir/bad.csv"
+says err "bad.csv:1: the first line must name"
 expect 1 env PATH=/nowhere "$triwave" plot examples/cubic.tw -D depth=3 --figure loss -o "$dir/loss.svg"
 says err "gnuplot is not installed"
 [ ! -e "$dir/loss.svg" ] || { echo "FAILED: a picture without gnuplot"; failed=1; }
