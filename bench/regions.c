@@ -1,7 +1,7 @@
 /* bench/regions.c: what counting regions costs, on triangle-wave nets.
  *
  * For d = 5 and others, in f32 and f64, with the zeros of Set_Weights and with all weights released (every
- * weight nonzero): microseconds of processor time a call of tw_rt_count; the same for dense nets; and seconds
+ * weight nonzero): microseconds of processor time a call of tw_rt_count_pieces; of tw_rt_count for dense nets; and seconds
  * for a list by tw_rt_regions. */
 #include <inttypes.h>
 #include <math.h>
@@ -68,7 +68,7 @@ static void dense(uint32_t width, uint32_t depth) {
 static void measure(int d, bool f64, bool released) {
   enum { NETS = 20 };
   double best = 1e9, all = 0, worst = 0;
-  int64_t pieces = 0, slivers = 0;
+  int64_t pieces = 0;
   int repeat = d < 8 ? 2000 : d < 12 ? 50 : 3;
   for (int i = 0; i < NETS; i++) {
     uint64_t s = (uint64_t)(1000 * d + i);
@@ -86,16 +86,15 @@ static void measure(int d, bool f64, bool released) {
       least = each < least ? each : least;
     }
     pieces += r.pieces;
-    slivers += r.slivers;
     best = least < best ? least : best;
     worst = least > worst ? least : worst;
     all += least / NETS;
     tw_rt_counter_free(c);
     net_free(&n);
   }
-  printf("d = %2d %s %-8s  %9.2f us a count (best %9.2f, worst %9.2f)   %8.1f pieces %6.1f slivers\n", d,
+  printf("d = %2d %s %-8s  %9.2f us a count (best %9.2f, worst %9.2f)   %8.1f pieces\n", d,
          f64 ? "f64" : "f32", released ? "released" : "as set", 1e6 * all, 1e6 * best, 1e6 * worst,
-         (double)pieces / NETS, (double)slivers / NETS);
+         (double)pieces / NETS);
 }
 
 int main(void) {
