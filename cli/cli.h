@@ -31,7 +31,7 @@ typedef struct TwCli {
   uint32_t threads;
   TwPrecision precision;
   uint32_t vector_bits;
-  const char *as, *output, *stage, *format, *figures, *data, *model;
+  const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache;
 } TwCli;
 
@@ -58,7 +58,8 @@ enum {
   TW_OPT_FIGURE = 1 << 18,
   TW_OPT_DATA = 1 << 19,
   TW_OPT_MODEL = 1 << 20,
-  TW_OPT_DERIVATIVE = 1 << 21
+  TW_OPT_DERIVATIVE = 1 << 21,
+  TW_OPT_TO = 1 << 22
 };
 
 typedef struct TwVerb {
@@ -79,6 +80,7 @@ int tw_cli_jac(const TwCli *c);
 int tw_cli_cache(const TwCli *c);
 int tw_cli_eval(const TwCli *c);
 int tw_cli_build(const TwCli *c);
+int tw_cli_export(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);

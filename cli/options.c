@@ -118,6 +118,7 @@ static bool set_figure(TwCli *c, const char *v, char why[256]) { (void)why; retu
 static bool set_data(TwCli *c, const char *v, char why[256]) { (void)why; return c->data = v, true; }
 static bool set_model(TwCli *c, const char *v, char why[256]) { (void)why; return c->model = v, true; }
 static bool set_derivative(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->derivative = true; }
+static bool set_to(TwCli *c, const char *v, char why[256]) { (void)why; return c->to = v, true; }
 static bool set_no_cache(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->no_cache = true; }
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
@@ -144,6 +145,7 @@ static const Option options[] = {
     {"--data", "FILE|-", TW_OPT_DATA, "a CSV file with a column for each input, or stdin", set_data},
     {"--model", "NAME", TW_OPT_MODEL, "of this model (default: the last)", set_model},
     {"--derivative", NULL, TW_OPT_DERIVATIVE, "and its slope in each input", set_derivative},
+    {"--to", "FORM", TW_OPT_TO, "c", set_to},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -1,0 +1,100 @@
+/* export.c: triwave export FILE --to c -o NAME.c: a trained model as a file of C99, and its header. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/trained.h"
+#include "compiler/export/export.h"
+#include "runtime/text.h"
+
+/* Names that mean something in C, its library or the text itself. */
+static bool is_taken(const char *name) {
+  static const char taken[] =
+      " auto break case char const continue default do double else enum extern float for goto if inline int long register restrict "
+      "return short signed sizeof static struct switch typedef union unsigned void volatile while main real values block slope_block "
+      "sum_of largest_of least_of logistic within floor_div to_int sin cos tan asin acos atan sinh cosh tanh exp expm1 log log1p pow "
+      "atan2 sqrt floor fabs fma memcpy memset rows done call in out ";
+  char *padded = tw_rt_textf(" %s ", name);
+  bool is = !padded || strstr(taken, padded);
+  free(padded);
+  return is;
+}
+
+/* "net" of "build/net.c", as a C name; malloc'ed. */
+static char *name_of(const char *path) {
+  const char *slash = strrchr(path, '/'), *start = slash ? slash + 1 : path;
+  char *name = strndup(start, strcspn(start, "."));
+  for (char *c = name; c && *c; c++)
+    if (!isalnum((unsigned char)*c)) *c = '_';
+  if (name && isdigit((unsigned char)*name)) *name = '_';
+  if (!name || !is_taken(name)) return name;
+  char *longer = tw_rt_textf("%s_model", name);
+  free(name);
+  return longer;
+}
+
+static const TwFn *final_of(const TwLowered *l, const char *model, const char *what) {
+  char *name = tw_rt_textf("%s.%s", model, what);
+  const TwFn *f = NULL;
+  for (uint32_t k = 0; name && k < l->fns.len; k++)
+    if (strcmp(l->fns.at[k].name, name) == 0) f = l->fns.at[k].final;
+  free(name);
+  return f;
+}
+
+static bool cannot(const char *path) {
+  fprintf(stderr, "triwave: cannot write '%s': %s\n", path, strerror(errno));
+  return false;
+}
+
+static bool close_well(FILE *f, const char *path) {
+  bool ok = fflush(f) == 0 && !ferror(f);
+  return (fclose(f) == 0 && ok) || cannot(path);
+}
+
+/* Both files under other names first, so that neither is ever half there. */
+static bool write_c(const TwCli *c, TwTrained *t, const char *name) {
+  const TwRtModel *m = &t->build.rt->models[t->model];
+  char *header = tw_rt_textf("%.*s.h", (int)(strlen(c->output) - 2), c->output);
+  char *c_part = tw_rt_textf("%s.part", c->output), *h_part = tw_rt_textf("%s.part", header);
+  if (!header || !c_part || !h_part) abort();
+  const char *slash = strrchr(header, '/');
+  TwExport x = {.name = name, .header = slash ? slash + 1 : header, .p = t->build.rt, .model = m, .predict = final_of(t->build.lowered, m->name, "predict"),
+                .slope = final_of(t->build.lowered, m->name, "slope"), .shown = t->shown};
+  const char *why = NULL;
+  FILE *out = fopen(c_part, "w"), *h = out ? fopen(h_part, "w") : NULL;
+  bool ok = out && h;
+  if (!ok) cannot(out ? header : c->output);
+  if (ok && !tw_export_c(&x, &t->unit->arena, out, h, &why)) {
+    fprintf(stderr, "triwave: '%s' cannot be exported to C: %s\n", m->name, why);
+    ok = false;
+  }
+  if (out) ok &= close_well(out, c->output);
+  if (h) ok &= close_well(h, header);
+  ok = ok && (rename(c_part, c->output) == 0 || cannot(c->output)) && (rename(h_part, header) == 0 || cannot(header));
+  if (!ok) unlink(c_part), unlink(h_part);
+  free(header), free(c_part), free(h_part);
+  return ok;
+}
+
+int tw_cli_export(const TwCli *c) {
+  size_t n = c->output ? strlen(c->output) : 0;
+  if (!c->to || strcmp(c->to, "c") != 0) {
+    fprintf(stderr, "triwave: export wants --to c\n");
+    return TW_EXIT_USAGE;
+  }
+  if (n < 3 || strcmp(c->output + n - 2, ".c") != 0) {
+    fprintf(stderr, "triwave: export --to c wants -o with a file that ends in .c\n");
+    return TW_EXIT_USAGE;
+  }
+  TwTrained t;
+  bool sound, ok = tw_cli_trained(c, &t, &sound);
+  char *name = name_of(c->output);
+  if (ok && (!tw_build(&t.build, TW_PHASE_OPT) || !name)) ok = false; /* code from the cache comes without IR */
+  ok = ok && write_c(c, &t, name);
+  free(name);
+  tw_cli_trained_free(&t);
+  return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;
+}

@@ -1,0 +1,24 @@
+/* export.h: a model with its params and weights as source text of another language. */
+#ifndef TW_EXPORT_EXPORT_H
+#define TW_EXPORT_EXPORT_H
+
+#include <stdio.h>
+
+#include "compiler/ir/ir.h"
+#include "runtime/program.h"
+
+typedef struct TwExport {
+  const char *name;          /* of the model in the text: a C name */
+  const char *header;        /* what the code calls its header */
+  const TwRtProgram *p;
+  const TwRtModel *model;
+  const TwFn *predict, *slope; /* final IR of the model's functions; slope may be NULL */
+  const double *shown;       /* p->n_shown values of params and weights */
+} TwExport;
+
+/* C99 that needs the standard library alone: `c` gets the code, `h` a header. The code is the function's final IR,
+ * operation by operation, so + - * / relu min max and fma round as everywhere; elementary functions are libm's.
+ * false and *why (in the arena): the model has something that a file cannot have. */
+bool tw_export_c(const TwExport *x, TwArena *arena, FILE *c, FILE *h, const char **why);
+
+#endif
