@@ -35,7 +35,7 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
     const TwRegion *g = tw_region(f, r);
     for (uint32_t k = 0; k < g->n_carry; k++) {
       TwRef init = tw_arg(f, r, g->n_consts + k);
-      if (!cut->in_segment[init]) continue;
+      if (!cut->in_segment[init] || tw_info(f, init)->rank > 0) continue;
       tw_vec_push(arena, &v->starts, (TwLlStart){r, k, v->first_start[init]});
       v->first_start[init] = v->starts.len;
     }
@@ -67,10 +67,10 @@ static LLVMValueRef scratch_row(const TwLlLayers *y, uint64_t at) {
   return tw_ll_byte_at(y->p->s->l, y->scratch, at * (uint64_t)y->stride);
 }
 
-/* Row i of rows that begin at `base`, `each` bytes a block. */
-static LLVMValueRef row_at(const TwLlLayers *y, LLVMValueRef base, LLVMValueRef i, TwDtype d) {
+/* Value i of those that begin at `base`, reals of so many elements. */
+static LLVMValueRef row_at(const TwLlLayers *y, LLVMValueRef base, LLVMValueRef i, int64_t count) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef each = tw_ll_i64(l, (int64_t)row_bytes(y, d) * y->stride);
+  LLVMValueRef each = tw_ll_i64(l, (int64_t)row_bytes(y, TW_REAL) * y->stride * count);
   return tw_ll_at(l, l->i8, base, tw_ll_mul(l, i, each));
 }
 
@@ -101,15 +101,25 @@ static void store_row(const TwLlLayers *y, TwDtype d, LLVMValueRef v, LLVMValueR
   tw_ll_store(y->p->s->l, d, tw_ll_splat(y->p->s->l, v), in_row(y, d, row));
 }
 
-/* A tensor in scratch, as the block has it: from element to element a row on. */
-TwLlVal tw_ll_in_block(TwLlLevel *v, TwRef r) {
-  TwLl *l = v->b->l;
-  const TwTyInfo *t = tw_info(v->b->fn, r);
-  tw_ll_assert(l, v->place[r] && !v->column[r]);
-  TwLlVal x = tw_ll_contiguous(t, in_row(v->y, t->dtype, v->place[r]), true);
-  x.unit = (int64_t)row_bytes(v->y, t->dtype) * v->y->stride / (int64_t)tw_ll_bytes(l, t->dtype, true);
+/* A tensor of type t in scratch, as the block has it: from element to element a row on. */
+static TwLlVal tensor_at(const TwLlLayers *y, const TwTyInfo *t, LLVMValueRef row) {
+  TwLl *l = y->p->s->l;
+  TwLlVal x = tw_ll_contiguous(t, in_row(y, t->dtype, row), true);
+  x.unit = (int64_t)row_bytes(y, t->dtype) * y->stride / (int64_t)tw_ll_bytes(l, t->dtype, true);
   for (uint32_t k = 0; k < t->rank; k++) x.stride[k] *= x.unit;
   return x;
+}
+
+TwLlVal tw_ll_in_block(TwLlLevel *v, TwRef r) {
+  tw_ll_assert(v->b->l, v->place[r] && !v->column[r]);
+  return tensor_at(v->y, tw_info(v->b->fn, r), v->place[r]);
+}
+
+/* Copies r, whatever it is, to a tensor in scratch. */
+static void copy_to(TwLlLevel *v, TwRef r, LLVMValueRef row) {
+  TwLlVal to = tensor_at(v->y, tw_info(v->b->fn, r), row);
+  if (v->b->facts->varies[r] && v->b->val[r].kind == TW_LL_NONE) tw_ll_seg_load(v->b, r);
+  tw_ll_into(v->b, r, &to);
 }
 
 void tw_ll_seg_load(TwLlScope *s, TwRef r) {
@@ -171,7 +181,8 @@ static void hoist_splats(Level *v, const TwLlSegment *seg, bool on) {
 static LLVMValueRef start_row(const Level *v, uint32_t k) {
   const TwLlCarry *c = &v->cut->carry[k];
   bool last = c->history && v->cut->g->reverse;
-  return scratch_row(v->y, c->at + (last ? (uint64_t)(c->rows - 1) * row_bytes(v->y, TW_REAL) : 0));
+  uint64_t each = row_bytes(v->y, TW_REAL) * (uint64_t)tw_info(v->b->fn, v->b->fn->results.at[k])->count;
+  return scratch_row(v->y, c->at + (last ? (uint64_t)(c->rows - 1) * each : 0));
 }
 
 static void emit_item(Level *v, const TwLlItem *it, LLVMValueRef *phi, bool masked) {
@@ -211,7 +222,8 @@ static void emit_results(Level *v, uint32_t number) {
     if (!v->outer && v->b->facts->varies[f->results.at[k]] && v->b->val[f->results.at[k]].kind == TW_LL_NONE)
       tw_ll_seg_load(v->b, f->results.at[k]);
     if (!v->outer) tw_ll_store_y(v->y->p, k - g->n_carry);
-    else if (v->out[k]) x[k] = tw_ll_operand(v->b, f->results.at[k], true);
+    else if (v->out[k] && tw_info(f, f->results.at[k])->rank == 0) x[k] = tw_ll_operand(v->b, f->results.at[k], true);
+    else if (v->out[k] && v->place[f->results.at[k]] != v->out[k]) copy_to(v, f->results.at[k], v->out[k]);
   }
   for (uint32_t k = 0; v->outer && k < f->results.len; k++)
     if (x[k]) store_row(v->y, TW_REAL, x[k], v->out[k]);
@@ -395,21 +407,27 @@ void tw_ll_run_blocks(TwLlLevel *v, uint32_t number, TwLlRunFn *fn) {
 
 static void run_segments(Level *v);
 
-/* Carries that start from what is no item of the outer level: a column, another loop's result, a scalar. */
+/* The item that makes this value stores it where the loop begins. */
+static bool makes_start(const Level *v, TwRef init) {
+  return v->cut->in_segment[init] && tw_info(v->b->fn, init)->rank == 0;
+}
+
+/* Other starts: tensors, a column, another loop's result, a scalar. */
 static void copy_starts(Level *v, Level *scan) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   const TwRegion *g = scan->cut->g;
   bool any = false;
   for (uint32_t k = 0; k < g->n_carry; k++)
-    any = any || !v->cut->in_segment[tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k)];
+    any = any || !makes_start(v, tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k));
   if (!any) return;
   TwLlLoop part = tw_ll_begin_parts(v), loop = tw_ll_loop(l, p->count);
   p->i = p->column = loop.i;
   for (uint32_t k = 0; k < g->n_carry; k++) {
     TwRef init = tw_arg(v->b->fn, scan->cut->scan, g->n_consts + k);
-    if (v->cut->in_segment[init]) continue;
-    store_row(v->y, TW_REAL, tw_ll_operand(v->b, init, true), start_row(scan, k));
+    if (makes_start(v, init)) continue;
+    if (tw_info(v->b->fn, init)->rank > 0) copy_to(v, init, start_row(scan, k));
+    else store_row(v->y, TW_REAL, tw_ll_operand(v->b, init, true), start_row(scan, k));
   }
   tw_ll_loop_end(l, &loop);
   tw_ll_end_parts(v, &part);
@@ -420,11 +438,12 @@ static LLVMValueRef carry_row(const Level *v, uint32_t k, LLVMValueRef t, bool a
   const TwLlLayers *y = v->y;
   TwLl *l = v->b->l;
   const TwLlCarry *c = &v->cut->carry[k];
+  int64_t n = tw_info(v->b->fn, v->b->fn->results.at[k])->count;
   LLVMValueRef base = scratch_row(y, c->at), one = tw_ll_i64(l, 1);
   if (c->rows == 1) return base;
-  if (c->history) return row_at(y, base, after != v->cut->g->reverse ? tw_ll_add(l, v->i, one) : v->i, TW_REAL);
+  if (c->history) return row_at(y, base, after != v->cut->g->reverse ? tw_ll_add(l, v->i, one) : v->i, n);
   if (after) t = tw_ll_add(l, t, one);
-  return row_at(y, base, LLVMBuildAnd(l->b, t, one, ""), TW_REAL);
+  return row_at(y, base, LLVMBuildAnd(l->b, t, one, ""), n);
 }
 
 /* Uniform operands of an iteration; places of what is a lane value. */
@@ -441,19 +460,19 @@ static void bind_iteration(Level *v, LLVMValueRef t) {
     if (carry) v->place[p] = carry_row(v, k - g->n_consts, t, false);
     else if (!v->b->facts->uses[p]) continue;
     else if (o->b->facts->varies[a])
-      v->place[p] = k < first ? o->place[a] : row_at(v->y, o->place[a], v->i, TW_REAL),
+      v->place[p] = k < first ? o->place[a] : row_at(v->y, o->place[a], v->i, tw_info(f, p)->count),
       v->column[p] = k < first && o->column[a];
     else tw_ll_bind(v->b, 1 + k, k < first ? tw_ll_for_body(o->b, a) : tw_ll_row_of(l, o->b, a, v->i));
   }
   for (uint32_t k = 0; k < v->cut->extra.len; k++) {
     TwRef a = v->cut->extra.at[k];
-    if (o->b->facts->varies[a]) v->extra_at[k] = row_at(v->y, o->place[a], v->i, TW_REAL);
+    if (o->b->facts->varies[a]) v->extra_at[k] = row_at(v->y, o->place[a], v->i, 1);
     else v->extra_at[k] = tw_ll_row_of(l, o->b, a, v->i).v;
   }
   for (uint32_t k = 0; k < g->n_carry + g->n_ys; k++) {
     if (k < g->n_carry) v->out[k] = carry_row(v, k, t, true);
     else if (v->cut->stack_at[k] != TW_LL_NOWHERE)
-      v->out[k] = row_at(v->y, scratch_row(v->y, v->cut->stack_at[k]), v->i, TW_REAL);
+      v->out[k] = row_at(v->y, scratch_row(v->y, v->cut->stack_at[k]), v->i, tw_info(f, f->results.at[k])->count);
   }
 }
 
@@ -461,11 +480,12 @@ static void bind_iteration(Level *v, LLVMValueRef t) {
 static void place_results(Level *o, Level *v) {
   const TwRegion *g = v->cut->g;
   const TwLlLayers *y = v->y;
-  uint64_t each = row_bytes(y, TW_REAL);
+  uint64_t each;
   for (TwRef r = v->cut->scan + 1; r < o->b->fn->insts.len; r++) {
     if (tw_op(o->b->fn, r) != TW_OP_get || tw_arg(o->b->fn, r, 0) != v->cut->scan) continue;
     uint32_t k = (uint32_t)tw_attr(o->b->fn, r, 0);
     bool after = false;
+    each = row_bytes(y, TW_REAL) * (uint64_t)tw_info(v->b->fn, v->b->fn->results.at[k])->count;
     if (k < g->n_carry) {
       const TwLlCarry *c = &v->cut->carry[k];
       uint64_t row = c->history ? (g->reverse ? 0 : (uint64_t)g->trip) : c->rows == 1 ? 0 : (uint64_t)(g->trip & 1);
@@ -499,6 +519,10 @@ static void run_scan(Level *o, TwRef r) {
 static void run_segments(Level *v) {
   for (TwRef r = 1; r < v->b->fn->insts.len; r++)
     if (v->cut->slot[r]) v->place[r] = scratch_row(v->y, v->cut->slot_at[v->cut->slot[r]]);
+  const TwFn *f = v->b->fn;
+  for (uint32_t k = f->results.len; v->outer && k-- > 0;) /* tensors are made where they are wanted */
+    if (v->out[k] && v->cut->whole[f->results.at[k]] && tw_info(f, f->results.at[k])->rank > 0)
+      v->place[f->results.at[k]] = v->out[k];
   for (uint32_t k = 0; k < v->cut->segments.len; k++) {
     TwRef scan = v->cut->segments.at[k].scan;
     if (scan) run_scan(v, scan);

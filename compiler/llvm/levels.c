@@ -1,6 +1,6 @@
 /* levels.c: which bodies of samples run layer by layer, and which of their sums belong to which loop.
  *
- * A body whose lane values are scalars, or that has loops (scan) over such bodies, runs a piece at a time over
+ * A body of lane values, loops (scan) in it included, runs a piece at a time over
  * all blocks of a chunk: its segments (segment.c), and its loops iteration by iteration: the iterations
  * outside, the blocks inside. Each such body is a level. A sum over the samples whose addend is a row of what
  * a loop stacks belongs to that loop's level: its accumulators are registers there, one set for each
@@ -12,7 +12,7 @@
  *
  * requires: facts of a lane body.
  * provides: the tree of levels with the sums of each; NULL where the body has branches on the sample, loops in
- *           loops, loops over tensors, rows of the data that are tensors. Once segments are known, the layout of the memory that
+ *           loops, rows of the data that are tensors. Sums of a loop over tensors are the outer level's, of stacks. Once segments are known, the layout of the memory that
  *           values cross them in. Pure planning, no LLVM.
  *
  * Memory. Values that cross from one segment to another have a row of vectors, one a block. What a loop
@@ -28,12 +28,24 @@ typedef struct Levels {
 } Levels;
 
 static bool is_stack(const TwLlFacts *x, TwRef r) {
-  return tw_op(x->fn, r) == TW_OP_get && tw_info(x->fn, r)->rank == 1 && tw_info(x->fn, r)->dtype == TW_REAL;
+  const TwFn *f = x->fn;
+  if (tw_op(f, r) != TW_OP_get || tw_op(f, tw_arg(f, r, 0)) != TW_OP_scan) return false;
+  return tw_attr(f, r, 0) >= tw_region(f, tw_arg(f, r, 0))->n_carry && tw_info(f, r)->dtype == TW_REAL;
+}
+
+static bool is_view(TwOp op) {
+  return op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose || op == TW_OP_reverse ||
+         op == TW_OP_slice || op == TW_OP_index || op == TW_OP_get;
 }
 
 static bool body_fits(const TwLlFacts *x, bool in_scan);
 
-/* A loop over scalar lane values, stacks of which may come in. */
+/* A tensor that loops may read in place: no view, and not made where it is read. */
+static bool is_in_memory(const TwLlFacts *x, TwRef r) {
+  return tw_op(x->fn, r) == TW_OP_get || (x->lazy[r] == TW_LL_EAGER && !is_view(tw_op(x->fn, r)));
+}
+
+/* A loop over lane values, stacks of which may come in. */
 static bool scan_fits(const TwLlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   const TwRegion *g = tw_region(f, r);
@@ -44,14 +56,15 @@ static bool scan_fits(const TwLlFacts *x, TwRef r) {
     TwRef a = tw_arg(f, r, k);
     if (!x->varies[a]) continue;
     if (tw_info(f, a)->dtype != TW_REAL) return false;
-    if (k < first ? tw_info(f, a)->rank > 0 : !is_stack(x, a)) return false;
+    if (k >= first && tw_op(f, a) != TW_OP_get) return false;
+    if (k < g->n_consts && tw_info(f, a)->rank > 0 && !is_in_memory(x, a)) return false;
   }
   for (uint32_t k = 0; k < g->n_carry; k++) {
     TwRef p = g->body->params.at[1 + g->n_consts + k];
-    if (!body->varies[p] || tw_info(g->body, p)->rank > 0 || tw_info(g->body, p)->dtype != TW_REAL) return false;
+    if (!body->varies[p] || tw_info(g->body, p)->count == 0 || tw_info(g->body, p)->dtype != TW_REAL) return false;
   }
   for (uint32_t k = 0; k < g->n_ys; k++)
-    if (tw_info(g->body, g->body->results.at[g->n_carry + k])->rank > 0) return false;
+    if (tw_info(g->body, g->body->results.at[g->n_carry + k])->count == 0) return false;
   return body_fits(body, true);
 }
 
@@ -60,7 +73,7 @@ static bool tensor_fits(const TwLlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   switch ((int)tw_op(f, r)) {
     case TW_OP_param: case TW_OP_add_at: case TW_OP_samples: case TW_OP_scan: case TW_OP_cond: return false;
-    case TW_OP_get: return is_stack(x, r);
+    case TW_OP_get: return tw_info(f, r)->dtype == TW_REAL;
   }
   return tw_info(f, r)->count > 0;
 }
@@ -71,11 +84,9 @@ static bool inst_fits(const TwLlFacts *x, TwRef r, bool in_scan) {
   if (!x->inner[r]) return !in_scan || op != TW_OP_add_at; /* may change what lane code reads later */
   if (op == TW_OP_scan) return !in_scan && scan_fits(x, r);
   if (!x->varies[r]) return false;
-  if (op == TW_OP_get) return !in_scan && (tw_info(f, r)->rank == 0 || is_stack(x, r));
+  if (op == TW_OP_get) return !in_scan && tw_op(f, tw_arg(f, r, 0)) == TW_OP_scan && tw_info(f, r)->dtype == TW_REAL;
   if (x->fused[r]) return true;
-  if (tw_info(f, r)->rank > 0) return !in_scan && tensor_fits(x, r);
-  if (op == TW_OP_param || op == TW_OP_draw || tw_ll_is_elementwise(op)) return true;
-  if (in_scan) return op == TW_OP_index && !x->varies[tw_arg(f, r, 0)];
+  if (tw_info(f, r)->rank > 0) return (in_scan && op == TW_OP_param) || tensor_fits(x, r);
   return op != TW_OP_add_at && op != TW_OP_samples && op != TW_OP_cond;
 }
 
@@ -106,11 +117,6 @@ static TwRef reader_in_memory(const TwLlFacts *x, TwRef r) {
     if (!tw_ll_is_elementwise(tw_op(x->fn, u)) || tw_info(x->fn, u)->rank == 0) return 0;
     if (x->lazy[u] == TW_LL_EAGER) return x->fused[u] ? 0 : u;
   }
-}
-
-static bool is_view(TwOp op) {
-  return op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose || op == TW_OP_reverse ||
-         op == TW_OP_slice || op == TW_OP_index || op == TW_OP_get;
 }
 
 static void find_tensors(TwLlCut *c) {
@@ -165,7 +171,7 @@ static void keep_stacks(Levels *z, TwRef a) {
  * other's rows; 0: none. */
 static TwRef loop_of(const Levels *z, TwRef a, TwRef b) {
   TwRef x = maker(z, a), y = maker(z, b);
-  if ((!x && z->x->varies[a]) || (b && !y && z->x->varies[b])) return 0;
+  if ((!x && z->x->varies[a]) || (b && !y && z->x->varies[b]) || tw_info(z->x->fn, a)->rank > 1) return 0;
   return x > y ? x : y;
 }
 
@@ -203,12 +209,14 @@ TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
     const TwRegion *s = tw_region(f, r);
     const TwLlFacts *body = x->regions[r].body;
     z.top->inner[r] = new_level(&z, body, s, r);
+    find_tensors(z.top->inner[r]);
     for (uint32_t k = s->n_consts + s->n_carry; k < tw_inst(f, r)->n_args; k++)
       if (x->varies[tw_arg(f, r, k)] && body->uses[body->fn->params.at[1 + k]])
         z.top->stacked[tw_arg(f, r, k)] = true;
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
     if (!give_sum(&z, k)) return NULL;
+  for (uint32_t k = g->n_carry; k < f->results.len; k++) keep_stacks(&z, f->results.at[k]);
   return z.top;
 }
 
@@ -253,6 +261,7 @@ static bool is_stacked(const TwLlCut *outer, TwRef scan, uint32_t result) {
 static bool fits_one_row(const TwLlCut *v, uint32_t k) {
   const TwFn *f = v->x->fn;
   TwRef p = f->params.at[1 + v->g->n_consts + k];
+  if (tw_info(f, p)->rank > 0) return false; /* its elements are written one by one */
   uint32_t written = v->in_segment[f->results.at[k]];
   if (!written) written = v->segments.len;
   for (uint32_t j = 0; j < f->results.len; j++)
@@ -262,18 +271,21 @@ static bool fits_one_row(const TwLlCut *v, uint32_t k) {
 
 static void lay_out_scan(Scratch *z, const TwLlCut *outer, TwLlCut *v) {
   const TwRegion *g = v->g;
+  const TwFn *f = v->x->fn;
   uint64_t each = row_bytes(z, TW_REAL);
   v->carry = TW_NEW_N(z->arena, TwLlCarry, g->n_carry + 1);
   v->stack_at = TW_NEW_N(z->arena, uint64_t, g->n_carry + g->n_ys + 1);
   for (uint32_t k = 0; k < g->n_carry; k++) v->carry[k].rows = fits_one_row(v, k) ? 1 : 2;
   for (uint32_t k = g->n_carry; k < g->n_carry + g->n_ys; k++) {
+    TwRef r = f->results.at[k];
     bool after, needed = is_stacked(outer, v->scan, k);
-    int64_t of = tw_ll_history_of(v, v->x->fn->results.at[k], &after);
+    int64_t of = tw_ll_history_of(v, r, &after);
     v->stack_at[k] = TW_LL_NOWHERE;
     if (needed && of >= 0) v->carry[of] = (TwLlCarry){.rows = g->trip + 1, .history = true};
-    else if (needed) v->stack_at[k] = take(z, (uint64_t)g->trip * each);
+    else if (needed) v->stack_at[k] = take(z, (uint64_t)(g->trip * tw_info(f, r)->count) * each);
   }
-  for (uint32_t k = 0; k < g->n_carry; k++) v->carry[k].at = take(z, (uint64_t)v->carry[k].rows * each);
+  for (uint32_t k = 0; k < g->n_carry; k++)
+    v->carry[k].at = take(z, (uint64_t)(v->carry[k].rows * tw_info(f, f->results.at[k])->count) * each);
 }
 
 static void lay_out_level(Scratch *z, TwLlCut *v) {

@@ -325,7 +325,7 @@ typedef struct TwLlSegment {
 } TwLlSegment;
 typedef struct TwLlCarry { /* memory of what a scan carries */
   uint64_t at;  /* in scratch */
-  int64_t rows; /* 1, 2, or trip + 1 */
+  int64_t rows; /* values at a time: 1, 2, or trip + 1; a tensor has a row of vectors for each element */
   bool history; /* a row for each iteration */
 } TwLlCarry;
 #define TW_LL_NOWHERE UINT64_MAX

@@ -128,7 +128,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     plan_level(p, cut, depth + 1);
   } else {
     indent(p, depth + 1);
-    fprintf(p->out, "one segment (branches on the sample, or loops over tensors); accumulators in memory\n");
+    fprintf(p->out, "one segment (branches on the sample, loops in loops, or rows of tensors); accumulators in memory\n");
     plan_body(p, rf->body, depth + 1);
   }
 }

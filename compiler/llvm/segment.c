@@ -73,7 +73,7 @@ static void need_starts(Cutter *c, TwRef r) {
   const TwRegion *g = tw_region(c->x->fn, r);
   for (uint32_t k = 0; k < g->n_consts + g->n_carry; k++) {
     TwRef a = tw_arg(c->x->fn, r, k);
-    if (k < g->n_consts || !c->def[a]) need_operand(c, a);
+    if (k < g->n_consts || !c->def[a] || tw_info(c->x->fn, a)->rank > 0) need_operand(c, a);
   }
 }
 

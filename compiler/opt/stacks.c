@@ -36,7 +36,7 @@ static bool is_compare(TwOp op) {
 
 /* The one real that a comparison with a literal is about, or 0. */
 static TwRef compared(const TwFn *b, TwRef r) {
-  if (!is_compare(tw_op(b, r)) || tw_info(b, r)->rank > 0) return 0;
+  if (!is_compare(tw_op(b, r))) return 0;
   TwRef x = tw_arg(b, r, 0), y = tw_arg(b, r, 1);
   if (tw_info(b, x)->dtype != TW_REAL) return 0;
   if (tw_op(b, y) == TW_OP_const) return tw_op(b, x) == TW_OP_const ? 0 : x;
@@ -185,9 +185,10 @@ static TwRef emit_scan(Rebuild *z, TwRef r) {
     TwRef a = tw_arg(z->f, r, k), p = b->params.at[k + 1], mask = 0;
     TwRef from = k < first ? 0 : mask_source(z, a, &mask);
     args[k] = z->map[a];
-    if (from) args[k] = stack_of(z, from, compared(z->of[from].s->body, mask));
-    TwRef param = tw_param(to, from ? tw_ty_scalar(z->p->m, TW_REAL) : tw_type(b, p));
-    inner[p] = from ? compare_again(to, z->of[from].s->body, mask, param) : param;
+    const TwFn *made = from ? z->of[from].s->body : NULL;
+    if (from) args[k] = stack_of(z, from, compared(made, mask));
+    TwRef param = tw_param(to, from ? tw_type(made, compared(made, mask)) : tw_type(b, p));
+    inner[p] = from ? compare_again(to, made, mask, param) : param;
   }
   for (TwRef q = 1; q < b->insts.len; q++)
     if (tw_op(b, q) != TW_OP_param) inner[q] = tw_opt_copy(to, b, q, inner);

@@ -139,6 +139,33 @@ static const TwFn *dense(Test *t, int64_t n, int64_t inputs, int64_t w1, int64_t
   return tw_optimize(t->m, tw_grad(t->m, tw_fn_seal(f), (bool[]){true, true, true, true, true, false, false}), limits);
 }
 
+/* The same of a net of `depth` equal layers, a loop that carries a tensor. */
+static const TwFn *deep(Test *t, int64_t n, int64_t depth, int64_t w, bool smooth) {
+  TwFn *f = tw_fn_new(t->m, "f"), *b = tw_fn_new(t->m, "body"), *in = tw_fn_new(t->m, "layer");
+  TwTy vector = real_ty(t, 1, w, 0, 0), types[4] = {vector, real_ty(t, 3, depth, w, w), real_ty(t, 2, depth, w, 0), vector};
+  TwRef args[6], p[6];
+  TwRegion g = {.trip = n, .n_consts = 4, .n_xs = 2, .n_carry = 1}, s = {.trip = depth, .n_carry = 1, .n_xs = 2};
+  for (uint32_t k = 0; k < 6; k++) {
+    args[k] = tw_param(f, k < 4 ? types[k] : real_ty(t, 1, n, 0, 0));
+    p[k] = tw_param(b, k < 4 ? types[k] : scalar(t));
+  }
+  tw_param(in, tw_ty_scalar(t->m, TW_INT));
+  TwRef h = tw_param(in, vector), weight = tw_param(in, real_ty(t, 2, w, w, 0)), bias = tw_param(in, vector);
+  const int64_t one[1] = {1}, zero[1] = {0};
+  h = tw_binary(in, TW_OP_add, bias, tw_dot(in, weight, h, one, zero, 1));
+  tw_result(in, tw_unary(in, smooth ? TW_OP_tanh : TW_OP_relu, h));
+  s.body = tw_fn_seal(in);
+  TwRef x = tw_binary(b, TW_OP_mul, p[0], tw_broadcast(b, p[4], vector, NULL));
+  x = tw_get(b, tw_emit_region(b, TW_OP_scan, &s, (TwRef[]){x, p[1], p[2]}, 3), 0);
+  x = tw_binary(b, TW_OP_sub, tw_dot(b, p[3], x, zero, zero, 1), p[5]);
+  tw_result(b, tw_binary(b, TW_OP_mul, x, x));
+  g.body = tw_fn_seal(b);
+  tw_result(f, tw_get(f, tw_emit_region(f, TW_OP_samples, &g, args, 6), 0));
+  TwOptLimits limits = tw_opt_limits_default();
+  limits.scalar_count = 0;
+  return tw_optimize(t->m, tw_grad(t->m, tw_fn_seal(f), (bool[]){true, true, true, true, false, false}), limits);
+}
+
 /* How often the plan of f has a loop layer by layer. */
 static uint32_t layered(const TwFn *f, uint32_t bits) {
   char *text = NULL;
@@ -174,7 +201,8 @@ int main(int argc, char **argv) {
     char what[96];
     test_reset(&t);
     int64_t n = counts[below(&t, 6)], w1 = 1 + below(&t, k % 5 == 4 ? 40 : 14), w2 = 1 + below(&t, 14);
-    const TwFn *f = dense(&t, n, 1 + below(&t, 3), w1, w2, k % 3 == 0);
+    const TwFn *f = k % 2 ? deep(&t, n, 9 + below(&t, 4), w1, k % 3 == 0) : dense(&t, n, 1 + below(&t, 3), w1, w2, k % 3 == 0);
+    if (k % 2) w2 = 0, loops += layered(f, 512);
     snprintf(what, sizeof what, "dense %lld, %lld, %lld samples", (long long)w1, (long long)w2, (long long)n);
     t.few = k % 4 ? 2 : 0;
     check(&t, f, what);
