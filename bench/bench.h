@@ -11,6 +11,7 @@
  *   compile.c   how compile time and memory grow
  *   widths.c    dense nets of every width, against bare matrix products
  *   peers.c     PyTorch, and whole processes
+ *   rows.c      predictions at the rows of a CSV file
  *   check.c     the hand-written gradients are the compiled ones
  *
  * One-thread work is timed on the thread's own CPU clock, so that other processes on the machine cost
@@ -134,5 +135,6 @@ int tw_bench_width_child(TwBench *b, const char *width); /* --child-width N */
 void tw_bench_compile_times(TwBench *b);
 int tw_bench_compile_child(TwBench *b, int argc, char **argv); /* --child-compile FILE [NAME=VALUE…] */
 void tw_bench_peers(TwBench *b);
+void tw_bench_eval_rows(TwBench *b);
 
 #endif

@@ -21,30 +21,47 @@ static size_t write_text(char *out, const char *text) {
   return n;
 }
 
-/* d · 10^-k, d without zeros at its end unless it is one digit: plain where that is short, else with an exponent. */
+/* The digits of d at the end of buf[24]; where they begin. Two at a time. */
+static const char *digits_of(uint64_t d, char *buf) {
+  static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+                              "495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+  char *at = buf + 24;
+  for (; d >= 100; d /= 100) memcpy(at -= 2, pairs + 2 * (d % 100), 2);
+  if (d >= 10) memcpy(at -= 2, pairs + 2 * d, 2);
+  else *--at = (char)('0' + d);
+  return at;
+}
+
+/* d · 10^-k, d > 0, without zeros at its end: plain where that is short, else with an exponent. */
 static size_t write_digits(char *out, uint64_t d, int k) {
-  char digits[24], *at = out;
-  int n = 0, first;
-  while (d % 10 == 0 && d > 9) d /= 10, k--;
-  for (; d; d /= 10) digits[n++] = (char)('0' + d % 10);
-  first = n - 1 - k; /* the power of ten of the first digit */
+  char buf[24], *at = out;
+  const char *digit = digits_of(d, buf), *end = buf + 24;
+  int first = (int)(end - digit) - 1 - k; /* the power of ten of the first digit */
+  while (end > digit + 1 && end[-1] == '0') end--;
+  size_t n = (size_t)(end - digit);
   if (first < -5 || first > 16) {
-    *at++ = digits[--n];
-    if (n) *at++ = '.';
-    while (n) *at++ = digits[--n];
+    *at++ = *digit;
+    if (n > 1) *at++ = '.';
+    memcpy(at, digit + 1, n - 1);
+    at += n - 1;
     return (size_t)(at - out) + (size_t)sprintf(at, "e%d", first);
   }
   if (first < 0) {
-    *at++ = '0';
-    *at++ = '.';
-    for (int z = -1; z > first; z--) *at++ = '0';
+    memcpy(at, "0.00000", 7);
+    at += 1 - first;
+    memcpy(at, digit, n);
+    return (size_t)(at - out) + n;
   }
-  for (; n; first--) {
-    *at++ = digits[--n];
-    if (first == 0 && n) *at++ = '.';
+  size_t whole = (size_t)first + 1;
+  if (n <= whole) {
+    memcpy(at, digit, n);
+    memset(at + n, '0', whole - n);
+    return whole;
   }
-  for (; first >= 0; first--) *at++ = '0';
-  return (size_t)(at - out);
+  memcpy(at, digit, whole);
+  at[whole] = '.';
+  memcpy(at + whole + 1, digit + whole, n - whole);
+  return n + 1;
 }
 
 /* Half the distance to the nearer neighbour of v > 0. */
@@ -83,6 +100,16 @@ static size_t write_slowly(char *out, double v, bool f64) {
   return write_digits(out, d, k - atoi(p + 1));
 }
 
+/* *d: v · 10^k to the nearest integer, 1 <= k <= 20. Does it read back as v? */
+static bool digits_are_enough(double v, int k, bool f64, double gap, uint64_t *d) {
+  double t = tens[k], hi = v * t, lo = !f64 && k <= 12 ? 0 : fma(v, t, -hi); /* 24 bits times 28 are exact */
+  uint64_t whole = (uint64_t)hi;
+  double rest = (hi - (double)whole) + lo; /* exact, and small */
+  int64_t up = (int64_t)(rest + 16.5) - 16; /* rounds to nearest: rest is within 16, for 17 digits may be below 0 */
+  *d = whole + (uint64_t)up;
+  return fabs(rest - (double)up) < gap * t;
+}
+
 size_t tw_rt_number(char *out, double v, bool f64) {
   if (isnan(v)) return write_text(out, "nan");
   char *at = out;
@@ -94,13 +121,12 @@ size_t tw_rt_number(char *out, double v, bool f64) {
   static const double powers[] = {1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4};
   int e10 = -4, least = f64 ? 15 : 6, most = f64 ? 17 : 9; /* the power of ten of its first digit */
   while (e10 < 4 && v >= powers[e10 + 4]) e10++;
+  /* Most numbers need the last or the last but one; where that is enough, fewer may be. */
   double gap = half_gap(v, f64) * (1 - 0x1p-40);
-  for (int n = least; n <= most; n++) {
-    int k = n - 1 - e10; /* 1 … 20 */
-    double t = tens[k], hi = v * t, lo = !f64 && k <= 12 ? 0 : fma(v, t, -hi); /* 24 bits times 28 are exact */
-    double whole = floor(hi), rest = (hi - whole) + lo; /* exact: rest is less than 2 */
-    double up = floor(rest + 0.5);
-    if (fabs(rest - up) < gap * t) return (size_t)(at - out) + write_digits(at, (uint64_t)whole + (uint64_t)(int64_t)up, k);
-  }
+  uint64_t d, good = 0;
+  int good_k = 0;
+  for (int n = most - 1; n >= least && digits_are_enough(v, n - 1 - e10, f64, gap, &d); n--) good = d, good_k = n - 1 - e10;
+  if (!good && digits_are_enough(v, most - 1 - e10, f64, gap, &d)) good = d, good_k = most - 1 - e10;
+  if (good) return (size_t)(at - out) + write_digits(at, good, good_k);
   return (size_t)(at - out) + write_slowly(at, v, f64);
 }
