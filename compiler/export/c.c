@@ -10,7 +10,7 @@ enum { MAX_STACK = 2 << 20 };
 
 static const char helpers[] =
     "/* Sums have one order: left to right up to sixteen terms, else chunks of 512 with sixteen interleaved sums each. */\n"
-    "static inline real sum_of(const real *a, int64_t n) {\n"
+    "HELPER real sum_of(const real *a, int64_t n) {\n"
     "  real tree[64], sum = n > 0 ? a[0] : 0;\n"
     "  if (n <= 16) {\n"
     "    for (int64_t i = 1; i < n; i++) sum += a[i];\n"
@@ -28,27 +28,27 @@ static const char helpers[] =
     "  for (sum = tree[--top]; top; top--) sum = tree[top - 1] + sum;\n"
     "  return sum;\n"
     "}\n"
-    "static inline real largest_of(const real *a, int64_t n) {\n"
+    "HELPER real largest_of(const real *a, int64_t n) {\n"
     "  real best = a[0];\n"
     "  for (int64_t i = 1; i < n; i++) best = a[i] > best ? a[i] : best;\n"
     "  return best;\n"
     "}\n"
-    "static inline real least_of(const real *a, int64_t n) {\n"
+    "HELPER real least_of(const real *a, int64_t n) {\n"
     "  real best = a[0];\n"
     "  for (int64_t i = 1; i < n; i++) best = a[i] < best ? a[i] : best;\n"
     "  return best;\n"
     "}\n"
-    "static inline real logistic(real x) {\n"
+    "HELPER real logistic(real x) {\n"
     "  real e = WIDE1(exp, -MATH(fabs)(x));\n"
     "  return (x < 0 ? e : 1) / (1 + e);\n"
     "}\n"
-    "static inline int64_t within(int64_t i, int64_t n) { return i < 0 ? 0 : i < n ? i : n - 1; }\n"
-    "static inline int64_t floor_div(int64_t a, int64_t b) {\n"
+    "HELPER int64_t within(int64_t i, int64_t n) { return i < 0 ? 0 : i < n ? i : n - 1; }\n"
+    "HELPER int64_t floor_div(int64_t a, int64_t b) {\n"
     "  if (b == 0) return 0;\n"
     "  if (b == -1) return (int64_t)(0 - (uint64_t)a);\n"
     "  return a % b != 0 && (a < 0) != (b < 0) ? a / b - 1 : a / b;\n"
     "}\n"
-    "static inline int64_t to_int(double a) {\n"
+    "HELPER int64_t to_int(double a) {\n"
     "  return a != a ? 0 : a >= 0x1p63 ? INT64_MAX : a < -0x1p63 ? INT64_MIN : (int64_t)a;\n"
     "}\n";
 
@@ -169,6 +169,7 @@ bool tw_export_c(const TwExport *x, TwArena *arena, FILE *out, FILE *h, const ch
                        "#define WIDE2(name, x, y) ((real)name##l((long double)(x), (long double)(y)))\n" : "typedef float real;\n#define MATH(name) name##f\n#define FMA fmaf\n"
                        "#define WIDE1(name, x) ((real)name((double)(x)))\n"
                        "#define WIDE2(name, x, y) ((real)name((double)(x), (double)(y)))\n");
+  tw_c_line(&c, "#ifdef __GNUC__\n#define HELPER static inline __attribute__((unused))\n#else\n#define HELPER static inline\n#endif\n");
   fputs(helpers, out);
   write_values(&c, x);
   bool ok = write_block(&c, x->predict, &x->model->predict, "block");
