@@ -6,6 +6,7 @@
 #include "cli/failures.h"
 #include "cli/output.h"
 #include "compiler/probe/probe.h"
+#include "runtime/npy.h"
 
 typedef struct Jac {
   TwProbe *p;
@@ -49,7 +50,7 @@ static void write_csv(Jac *x, FILE *out) {
   }
 }
 
-static void write_npy(Jac *x, FILE *out) { tw_cli_npy(out, x->j.at, x->j.rows, x->j.columns); }
+static void write_npy(Jac *x, FILE *out) { tw_rt_npy_write(out, x->j.at, x->j.rows, x->j.columns); }
 
 static const struct Form {
   const char *name;

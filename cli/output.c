@@ -34,25 +34,6 @@ bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), co
   return tw_cli_stdout_ok();
 }
 
-/* Format 1.0: magic, version, length of the header, header padded to a multiple of 64, data. */
-void tw_cli_npy(FILE *out, const double *at, uint64_t rows, uint64_t columns) {
-  char header[192];
-  int n = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': (%llu, %llu), }",
-                   (unsigned long long)rows, (unsigned long long)columns);
-  int padded = (10 + n + 1 + 63) / 64 * 64 - 10;
-  memset(header + n, ' ', (size_t)(padded - n));
-  header[padded - 1] = '\n';
-  fwrite("\x93NUMPY\x01\x00", 1, 8, out);
-  fputc(padded & 0xff, out);
-  fputc(padded >> 8, out);
-  fwrite(header, 1, (size_t)padded, out);
-  for (uint64_t k = 0; k < rows * columns; k++) { /* little-endian whatever the machine is */
-    uint64_t bits;
-    memcpy(&bits, &at[k], sizeof bits);
-    for (int b = 0; b < 64; b += 8) fputc((int)(bits >> b & 0xff), out);
-  }
-}
-
 bool tw_cli_format_ok(const TwCli *c, const char *const *forms, const char *list) {
   for (size_t k = 0; c->format && strcmp(c->format, forms[k]) != 0; k++)
     if (!forms[k + 1]) {

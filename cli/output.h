@@ -6,8 +6,6 @@
 
 /* Calls write, for the file of -o if there is one, else for stdout. false: said why on stderr. */
 bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), const void *what);
-/* rows x columns doubles, row major, in NumPy's format. */
-void tw_cli_npy(FILE *out, const double *at, uint64_t rows, uint64_t columns);
 /* A usage error for an --format that is not one of `forms` (NULL at the end), or npy on a terminal: said so. */
 bool tw_cli_format_ok(const TwCli *c, const char *const *forms, const char *list);
 

@@ -10,6 +10,7 @@
 #include "cli/failures.h"
 #include "cli/output.h"
 #include "cli/pieces.h"
+#include "runtime/npy.h"
 #include "runtime/piece_error.h"
 
 typedef struct Shown {
@@ -77,7 +78,7 @@ static void put_npy(const void *what, FILE *out) {
       const double all[COLUMNS] = {m, p->lo, p->hi, p->slope, p->intercept, p->sliver, e ? e->sup : NAN, e ? e->at : NAN};
       memcpy(at + COLUMNS * row++, all, sizeof all);
     }
-  tw_cli_npy(out, at, rows, COLUMNS);
+  tw_rt_npy_write(out, at, rows, COLUMNS);
   free(at);
 }
 

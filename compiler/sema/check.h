@@ -420,8 +420,6 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e);
 TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e);
 TwTx *tw_sm_law(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
 TwSmValue tw_sm_data(TwSema *s, TwSmModule *m, TwSmEntry *e);
-/* The columns of a CSV file, bound in scope, and its rows. */
-bool tw_sm_csv(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
 bool tw_sm_interval(TwSema *s, const TwSmScope *scope, const TwDomainExpr *d, double *lo, double *hi);
 void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e);
 void tw_sm_losses(TwSema *s);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "compiler/sema/check.h"
+#include "compiler/sema/data.h"
 
 enum { MAX_ROWS = 1 << 28, CHECKED_ROWS = 4000 };
 
@@ -69,10 +69,6 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
       ok = ok && points(s, &outer, a->value, a->span, out);
       if (!ok && a->value && a->value->kind == TW_EX_NAME) /* perhaps an axis that lacks its interval */
         tw_sm_bind(s, scope, (TwIdent){a->value->name, a->span}, tw_sm_vbad());
-    } else {
-      tw_sm_bind(s, scope, a->name, tw_sm_vbad());
-      tw_sm_error(s, TW_E0207, a->name.span, "'grid' has no argument '%s'", a->name.name);
-      ok = false;
     }
   }
   if (ok && out->inputs.len == 0) {
@@ -146,6 +142,7 @@ static void check_finite(TwSema *s, const TwDataSet *d) {
 }
 
 static void target(TwSema *s, const TwDecl *d, const TwSmScope *scope, bool ok, TwDataSet *out) {
+  if (!d->value && out->target) return; /* a column of the file */
   if (!d->value) {
     TwDiag *x = tw_sm_error(s, TW_E0610, d->name.span, "data set '%s' has no target", d->name.name);
     tw_sm_help(s, x, "write '-> …' after the source");
@@ -157,23 +154,66 @@ static void target(TwSema *s, const TwDecl *d, const TwSmScope *scope, bool ok, 
   if (ok) check_finite(s, out);
 }
 
+/* ---- sources */
+typedef struct Source {
+  const char *name;
+  bool (*make)(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
+  const char *named[4]; /* the arguments `name = …` that it takes */
+} Source;
+
+static const Source sources[] = {
+    {"grid", grid, {0}},
+    {"csv", tw_sm_csv, {0}},
+    {"npy", tw_sm_npy, {"columns"}},
+};
+enum { N_SOURCES = sizeof sources / sizeof *sources };
+
+static const Source *find_source(TwSema *s, const TwDecl *d) {
+  TwName names[N_SOURCES];
+  for (uint32_t k = 0; k < N_SOURCES; k++) {
+    if (strcmp(sources[k].name, d->source.name) == 0) return &sources[k];
+    names[k] = tw_intern_z(&s->u->names, sources[k].name);
+  }
+  TwDiag *x = tw_sm_error(s, TW_E0606, d->source.span, "there is no data source '%s'", d->source.name);
+  if (!tw_sm_suggest(s, x, d->source.name, names, N_SOURCES)) tw_sm_help(s, x, "sources are grid, csv and npy");
+  return NULL;
+}
+
+static bool takes(const Source *source, const char *name) {
+  for (uint32_t k = 0; k < 4 && source->named[k]; k++)
+    if (strcmp(source->named[k], name) == 0) return true;
+  return false;
+}
+
+/* Refuses named arguments that the source does not know, and a second one of a name. */
+static bool check_named(TwSema *s, const TwDecl *d, const Source *source) {
+  bool ok = true;
+  for (uint32_t k = 0; k < d->data_args.len; k++) {
+    const TwDataArg *a = &d->data_args.at[k];
+    if (a->kind != TW_DA_NAMED) continue;
+    if (!takes(source, a->name.name)) {
+      tw_sm_error(s, TW_E0207, a->name.span, "'%s' has no argument '%s'", source->name, a->name.name);
+      ok = false;
+    } else if (tw_sm_data_named(d, a->name.name) != a) {
+      tw_sm_error(s, TW_E0210, a->name.span, "'%s' is given twice", a->name.name);
+      ok = false;
+    }
+  }
+  return ok;
+}
+
 TwSmValue tw_sm_data(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   const TwDecl *d = e->decl;
   TwSmScope scope = {m, NULL};
   TwDataSet set = {.name = e->name, .span = e->span};
-  TwName names[2] = {tw_intern_z(&s->u->names, "grid"), tw_intern_z(&s->u->names, "csv")};
   s->ctx = data_ctx;
-  bool ok;
-  if (d->source.name == names[0]) ok = grid(s, d, &scope, &set);
-  else if (d->source.name == names[1]) ok = tw_sm_csv(s, d, &scope, &set);
-  else {
-    if (!d->source.name) return s->errors++, tw_sm_vbad();
-    TwDiag *x = tw_sm_error(s, TW_E0606, d->source.span, "there is no data source '%s'", d->source.name);
-    if (!tw_sm_suggest(s, x, d->source.name, names, 2)) tw_sm_help(s, x, "sources are grid and csv");
-    return tw_sm_vbad();
-  }
+  if (!d->source.name) return s->errors++, tw_sm_vbad();
+  const Source *source = find_source(s, d);
+  if (!source) return tw_sm_vbad();
+  if (!check_named(s, d, source)) return tw_sm_vbad();
+  bool ok = source->make(s, d, &scope, &set);
   /* The columns of a file, or the axes of a grid, are not known: nothing can be said of the target. */
-  if (!ok && (set.kind == TW_DATA_CSV || set.inputs.len == 0)) return tw_sm_vbad();
+  if (!ok && (set.kind != TW_DATA_GRID || set.inputs.len == 0)) return tw_sm_vbad();
   uint32_t before = s->errors;
   target(s, d, &scope, ok, &set);
   if (!ok || set.inputs.len == 0 || s->errors != before || !set.target) return tw_sm_vbad();

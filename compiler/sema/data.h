@@ -1,0 +1,32 @@
+/* data.h: what the files of data sets share: data.c (all of them, grids, targets), csv.c and npy.c (files). */
+#ifndef TW_SEMA_DATA_H
+#define TW_SEMA_DATA_H
+
+#include "compiler/sema/check.h"
+
+/* The path of a file as the program's folder makes it. */
+const char *tw_sm_data_path(TwSema *s, const char *path);
+/* A new column, bound in *scope: an input of the data set, or one that the target may use. */
+TwLocal *tw_sm_data_column(TwSema *s, TwSmScope *scope, TwIdent id, bool input, TwDataSet *out);
+
+/* The argument `name = …` of the source, or NULL. data.c has refused those that the source does not know. */
+const TwDataArg *tw_sm_data_named(const TwDecl *d, const char *name);
+/* The file and the inputs among the arguments of `csv` or `npy`; others are reported. `example` is how it is written. */
+bool tw_sm_data_args(TwSema *s, const TwDecl *d, TwSmScope *scope, const char *example, TwDataSet *out);
+
+/* The names in a target that nothing declares, and those that a const of the program declares. */
+typedef struct TwSmFree {
+  TwSema *s;
+  const TwSmScope *scope;
+  TwVec(TwName) bound;
+  TwIdents columns, consts;
+} TwSmFree;
+void tw_sm_data_free(TwSmFree *f, const TwExpr *e);
+/* A name that means both a const and a column of the file: said so. */
+void tw_sm_data_ambiguous(TwSema *s, const TwSmScope *scope, TwIdent id, const TwDataSet *d);
+
+/* The columns of a file, bound in scope, and its rows. */
+bool tw_sm_csv(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
+bool tw_sm_npy(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
+
+#endif
