@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 3u
+#define TW_RT_ABI 4u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -105,6 +105,7 @@ typedef struct TwRtTensor {
   const int64_t *dims;
   uint64_t at, count; /* in SHOWN */
   bool is_param;
+  const char *stored; /* "net.hidden.*.weight": its name in a file, see stored.h; NULL: an input or output of a model */
 } TwRtTensor;
 
 typedef struct TwRtParam {

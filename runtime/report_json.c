@@ -6,18 +6,7 @@
 #include <string.h>
 
 #include "runtime/report.h"
-
-/* How many bytes the UTF-8 sequence at s has, or 0 if it is none. */
-static size_t sequence(const unsigned char *s) {
-  size_t n = s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
-  for (size_t i = 1; i < n; i++)
-    if ((s[i] & 0xC0u) != 0x80u) return 0;
-  if (s[0] == 0xE0 && s[1] < 0xA0) return 0;
-  if (s[0] == 0xED && s[1] > 0x9F) return 0;
-  if (s[0] == 0xF0 && s[1] < 0x90) return 0;
-  if (s[0] == 0xF4 && s[1] > 0x8F) return 0;
-  return n;
-}
+#include "runtime/text.h"
 
 /* Paths need not be UTF-8; what is not becomes the replacement character. */
 static void string(FILE *out, const char *text) {
@@ -30,7 +19,7 @@ static void string(FILE *out, const char *text) {
     } else if (*s < 128) {
       fputc(*s++, out);
     } else {
-      size_t n = sequence(s);
+      size_t n = tw_rt_text_sequence((const char *)s);
       if (n == 0) fputs("\\ufffd", out), s++;
       for (; n > 0; n--) fputc(*s++, out);
     }

@@ -24,6 +24,19 @@ char *tw_rt_textf(const char *fmt, ...) {
   return s;
 }
 
+size_t tw_rt_text_sequence(const char *text) {
+  const unsigned char *s = (const unsigned char *)text;
+  if (s[0] < 0x80) return s[0] != 0;
+  size_t n = s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3 : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
+  for (size_t i = 1; i < n; i++)
+    if ((s[i] & 0xC0u) != 0x80u) return 0;
+  if (s[0] == 0xE0 && s[1] < 0xA0) return 0;
+  if (s[0] == 0xED && s[1] > 0x9F) return 0;
+  if (s[0] == 0xF0 && s[1] < 0x90) return 0;
+  if (s[0] == 0xF4 && s[1] > 0x8F) return 0;
+  return n;
+}
+
 size_t tw_rt_text_cut(const char *s, size_t max) {
   size_t n = strnlen(s, max + 1);
   if (n <= max) return n;

@@ -12,6 +12,8 @@ char *tw_rt_textv(const char *fmt, va_list ap) __attribute__((format(printf, 1, 
 /* printf into a field of fixed size: cut at a code point's end, with "..." at the cut. */
 void tw_rt_text_into(char *out, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* How many bytes the UTF-8 sequence at s has; 0 if it is none, or the end. */
+size_t tw_rt_text_sequence(const char *s);
 /* How many of the first `max` bytes of s make whole code points. */
 size_t tw_rt_text_cut(const char *s, size_t max);
 /* Code points in n bytes (columns on a terminal, for the texts we print). */

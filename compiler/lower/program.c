@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compiler/lower/internal.h"
+#include "compiler/sema/sema.h"
 
 TwRtPlace tw_lw_place(TwLw *lw, TwSpan span) {
   if (!span.file) return (TwRtPlace){.path = ""};
@@ -38,13 +39,14 @@ static void add_tensors(TwLw *lw, const TwType *type, const char *name, bool is_
                         TwRtTensor *out, uint32_t *n) {
   uint32_t leaves = tw_lw_leaves(type);
   TwTy *types = TW_NEW_N(lw->arena, TwTy, leaves);
-  const char **names = TW_NEW_N(lw->arena, const char *, leaves);
+  const char **names = TW_NEW_N(lw->arena, const char *, leaves), **stored = TW_NEW_N(lw->arena, const char *, leaves);
   tw_lw_leaf_types(lw, type, types);
   tw_lw_leaf_names(lw, type, name, names);
+  tw_stored_names(lw->arena, type, name, stored);
   for (uint32_t j = 0; j < leaves; j++) {
     TwTyInfo info = *tw_ty_info(lw->m, types[j]);
     int64_t *dims = tw_arena_dup(lw->arena, info.dims, sizeof info.dims);
-    out[(*n)++] = (TwRtTensor){names[j], info.rank, dims, at, (uint64_t)info.count, is_param};
+    out[(*n)++] = (TwRtTensor){names[j], info.rank, dims, at, (uint64_t)info.count, is_param, stored[j]};
     at += (uint64_t)info.count;
   }
 }

@@ -21,6 +21,10 @@ void tw_program_dump(const TwUnit *u, const TwProgram *p, FILE *out);
 /* "real[4, 4]", "Dense[4, 1]" */
 const char *tw_type_text(TwArena *a, const TwType *t);
 
+/* The names that a file has for the tensors of a value called `prefix` (runtime/stored.h), in the order of its fields:
+ * a * for the index of each axis of an array of records. `out` has room for all of them; returns how many. */
+uint32_t tw_stored_names(TwArena *a, const TwType *t, const char *prefix, const char **out);
+
 /* The embedded stdlib: text of module `name`, or NULL. Generated from stdlib/ by the build. */
 const char *tw_stdlib(const char *name, size_t *len);
 
