@@ -82,6 +82,7 @@ static void bind_in(TwBenchStep *s, TwBenchProgram *p, uint32_t k, float *epochs
     case TW_RT_FLAT:
     case TW_RT_STATE: s->in[k] = reals(s, s->stage->n_flat); return;
     case TW_RT_SEED:
+    case TW_RT_LOADED:
     case TW_RT_LOSS:
     case TW_RT_NORM:
     case TW_RT_MEASURE:

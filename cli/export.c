@@ -1,4 +1,5 @@
-/* export.c: triwave export FILE --to c -o NAME.c: a trained model as a file of C99, and its header. */
+/* export.c: triwave export FILE --to c -o NAME.c: a trained model as a file of C99, and its header; --to safetensors:
+ * its params and weights as tensors. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "cli/trained.h"
 #include "compiler/export/export.h"
+#include "runtime/stored.h"
 #include "runtime/text.h"
 
 /* Names that mean something in C, its library or the text itself. */
@@ -79,22 +81,61 @@ static bool write_c(const TwCli *c, TwTrained *t, const char *name) {
   return ok;
 }
 
+static bool write_as_c(const TwCli *c, TwTrained *t) {
+  char *name = name_of(c->output);
+  bool ok = name && tw_build(&t->build, TW_PHASE_OPT) && write_c(c, t, name); /* code from the cache comes without IR */
+  free(name);
+  return ok;
+}
+
+/* The bytes under another name first, so that what -o names is never half there. */
+static bool write_whole(const char *path, const void *bytes, size_t size) {
+  char *part = tw_rt_textf("%s.part", path);
+  FILE *out = part ? fopen(part, "wb") : NULL;
+  bool ok = out || cannot(path);
+  if (out) {
+    fwrite(bytes, 1, size, out);
+    ok = close_well(out, path) && (rename(part, path) == 0 || cannot(path));
+    if (!ok) unlink(part);
+  }
+  free(part);
+  return ok;
+}
+
+static bool write_safetensors(const TwCli *c, TwTrained *t) {
+  const TwRtProgram *p = t->build.rt;
+  char *seed = tw_rt_textf("%llu", (unsigned long long)(c->have_seed ? c->seed : 0));
+  TwRtStText texts[] = {{"format", "pt"}, {"triwave.program", p->path}, {"triwave.variant", p->variant}, {"triwave.seed", seed ? seed : ""}};
+  size_t size;
+  unsigned char *bytes = tw_rt_stored_encode(p, t->shown, texts, sizeof texts / sizeof *texts, &size);
+  bool ok = bytes && write_whole(c->output, bytes, size);
+  if (!bytes) fprintf(stderr, "triwave: out of memory\n");
+  free(bytes);
+  free(seed);
+  return ok;
+}
+
+static const struct {
+  const char *to, *ending;
+  bool (*write)(const TwCli *c, TwTrained *t);
+} forms[] = {{"c", ".c", write_as_c}, {"safetensors", ".safetensors", write_safetensors}};
+enum { N_FORMS = sizeof forms / sizeof *forms };
+
 int tw_cli_export(const TwCli *c) {
-  size_t n = c->output ? strlen(c->output) : 0;
-  if (!c->to || strcmp(c->to, "c") != 0) {
-    fprintf(stderr, "triwave: export wants --to c\n");
+  int k = 0;
+  while (k < N_FORMS && !(c->to && strcmp(c->to, forms[k].to) == 0)) k++;
+  if (k == N_FORMS) {
+    fprintf(stderr, "triwave: export wants --to c or safetensors\n");
     return TW_EXIT_USAGE;
   }
-  if (n < 3 || strcmp(c->output + n - 2, ".c") != 0) {
-    fprintf(stderr, "triwave: export --to c wants -o with a file that ends in .c\n");
+  size_t n = c->output ? strlen(c->output) : 0, end = strlen(forms[k].ending);
+  if (n <= end || strcmp(c->output + n - end, forms[k].ending) != 0) {
+    fprintf(stderr, "triwave: export --to %s wants -o with a file that ends in %s\n", forms[k].to, forms[k].ending);
     return TW_EXIT_USAGE;
   }
   TwTrained t;
   bool sound, ok = tw_cli_trained(c, &t, &sound);
-  char *name = name_of(c->output);
-  if (ok && (!tw_build(&t.build, TW_PHASE_OPT) || !name)) ok = false; /* code from the cache comes without IR */
-  ok = ok && write_c(c, &t, name);
-  free(name);
+  ok = ok && forms[k].write(c, &t);
   tw_cli_trained_free(&t);
   return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -29,7 +29,7 @@ static const TwVerb verbs[] = {
      1, 1, tw_cli_eval},
     {"build", "FILE -o OUT", "compile ahead of time: libnet.so, libnet.a or net.o, and a C header beside it",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_build},
-    {"export", "FILE --to c -o NET.c", "train, then the model with its values as a file of C99 and a header",
+    {"export", "FILE --to FORM -o OUT", "train, then the net as C99 and a header, or its params and weights as safetensors",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_MODEL | TW_OPT_TO |
          TW_OPT_NO_CACHE, 1, 1, tw_cli_export},
     {"cache", "[clear]", "code kept from earlier runs: where, how much; or remove it", 0, 0, 1, tw_cli_cache},

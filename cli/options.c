@@ -145,7 +145,7 @@ static const Option options[] = {
     {"--data", "FILE|-", TW_OPT_DATA, "a CSV file with a column for each input, or stdin", set_data},
     {"--model", "NAME", TW_OPT_MODEL, "of this model (default: the last)", set_model},
     {"--derivative", NULL, TW_OPT_DERIVATIVE, "and its slope in each input", set_derivative},
-    {"--to", "FORM", TW_OPT_TO, "c", set_to},
+    {"--to", "FORM", TW_OPT_TO, "c or safetensors", set_to},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -71,6 +71,8 @@ static bool make_key(TwBuild *b) {
     tw_cache_hash_number(h, (uint64_t)d->n);
     if (d->rows) tw_cache_hash_bytes(h, d->rows, (size_t)d->n * (d->inputs.len + d->columns.len) * sizeof *d->rows);
   }
+  tw_cache_hash_number(h, b->program->loaded.len);
+  tw_cache_hash_bytes(h, b->program->loaded.at, b->program->loaded.len * sizeof *b->program->loaded.at);
   tw_cache_hash_end(h, b->key);
   return true;
 }

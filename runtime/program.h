@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 4u
+#define TW_RT_ABI 5u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -44,6 +44,7 @@ typedef void (*TwRtEntry)(const TwRtCall *call);
  * where noted. */
 typedef enum TwRtRole {
   TW_RT_SEED,    /* one int64: the seed */
+  TW_RT_LOADED,  /* doubles: TwRtProgram.loaded */
   TW_RT_VALUES,  /* the seed's stored reals, all of them (stale where the stage trains: see FLAT) */
   TW_RT_FLAT,    /* the stage's trained coordinates, packed */
   TW_RT_STATE,   /* optimizer state number `index`, as long as FLAT */
@@ -228,7 +229,9 @@ typedef struct TwRtProgram {
   const TwRtEnsure *ensures;
   const TwRtExpect *expects;
   TwRtFn store; /* f64; in SHOWN; out VALUES: the coordinates of params, and weights that are stored; entry NULL as above */
-  TwRtFn init; /* f64; in SEED; out VALUES, SHOWN (natural values of params; weights of a law) */
+  uint64_t n_loaded;
+  const double *loaded; /* what params and weights start with from files: an operand of init */
+  TwRtFn init; /* f64; in SEED, LOADED; out VALUES, SHOWN (natural values of params; weights of a law) */
 } TwRtProgram;
 
 /* ---- functions that compiled code may call, by these names. SLEEF's are called directly. */

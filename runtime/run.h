@@ -65,7 +65,7 @@ struct TwRtWorker {
   void *memory; /* one block; the pointers below lead into it, to places aligned to 64 bytes */
 
   int64_t *seed_in;
-  double *init_values, *init_shown;
+  double *loaded, *init_values, *init_shown;
   void *values, *shown;
   void *flat[3];
   void **state[2]; /* state[parity][number] */

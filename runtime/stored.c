@@ -102,8 +102,7 @@ static bool refuse(char **error, char *why) {
   return false;
 }
 
-/* "real[4, 1]", or "real"; malloc'ed. */
-static char *shape_text(uint32_t rank, const int64_t *dims) {
+char *tw_rt_stored_shape(uint32_t rank, const int64_t *dims) {
   char *s = tw_rt_textf("real%s", rank ? "[" : "");
   for (uint32_t k = 0; k < rank && s; k++) {
     char *longer = tw_rt_textf("%s%lld%s", s, (long long)dims[k], k + 1 < rank ? ", " : "]");
@@ -114,7 +113,7 @@ static char *shape_text(uint32_t rank, const int64_t *dims) {
 }
 
 static bool wrong_shape(const TwRtStTensor *t, const TwRtStored *s, char **error) {
-  char *has = shape_text(t->rank, t->dims), *wants = shape_text(s->rank, s->dims);
+  char *has = tw_rt_stored_shape(t->rank, t->dims), *wants = tw_rt_stored_shape(s->rank, s->dims);
   refuse(error, tw_rt_textf("'%s' is %s in the file and %s in the program", t->name, has ? has : "", wants ? wants : ""));
   free(has);
   free(wants);

@@ -20,6 +20,9 @@ TwRtStored tw_rt_stored_of(const char *stored, uint32_t rank, const int64_t *dim
 /* The name of number k of them: each * of `stored` is an index along an axis. malloc'ed, NULL: no memory. */
 char *tw_rt_stored_name(const char *stored, const int64_t *dims, uint64_t k);
 
+/* "real[4, 1]", or "real"; malloc'ed, NULL: no memory. */
+char *tw_rt_stored_shape(uint32_t rank, const int64_t *dims);
+
 /* The bytes of a file with `shown` (p->n_shown reals as in TwRtSeedResult.shown), in the program's precision; `texts`
  * are written with it, before our own. malloc'ed; NULL: no memory. */
 unsigned char *tw_rt_stored_encode(const TwRtProgram *p, const double *shown, const TwRtStText *texts, size_t n_texts,

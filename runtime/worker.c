@@ -68,6 +68,7 @@ static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {
   bool hand_out = s->base != NULL;
   w->scalar = 16 * real;
   w->seed_in = carve(s, 16, sizeof *w->seed_in);
+  w->loaded = carve(s, up16(p->n_loaded), sizeof *w->loaded);
   w->init_values = carve(s, up16(p->n_values), sizeof(double));
   w->init_shown = carve(s, up16(p->n_shown), sizeof(double));
   w->values = carve(s, up16(p->n_values), real);
@@ -122,6 +123,7 @@ bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id, uint32_t thread
   memset(w->memory, 0, measure.used);
   Space hand_out = {.base = w->memory};
   lay_out(w, &hand_out, &z);
+  if (p->n_loaded) memcpy(w->loaded, p->loaded, p->n_loaded * sizeof *w->loaded);
   if (z.chunks > 1) w->pool = tw_rt_pool_new(threads < z.chunks ? threads : (uint32_t)z.chunks, z.work);
   return true;
 }
@@ -140,6 +142,7 @@ void tw_rt_worker_free(TwRtWorker *w) {
 static void *bound(TwRtWorker *w, const TwRtSlot *slot, bool batch) {
   switch ((TwRtRole)slot->role) {
     case TW_RT_SEED: return w->seed_in;
+    case TW_RT_LOADED: return w->loaded;
     case TW_RT_VALUES: return w->values;
     case TW_RT_STEP: return w->step;
     case TW_RT_EPOCH: return w->epoch;

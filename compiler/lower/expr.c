@@ -227,6 +227,7 @@ static bool simple(const TwTx *t, int *budget) {
     case TW_TX_REDUCE_FOR:
     case TW_TX_IF:
     case TW_TX_DRAW:
+    case TW_TX_LOADED:
     case TW_TX_DERIVATIVE: return false;
   }
   return false;
@@ -312,6 +313,7 @@ TwVal tw_lw_tx(TwScope *s, const TwTx *t) {
     case TW_TX_IF: return lower_if(s, t);
     case TW_TX_BLOCK: return lower_block(s, t);
     case TW_TX_DRAW: return one(s, lower_draw(s, t));
+    case TW_TX_LOADED: return tw_lw_unpack(s, t->type, tw_lw_get(s, tw_key(TW_KEY_LOADED, 0)).leaf[0], (uint64_t)t->integer);
     case TW_TX_DERIVATIVE: return tw_lw_derivative(s, t);
     case TW_TX_POISON: break;
   }

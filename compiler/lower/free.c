@@ -120,6 +120,7 @@ void tw_lw_free_tx(TwLw *lw, const TwTx *t, TwKeys *out) {
       add(lw, out, tw_key(TW_KEY_SEED, 0));
       add(lw, out, tw_key(TW_KEY_DRAWN, 0));
       return;
+    case TW_TX_LOADED: add(lw, out, tw_key(TW_KEY_LOADED, 0)); return;
     case TW_TX_BLOCK: free_block(lw, t, out); return;
     case TW_TX_FOR:
     case TW_TX_REDUCE_FOR: {

@@ -32,7 +32,7 @@ void tw_lw_checks(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   if (n) tw_lw_end(l, &b, lw->unit->options.precision, NULL, &out->checks);
 }
 
-/* (SEED) -> VALUES, SHOWN, in f64: a draw is the same number whatever the precision of the run. */
+/* (SEED, LOADED) -> VALUES, SHOWN, in f64: a draw is the same number whatever the precision of the run. */
 void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at) {
   TwFnBuild b;
   tw_lw_begin(&b, lw, NULL, "init");
@@ -43,6 +43,12 @@ void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at) {
   drawn.leaf[0] = tw_int(s->f, 0);
   tw_lw_bind(s, tw_key(TW_KEY_SEED, 0), seed);
   tw_lw_bind(s, tw_key(TW_KEY_DRAWN, 0), drawn);
+  if (lw->p->loaded.len) {
+    int64_t n = lw->p->loaded.len;
+    TwVal loaded = tw_lw_val(lw, 1);
+    loaded.leaf[0] = tw_lw_operand(&b, TW_RT_LOADED, 0, 0, tw_ty(lw->m, TW_REAL, 1, &n));
+    tw_lw_bind(s, tw_key(TW_KEY_LOADED, 0), loaded);
+  }
   for (uint32_t k = 0; k < lw->p->init_order.len; k++) {
     uint32_t id = lw->p->init_order.at[k];
     const TwParam *p = &lw->p->params.at[id];

@@ -16,7 +16,7 @@ typedef struct TwVal {
 } TwVal;
 
 /* What a scope binds: a local by id, a param, weights, a global by index, the columns of a data set,
- * the seed, the running element number of a law, or an earlier element of a recurrence. */
+ * the seed, what files of weights have, the running element number of a law, or an earlier element of a recurrence. */
 typedef enum TwKeyKind {
   TW_KEY_LOCAL,
   TW_KEY_PARAM,
@@ -24,6 +24,7 @@ typedef enum TwKeyKind {
   TW_KEY_GLOBAL,
   TW_KEY_DATA,
   TW_KEY_SEED,
+  TW_KEY_LOADED, /* all reals that the program takes from files of weights */
   TW_KEY_DRAWN, /* int: how many elements of the enclosing comprehensions came before */
   TW_KEY_RECUR  /* id of the local << 16 | how many elements back */
 } TwKeyKind;

@@ -96,6 +96,7 @@ static bool resolve(TwScope *s, TwKey key, TwVal *out) {
     case TW_KEY_LOCAL:
     case TW_KEY_SEED:
     case TW_KEY_DRAWN:
+    case TW_KEY_LOADED:
     case TW_KEY_RECUR: return false;
   }
   s->f->at = here;

@@ -266,6 +266,8 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   l->rt->n_measures = p->measures.len;
   l->rt->measures = measures;
   lower_tensors(l, &lw, &layout);
+  l->rt->n_loaded = lw.p->loaded.len;
+  l->rt->loaded = lw.p->loaded.at;
   lower_datas(l, &lw, what);
   lower_models(l, &lw, what & TW_LOWER_MODELS ? &layout : NULL);
   if (what & TW_LOWER_MODELS) tw_lw_store(l, &lw, &layout);

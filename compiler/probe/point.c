@@ -49,7 +49,8 @@ bool tw_probe_open(TwProbe *out, TwUnit *u, const TwProgram *p, const TwLowered 
   const TwLoweredFn *init = tw_probe_fn(out, &l->rt->init);
   TwCall call = tw_call(&u->arena, init->grad, TW_F64);
   int64_t number = (int64_t)seed;
-  for (uint32_t k = 0; k < init->grad->params.len; k++) call.in[k] = &number;
+  for (uint32_t k = 0; k < init->grad->params.len; k++)
+    call.in[k] = l->rt->init.in[k].role == TW_RT_LOADED ? (const void *)l->rt->loaded : &number;
   if (!tw_call_run(&call, NULL)) return false;
   for (uint32_t k = 0; k < l->rt->init.n_out; k++) {
     double *v = tw_call_reals(&call, k);

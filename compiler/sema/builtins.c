@@ -406,6 +406,14 @@ static TwTx *bi_regions(Bi *b) {
   return bad(b);
 }
 
+/* Where it may stand, load.c takes it before it comes here. */
+static TwTx *bi_load(Bi *b) {
+  TwDiag *d = tw_sm_error(b->s, TW_E0613, b->span, "'load' can only be the whole start of a param, or the whole value of weights");
+  tw_sm_help(b->s, d, "write 'weights net : nn.Mlp[1, 8, 3, 1] = load(\"w.safetensors\")'");
+  for (uint32_t k = 0; k < b->args->len; k++) b->args->at[k].ready = true;
+  return bad(b);
+}
+
 /* ---- the table */
 typedef struct Builtin {
   const char *name;

@@ -415,6 +415,13 @@ bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out);
 /* A constant real scalar, or reports that it is none. */
 bool tw_sm_const_real(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, double *out);
 
+/* ---- load.c */
+/* Whether a start is load(…), the built-in function. */
+bool tw_sm_is_load(TwSema *s, const TwSmScope *scope, const TwExpr *e);
+/* The reals of a file, as a value of that type, which is all real and without poison; poison after a report. `name` is
+ * what is declared, at `decl`. */
+TwTx *tw_sm_load_file(TwSema *s, const TwExpr *e, const TwType *type, const char *name, TwSpan decl);
+
 /* ---- params.c, weights.c, laws.c, decls.c, data.c */
 TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e);
 TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e);

@@ -23,13 +23,15 @@ static bool in_variant(const TwSema *s, const TwDecl *d) {
 static const TwType *weights_type(TwSema *s, const TwSmScope *scope, const TwSmEntry *e) {
   const TwDecl *d = e->decl;
   if (d->type) return tw_sm_type(s, scope, d->type);
-  if (!d->is_law) return NULL;
+  bool load = tw_sm_is_load(s, scope, d->value);
+  if (!d->is_law && !load) return NULL;
   if (e->replaced) return replaced_type(s, scope, e->replaced);
   TwDiag *x = in_variant(s, d)
                   ? tw_sm_error(s, TW_E0711, e->span,
-                                "there are no weights '%s' that this law could replace the value of", e->name)
+                                "there are no weights '%s' that this %s could replace the value of", e->name,
+                                load ? "file" : "law")
                   : tw_sm_error(s, TW_E0511, e->span, "nothing tells the type of weights '%s'", e->name);
-  tw_sm_help(s, x, "write 'weights %s : nn.Mlp[1, 8, 3, 1] ~ …'", e->name);
+  tw_sm_help(s, x, "write 'weights %s : nn.Mlp[1, 8, 3, 1] %c …'", e->name, d->is_law ? '~' : '=');
   return s->t_poison;
 }
 
@@ -51,7 +53,10 @@ TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     return tw_sm_vbad();
   }
   TwTx *t;
-  if (d->is_law) {
+  bool load = tw_sm_is_load(s, &scope, d->value);
+  if (load) {
+    t = tw_sm_load_file(s, d->value, type, e->name, d->type ? d->type->span : e->span);
+  } else if (d->is_law) {
     s->ctx = (TwSmCtx){.what = "a law", .no_data = true, .no_weights = true};
     t = tw_sm_law(s, &scope, d->value, type);
   } else {
@@ -72,7 +77,7 @@ TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   }
   e->index = s->p->weights.len;
   const TwType *final = type ? type : t->type;
-  tw_vec_push(s->a, &s->p->weights, (TwWeights){e->name, e->span, final, t, d->is_law});
+  tw_vec_push(s->a, &s->p->weights, (TwWeights){e->name, e->span, final, t, d->is_law || load});
   TwTx *use = tw_sm_node(s, TW_TX_WEIGHTS, final, e->span);
   use->index = e->index;
   return tw_sm_v(use);

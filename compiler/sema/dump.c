@@ -57,6 +57,7 @@ static const char *kind_name(TwTxKind k) {
                                       [TW_TX_IF] = "if",
                                       [TW_TX_BLOCK] = "block",
                                       [TW_TX_DRAW] = "draw",
+                                      [TW_TX_LOADED] = "loaded",
                                       [TW_TX_DERIVATIVE] = "derivative"};
   return names[k];
 }
@@ -96,6 +97,7 @@ static void detail(Out *o, const TwTx *t) {
   case TW_TX_REDUCE_FOR: fprintf(o->f, " %s", reduce_name(t->reduce)); break;
   case TW_TX_FIELD:
   case TW_TX_DRAW: fprintf(o->f, " %u", t->index); break;
+  case TW_TX_LOADED: fprintf(o->f, " at %lld", (long long)t->integer); break;
   case TW_TX_BLOCK:
     if (t->callee) fprintf(o->f, " of %s", t->callee->name.name);
     break;

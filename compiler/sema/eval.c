@@ -430,6 +430,7 @@ static const TwSmNum *eval(Ev *v, const TwTx *t) {
   case TW_TX_PARAM:
   case TW_TX_WEIGHTS:
   case TW_TX_DRAW:
+  case TW_TX_LOADED:
   case TW_TX_DERIVATIVE: break;
   }
   return NULL;

@@ -140,6 +140,8 @@ static void check_start(TwSema *s, const TwParam *p) {
   const char *why = NULL;
   const TwSmNum *x = tw_sm_eval(s, p->start, &why);
   uint32_t before = s->errors;
+  int64_t n = p->start->kind == TW_TX_LOADED ? tw_sm_count(p->type) : 0;
+  for (int64_t k = 0; k < n && s->errors == before; k++) check_number(s, p, s->p->loaded.at[p->start->integer + k], k, n);
   if (!x && why && strcmp(why, "it takes too many operations") != 0)
     tw_sm_error(s, TW_E0314, p->start_span, "the start of '%s' cannot be computed: %s", p->name, why);
   for (int64_t k = 0; x && k < x->n && s->errors == before; k++) check_number(s, p, x->x[k], k, x->n);
@@ -170,9 +172,17 @@ static void check_law(TwSema *s, const TwSmScope *scope, const TwDecl *d, const 
   tw_sm_note(s, x, p->domain_span, "its domain");
 }
 
+static TwTx *load(TwSema *s, const TwDecl *d, const TwType *type) {
+  if (type) return tw_sm_load_file(s, d->value, type, d->name.name, d->type->span);
+  TwDiag *x = tw_sm_error(s, TW_E0613, d->value->span, "nothing tells the type of '%s', which a file is to start", d->name.name);
+  tw_sm_help(s, x, "write 'param %s : real[4] = load(…)'", d->name.name);
+  return tw_sm_bad(s, d->value->span);
+}
+
 static TwTx *start(TwSema *s, const TwSmScope *scope, const TwDecl *d, const TwType *type) {
   s->ctx = (TwSmCtx){.what = "the start of a param", .no_weights = true, .no_data = true};
   if (d->value->kind == TW_EX_ERROR) return s->errors++, tw_sm_bad(s, d->value->span);
+  if (tw_sm_is_load(s, scope, d->value)) return load(s, d, type);
   if (d->is_law) return tw_sm_law(s, scope, d->value, type);
   TwTx *t = tw_sm_tx(s, scope, d->value, type);
   if (!type) return tw_sm_realify(s, t);

@@ -103,6 +103,7 @@ bool tw_sm_atomic(const TwTx *t) {
   case TW_TX_IF:
   case TW_TX_BLOCK:
   case TW_TX_DRAW:
+  case TW_TX_LOADED:
   case TW_TX_DERIVATIVE: break;
   }
   return false;

@@ -86,6 +86,7 @@ typedef enum TwTxKind {
   TW_TX_IF,        /* args[0] ? args[1] : args[2], any type; a scalar condition */
   TW_TX_BLOCK,     /* .stmts, then args[0]; .callee set where it is an elaborated call */
   TW_TX_DRAW,      /* uniform in (0,1), of the node's type; .index: ordinal of the draw in its law (key) */
+  TW_TX_LOADED,    /* .integer: where its reals begin in TwProgram.loaded; the whole start of a param, or value of weights */
   TW_TX_DERIVATIVE /* d args[0] / d locals[0] at args[1]: args[0] is a body over .local; same shape as the point's if scalar */
 } TwTxKind;
 
@@ -268,6 +269,13 @@ typedef struct TwGlobal {
   TwTx *value;
 } TwGlobal;
 
+/* load("w.safetensors"): a file that a param or weights start from. */
+typedef struct TwLoad {
+  const char *path; /* as written, relative to the program's folder; .file resolved */
+  const char *file;
+  TwSpan span;
+} TwLoad;
+
 typedef struct TwProgram {
   TwName variant; /* "main" if the file has no variants, "full" for the body of one that has */
   TwSpan span;
@@ -282,6 +290,8 @@ typedef struct TwProgram {
   TwVec(TwStage) stages; /* skipped ones dropped */
   TwVec(TwEnsure) ensures;
   TwVec(TwExpect) expects;
+  TwVec(double) loaded; /* from files of weights: of each LOADED the leaves in order, row major */
+  TwVec(TwLoad) loads;
   uint32_t n_locals;
 } TwProgram;
 

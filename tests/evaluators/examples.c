@@ -73,6 +73,7 @@ static void *argument(Walk *w, const TwRtSlot *s, const TwTyInfo *ty, TwPrecisio
   const bool f64 = w->l->rt->f64;
   switch ((TwRtRole)s->role) {
     case TW_RT_SEED: memcpy(to, &w->seed, sizeof w->seed); return to;
+    case TW_RT_LOADED: from = w->l->rt->loaded; break;
     case TW_RT_VALUES: from = w->values; break;
     case TW_RT_FLAT: from = w->flat; break;
     case TW_RT_STATE: from = w->state[s->index]; break;
