@@ -113,6 +113,11 @@ static TwRef jvp_fma(TwAdForward *w, TwRef r) {
   return tw_ad_add(w->out, product(w, r, tw_ad_scale), T(w, r, 2));
 }
 
+/* What a custom rule says: p dx beside what a has already. p is the program's own and may be infinite. */
+static TwRef jvp_along(TwAdForward *w, TwRef r) {
+  return tw_ad_add(w->out, T(w, r, 0), tw_ad_scale_strong(w->out, P(w, r, 2), T(w, r, 1)));
+}
+
 /* q = a / b: dq = (da - q db) / b. A literal divisor that is not 0 needs no strong zero. */
 static TwRef jvp_div(TwAdForward *w, TwRef r) {
   TwRef a = T(w, r, 0), b = T(w, r, 1), q = w->primal[r];

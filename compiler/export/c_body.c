@@ -121,6 +121,7 @@ static const char *elementwise(TwCFn *b, TwRef r, const char *i) {
   const char *x = element(b, r, 0, i), *y = n > 1 ? element(b, r, 1, i) : NULL, *z = n > 2 ? element(b, r, 2, i) : NULL;
   TwDtype d = tw_c_info(b, r)->dtype, from = tw_c_info(b, tw_arg(b->f, r, 0))->dtype;
   if (op == TW_OP_fma) return tw_c_text(c, "FMA(%s, %s, %s)", x, y, z);
+  if (op == TW_OP_stop || op == TW_OP_along) return x;
   if (op == TW_OP_select) return tw_c_text(c, "%s ? %s : %s", x, y, z);
   if (op == TW_OP_not) return tw_c_text(c, "!%s", x);
   if (op == TW_OP_to_real) return tw_c_text(c, "(real)%s", x);

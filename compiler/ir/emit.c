@@ -71,6 +71,10 @@ TwRef tw_fma(TwFn *f, TwRef a, TwRef b, TwRef c) {
   return emit(f, TW_OP_fma, 0, (TwRef[]){a, b, c}, 3, NULL, 0);
 }
 
+TwRef tw_along(TwFn *f, TwRef a, TwRef x, TwRef partial) {
+  return emit(f, TW_OP_along, 0, (TwRef[]){a, x, partial}, 3, NULL, 0);
+}
+
 /* ---- shape */
 
 TwRef tw_broadcast(TwFn *f, TwRef a, TwTy to, const int64_t *axes) {

@@ -94,9 +94,15 @@ static TwRef fold_compare(TwFn *f, TwOp op, const Seen *s) {
   return 0;
 }
 
+/* Along what has no tangent, or with the partial 0, nothing is added. */
+static TwRef fold_along(TwFn *f, const TwProto *p) {
+  return tw_is_const(f, p->args[1], NULL) || tw_is_zero(f, p->args[2]) ? p->args[0] : 0;
+}
+
 static TwRef fold_unary(TwFn *f, TwOp op, TwRef a) {
   TwOp of = tw_op(f, a);
   switch ((int)op) {
+    case TW_OP_stop: return of == op ? a : 0;
     case TW_OP_neg:
     case TW_OP_not: return of == op ? tw_arg(f, a, 0) : 0;
     case TW_OP_abs:
@@ -191,6 +197,7 @@ static TwRef fold_elementwise(TwFn *f, const TwProto *p) {
     return tw_emit_known(f, p->type, &out);
   TwRef r = p->op == TW_OP_select ? fold_select(f, p)
             : p->op == TW_OP_fma  ? fold_fma(f, p)
+            : p->op == TW_OP_along ? fold_along(f, p)
             : p->n_args == 2      ? fold_binary(f, p)
                                   : fold_unary(f, p->op, p->args[0]);
   return r ? r : through_broadcast(f, p);

@@ -22,7 +22,9 @@ static void *v(char *at) { return at; } /* a place in the frame, of whatever typ
 static void run_map(TwPlan *p, TwRef r, const TwTyInfo *t) {
   TwOp op = tw_op(p->fn, r);
   char *out = p->value[r], *a = operand(p, r, 0), *b = tw_inst(p->fn, r)->n_args > 1 ? operand(p, r, 1) : a;
-  if (op == TW_OP_fma) {
+  if (op == TW_OP_stop || op == TW_OP_along) {
+    memcpy(out, a, tw_plan_bytes(p, t));
+  } else if (op == TW_OP_fma) {
     if (is_f32(p)) tw_map3_f32(v(out), v(a), v(b), v(operand(p, r, 2)), t->count);
     else tw_map3_f64(v(out), v(a), v(b), v(operand(p, r, 2)), t->count);
   } else if (tw_is_scalar1(op)) {

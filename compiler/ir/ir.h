@@ -127,6 +127,7 @@ TwRef tw_unary(TwFn *f, TwOp op, TwRef a);             /* one operand, elementwi
 TwRef tw_binary(TwFn *f, TwOp op, TwRef a, TwRef b);   /* two, elementwise, equal types */
 TwRef tw_select(TwFn *f, TwRef c, TwRef a, TwRef b);
 TwRef tw_fma(TwFn *f, TwRef a, TwRef b, TwRef c);
+TwRef tw_along(TwFn *f, TwRef a, TwRef x, TwRef partial); /* a, whose tangent has partial * dx added */
 
 TwRef tw_broadcast(TwFn *f, TwRef a, TwTy to, const int64_t *axes); /* axes: one per axis of a */
 TwRef tw_fit(TwFn *f, TwRef a, TwTy shape_of); /* broadcast of a scalar to a shape; a itself if it has it */

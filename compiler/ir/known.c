@@ -50,6 +50,7 @@ static bool absorb(TwOp op, TwDtype d, const TwKnown *a, TwKnown *out) {
       *out = a[0].is && !a[0].whole ? a[2] : a[1];
       return a[0].is ? out->is : same(&a[1], &a[2]);
     case TW_OP_neg: return zero(&a[0]);
+    case TW_OP_along: *out = a[0]; return a[0].is && a[1].is;
   }
   return false;
 }
@@ -61,7 +62,8 @@ bool tw_known_eval(TwOp op, TwDtype d, const TwKnown *a, TwKnown *out) {
   for (int k = 0; k < o->arity; k++)
     if (!a[k].is) return false;
   *out = (TwKnown){.is = true};
-  if (op == TW_OP_fma) out->real = fma(a[0].real, a[1].real, a[2].real);
+  if (op == TW_OP_stop || op == TW_OP_along) out->real = a[0].real;
+  else if (op == TW_OP_fma) out->real = fma(a[0].real, a[1].real, a[2].real);
   else if (op == TW_OP_not) out->whole = !a[0].whole;
   else if (op == TW_OP_to_real) out->real = (double)a[0].whole;
   else if (op == TW_OP_to_int) out->whole = d == TW_REAL ? tw_real_to_int(a[0].real) : a[0].whole;

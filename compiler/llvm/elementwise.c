@@ -109,6 +109,8 @@ static LLVMValueRef real_op(TwLl *l, TwOp op, LLVMValueRef *v) {
     case TW_OP_div: return LLVMBuildFDiv(l->b, v[0], v[1], "");
     case TW_OP_min: return pick(l, LLVMRealOLT, v[1], v[0]);
     case TW_OP_max: return pick(l, LLVMRealOGT, v[1], v[0]);
+    case TW_OP_stop:
+    case TW_OP_along: return v[0];
     case TW_OP_fma: return tw_ll_fma(l, v[0], v[1], v[2]);
     case TW_OP_lt: return LLVMBuildFCmp(l->b, LLVMRealOLT, v[0], v[1], "");
     case TW_OP_le: return LLVMBuildFCmp(l->b, LLVMRealOLE, v[0], v[1], "");

@@ -16,7 +16,7 @@ bool tw_ll_is_elementwise(TwOp op) {
     case TW_OP_asin: case TW_OP_acos: case TW_OP_atan: case TW_OP_sinh: case TW_OP_cosh: case TW_OP_tanh:
     case TW_OP_logistic: case TW_OP_floor: case TW_OP_add: case TW_OP_sub: case TW_OP_mul: case TW_OP_mul0:
     case TW_OP_div: case TW_OP_mod: case TW_OP_pow: case TW_OP_atan2: case TW_OP_min: case TW_OP_max:
-    case TW_OP_fma: case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: case TW_OP_and: case TW_OP_or:
+    case TW_OP_fma: case TW_OP_stop: case TW_OP_along: case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: case TW_OP_and: case TW_OP_or:
     case TW_OP_not: case TW_OP_select: case TW_OP_to_real: case TW_OP_to_int:
       return true;
     case TW_OP_none:

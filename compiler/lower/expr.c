@@ -38,6 +38,7 @@ static TwRef lower_op(TwScope *s, const TwTx *t) {
     return tw_binary(s->f, TW_OP_max, a[0], tw_unary(s->f, TW_OP_neg, a[0]));
   if (t->args.len == 1) return tw_unary(s->f, t->op, a[0]);
   if (t->args.len == 2) return tw_binary(s->f, t->op, a[0], a[1]);
+  if (t->op == TW_OP_along) return tw_along(s->f, a[0], a[1], a[2]);
   return t->op == TW_OP_fma ? tw_fma(s->f, a[0], a[1], a[2]) : tw_select(s->f, a[0], a[1], a[2]);
 }
 

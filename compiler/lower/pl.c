@@ -214,7 +214,8 @@ static const TwFn *flat_model(TwLw *lw, const TwMoment *at, uint32_t index) {
   x.leaf[0] = tw_lw_operand(&b, TW_RT_INPUT, 0, 0, tw_ty_scalar(lw->m, TW_REAL));
   tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, model->inputs.at[0]->id), x);
   tw_result(b.scope.f, tw_lw_ref(&b.scope, model->body));
-  return tw_opt_flatten(lw->m, tw_fn_seal(b.scope.f), most);
+  const TwFn *plain = tw_opt_lower_mul0(lw->m, tw_fn_seal(b.scope.f)); /* what only derivatives read is gone */
+  return tw_opt_flatten(lw->m, plain, most);
 }
 
 static bool split(Pl *p) {

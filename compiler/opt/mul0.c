@@ -1,8 +1,9 @@
-/* mul0.c: the strong product of derivatives becomes what a machine has.
+/* mul0.c: what only derivatives need becomes what a machine has.
  *
  * requires: a sealed function that will not be differentiated again (a select in the place of mul0 would make
- *   the next derivative wrong).
- * provides: the same function without mul0: a = 0 or b = 0 ? 0 : a * b, at any depth of bodies. */
+ *   the next derivative wrong, and a value without its stated partials has none).
+ * provides: the same function without mul0: a = 0 or b = 0 ? 0 : a * b, at any depth of bodies; and without
+ *   stop and along, which are their first operand. */
 #include <math.h>
 
 #include "compiler/opt/internal.h"
@@ -35,6 +36,8 @@ static const TwFn *lower_fn(TwPass *p, const TwFn *f) {
     } else if (op == TW_OP_mul0) {
       g->at = tw_inst(f, r)->span;
       map[r] = strong_product(g, map[tw_arg(f, r, 0)], map[tw_arg(f, r, 1)]);
+    } else if (op == TW_OP_stop || op == TW_OP_along) {
+      map[r] = map[tw_arg(f, r, 0)];
     } else {
       map[r] = tw_opt_copy(g, f, r, map);
     }
@@ -43,7 +46,7 @@ static const TwFn *lower_fn(TwPass *p, const TwFn *f) {
 }
 
 const TwFn *tw_opt_lower_mul0(TwModule *m, const TwFn *f) {
-  if (!tw_opt_has(f, TW_OP_mul0)) return f;
+  if (!tw_opt_has(f, TW_OP_mul0) && !tw_opt_has(f, TW_OP_stop) && !tw_opt_has(f, TW_OP_along)) return f;
   TwPass p = {.m = m};
   const TwFn *g = lower_fn(&p, f);
   tw_arena_free(&p.scratch);

@@ -83,8 +83,9 @@ static TwRef strip(TwFn *g, TwRef x, bool *negative) {
 TwRef tw_opt_op(TwFn *g, TwOp op, const TwRef *args, uint32_t n) {
   if (n == 1) return tw_unary(g, op, args[0]);
   if (n == 3)
-    return op == TW_OP_select ? tw_select(g, args[0], args[1], args[2])
-                              : tw_fma(g, args[0], args[1], args[2]);
+    return op == TW_OP_select  ? tw_select(g, args[0], args[1], args[2])
+           : op == TW_OP_along ? tw_along(g, args[0], args[1], args[2])
+                               : tw_fma(g, args[0], args[1], args[2]);
   if (op == TW_OP_mul || op == TW_OP_div) {
     if (tw_info(g, args[0])->dtype == TW_REAL) {
       bool negative = false;

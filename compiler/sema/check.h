@@ -196,6 +196,7 @@ struct TwSema {
   TwVec(TwSpan) broken;              /* stretches of source the parser gave up on */
   TwVec(const void *) recursive;     /* declarations whose recursion was reported */
   TwSmSet elaborated;                /* declarations whose body was checked */
+  TwSmSet custom_seen, custom_good;  /* custom functions whose rules were checked, and were right */
   TwVec(const TwDecl *) stage_decls; /* parallel to p->stages */
   const TwType *t_poison, *t_real, *t_int, *t_bool, *t_string;
 };
@@ -381,6 +382,12 @@ void tw_sm_pop_frame(TwSema *s);
 void tw_sm_mark_elaborated(TwSema *s, const void *decl);
 bool tw_sm_was_elaborated(const TwSema *s, const void *decl);
 TwSmValue tw_sm_schedule_now(TwSema *s, const TwSmValue *v, TwSpan span);
+
+/* ---- custom.c: functions that state their partial derivatives */
+/* Whether the rules are complete and agree with the body; what is wrong is reported once. */
+bool tw_sm_custom_ok(TwSema *s, const TwSmFn *f);
+/* v, the body's value with the parameters bound in scope, with the stated partials. */
+TwSmValue tw_sm_custom_value(TwSema *s, const TwSmFn *f, const TwSmScope *scope, TwSmValue v);
 
 /* ---- builtins.c */
 int tw_sm_builtin(TwName name); /* -1: none */

@@ -334,10 +334,7 @@ static TwSmValue close_call(Call *c, TwSmValue v) {
 static bool prepare(Call *c) {
   TwSema *s = c->s;
   const TwSmFn *f = c->f;
-  if (f->decl && f->decl->is_custom) {
-    tw_sm_error(s, TW_E0903, f->span, "derivative rules of one's own are not supported yet");
-    return false;
-  }
+  if (f->decl && f->decl->is_custom && !tw_sm_custom_ok(s, f)) return false;
   if (f->decl && f->decl->shape_params.len > TW_SM_VARS) {
     tw_sm_error(s, TW_E0902, f->span, "'%s' has more than %d shape parameters", f->name, TW_SM_VARS);
     return false;
@@ -379,6 +376,7 @@ TwSmValue tw_sm_apply_fn(TwSema *s, const TwSmFn *f, TwSmArgs *args, TwSpan span
   }
   for (uint32_t j = 0; j < c->params->len && ok; j++) ok = bind_param(c, j);
   TwSmValue v = ok ? tw_sm_body(s, f, &c->scope, want) : tw_sm_vbad();
+  if (f->decl && f->decl->is_custom) v = tw_sm_custom_value(s, f, &c->scope, v);
   s->frame = c->caller;
   return close_call(c, v);
 }

@@ -85,6 +85,7 @@ static bool apply_op(Ev *v, const TwTx *t, const double *a, double *out) {
   else if (op == TW_OP_and) *out = a[0] != 0 && a[1] != 0;
   else if (op == TW_OP_or) *out = a[0] != 0 || a[1] != 0;
   else if (op == TW_OP_not) *out = a[0] == 0;
+  else if (op == TW_OP_stop || op == TW_OP_along) *out = a[0];
   else if (op == TW_OP_to_real) *out = a[0];
   else if (op == TW_OP_to_int) {
     if (!isfinite(a[0])) return fail(v, "a number that is not finite has no integer"), false;

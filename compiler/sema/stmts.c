@@ -194,8 +194,10 @@ static void loop(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmStmts *out) 
   Loop l = {.st = st};
   TwNames all = {0};
   assigned(s, st->body, &all);
+  bool unknown = false; /* something that is assigned has no value to speak of, which was reported or is not to be known */
   for (uint32_t k = 0; k < all.len; k++) {
     const TwSmBind *b = tw_sm_bound(scope, all.at[k]);
+    unknown |= b && b->value.kind == TW_V_POISON;
     if (b && b->value.kind == TW_V_TX) tw_vec_push(s->a, &l.names, all.at[k]);
   }
   l.types = TW_NEW_N(s->a, const TwType *, l.names.len);
@@ -222,7 +224,7 @@ static void loop(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmStmts *out) 
     tw_sm_bind(s, scope, id, tw_sm_v(tw_sm_use(s, after, b->span)));
   }
   if (ok && l.names.len) tw_vec_push(s->a, out, t);
-  if (ok && !l.names.len) {
+  if (ok && !l.names.len && !unknown) {
     TwDiag *d = tw_sm_error(s, TW_E0320, st->span, "this loop changes nothing that is used after it");
     tw_sm_help(s, d, "bind a name before the loop and assign to it in the loop");
   }

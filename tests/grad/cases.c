@@ -135,6 +135,18 @@ CASE(fma) {
   return out(c, tw_fma(c->f, x, y, z));
 }
 
+/* x y with its partials stated: at first the value is without derivative, then it gets one after the other. */
+static bool stated(Case *c, uint32_t v) {
+  if (v > 2) return false;
+  TwFn *f = c->f;
+  TwTy t = v & 1 ? mat(c, 2, 2) : scalar(c);
+  Ref x = c_real(c, t), y = v == 2 ? tw_const(f, t, 1.75) : c_real(c, t);
+  Ref a = tw_along(f, tw_unary(f, TW_OP_stop, mul(f, x, y)), x, y);
+  return out(c, v == 2 ? a : tw_along(f, a, y, x));
+}
+CASE(stop) { return stated(c, v); }
+CASE(along) { return stated(c, v); }
+
 /* ---- truth values decide a select */
 static bool decide(Case *c, TwOp op, uint32_t v) {
   if (v > 1) return false;

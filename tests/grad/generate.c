@@ -138,8 +138,12 @@ static void step_binary(Gen *g) {
   TwTy t = type_of(g, x.r);
   TwRef positive = bin(g, TW_OP_add, bin(g, TW_OP_mul, y.r, y.r), number(g, t, 0.5));
   switch (below(g, 14)) {
-  case 0:
-  case 1: push(g, bin(g, TW_OP_add, x.r, y.r), x.bound + y.bound); break;
+  case 1: { /* a product whose partials are stated */
+    TwRef a = un(g, TW_OP_stop, bin(g, TW_OP_mul, x.r, y.r));
+    push(g, tw_along(g->f, tw_along(g->f, a, x.r, y.r), y.r, x.r), x.bound * y.bound);
+    break;
+  }
+  case 0: push(g, bin(g, TW_OP_add, x.r, y.r), x.bound + y.bound); break;
   case 2: push(g, bin(g, TW_OP_sub, x.r, y.r), x.bound + y.bound); break;
   case 3:
   case 4: push(g, bin(g, TW_OP_mul, x.r, y.r), x.bound * y.bound); break;

@@ -63,6 +63,8 @@ static const Case cases[] = {
      {2, 3, 4},
      {10},
      0},
+    {F1("stop", "real[2]"), {1, NAN}, {1, NAN}, 0},
+    {"fn f(%1: real, %2: real, %3: real) -> (real) { %4 = along %1, %2, %3 : real return %4 }", {2, 3, 4}, {2}, 0},
     {C2("lt", "real[3]", "bool[3]"), {1, 2, NAN, 2, 2, 1}, {1, 0, 0}, 0},
     {C2("le", "real[3]", "bool[3]"), {1, 2, NAN, 2, 2, NAN}, {1, 1, 0}, 0},
     {C2("eq", "int[2]", "bool[2]"), {1, 2, 2, 2}, {0, 1}, 0},

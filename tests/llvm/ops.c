@@ -42,6 +42,7 @@ static uint32_t arity(TwOp op) {
 
 static TwRef apply(TwFn *f, TwOp op, const TwRef *a) {
   if (op == TW_OP_select) return tw_select(f, a[0], a[1], a[2]);
+  if (op == TW_OP_along) return tw_along(f, a[0], a[1], a[2]);
   if (op == TW_OP_fma) return tw_fma(f, a[0], a[1], a[2]);
   return arity(op) == 1 ? tw_unary(f, op, a[0]) : tw_binary(f, op, a[0], a[1]);
 }

@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
     check(&t, o, what);
     t.few = 2;
     snprintf(what, sizeof what, "program %llu in lanes", (unsigned long long)(seed + k));
-    check(&t, in_lanes(&t, f, samples[k % 6], rng_next(&rng) & rng_next(&rng)), what);
+    check(&t, in_lanes(&t, tw_opt_lower_mul0(t.m, f), samples[k % 6], rng_next(&rng) & rng_next(&rng)), what);
     snprintf(what, sizeof what, "optimized derivative of program %llu in lanes",
              (unsigned long long)(seed + k));
     const TwFn *l = in_lanes(&t, k % 2 ? d : o, samples[(k + 3) % 6], rng_next(&rng) & rng_next(&rng));

@@ -56,7 +56,9 @@ static void emit_elementwise(Gen *g, Scope *s) {
   static const TwOp binary[] = {TW_OP_add, TW_OP_sub, TW_OP_mul, TW_OP_mul, TW_OP_min, TW_OP_max, TW_OP_mul0};
   TwTy t = any_shape(g);
   TwRef a = pick(g, s, t), b = pick(g, s, t);
-  if (roll(g, 3) == 0) {
+  if (roll(g, 20) == 0) {
+    keep(s, tw_along(s->f, tw_unary(s->f, TW_OP_stop, a), b, a));
+  } else if (roll(g, 3) == 0) {
     keep(s, tw_unary(s->f, unary[roll(g, 6)], a));
   } else if (s->flag && roll(g, 6) == 0) {
     keep(s, tw_select(s->f, tw_fit(s->f, s->flag, tw_ty_with(g->m, TW_BOOL, t)), a, b));
@@ -292,6 +294,7 @@ static void one(uint32_t seed) {
   compare(seed, "contract again", g, tw_opt_contract(m, g), true);
   CHECK(tw_fn_size(tw_opt_contract(m, g)) <= tw_fn_size(g), "seed %u: contract is not idempotent", seed);
   CHECK(tw_count_op(g, TW_OP_mul0) == 0, "seed %u: mul0 is left", seed);
+  CHECK(tw_count_op(g, TW_OP_stop) == 0 && tw_count_op(g, TW_OP_along) == 0, "seed %u: a stated partial is left", seed);
   const TwFn *flat = tw_opt_flatten(m, f, 60000);
   if (flat) compare(seed, "flatten", f, flat, false);
   tw_arena_free(&arena);
