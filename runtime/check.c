@@ -41,22 +41,39 @@ uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st) {
   return p->n_models;
 }
 
-static TwRtRegions count_in(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
-                            double sliver, uint32_t most, bool all) {
+/* The counter of a model in a stage, and its coefficients now; NULL: it cannot be counted. */
+static TwRtCounter *counter_at(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, const double **coeffs) {
   const TwRtPl *pl = model < w->p->n_models ? pl_of(&w->p->stages[stage], model) : NULL;
-  if (!pl) return (TwRtRegions){0};
+  if (!pl) return NULL;
   TwRtCounter **counter = &w->counters[stage * w->p->n_models + model];
   if (!*counter) *counter = tw_rt_counter_new(pl);
-  if (!*counter) return (TwRtRegions){0};
-  tw_rt_counter_limit(*counter, most);
+  if (!*counter) return NULL;
   tw_rt_call(w, &pl->coeffs, flat);
-  const double *c = w->coeffs;
+  *coeffs = w->coeffs;
   if (!w->f64) {
     const float *from = w->coeffs;
     for (uint32_t i = 0; i < pl->n_coeffs; i++) w->coeffs64[i] = (double)from[i];
-    c = w->coeffs64;
+    *coeffs = w->coeffs64;
   }
-  return all ? tw_rt_count(*counter, c, lo, hi, sliver) : tw_rt_count_pieces(*counter, c, lo, hi, sliver);
+  return *counter;
+}
+
+static TwRtRegions count_in(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                            double sliver, uint32_t most, bool all) {
+  const double *c = NULL;
+  TwRtCounter *counter = counter_at(w, stage, model, flat, &c);
+  if (!counter) return (TwRtRegions){0};
+  tw_rt_counter_limit(counter, most);
+  return all ? tw_rt_count(counter, c, lo, hi, sliver) : tw_rt_count_pieces(counter, c, lo, hi, sliver);
+}
+
+bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi, double sliver,
+                    TwRtQuantity q, TwRtFound *out) {
+  const double *c = NULL;
+  TwRtCounter *counter = counter_at(w, stage, model, flat, &c);
+  if (!counter) return false;
+  tw_rt_counter_limit(counter, UINT32_MAX);
+  return tw_rt_counter_find(counter, c, lo, hi, sliver, q, out);
 }
 
 TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
@@ -77,7 +94,7 @@ static TwRtRegions count_for(TwRtWorker *w, uint32_t stage, uint32_t i, const vo
   struct TwRtCounted *mine = &w->counted[i];
   for (uint32_t j = 0; j < i; j++) {
     const TwRtEnsure *b = &w->p->ensures[j];
-    if (!b->is_regions || w->counted[j].moment != w->moment) continue;
+    if (!b->is_regions || b->quantity != TW_RT_QU_PIECES || w->counted[j].moment != w->moment) continue;
     if (a->model == b->model && a->lo == b->lo && a->hi == b->hi && a->sliver == b->sliver) {
       *mine = w->counted[j];
       return mine->regions;
@@ -109,6 +126,38 @@ static void fail(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, const
                   (int)tw_rt_text_cut(e->text, 120), e->text, (long long)epoch, w->p->stages[stage].name, why);
 }
 
+/* What a bound on values, slopes or bends found, for whoever has to mend it. */
+static void found_text(const TwRtFound *f, TwRtQuantity q, char *why, size_t n) {
+  switch (q) {
+    case TW_RT_QU_PIECES: return;
+    case TW_RT_QU_LEAST:
+    case TW_RT_QU_GREATEST: tw_rt_text_into(why, n, "it is %.9g at x = %.9g", f->value, f->at); return;
+    case TW_RT_QU_LEAST_SLOPE:
+    case TW_RT_QU_GREATEST_SLOPE:
+      tw_rt_text_into(why, n, "the slope is %.9g from x = %.9g on", f->value, f->at);
+      return;
+    case TW_RT_QU_LEAST_BEND:
+    case TW_RT_QU_GREATEST_BEND:
+      tw_rt_text_into(why, n, "the slope goes from %.9g to %.9g at x = %.9g", f->from, f->to, f->at);
+      return;
+  }
+}
+
+static bool look_at_pieces(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, const void *flat) {
+  const TwRtEnsure *e = &w->p->ensures[i];
+  TwRtQuantity q = (TwRtQuantity)e->quantity;
+  TwRtFound f;
+  if (!tw_rt_found_of(w, stage, e->model, flat, e->lo, e->hi, e->sliver, q, &f)) {
+    fail(w, stage, i, epoch, "the pieces cannot be found");
+    return false;
+  }
+  if (tw_rt_holds(f.value, e->compare, e->bound)) return true;
+  char why[128];
+  found_text(&f, q, why, sizeof why);
+  fail(w, stage, i, epoch, why);
+  return false;
+}
+
 /* True if the ensure holds. `checks` has been called already if it is needed. */
 static bool look_at(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, const void *flat) {
   const TwRtEnsure *e = &w->p->ensures[i];
@@ -122,6 +171,7 @@ static bool look_at(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, co
     }
     return holds;
   }
+  if (e->quantity != TW_RT_QU_PIECES) return look_at_pieces(w, stage, i, epoch, flat);
   TwRtRegions regions = count_for(w, stage, i, flat);
   note_regions(w, stage, e, &regions);
   if (!regions.counted) {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 5u
+#define TW_RT_ABI 6u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -177,11 +177,23 @@ typedef struct TwRtStage {
 
 typedef enum TwRtCompare { TW_RT_LT, TW_RT_LE, TW_RT_GT, TW_RT_GE, TW_RT_EQ } TwRtCompare;
 
+/* What is read off the pieces of a model of one input on an interval. A bend is the change of slope at a breakpoint. */
+typedef enum TwRtQuantity {
+  TW_RT_QU_PIECES,
+  TW_RT_QU_LEAST,
+  TW_RT_QU_GREATEST,
+  TW_RT_QU_LEAST_SLOPE,
+  TW_RT_QU_GREATEST_SLOPE,
+  TW_RT_QU_LEAST_BEND,
+  TW_RT_QU_GREATEST_BEND
+} TwRtQuantity;
+
 typedef struct TwRtEnsure {
   TwRtPlace place;
   const char *text;   /* as written */
-  bool is_regions;
-  uint32_t model, check; /* regions: which model; value: which CHECK */
+  bool is_regions;       /* of the pieces of a model; else a value */
+  uint32_t quantity;     /* of pieces: TwRtQuantity */
+  uint32_t model, check; /* pieces: which model; value: which CHECK */
   double lo, hi, sliver;
   uint32_t compare;
   double bound;
@@ -194,7 +206,7 @@ typedef struct TwRtExpect {
   TwRtPlace place;
   const char *text;
   enum { TW_RT_XP_LOSS, TW_RT_XP_BEST_LOSS, TW_RT_XP_MEASURE, TW_RT_XP_REGIONS } kind;
-  uint32_t measure, model;
+  uint32_t measure, model, quantity; /* quantity: of REGIONS, a TwRtQuantity */
   double lo, hi, sliver;
   uint32_t compare;
   double bound;

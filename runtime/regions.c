@@ -108,6 +108,16 @@ TwRtRegions tw_rt_count_pieces(TwRtCounter *c, const double *coeffs, double lo, 
   return (TwRtRegions){.counted = r.counted, .pieces = r.pieces};
 }
 
+bool tw_rt_counter_find(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver, TwRtQuantity q,
+                        TwRtFound *out) {
+  TwRtPieces p = {.counts = tw_rg_count(c, coeffs, lo, hi, sliver, true)};
+  if (!p.counts.counted) return false;
+  p.n = c->tally.n_list;
+  p.pieces = c->tally.list;
+  *out = tw_rt_pieces_find(&p, q);
+  return true;
+}
+
 void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver,
                    TwRtPieces *out) {
   *out = (TwRtPieces){0};

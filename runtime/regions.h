@@ -39,4 +39,15 @@ TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double 
 TwRtRegions tw_rt_count_pieces(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
 void tw_rt_counter_free(TwRtCounter *c);
 
+/* The quantity of the pieces, and where it is: `at` is an end of the piece or the breakpoint that has it, and
+ * `from` the slope before, `to` the slope after. Values are at ends of pieces, slivers included; slopes and
+ * bends leave slivers out. The bend of a single piece is 0. */
+typedef struct TwRtFound {
+  double value, at, from, to;
+} TwRtFound;
+TwRtFound tw_rt_pieces_find(const TwRtPieces *p, TwRtQuantity q);
+/* The same of a model now; false if its pieces cannot be found. */
+bool tw_rt_counter_find(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver, TwRtQuantity q,
+                        TwRtFound *out);
+
 #endif

@@ -182,6 +182,9 @@ void tw_rt_checks_begin(TwRtStageRun *g);
 /* Looks at what is due at this epoch (all of the stage's if it is the last one). False: stop the seed. */
 bool tw_rt_checks_at(TwRtStageRun *g, const void *flat, bool last);
 void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *flat);
+/* A quantity of the pieces of a model now; false if they cannot be found. */
+bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi, double sliver,
+                    TwRtQuantity q, TwRtFound *out);
 /* Regions of a model now; not counted beyond `most` pieces. */
 TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
                              double sliver, uint32_t most);

@@ -61,6 +61,11 @@ static double expected_value(TwRtWorker *w, const TwRtExpect *x, const void *fla
     case TW_RT_XP_REGIONS: break;
   }
   if (w->p->n_stages == 0) return NAN;
+  TwRtFound f;
+  if (x->quantity != TW_RT_QU_PIECES)
+    return tw_rt_found_of(w, w->p->n_stages - 1, x->model, flat, x->lo, x->hi, x->sliver, (TwRtQuantity)x->quantity, &f)
+               ? f.value
+               : NAN;
   TwRtRegions r = tw_rt_regions_of(w, w->p->n_stages - 1, x->model, flat, x->lo, x->hi, x->sliver, UINT32_MAX);
   return r.counted ? (double)r.pieces : NAN;
 }

@@ -72,6 +72,9 @@ static void lower_tensors(TwLowered *l, TwLw *lw, const TwLayout *layout) {
   l->rt->params = params;
 }
 
+_Static_assert((int)TW_QU_LEAST == TW_RT_QU_LEAST && (int)TW_QU_GREATEST_BEND == TW_RT_QU_GREATEST_BEND,
+               "the quantities are in one order");
+
 static uint32_t compare_of(TwBinaryOp op) {
   if (op == TW_BI_LT) return TW_RT_LT;
   if (op == TW_BI_LE) return TW_RT_LE;
@@ -87,7 +90,7 @@ static void lower_ensures(TwLowered *l, TwLw *lw) {
     const TwEnsure *e = &p->ensures.at[k];
     TwRtEnsure *o = &ensures[k];
     *o = (TwRtEnsure){.place = tw_lw_place(lw, e->span), .text = text_of(lw, e->span), .is_regions = e->kind == TW_EN_REGIONS,
-                      .model = e->model, .check = e->kind == TW_EN_VALUE ? checks++ : 0, .lo = e->lo, .hi = e->hi,
+                      .quantity = (uint32_t)e->quantity, .model = e->model, .check = e->kind == TW_EN_VALUE ? checks++ : 0, .lo = e->lo, .hi = e->hi,
                       .sliver = e->sliver, .compare = compare_of(e->op), .bound = e->bound,
                       .every = e->every > 0 ? e->every : 1, .stop = e->stop};
     for (uint32_t j = 0; j < e->during.len; j++) {
@@ -100,8 +103,8 @@ static void lower_ensures(TwLowered *l, TwLw *lw) {
     const TwExpect *e = &p->expects.at[k];
     TwRtExpect *o = &expects[k];
     *o = (TwRtExpect){.place = tw_lw_place(lw, e->span), .text = text_of(lw, e->span), .measure = e->measure,
-                      .model = e->model, .lo = e->lo, .hi = e->hi, .sliver = e->sliver, .compare = compare_of(e->op),
-                      .bound = e->bound};
+                      .model = e->model, .quantity = (uint32_t)e->quantity, .lo = e->lo, .hi = e->hi, .sliver = e->sliver,
+                      .compare = compare_of(e->op), .bound = e->bound};
     switch (e->kind) {
       case TW_XP_LOSS: o->kind = TW_RT_XP_LOSS; break;
       case TW_XP_BEST_LOSS: o->kind = TW_RT_XP_BEST_LOSS; break;
@@ -144,6 +147,7 @@ static void lower_models(TwLowered *l, TwLw *lw, const TwLayout *layout) {
     for (uint32_t j = p->expects.len; j-- > 0;) {
       const TwExpect *e = &p->expects.at[j];
       if (e->kind != TW_XP_REGIONS || e->model != k) continue;
+      if (e->quantity != TW_QU_PIECES && models[k].lo < models[k].hi) continue;
       models[k].lo = e->lo;
       models[k].hi = e->hi;
       models[k].sliver = e->sliver;
@@ -151,6 +155,7 @@ static void lower_models(TwLowered *l, TwLw *lw, const TwLayout *layout) {
     for (uint32_t j = p->ensures.len; j-- > 0;) {
       const TwEnsure *e = &p->ensures.at[j];
       if (e->kind != TW_EN_REGIONS || e->model != k) continue;
+      if (e->quantity != TW_QU_PIECES && models[k].lo < models[k].hi) continue;
       models[k].lo = e->lo;
       models[k].hi = e->hi;
       models[k].sliver = e->sliver;

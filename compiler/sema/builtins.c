@@ -401,7 +401,9 @@ static TwTx *bi_normal(Bi *b) {
 
 static TwTx *bi_regions(Bi *b) {
   tw_sm_error(b->s, TW_E0715, b->span,
-              "'regions' can only stand in an ensure or expect, next to a comparison");
+              strcmp(b->name, "regions") == 0 ? "'%s' can only stand in an ensure or expect, next to a comparison"
+                                              : "'%s' can only stand in an ensure or expect, as a bound by itself",
+              b->name);
   for (uint32_t k = 0; k < b->args->len; k++) b->args->at[k].ready = true;
   return bad(b);
 }

@@ -255,13 +255,16 @@ static void stages(Out *o) {
   }
 }
 
+static const char *const quantities[] = {"regions",        "least",      "greatest", "least_slope",
+                                         "greatest_slope", "least_bend", "greatest_bend"};
+
 static void bounds(Out *o) {
   for (uint32_t k = 0; k < o->p->ensures.len; k++) {
     const TwEnsure *e = &o->p->ensures.at[k];
     fprintf(o->f, "ensure ");
     if (e->kind == TW_EN_REGIONS)
-      fprintf(o->f, "regions(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo,
-              e->hi, e->sliver);
+      fprintf(o->f, "%s(%s, [%.17g, %.17g], sliver = %.17g)", quantities[e->quantity],
+              o->p->models.at[e->model].name, e->lo, e->hi, e->sliver);
     else fprintf(o->f, "value");
     fprintf(o->f, " %s %.17g", compare(e->op), e->bound);
     for (uint32_t j = 0; j < e->during.len; j++)
@@ -274,7 +277,7 @@ static void bounds(Out *o) {
     const char *what = e->kind == TW_XP_LOSS        ? "loss"
                        : e->kind == TW_XP_BEST_LOSS ? "best_loss"
                        : e->kind == TW_XP_MEASURE   ? o->p->measures.at[e->measure].name
-                                                    : "regions";
+                                                    : quantities[e->quantity];
     fprintf(o->f, "expect %s", what);
     if (e->kind == TW_XP_REGIONS)
       fprintf(o->f, "(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo, e->hi,

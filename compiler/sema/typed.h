@@ -231,11 +231,23 @@ typedef struct TwStage {
 } TwStage;
 
 typedef enum TwEnsureKind { TW_EN_REGIONS, TW_EN_VALUE } TwEnsureKind;
-/* A bound: `lhs op bound`. REGIONS: lhs counts pieces of a model of one input on [lo, hi]. VALUE: lhs is a scalar tx
+/* What is read off the pieces of a model of one input: how many there are; the least or greatest value, slope,
+ * or change of slope from one to the next. In the order of TwRtQuantity. */
+typedef enum TwQuantity {
+  TW_QU_PIECES,
+  TW_QU_LEAST,
+  TW_QU_GREATEST,
+  TW_QU_LEAST_SLOPE,
+  TW_QU_GREATEST_SLOPE,
+  TW_QU_LEAST_BEND,
+  TW_QU_GREATEST_BEND
+} TwQuantity;
+/* A bound: `lhs op bound`. REGIONS: lhs is a quantity of the pieces on [lo, hi]. VALUE: lhs is a scalar tx
  * over params and weights, or (expect) over results by name. */
 typedef struct TwEnsure {
   TwSpan span;
   TwEnsureKind kind;
+  TwQuantity quantity; /* REGIONS */
   uint32_t model;
   double lo, hi;
   double sliver; /* REGIONS: 2^-8 unless given */
@@ -252,6 +264,7 @@ typedef struct TwExpect {
   TwSpan span;
   enum { TW_XP_LOSS, TW_XP_BEST_LOSS, TW_XP_MEASURE, TW_XP_REGIONS } kind;
   uint32_t measure, model;
+  TwQuantity quantity;
   double lo, hi, sliver;
   TwBinaryOp op;
   double bound;

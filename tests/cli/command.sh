@@ -156,6 +156,24 @@ says err "bounds.tw:5:1: error.E0712.: 'ensure a > 1 during s' fails at epoch 0"
 says err "bounds.tw:6:1: error.E0713.: 'expect loss < 0' is not met"
 says out "^measure none: nan$"
 
+cat >"$dir/shape.tw" <<'TW'
+data d = grid(x in [0, 1], 9) -> x
+param a : real = 2
+model f(x: real) -> real = a * x - 3 * relu(x - 0.5)
+loss = mse(f, d)
+stage s { train a; sgd(rate = 1e-3); epochs 0 }
+ensure concave(f, [0, 1]) during s
+ensure convex(f, [0, 1]) during s
+ensure increasing(f, [0, 1])
+ensure max(f, [0, 1]) < 0.75
+expect min(f, [0, 1]) > 0.25
+TW
+expect 1 "$triwave" run "$dir/shape.tw"
+says err "shape.tw:7:1: error.E0712.: .*fails at epoch 0 of stage 's': the slope goes from 2 to -1 at x = 0.5"
+says err "shape.tw:8:1: error.E0712.: .*: the slope is -1 from x = 0.5 on"
+says err "shape.tw:9:1: error.E0712.: .*: it is 1 at x = 0.5"
+says err "shape.tw:10:1: error.E0713.: .*: the left side is 0"
+
 if [ -c /dev/full ]; then
   for c in "run examples/cubic.tw -D depth=2 --json" "emit examples/cubic.tw --as ir" "fmt examples/cubic.tw"; do
     # shellcheck disable=SC2086
