@@ -3,6 +3,7 @@
  * requires: a verified function (an index out of range is clamped: its value is unspecified, but
  *           memory is safe). A mul0 needs no lowering.
  * provides: the bits of docs/architecture.md, rounding after every operation. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,10 +198,8 @@ static void run_scan(TwPlan *p, TwRef r) {
 
 /* Sum k of a sample loop: sixteen partial sums, then the open nodes of the tree of chunks. */
 static char *sums_of(const TwPlan *p, TwRef r, uint32_t k, uint32_t at) {
-  const TwPlan *b = p->side[r]->body;
-  char *base = p->side[r]->sums;
-  for (uint32_t j = 0; j < k; j++) base += tw_pad16(result_bytes(b, j)) * (TW_PARTIALS + TW_TREE);
-  return base + at * tw_pad16(result_bytes(b, k));
+  const TwSide *side = p->side[r];
+  return side->sums + side->sum_at[k] + at * tw_pad16(result_bytes(side->body, k));
 }
 
 static void add_sample(TwPlan *p, TwRef r, uint32_t k, int64_t i) {
@@ -309,24 +308,58 @@ static void run_own(TwPlan *p, TwRef r, const TwTyInfo *t) {
   abort(); /* an operation with a shape rule of its own that nobody taught the interpreter */
 }
 
+/* Most instructions of a body of samples are arithmetic on one number: no more than that is done for them. */
+static double scalar_f64(const TwPlan *p, const TwStep *s) {
+  double a = *(double *)v(p->value[s->a]), b = *(double *)v(p->value[s->b]);
+  switch ((int)s->op) {
+    case TW_OP_add: return a + b;
+    case TW_OP_sub: return a - b;
+    case TW_OP_mul: return a * b;
+    case TW_OP_neg: return -a;
+    case TW_OP_relu: return a < 0 ? 0 : a;
+    case TW_OP_fma: return fma(a, b, *(double *)v(p->value[s->c]));
+  }
+  return tw_is_scalar1(s->op) ? tw_scalar1_f64(s->op, a) : tw_scalar2_f64(s->op, a, b);
+}
+
+static float scalar_f32(const TwPlan *p, const TwStep *s) {
+  float a = *(float *)v(p->value[s->a]), b = *(float *)v(p->value[s->b]);
+  switch ((int)s->op) {
+    case TW_OP_add: return a + b;
+    case TW_OP_sub: return a - b;
+    case TW_OP_mul: return a * b;
+    case TW_OP_neg: return -a;
+    case TW_OP_relu: return a < 0 ? 0 : a;
+    case TW_OP_fma: return fmaf(a, b, *(float *)v(p->value[s->c]));
+  }
+  return tw_is_scalar1(s->op) ? tw_scalar1_f32(s->op, a) : tw_scalar2_f32(s->op, a, b);
+}
+
+static void run_any(TwPlan *p, TwRef r, TwOp op) {
+  const TwTyInfo *t = tw_info(p->fn, r);
+  switch (tw_op_info(op)->shape) {
+    case TW_SHAPE_leaf: break; /* bound by the caller, or set when planned */
+    case TW_SHAPE_same: run_map(p, r, t); break;
+    case TW_SHAPE_compare: run_compare(p, r, t); break;
+    case TW_SHAPE_logic:
+      if (op != TW_OP_not) run_compare(p, r, t);
+      for (int64_t e = 0; e < t->count && op == TW_OP_not; e++) p->value[r][e] = !operand(p, r, 0)[e];
+      break;
+    case TW_SHAPE_cast: run_cast(p, r, t); break;
+    case TW_SHAPE_select: run_select(p, r, t); break;
+    case TW_SHAPE_own: run_own(p, r, t); break;
+  }
+}
+
 static void run(TwPlan *p) {
-  const TwFn *f = p->fn;
-  for (TwRef r = 1; r < f->insts.len; r++) {
-    const TwTyInfo *t = tw_info(f, r);
-    switch (tw_op_info(tw_op(f, r))->shape) {
-      case TW_SHAPE_leaf: break; /* bound by the caller, or set when planned */
-      case TW_SHAPE_same: run_map(p, r, t); break;
-      case TW_SHAPE_compare: run_compare(p, r, t); break;
-      case TW_SHAPE_logic:
-        if (tw_op(f, r) != TW_OP_not) run_compare(p, r, t);
-        for (int64_t e = 0; e < t->count && tw_op(f, r) == TW_OP_not; e++)
-          p->value[r][e] = !operand(p, r, 0)[e];
-        break;
-      case TW_SHAPE_cast: run_cast(p, r, t); break;
-      case TW_SHAPE_select: run_select(p, r, t); break;
-      case TW_SHAPE_own: run_own(p, r, t); break;
+  const TwWatch *w = p->watch;
+  for (const TwStep *s = p->steps, *end = s + p->n_steps; s < end; s++) {
+    switch (s->kind) {
+      case TW_STEP_F64: *(double *)v(p->value[s->ref]) = scalar_f64(p, s); break;
+      case TW_STEP_F32: *(float *)v(p->value[s->ref]) = scalar_f32(p, s); break;
+      case TW_STEP_ANY: run_any(p, s->ref, s->op); break;
     }
-    if (p->watch) tw_watch_after(p, r);
+    if (w && (s->chooses || w->after)) tw_watch_after(p, s);
   }
 }
 

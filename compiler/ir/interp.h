@@ -27,8 +27,18 @@ typedef struct TwSide {
   size_t *parts; /* results of a region: places in the frame, or of `get` the one it reads */
   char **next;   /* scan: second buffers of the carries */
   char *sums;    /* samples: partial sums and the tree of chunks, see run_samples */
+  size_t *sum_at; /* … where in it those of a sum begin */
   bool written;  /* add_at: works in place of its first operand */
 } TwSide;
+
+/* What running an instruction needs to know of it, decided once. */
+typedef enum TwStepKind { TW_STEP_ANY, TW_STEP_F32, TW_STEP_F64 } TwStepKind; /* the last two: one real */
+typedef struct TwStep {
+  TwRef ref, a, b, c; /* the instruction and its first operands; where it has fewer the first again */
+  TwOp op;
+  TwStepKind kind;
+  bool chooses; /* the pattern of a run has its choice, see watch.h */
+} TwStep;
 
 struct TwPlan {
   const TwFn *fn;
@@ -36,6 +46,8 @@ struct TwPlan {
   size_t *place; /* per instruction: offset in the frame */
   char **value;  /* per instruction: where it is now */
   TwSide **side; /* per instruction or NULL */
+  TwStep *steps; /* all instructions but leaves, in order */
+  uint32_t n_steps;
   char *frame;
   size_t bytes;
   int64_t counter; /* of the body of a loop: the iteration number */
@@ -57,7 +69,8 @@ static inline size_t tw_plan_bytes(const TwPlan *p, const TwTyInfo *t) {
 
 /* interp_watch.c: before a run that is watched, and after each of its instructions. */
 void tw_watch_begin(TwPlan *p, TwWatch *w);
-void tw_watch_after(TwPlan *p, TwRef r);
+void tw_watch_after(TwPlan *p, const TwStep *s);
+bool tw_watch_chooses(const TwFn *f, TwRef r);
 
 /* interp_shape.c: the operations that only move elements. */
 void tw_interp_shape(TwPlan *p, TwRef r);

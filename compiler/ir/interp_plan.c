@@ -186,8 +186,10 @@ static void plan_loop(Planner *c, TwRef r, TwSide *s) {
   const TwRegion *g = tw_region(f, r);
   size_t total = 0;
   if (tw_op(f, r) == TW_OP_scan) s->next = get_memory(c, g->n_carry, sizeof *s->next);
+  else s->sum_at = get_memory(c, g->n_carry, sizeof *s->sum_at);
   for (uint32_t k = 0; k < g->n_carry && !c->failed; k++) {
     size_t bytes = value_bytes(c, tw_info(g->body, g->body->results.at[k]));
+    if (s->sum_at) s->sum_at[k] = total;
     if (s->next) s->next[k] = get_memory(c, bytes, 1);
     else if (__builtin_mul_overflow(bytes, TW_PARTIALS + TW_TREE, &bytes) ||
              __builtin_add_overflow(total, bytes, &total))
@@ -244,6 +246,25 @@ static void set_constant(TwPlan *p, TwRef r) {
   }
 }
 
+static void plan_steps(Planner *c) {
+  TwPlan *p = c->p;
+  const TwFn *f = p->fn;
+  p->steps = get_memory(c, f->insts.len, sizeof *p->steps);
+  for (TwRef r = 1; r < f->insts.len && !c->failed; r++) {
+    TwOp op = tw_op(f, r);
+    const TwTyInfo *t = tw_info(f, r);
+    uint32_t n = tw_inst(f, r)->n_args;
+    if (tw_op_info(op)->shape == TW_SHAPE_leaf) continue;
+    TwStep *s = &p->steps[p->n_steps++];
+    *s = (TwStep){.ref = r, .op = op, .chooses = tw_watch_chooses(f, r)};
+    if (n) s->a = s->b = s->c = tw_arg(f, r, 0);
+    if (n > 1) s->b = tw_arg(f, r, 1);
+    if (n > 2) s->c = tw_arg(f, r, 2);
+    if (tw_op_info(op)->shape == TW_SHAPE_same && t->dtype == TW_REAL && t->count == 1)
+      s->kind = p->real == sizeof(float) ? TW_STEP_F32 : TW_STEP_F64;
+  }
+}
+
 static void plan(Planner *c) {
   TwPlan *p = c->p;
   const TwFn *f = p->fn;
@@ -253,6 +274,7 @@ static void plan(Planner *c) {
   find_owners(c);
   place_all(c);
   if (!c->failed) p->frame = get_memory(c, p->bytes, 1);
+  if (!c->failed) plan_steps(c);
   for (TwRef r = 1; r < f->insts.len && !c->failed; r++) {
     p->value[r] = p->frame + p->place[r];
     if (tw_op(f, r) == TW_OP_const || tw_op(f, r) == TW_OP_iota) set_constant(p, r);
@@ -290,6 +312,7 @@ static void side_free(TwSide *s, uint32_t n_carry) {
   for (uint32_t k = 0; s->next && k < n_carry; k++) free(s->next[k]);
   free(s->next);
   free(s->sums);
+  free(s->sum_at);
   free(s->parts);
   free(s->kept.at);
   free(s->reduced.at);
@@ -306,5 +329,6 @@ void tw_plan_free(TwPlan *p) {
   free(p->place);
   free(p->value);
   free(p->side);
+  free(p->steps);
   free(p);
 }

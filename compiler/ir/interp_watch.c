@@ -90,11 +90,23 @@ static void hold_extremum(TwPlan *p, TwRef r) {
   }
 }
 
+/* The result of these is the choice itself. */
+static bool is_choice(TwOp op) {
+  return op == TW_OP_lt || op == TW_OP_le || op == TW_OP_eq || op == TW_OP_ne || op == TW_OP_sign ||
+         op == TW_OP_floor || op == TW_OP_to_int || op == TW_OP_argmask;
+}
+
+bool tw_watch_chooses(const TwFn *f, TwRef r) {
+  TwOp op = tw_op(f, r);
+  if (!tw_inst(f, r)->n_args || tw_info(f, tw_arg(f, r, 0))->dtype != TW_REAL) return false;
+  return is_choice(op) || op == TW_OP_relu || op == TW_OP_abs || op == TW_OP_min || op == TW_OP_max ||
+         op == TW_OP_rmax || op == TW_OP_rmin;
+}
+
+/* After an instruction that chooses. */
 static void hold(TwPlan *p, TwRef r) {
   TwOp op = tw_op(p->fn, r);
   const TwTyInfo *t = tw_info(p->fn, r);
-  bool of_reals = tw_inst(p->fn, r)->n_args && tw_info(p->fn, tw_arg(p->fn, r, 0))->dtype == TW_REAL;
-  if (!of_reals) return;
   switch ((int)op) {
     case TW_OP_relu:
     case TW_OP_abs:
@@ -102,22 +114,14 @@ static void hold(TwPlan *p, TwRef r) {
     case TW_OP_max: hold_side(p, r, t->count); break;
     case TW_OP_rmax:
     case TW_OP_rmin: hold_extremum(p, r); break;
-    case TW_OP_lt:
-    case TW_OP_le:
-    case TW_OP_eq:
-    case TW_OP_ne: /* the result is the choice */
-    case TW_OP_sign:
-    case TW_OP_floor:
-    case TW_OP_to_int:
-    case TW_OP_argmask: choice(p->watch, p->value[r], tw_plan_bytes(p, t)); break;
   }
+  if (is_choice(op)) choice(p->watch, p->value[r], tw_plan_bytes(p, t));
 }
 
-void tw_watch_after(TwPlan *p, TwRef r) {
+void tw_watch_after(TwPlan *p, const TwStep *s) {
   TwWatch *w = p->watch;
-  TwOp op = tw_op(p->fn, r);
-  if (op == TW_OP_param || op == TW_OP_const || op == TW_OP_iota) return;
-  if (w->use != TW_PATTERN_IGNORE) hold(p, r);
+  TwRef r = s->ref;
+  if (w->use != TW_PATTERN_IGNORE && s->chooses) hold(p, r);
   if (w->after) w->after(w, &(TwInstant){p->fn, r, p->real == sizeof(double), p});
 }
 

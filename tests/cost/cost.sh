@@ -21,7 +21,8 @@ measure() {
   shift
   rm -f "$dir"/out*
   status=0
-  valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file="$dir/out" "$count" "$@" >"$dir/names" 2>"$dir/errors" || status=$?
+  "$count" make "$dir/code" "$@"
+  valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file="$dir/out" "$count" call "$dir/code" "$@" >"$dir/names" 2>"$dir/errors" || status=$?
   if [ "$status" -ne 0 ]; then
     cat "$dir/errors" >&2
     exit "$status"

@@ -1,7 +1,8 @@
-/* count.c FILE [NAME=VALUE…]: calls, once each and under callgrind's eyes, the loss alone and the gradient
- * step of every stage of a program, compiled for vectors of 256 bits.
+/* count.c make|call KEPT FILE [NAME=VALUE…]: calls, once each and under callgrind's eyes, the loss alone and the
+ * gradient step of every stage of a program, compiled for vectors of 256 bits.
  *
- * requires: to be run by `valgrind --tool=callgrind --instr-atstart=no`.
+ * requires: `make` first, which compiles and keeps the code in the file KEPT; then `call` of the same program, run by
+ *           `valgrind --tool=callgrind --instr-atstart=no`, under which a compiler would take half a minute.
  * provides: a dump of callgrind for each call, in order, and on stdout one line a dump that says what it is:
  *           `STAGE step`, `STAGE loss` or `STAGE eval`.
  *
@@ -99,7 +100,53 @@ static void loss_operands(TwArena *arena, Counted *loss, const TwRtFn *step) {
   if (loss->n_in != loss->fn->params.len) abort();
 }
 
-static bool count(TwUnit *u, TwBuild *b) {
+/* ---- code from one process to the next */
+
+static bool keep(const char *path, TwLlFn *fns, uint32_t n) {
+  char *error = NULL;
+  TwLlObjects objects = {0};
+  if (!tw_ll_objects(NULL, fns, n, &(TwLlOptions){.vector_bits = 256}, &objects, &error)) {
+    fprintf(stderr, "%s\n", error);
+    free(error);
+    return false;
+  }
+  FILE *out = fopen(path, "wb");
+  bool ok = out != NULL;
+  for (uint32_t k = 0; ok && k < n; k++) ok = fwrite(&fns[k].slot->work_bytes, sizeof fns[k].slot->work_bytes, 1, out) == 1;
+  for (uint32_t k = 0; ok && k < objects.n; k++)
+    ok = fwrite(&objects.at[k].size, sizeof objects.at[k].size, 1, out) == 1 &&
+         fwrite(objects.at[k].bytes, 1, objects.at[k].size, out) == objects.at[k].size;
+  ok = out && fclose(out) == 0 && ok;
+  tw_ll_objects_free(&objects);
+  return ok;
+}
+
+static TwObject *fetch(const char *path, TwLlFn *fns, uint32_t n) {
+  FILE *in = fopen(path, "rb");
+  TwObjectBytes objects[TW_LL_MAX_OBJECTS];
+  uint32_t n_objects = 0;
+  bool ok = in != NULL;
+  for (uint32_t k = 0; ok && k < n; k++) ok = fread(&fns[k].slot->work_bytes, sizeof fns[k].slot->work_bytes, 1, in) == 1;
+  for (size_t size; ok && n_objects < TW_LL_MAX_OBJECTS && fread(&size, sizeof size, 1, in) == 1;) {
+    void *bytes = malloc(size + 1);
+    ok = bytes && fread(bytes, 1, size, in) == size;
+    objects[n_objects++] = (TwObjectBytes){bytes, size};
+  }
+  if (in) fclose(in);
+  char *error = NULL;
+  TwObject *o = ok ? tw_object_load(objects, n_objects, &error) : NULL;
+  if (!o) fprintf(stderr, "%s: %s\n", path, error ? error : "cannot be read");
+  free(error);
+  for (uint32_t k = 0; k < n_objects; k++) free((void *)(uintptr_t)objects[k].bytes);
+  for (uint32_t k = 0; o && k < n; k++) {
+    void *at = tw_object_symbol(o, fns[k].symbol);
+    if (!at) abort();
+    memcpy(&fns[k].slot->entry, &at, sizeof at);
+  }
+  return o;
+}
+
+static bool count(TwUnit *u, TwBuild *b, const char *kept, bool make) {
   TwProbe p;
   TwLlFn fns[MAX_FNS];
   Counted counted[MAX_FNS];
@@ -122,23 +169,21 @@ static bool count(TwUnit *u, TwBuild *b) {
                         .precision = TW_F32, .slot = counted[k].code};
     n += 3;
   }
-  char *error = NULL;
-  TwJit *jit = tw_jit(fns, n, &(TwLlOptions){.vector_bits = 256}, &error);
-  if (!jit) fprintf(stderr, "%s\n", error);
-  free(error);
-  for (uint32_t k = 0; jit && k < n; k++) call(&p, &counted[k]);
-  tw_jit_free(jit);
-  return jit != NULL;
+  if (make) return keep(kept, fns, n);
+  TwObject *code = fetch(kept, fns, n);
+  for (uint32_t k = 0; code && k < n; k++) call(&p, &counted[k]);
+  tw_object_free(code);
+  return code != NULL;
 }
 
 int main(int argc, char **argv) {
-  if (argc < 2 || !COUNTED) {
-    fprintf(stderr, COUNTED ? "usage: count FILE [NAME=VALUE…]\n" : "built without valgrind/callgrind.h\n");
+  if (argc < 4 || !COUNTED) {
+    fprintf(stderr, COUNTED ? "usage: count make|call KEPT FILE [NAME=VALUE…]\n" : "built without valgrind/callgrind.h\n");
     return COUNTED ? 2 : 77;
   }
   TwDefine defines[16];
   uint32_t n_defines = 0;
-  for (int k = 2; k < argc && n_defines < 16; k++) {
+  for (int k = 4; k < argc && n_defines < 16; k++) {
     char *equals = strchr(argv[k], '=');
     if (!equals) return 2;
     *equals = 0;
@@ -147,9 +192,9 @@ int main(int argc, char **argv) {
   const TwOptions options = {.defines = defines, .n_defines = n_defines, .precision = TW_F32};
   TwUnit *u = tw_unit_new(&options);
   const char *why = NULL;
-  TwBuild b = {.unit = u, .file = tw_source_read(&u->sources, argv[1], &why)};
-  bool ok = b.file && count(u, &b);
-  if (!b.file) fprintf(stderr, "%s: %s\n", argv[1], why ? why : "cannot be read");
+  TwBuild b = {.unit = u, .file = tw_source_read(&u->sources, argv[3], &why)};
+  bool ok = b.file && count(u, &b, argv[2], strcmp(argv[1], "make") == 0);
+  if (!b.file) fprintf(stderr, "%s: %s\n", argv[3], why ? why : "cannot be read");
   tw_diags_render(&u->diags, stderr, (TwDiagStyle){0});
   tw_build_free(&b);
   tw_unit_free(u);

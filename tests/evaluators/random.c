@@ -1,4 +1,4 @@
-/* random.c [COUNT [SEED]]: random programs and their derivatives, by three evaluators in f32 and f64.
+/* random.c [COUNT [SEED]]: random programs and their derivatives, by three evaluators, one in f32, the next in f64.
  *
  * Of each program, in turn: the function as generated; its derivative by reverse mode, as AD leaves it and
  * optimized; by forward mode; or a loop over samples with one of these for a body, where code is made for
@@ -17,7 +17,7 @@
 #include "tests/evaluators/three.h"
 #include "tests/grad/generate.h"
 
-enum { PROGRAMS = 40, PRECISIONS = 2, CASES = PROGRAMS * PRECISIONS };
+enum { PROGRAMS = 40, TURN = 12 };
 
 typedef struct Case {
   const TwFn *f, *final; /* to interpret, to compile */
@@ -29,7 +29,7 @@ typedef struct Case {
 typedef struct Batch {
   TwArena arena;
   TwModule *m;
-  Case cases[CASES];
+  Case cases[PROGRAMS];
   uint32_t n;
   Rng rng;
 } Batch;
@@ -73,6 +73,9 @@ static const TwFn *for_samples(Batch *b, const TwFn *f, int64_t n, uint64_t fixe
   return tw_fn_seal(all);
 }
 
+/* Every kind of case comes in both. */
+static TwPrecision precision_of(uint64_t program) { return program / TURN % 2 ? TW_F64 : TW_F32; }
+
 /* Functions are compiled without strong products. The interpreter knows them, and is given f as it is where
  * that must not show: anywhere but in a loop over samples, whose sums treat a product and the negative of
  * one, as a rebuild may write it, differently by definition. */
@@ -82,20 +85,18 @@ static void add(Batch *b, uint64_t program, const TwFn *f, const char *what, uin
   count_ops(f, ops);
   if (ops[TW_OP_samples]) f = final;
   count_ops(f, met);
-  for (int p = 0; p < PRECISIONS; p++) {
-    Case *c = &b->cases[b->n];
-    *c = (Case){.f = f, .final = final, .precision = p ? TW_F64 : TW_F32};
-    snprintf(c->symbol, sizeof c->symbol, "f%u", b->n);
-    snprintf(c->what, sizeof c->what, "%s of program %llu", what, (unsigned long long)program);
-    b->n++;
-  }
+  Case *c = &b->cases[b->n];
+  *c = (Case){.f = f, .final = final, .precision = precision_of(program)};
+  snprintf(c->symbol, sizeof c->symbol, "f%u", b->n);
+  snprintf(c->what, sizeof c->what, "%s of program %llu", what, (unsigned long long)program);
+  b->n++;
 }
 
 typedef enum Kind { FUNCTION, REVERSE, OPTIMIZED, FORWARD, SAMPLES, SAMPLES_REVERSE, SAMPLES_OPTIMIZED } Kind;
 
 static void add_program(Batch *b, uint64_t program, uint64_t met[TW_OP_COUNT]) {
   static const int64_t samples[] = {1, 15, 16, 17, 40, 513};
-  static const Kind kinds[] = {FUNCTION, REVERSE,         OPTIMIZED, FORWARD, SAMPLES,  FUNCTION,
+  static const Kind kinds[TURN] = {FUNCTION, REVERSE,         OPTIMIZED, FORWARD, SAMPLES,  FUNCTION,
                                REVERSE,  SAMPLES_REVERSE, OPTIMIZED, FORWARD, FUNCTION, SAMPLES_OPTIMIZED};
   Rng rng = {program * 0x632be59bd9b4e019u};
   Data x;
@@ -103,7 +104,9 @@ static void add_program(Batch *b, uint64_t program, uint64_t met[TW_OP_COUNT]) {
   int64_t n = samples[rng_below(&rng, 6)];
   uint64_t fixed = rng_next(&rng) & rng_next(&rng);
   TwOptLimits limits = tw_opt_limits_default();
-  switch (kinds[program % (sizeof kinds / sizeof *kinds)]) {
+  Kind kind = kinds[program % TURN];
+  if (kind >= SAMPLES && program / TURN % 3) kind = FUNCTION;
+  switch (kind) {
     case FUNCTION: add(b, program, f, "the function", met); break;
     case REVERSE: add(b, program, derivative(b, f, false), "the derivative", met); break;
     case OPTIMIZED:
@@ -166,7 +169,7 @@ static void compare(Three *t, Batch *b, Case *c, bool wild) {
 /* ---- a batch: one module for the JIT, one object file */
 
 static bool compile(Batch *b, uint32_t bits, TwJit **jit, void **library) {
-  static TwLlFn fns[2][CASES];
+  static TwLlFn fns[2][PROGRAMS];
   for (uint32_t k = 0; k < b->n; k++) {
     Case *c = &b->cases[k];
     fns[0][k] = (TwLlFn){.symbol = c->symbol, .fn = c->final, .precision = c->precision, .slot = &c->jit};
