@@ -9,6 +9,7 @@ typedef struct Settings {
   const char *triwave, *root; /* the command; the checkout */
   const char *pictures;       /* folder for them */
   int seeds;
+  const char *only;           /* of the computed parts these, a comma after each; NULL: all */
   int epochs; /* of each stage; 0: as the programs say. Otherwise it is a rehearsal, with fewer depths and laws */
 } Settings;
 

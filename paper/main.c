@@ -1,4 +1,4 @@
-/* main.c: paper TRIWAVE ROOT OUT [--seeds N] [--epochs N]: runs the experiments of the paper and writes OUT/paper.md from
+/* main.c: paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--only PART,…,]: runs the experiments of the paper and writes OUT/paper.md from
  * paper/page.md, in which a line @name stands for a computed part (tables.c), and the pictures in OUT/paper/.
  *
  * The page says what was measured, not how long it took: it is the same bytes whenever and wherever it is made. */
@@ -24,7 +24,9 @@ static void write_line(const Settings *s, const char *line, FILE *out) {
   int n = (int)strcspn(line + 1, "\n");
   for (size_t k = 0; k < n_parts; k++)
     if ((int)strlen(parts[k].name) == n && strncmp(parts[k].name, line + 1, (size_t)n) == 0) {
-      parts[k].write(s, out);
+      char wanted[64];
+      snprintf(wanted, sizeof wanted, "%s,", parts[k].name);
+      if (!s->only || strstr(s->only, wanted)) parts[k].write(s, out);
       return;
     }
   fprintf(stderr, "paper: page.md asks for '@%.*s', which there is not\n", n, line + 1);
@@ -49,7 +51,7 @@ static bool make_page(const Settings *s, const char *out_dir) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 4) return fprintf(stderr, "paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--no-pictures]\n"), 2;
+  if (argc < 4) return fprintf(stderr, "paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--only PART,…,] [--no-pictures]\n"), 2;
   char pictures[1024];
   snprintf(pictures, sizeof pictures, "%s/paper", argv[3]);
   Settings s = {.triwave = argv[1], .root = argv[2], .pictures = pictures, .seeds = 30};
@@ -58,6 +60,7 @@ int main(int argc, char **argv) {
     bool more = k + 1 < argc;
     if (strcmp(argv[k], "--seeds") == 0 && more) s.seeds = atoi(argv[++k]);
     else if (strcmp(argv[k], "--epochs") == 0 && more) s.epochs = atoi(argv[++k]);
+    else if (strcmp(argv[k], "--only") == 0 && more) s.only = argv[++k];
     else if (strcmp(argv[k], "--no-pictures") == 0) draw = false;
     else return fprintf(stderr, "paper: what is '%s'?\n", argv[k]), 2;
   }
