@@ -317,6 +317,8 @@ static double scalar_f64(const TwPlan *p, const TwStep *s) {
     case TW_OP_mul: return a * b;
     case TW_OP_neg: return -a;
     case TW_OP_relu: return a < 0 ? 0 : a;
+    case TW_OP_stop:
+    case TW_OP_along: return a;
     case TW_OP_fma: return fma(a, b, *(double *)v(p->value[s->c]));
   }
   return tw_is_scalar1(s->op) ? tw_scalar1_f64(s->op, a) : tw_scalar2_f64(s->op, a, b);
@@ -330,6 +332,8 @@ static float scalar_f32(const TwPlan *p, const TwStep *s) {
     case TW_OP_mul: return a * b;
     case TW_OP_neg: return -a;
     case TW_OP_relu: return a < 0 ? 0 : a;
+    case TW_OP_stop:
+    case TW_OP_along: return a;
     case TW_OP_fma: return fmaf(a, b, *(float *)v(p->value[s->c]));
   }
   return tw_is_scalar1(s->op) ? tw_scalar1_f32(s->op, a) : tw_scalar2_f32(s->op, a, b);
