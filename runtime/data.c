@@ -57,7 +57,7 @@ static bool call_target(const TwRtData *d, double **columns) {
 }
 
 bool tw_rt_has_target_at(const TwRtData *d) {
-  return d->target.entry && d->axes && d->n_inputs == 1 && d->n_columns == 1 && d->n_rows > 0;
+  return d->target.entry && d->target.n_out == 1 && d->axes && d->n_inputs == 1 && d->n_columns == 1 && d->n_rows > 0;
 }
 
 /* The compiled target takes as many inputs as the grid has points, no fewer: the last one is repeated. */
@@ -91,6 +91,11 @@ static char *row_text(const TwRtData *d, double **columns, int64_t r) {
   return s;
 }
 
+static bool is_weight(const TwRtData *d, uint32_t c) { return d->weighted && c + 1 == d->n_columns + d->target.n_out; }
+static const char *kind_of(const TwRtData *d, uint32_t c) {
+  return c < d->n_columns ? "input" : is_weight(d, c) ? "weight" : "target";
+}
+
 static void refuse_value(const TwRtProgram *p, const TwRtData *d, double **columns, uint32_t c, int64_t r,
                          TwRtDatas *out) {
   char *row = row_text(d, columns, r);
@@ -100,9 +105,27 @@ static void refuse_value(const TwRtProgram *p, const TwRtData *d, double **colum
     out->error = tw_rt_textf("a value of data '%s' is %.9g, which is too large for %s (row %lld, %s)", d->name, v,
                              p->f64 ? "f64" : "f32", (long long)r + 1, row ? row : "");
   else
-    out->error = tw_rt_textf("the %s of data '%s' is %s in row %lld (%s)", c == d->n_columns ? "target" : "input",
-                             d->name, name_of(v), (long long)r + 1, row ? row : "");
+    out->error = tw_rt_textf("the %s of data '%s' is %s in row %lld (%s)", kind_of(d, c), d->name, name_of(v),
+                             (long long)r + 1, row ? row : "");
   free(row);
+}
+
+static bool check_weights(const TwRtData *d, double **columns, uint32_t c, TwRtDatas *out) {
+  double sum = 0;
+  for (int64_t r = 0; r < d->n_rows; r++) {
+    sum += columns[c][r];
+    if (columns[c][r] >= 0) continue;
+    char *row = row_text(d, columns, r);
+    out->error = tw_rt_textf("the weight of row %lld of data '%s' is %.9g, and must not be negative (%s)", (long long)r + 1,
+                             d->name, columns[c][r], row ? row : "");
+    free(row);
+    out->place = &d->place;
+    return false;
+  }
+  if (sum > 0) return true;
+  out->error = tw_rt_textf("the weights of data '%s' are all 0", d->name);
+  out->place = &d->place;
+  return false;
 }
 
 /* Rounds the columns to the program's real; they must be finite before and after. */
@@ -121,7 +144,7 @@ static bool round_columns(const TwRtProgram *p, const TwRtData *d, double **wide
 
 static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtDatas *out) {
   to->n_rows = d->n_rows;
-  to->n = d->n_columns + (d->target.entry != NULL);
+  to->n = d->n_columns + (d->target.entry ? d->target.n_out : 0);
   to->at = calloc((size_t)to->n + 1, sizeof *to->at);
   double **wide = calloc((size_t)to->n + 1, sizeof *wide);
   bool ok = to->at && wide;
@@ -130,6 +153,7 @@ static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtD
     tw_rt_data_inputs(d, wide);
     ok = !d->target.entry || call_target(d, wide);
     if (ok) ok = round_columns(p, d, wide, to, out);
+    if (ok && d->weighted) ok = check_weights(d, wide, to->n - 1, out);
   }
   for (uint32_t c = 0; wide && c < to->n; c++) free(wide[c]);
   free(wide);

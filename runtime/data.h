@@ -8,7 +8,7 @@
 
 typedef struct TwRtColumns {
   int64_t n_rows;
-  uint32_t n; /* columns: the inputs, further ones, and the target if there is one */
+  uint32_t n; /* columns: the inputs, further ones, and what the target function gives */
   void **at;  /* each n_rows reals of the program */
 } TwRtColumns;
 

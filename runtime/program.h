@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 6u
+#define TW_RT_ABI 7u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -51,7 +51,7 @@ typedef enum TwRtRole {
   TW_RT_STEP,    /* scalar real: number of this update in the stage, from 1 (from the carried count with `keep`) */
   TW_RT_EPOCH,   /* scalar real: epochs done in this stage, from 0 */
   TW_RT_EPOCHS,  /* scalar real: epochs of this stage */
-  TW_RT_COLUMN,  /* column `index` of data set `data`: inputs in order, then the target */
+  TW_RT_COLUMN,  /* column `index` of data set `data`: see TwRtData */
   TW_RT_LOSS,    /* scalar real: the loss at the values that came in */
   TW_RT_NORM,    /* scalar real: Euclidean norm of the gradient */
   TW_RT_MEASURE, /* scalar real: measure `index` */
@@ -88,7 +88,8 @@ typedef struct TwRtAxis {
 } TwRtAxis;
 /* Columns are made in f64 and rounded once. Grid: row r runs through the axes with the last one
  * fastest. Point k of a closed axis: lo + (hi - lo) * k / (n - 1); of one open at one end k or k + 1
- * over n; of one open at both (k + 1) over (n + 1). */
+ * over n; of one open at both (k + 1) over (n + 1). The columns of a data set: inputs in order, further ones, then the
+ * results of `target`: the target (an array: a column an element), then the weight of the row if rows have one. */
 typedef struct TwRtData {
   const char *name;
   TwRtPlace place;
@@ -96,7 +97,8 @@ typedef struct TwRtData {
   uint32_t n_inputs, n_columns; /* n_columns: inputs and further columns that the target uses */
   const TwRtAxis *axes;         /* grid: n_inputs of them; NULL for measured data */
   const double *rows;           /* measured: n_rows x n_columns, row major; NULL for a grid */
-  TwRtFn target;                /* f64; in: COLUMN index 0 … n_columns-1; out: COLUMN index n_columns, n_rows each */
+  TwRtFn target;                /* f64; in: COLUMN index 0 … n_columns-1; out: COLUMN index n_columns + j, n_rows each */
+  bool weighted;                /* the last result is the weight, never negative, by which means over the rows are weighted */
 } TwRtData;
 
 /* ---- what a person may look at: every param and every tensor of every weights */

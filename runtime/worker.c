@@ -59,7 +59,8 @@ static void cover_stage(Sizes *z, const TwRtProgram *p, const TwRtStage *st) {
   const TwRtData *d = &p->datas[st->batch_data];
   if ((uint64_t)d->n_rows > z->order) z->order = (uint64_t)d->n_rows;
   if ((uint64_t)st->batch > z->batch && st->batch < d->n_rows) z->batch = (uint64_t)st->batch;
-  if (d->n_columns + 1 > z->batch_columns) z->batch_columns = d->n_columns + 1;
+  uint32_t columns = d->n_columns + d->target.n_out;
+  if (columns > z->batch_columns) z->batch_columns = columns;
 }
 
 static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {

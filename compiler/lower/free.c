@@ -57,6 +57,7 @@ static void free_iters(TwLw *lw, const TwIter *iters, uint32_t n, TwKeys *body, 
     const TwIter *it = &iters[k];
     unbind_local(body, it->local);
     unbind_local(body, it->target);
+    unbind_local(body, it->weight);
     if (it->local && it->local->type->kind == TW_TY_TUPLE) unbind_local(body, it->local);
     if (it->kind == TW_IT_ARRAY) tw_lw_free_tx(lw, it->array, body);
     if (it->kind == TW_IT_DATA) add(lw, body, tw_key(TW_KEY_DATA, it->data));

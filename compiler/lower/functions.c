@@ -79,7 +79,17 @@ void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at) {
   tw_lw_end(l, &b, TW_F64, NULL, &l->rt->init);
 }
 
-/* (columns…) -> target column, in f64. */
+/* The results of a row: the target, an element each, then the weight. */
+static uint32_t row_results(TwScope *row, const TwDataSet *d) {
+  TwRef y = tw_lw_ref(row, d->target);
+  uint32_t n = tw_lw_results(d) - (d->weight != NULL);
+  for (uint32_t k = 0; k < n; k++)
+    tw_result(row->f, d->target->type->rank ? tw_index(row->f, y, tw_int(row->f, k)) : y);
+  if (d->weight) tw_result(row->f, tw_lw_ref(row, d->weight));
+  return n + (d->weight != NULL);
+}
+
+/* (columns…) -> target columns and weight, in f64. */
 void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out) {
   const TwDataSet *d = &lw->p->datas.at[data];
   TwFnBuild b;
@@ -89,6 +99,7 @@ void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out) {
   TwScope row = {.lw = lw, .f = tw_fn_new(lw->m, "row"), .resolve = NULL};
   TwKeys keys = {0};
   tw_lw_free_tx(lw, d->target, &keys);
+  if (d->weight) tw_lw_free_tx(lw, d->weight, &keys);
   TwRefs args = {0};
   for (uint32_t k = 0; k < keys.len; k++) { /* tables that a target reads */
     if (keys.at[k] >> 56 != TW_KEY_GLOBAL) continue;
@@ -107,10 +118,11 @@ void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out) {
     v.leaf[0] = tw_param(row.f, scalar);
     if (a->local) tw_lw_bind(&row, tw_key(TW_KEY_LOCAL, a->local->id), v);
   }
-  tw_result(row.f, tw_lw_ref(&row, d->target));
-  TwRegion r = {.body = tw_fn_seal(row.f), .trip = d->n, .n_consts = n_consts, .n_xs = n_columns, .n_ys = 1};
+  uint32_t n_results = row_results(&row, d);
+  TwRegion r = {.body = tw_fn_seal(row.f), .trip = d->n, .n_consts = n_consts, .n_xs = n_columns, .n_ys = n_results};
   b.scope.f->at = d->span;
   TwRef region = tw_emit_region(b.scope.f, TW_OP_samples, &r, args.at, args.len);
-  tw_lw_output(&b, TW_RT_COLUMN, n_columns, data, tw_get(b.scope.f, region, 0));
+  for (uint32_t k = 0; k < n_results; k++)
+    tw_lw_output(&b, TW_RT_COLUMN, n_columns + k, data, tw_get(b.scope.f, region, k));
   tw_lw_end(l, &b, TW_F64, NULL, &out->target);
 }

@@ -120,6 +120,11 @@ uint64_t tw_lw_flat_param(TwLw *lw, const TwStage *stage, uint32_t param);
 uint64_t tw_lw_flat_weights(TwLw *lw, const TwStage *stage, uint32_t weights);
 uint64_t tw_lw_count(TwLw *lw, const TwType *t); /* reals in all leaves */
 
+/* Columns that the target function of a data set gives: see TwRtData. */
+static inline uint32_t tw_lw_results(const TwDataSet *d) {
+  return (d->target->type->rank ? (uint32_t)d->target->type->dims[0].n : 1) + (d->weight != NULL);
+}
+
 /* ---- moment.c: the functions of VALUES and FLAT, at one moment of training */
 typedef struct TwMoment {
   const TwLayout *layout;

@@ -81,6 +81,7 @@ static void free_after(TwLw *lw, const TwTx *t, uint32_t from, TwKeys *out) {
     const TwIter *it = &t->iters.at[k];
     if (it->local) tw_lw_unbind(out, tw_key(TW_KEY_LOCAL, it->local->id));
     if (it->target) tw_lw_unbind(out, tw_key(TW_KEY_LOCAL, it->target->id));
+    if (it->weight) tw_lw_unbind(out, tw_key(TW_KEY_LOCAL, it->weight->id));
     if (k == from) break;
     if (it->kind == TW_IT_ARRAY) tw_lw_free_tx(lw, it->array, out);
     if (it->kind == TW_IT_DATA) {
@@ -161,6 +162,11 @@ static TwVal reduce_body(TwScope *s, const TwTx *t) {
   TwVal two = tw_lw_val(s->lw, 2);
   two.leaf[0] = v;
   two.leaf[1] = tw_unary(s->f, TW_OP_to_real, c);
+  if (t->args.len > 2) { /* a weight: both are counted so often */
+    TwRef w = tw_lw_ref(s, t->args.at[2]);
+    two.leaf[0] = tw_binary(s->f, TW_OP_mul, tw_fit(s->f, w, ty), two.leaf[0]);
+    two.leaf[1] = tw_binary(s->f, TW_OP_mul, w, two.leaf[1]);
+  }
   return two;
 }
 
@@ -168,7 +174,7 @@ static TwVal reduce_body(TwScope *s, const TwTx *t) {
 static uint32_t reduce_types(TwScope *s, const TwTx *t, TwTy out[2]) {
   tw_lw_leaf_types(s->lw, t->args.at[0]->type, out);
   out[1] = tw_ty_scalar(s->lw->m, TW_REAL);
-  return t->args.len == 2 && t->reduce == TW_RE_MEAN ? 2 : 1;
+  return t->args.len >= 2 && t->reduce == TW_RE_MEAN ? 2 : 1;
 }
 
 /* The sum of a batch stands for the sum over all rows: times all / batch. In integers the product comes
@@ -179,6 +185,13 @@ static TwRef for_all_rows(TwScope *s, TwRef sum, int64_t all, int64_t batch) {
     return tw_binary(s->f, TW_OP_mul, sum, tw_const(s->f, ty, (double)all / (double)batch));
   sum = tw_binary(s->f, TW_OP_mul, sum, tw_const(s->f, ty, (double)all));
   return tw_binary(s->f, TW_OP_div, sum, tw_const(s->f, ty, (double)batch));
+}
+
+/* The target of a row: a number, or an array of its columns. */
+static TwVal row_target(TwScope *s, const TwLocal *l, TwRef *leaf) {
+  if (!l->type->rank) return (TwVal){1, leaf};
+  uint32_t n = (uint32_t)l->type->dims[0].n;
+  return single(s, tw_stack(s->f, leaf, n));
 }
 
 static TwVal reduce_from(TwScope *s, const TwTx *t, uint32_t k);
@@ -192,9 +205,10 @@ static TwVal reduce_data(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *ke
   body_open(&b, s, "samples");
   body_consts(&b, s, keys);
   TwVal row = body_pass(&b, s, columns, true);
-  uint32_t n_inputs = row.n - 1;
+  uint32_t n_inputs = lw->p->datas.at[it->data].inputs.len;
   if (it->local) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->local->id), (TwVal){n_inputs, row.leaf});
-  if (it->target) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->target->id), (TwVal){1, row.leaf + n_inputs});
+  if (it->target) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->target->id), row_target(&b.scope, it->target, row.leaf + n_inputs));
+  if (it->weight) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->weight->id), (TwVal){1, row.leaf + row.n - 1});
   TwVal v = reduce_from(&b.scope, t, k + 1);
   results(&b, v);
   bool adds = t->reduce == TW_RE_SUM || t->reduce == TW_RE_MEAN;

@@ -74,11 +74,12 @@ static TwVal find_weights(TwFnBuild *b, uint32_t k) {
 
 static TwVal find_columns(TwFnBuild *b, uint32_t d) {
   TwLw *lw = b->scope.lw;
-  uint32_t n = lw->p->datas.at[d].inputs.len;
+  const TwDataSet *set = &lw->p->datas.at[d];
+  uint32_t n = set->inputs.len, n_all = n + tw_lw_results(set);
   TwTy ty = tw_ty(lw->m, TW_REAL, 1, &lw->rows[d]);
-  TwVal v = tw_lw_val(lw, n + 1);
-  for (uint32_t k = 0; k <= n; k++) {
-    uint32_t column = k < n ? k : n + lw->p->datas.at[d].columns.len; /* the target is the last one */
+  TwVal v = tw_lw_val(lw, n_all);
+  for (uint32_t k = 0; k < n_all; k++) {
+    uint32_t column = k < n ? k : k + set->columns.len; /* what the target gives comes last */
     v.leaf[k] = tw_lw_operand(b, TW_RT_COLUMN, column, d, ty);
   }
   return v;

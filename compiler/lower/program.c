@@ -28,7 +28,7 @@ static void lower_datas(TwLowered *l, TwLw *lw, unsigned what) {
     }
     datas[k] = (TwRtData){.name = d->name, .place = tw_lw_place(lw, d->span), .n_rows = d->n,
                           .n_inputs = d->inputs.len, .n_columns = d->inputs.len + d->columns.len,
-                          .axes = d->kind == TW_DATA_GRID ? axes : NULL, .rows = d->rows};
+                          .axes = d->rows ? NULL : axes, .rows = d->rows, .weighted = d->weight != NULL};
     if (what & TW_LOWER_TRAIN) tw_lw_target(l, lw, k, &datas[k]);
   }
   rt->n_datas = lw->p->datas.len;

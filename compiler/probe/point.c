@@ -19,7 +19,7 @@ static bool is_f64(const TwProbe *p) { return p->unit->options.precision == TW_F
 static bool fill_data(TwProbe *p, uint32_t d) {
   const TwRtData *data = &p->lowered->rt->datas[d];
   const TwLoweredFn *target = tw_probe_fn(p, &data->target);
-  uint32_t n = data->n_columns + (target != NULL);
+  uint32_t n = data->n_columns + (target ? data->target.n_out : 0);
   uint64_t rows = (uint64_t)data->n_rows;
   double **columns = p->columns[d] = TW_NEW_N(&p->unit->arena, double *, n + 1);
   for (uint32_t c = 0; c < n; c++) columns[c] = TW_NEW_N(&p->unit->arena, double, rows);
@@ -28,7 +28,8 @@ static bool fill_data(TwProbe *p, uint32_t d) {
     TwCall call = tw_call(&p->unit->arena, target->grad, TW_F64);
     for (uint32_t k = 0; k < data->target.n_in; k++) call.in[k] = columns[data->target.in[k].index];
     if (!tw_call_run(&call, NULL)) return false;
-    memcpy(columns[data->n_columns], call.out[0], rows * sizeof(double));
+    for (uint32_t k = 0; k < data->target.n_out; k++)
+      memcpy(columns[data->n_columns + k], call.out[k], rows * sizeof(double));
   }
   for (uint32_t c = 0; c < n; c++)
     for (uint64_t r = 0; r < rows; r++) columns[c][r] = tw_rt_round(columns[c][r], is_f64(p));

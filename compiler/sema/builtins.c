@@ -3,7 +3,7 @@
  * requires: arguments not elaborated yet.   provides: typed trees of the IR's operations. */
 #include <string.h>
 
-#include "compiler/sema/check.h"
+#include "compiler/sema/data.h"
 
 typedef struct Bi {
   TwSema *s;
@@ -142,6 +142,7 @@ static TwTx *reduce(Bi *b, TwReduce how) {
   if (tw_sm_poison(t->type)) return t;
   bool logic = how == TW_RE_ANY || how == TW_RE_ALL;
   if (t->type->kind != TW_TY_TENSOR || (t->type->dtype == TW_BOOL) != logic) return not_for(b, t);
+  if (t->type->rank == 0 && tw_sm_is_std(s, t->span.file)) return t; /* a loss of models with any result */
   if (t->type->rank == 0) {
     TwDiag *d = tw_sm_error(s, TW_E0321, t->span, "'%s' reduces an array, but this is %s", b->name,
                             tw_type_text(s->a, t->type));
@@ -335,8 +336,23 @@ static TwTx *bi_derivative(Bi *b) {
   return t;
 }
 
+/* x - y of one shape: for losses, where a model that gives less than the data hold must not be stretched. */
+static TwTx *bi_residual(Bi *b) {
+  TwSema *s = b->s;
+  TwTx *x = tw_sm_to_real(s, arg(b, 0, NULL)), *y = tw_sm_to_real(s, arg(b, 1, NULL));
+  if (tw_sm_poison(x->type) || tw_sm_poison(y->type)) return bad(b);
+  if (tw_sm_is(x->type, TW_REAL) && tw_sm_is(y->type, TW_REAL) && !tw_sm_same_shape(x->type, y->type)) {
+    TwDiag *d = tw_sm_error(s, TW_E0608, b->span, "the model gives %s, and the target is %s", tw_type_text(s->a, x->type),
+                            tw_type_text(s->a, y->type));
+    tw_sm_note_sizes(s, d, x->type, y->type);
+    return bad(b);
+  }
+  return tw_sm_arith(s, TW_BI_SUB, x, y, b->span, "-");
+}
+
 /* ---- laws */
 static TwTx *draw(Bi *b, const TwType *type) {
+  if (b->s->ctx.drawn_for) return tw_sm_data_draw(b->s, b->s->ctx.drawn_for, type, b->span);
   TwTx *t = tw_sm_node(b->s, TW_TX_DRAW, type, b->span);
   t->index = b->s->ctx.draws++;
   return t;
@@ -347,7 +363,7 @@ static const TwType *law_args(Bi *b, TwTx **x, TwTx **y) {
   TwSema *s = b->s;
   if (!s->ctx.law) {
     TwDiag *d = tw_sm_error(s, TW_E0319, b->span,
-                            "'%s' draws a random number, which only the law after '~' may", b->name);
+                            "'%s' draws a random number, which only the law after '~' and the target of data may", b->name);
     tw_sm_help(s, d, "write 'param x : real ~ %s(…)'", b->name);
     return NULL;
   }

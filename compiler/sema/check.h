@@ -130,6 +130,7 @@ typedef struct TwSmCtx {
   bool no_params, no_weights, no_data;
   bool law;
   uint32_t draws;
+  TwDataSet *drawn_for; /* in the target of a data set: draws become columns of it */
   TwTx *epoch, *epochs; /* in an optimizer */
 } TwSmCtx;
 
@@ -415,7 +416,7 @@ typedef struct TwSmNum {
 } TwSmNum;
 /* NULL if the tree is not constant; *why, if not NULL, is set where arithmetic failed. */
 const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why);
-/* A real scalar where real locals have these values. */
+/* A real scalar or array where real locals have these values: its elements. */
 bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n,
                    double *out);
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out);
@@ -434,6 +435,10 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e);
 TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e);
 TwTx *tw_sm_law(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
 TwSmValue tw_sm_data(TwSema *s, TwSmModule *m, TwSmEntry *e);
+/* `points.mean` and the like: a constant that a data set makes. */
+TwSmValue tw_sm_data_fact(TwSema *s, uint32_t data, TwName name, TwSpan name_span, TwSpan span);
+/* The data set that an expression names, whatever may be used here; NULL: none does. */
+TwSmEntry *tw_sm_data_named_by(TwSema *s, const TwSmScope *scope, const TwExpr *e);
 bool tw_sm_interval(TwSema *s, const TwSmScope *scope, const TwDomainExpr *d, double *lo, double *hi);
 void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e);
 void tw_sm_losses(TwSema *s);

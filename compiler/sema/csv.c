@@ -65,6 +65,8 @@ bool tw_sm_csv(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
   if (!tw_sm_data_args(s, d, scope, "csv(\"points.csv\", t) -> h", out)) return false;
   TwSmFree f = {.s = s, .scope = scope};
   tw_sm_data_free(&f, d->value);
+  const TwDataArg *weight = tw_sm_data_named(d, "weight");
+  if (weight) tw_sm_data_free(&f, weight->value);
   for (uint32_t k = 0; k < f.columns.len; k++) tw_sm_data_column(s, scope, f.columns.at[k], false, out);
   return read_file(s, out) && !ambiguous(s, &f, out);
 }

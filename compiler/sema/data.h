@@ -4,6 +4,8 @@
 
 #include "compiler/sema/check.h"
 
+enum { TW_SM_MAX_ROWS = 1 << 28, TW_SM_MAX_TARGETS = 256 };
+
 /* The path of a file as the program's folder makes it. */
 const char *tw_sm_data_path(TwSema *s, const char *path);
 /* A new column, bound in *scope: an input of the data set, or one that the target may use. */
@@ -24,6 +26,29 @@ typedef struct TwSmFree {
 void tw_sm_data_free(TwSmFree *f, const TwExpr *e);
 /* A name that means both a const and a column of the file: said so. */
 void tw_sm_data_ambiguous(TwSema *s, const TwSmScope *scope, TwIdent id, const TwDataSet *d);
+
+/* The number of values in a row: inputs and further columns; and their locals. */
+uint32_t tw_sm_data_width(const TwDataSet *d);
+TwLocal **tw_sm_data_locals(TwSema *s, const TwDataSet *d);
+/* The values of a row, width of them. */
+void tw_sm_data_row(const TwDataSet *d, int64_t row, double *out);
+uint32_t tw_sm_data_targets(const TwDataSet *d);
+/* Room for the rows of a data set; NULL, reported, where there is none. */
+double *tw_sm_data_room(TwSema *s, const TwDataSet *d, uint32_t width);
+/* A number drawn for each row, as a column of out: what a draw in a target becomes. */
+TwTx *tw_sm_data_draw(TwSema *s, TwDataSet *out, const TwType *type, TwSpan span);
+/* Fills in the columns that were drawn. requires: the rest of the rows, or the axes of a grid. */
+bool tw_sm_data_drawn(TwSema *s, uint32_t n_drawn, uint64_t seed, TwDataSet *out);
+
+/* ---- derived.c: data sets made from another; false: reported */
+bool tw_sm_split(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
+bool tw_sm_standardize(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
+bool tw_sm_normalize(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);
+/* Facts of a data set, for each input and then each target; NULL: they cannot be computed. */
+struct TwSmFacts {
+  double *mean, *deviation, *min, *max;
+};
+const TwSmFacts *tw_sm_facts(TwSema *s, TwDataSet *d);
 
 /* The columns of a file, bound in scope, and its rows. */
 bool tw_sm_csv(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out);

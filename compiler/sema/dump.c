@@ -297,6 +297,7 @@ void tw_program_dump(const TwUnit *u, const TwProgram *p, FILE *f) {
             d->path ? d->path : "");
     axes(&o, d);
     if (d->target) tx(&o, d->target, 1);
+    if (d->weight) fprintf(f, "  weight\n"), tx(&o, d->weight, 1);
   }
   params(&o);
   for (uint32_t k = 0; k < p->weights.len; k++) {

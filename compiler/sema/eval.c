@@ -465,7 +465,7 @@ bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const doubl
     bind(&v, locals[k], x);
   }
   const TwSmNum *r = eval(&v, t);
-  if (r) *out = r->x[0];
+  if (r) memcpy(out, r->x, (size_t)r->n * sizeof *out);
   tw_arena_free(&v.scratch);
   return r != NULL;
 }

@@ -80,8 +80,12 @@ TwTx *tw_sm_get_field(TwSema *s, TwTx *t, TwName name, TwSpan name_span, TwSpan 
 }
 
 static TwSmValue field(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
+  bool no_data = s->ctx.no_data; /* the facts of a data set are constants */
+  if (tw_sm_data_named_by(s, scope, e->a)) s->ctx.no_data = false;
   TwSmValue v = tw_sm_value(s, scope, e->a, NULL);
+  s->ctx.no_data = no_data;
   if (v.kind == TW_V_POISON) return v;
+  if (v.kind == TW_V_DATA) return tw_sm_data_fact(s, v.index, e->name, e->name_span, e->span);
   if (v.kind == TW_V_MODULE) return tw_sm_member(s, v.module, e->name, e->name_span);
   if (v.kind != TW_V_TX && v.kind != TW_V_SCHEDULE) {
     tw_sm_error(s, TW_E0305, e->name_span, "'%s' is %s and has no field '%s'", tw_sm_text(s, e->a->span),

@@ -69,7 +69,8 @@ static bool over_data(TwSema *s, TwSmScope *scope, const TwForClause *c, uint32_
   *out = (TwIter){.kind = TW_IT_DATA, .n = d->n, .data = data};
   TwIdent first = c->names.at[0], last = c->names.at[c->names.len - 1];
   out->local = tw_sm_local(s, first.name, n == 1 ? s->t_real : tw_sm_tuple(s, types, n), first.span);
-  out->target = tw_sm_local(s, last.name, s->t_real, last.span);
+  out->target = tw_sm_local(s, last.name, d->target->type, last.span);
+  if (d->weight) out->weight = tw_sm_local(s, tw_intern_z(&s->u->names, "weight"), s->t_real, last.span);
   if (each)
     for (uint32_t k = 0; k < n; k++) bind_field(s, scope, c->names.at[k], out->local, k);
   else tw_sm_bind(s, scope, first, tw_sm_v(tw_sm_use(s, out->local, first.span)));
@@ -188,6 +189,17 @@ static bool reducible(TwSema *s, TwReduce r, const TwTx *body, const char *name)
   return false;
 }
 
+/* The weight of a row of the data sets that are run over, or NULL. */
+static TwTx *weight_of(TwSema *s, const TwTx *t) {
+  TwTx *all = NULL;
+  for (uint32_t k = 0; k < t->iters.len; k++) {
+    if (!t->iters.at[k].weight) continue;
+    TwTx *w = tw_sm_use(s, t->iters.at[k].weight, t->span);
+    all = all ? tw_sm_op(s, TW_OP_mul, s->t_real, t->span, all, w) : w;
+  }
+  return all;
+}
+
 TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwReduce r, TwSpan span,
                        const char *name) {
   TwSmScope scope = *outer;
@@ -215,9 +227,11 @@ TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwRed
     return tw_sm_bad(s, span);
   }
   if (r == TW_RE_MEAN) body = tw_sm_to_real(s, body);
+  TwTx *weight = r == TW_RE_MEAN ? weight_of(s, t) : NULL;
   t->reduce = r;
   t->type = body->type;
   tw_vec_push(s->a, &t->args, body);
-  if (cond) tw_vec_push(s->a, &t->args, cond);
+  if (cond || weight) tw_vec_push(s->a, &t->args, cond ? cond : tw_sm_bool(s, true, span));
+  if (weight) tw_vec_push(s->a, &t->args, weight);
   return t;
 }

@@ -98,6 +98,8 @@ static bool by_name(TwSema *s, const TwDecl *d, TwSmScope *scope, const TwDataAr
   if (!name_columns(s, list, &columns)) return false;
   TwSmFree f = {.s = s, .scope = scope};
   tw_sm_data_free(&f, d->value);
+  const TwDataArg *weight = tw_sm_data_named(d, "weight");
+  if (weight) tw_sm_data_free(&f, weight->value);
   int64_t *from = TW_NEW_N(s->a, int64_t, out->inputs.len + f.columns.len);
   bool ok = true;
   for (uint32_t k = 0; k < out->inputs.len; k++) {

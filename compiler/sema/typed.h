@@ -57,7 +57,8 @@ typedef enum TwIterKind { TW_IT_RANGE, TW_IT_ARRAY, TW_IT_DATA } TwIterKind;
 typedef struct TwIter {
   TwIterKind kind;
   TwLocal *local;   /* RANGE: the int index. ARRAY: the element. DATA: the input (scalar real, or a TUPLE of them) */
-  TwLocal *target;  /* DATA: the target (scalar real); NULL if the pattern leaves it out */
+  TwLocal *target;  /* DATA: the target (scalar real, or a vector); NULL if the pattern leaves it out */
+  TwLocal *weight;  /* DATA: the weight of the row (scalar real); NULL if its rows have none, or nothing asks */
   int64_t lo, n;    /* RANGE: lo … lo + n - 1; the others: n elements */
   TwTx *array;      /* ARRAY: tensor of rank >= 1, or ARRAY type; its leading axis is run over */
   uint32_t data;    /* DATA: index into TwProgram.datas */
@@ -82,7 +83,8 @@ typedef enum TwTxKind {
   TW_TX_FILL,      /* args[0], a scalar, in every element of the type */
   TW_TX_CONCAT,    /* .args joined along the leading axis */
   TW_TX_FOR,       /* comprehension: one leading axis for each of .iters, body args[0]; no DATA */
-  TW_TX_REDUCE_FOR, /* .reduce over .iters of the scalar or tensor body args[0]; args[1]: condition, if present */
+  TW_TX_REDUCE_FOR, /* .reduce over .iters of the scalar or tensor body args[0]; args[1]: condition, if present;
+                     * args[2]: weight, if present (a mean: of body by weight; args[1] may be the literal true) */
   TW_TX_IF,        /* args[0] ? args[1] : args[2], any type; a scalar condition */
   TW_TX_BLOCK,     /* .stmts, then args[0]; .callee set where it is an elaborated call */
   TW_TX_DRAW,      /* uniform in (0,1), of the node's type; .index: ordinal of the draw in its law (key) */
@@ -150,7 +152,9 @@ typedef struct TwAxis {
   bool lo_open, hi_open; /* GRID: an open end is left out and the points stay equally spaced */
   int64_t n;
   const char *column; /* CSV: the header's name */
+  bool drawn;         /* a column of random numbers that the target asks for */
 } TwAxis;
+typedef struct TwSmFacts TwSmFacts;
 typedef struct TwDataSet {
   TwName name;
   TwSpan span;
@@ -159,10 +163,12 @@ typedef struct TwDataSet {
   const char *file;
   TwSpan path_span;
   TwVec(TwAxis) inputs;  /* the model's inputs, in order */
-  TwVec(TwAxis) columns; /* CSV: other columns that the target expression uses */
-  TwTx *target;          /* scalar over the locals of inputs and columns; evaluated in f64 */
+  TwVec(TwAxis) columns; /* other columns that target and weight use: of the file, or numbers that were drawn */
+  TwTx *target;          /* a scalar or vector over the locals of inputs and columns; evaluated in f64 */
+  TwTx *weight;          /* scalar: what means over the rows count a row by; NULL: all alike */
   int64_t n;             /* rows. GRID: the product of the axes. CSV: counted when sema loads the file */
-  double *rows;          /* CSV: n x (inputs + columns) values as read, row major; NULL for GRID */
+  double *rows;          /* n x (inputs + columns) values, row major; NULL for a GRID that is its axes and nothing else */
+  TwSmFacts *facts;      /* sema's: mean, deviation, … once they were asked for */
 } TwDataSet;
 
 typedef enum TwTransform {
