@@ -97,7 +97,7 @@ static bool link_shared(const char *object, const char *path, const char *symbol
   }
   char *argv[] = {(char *)(uintptr_t)(cc && *cc ? cc : "cc"), "-shared", script, "-o", (char *)(uintptr_t)path, (char *)(uintptr_t)object,
                   "-Wl,--whole-archive", runtime, "-Wl,--no-whole-archive", "-Wl,-Bsymbolic", "-Wl,--no-undefined", "-lsleef", "-lcjson",
-                  "-lgmp", "-lm", "-lpthread", NULL};
+                  "-lgmp", "-lmd", "-lm", "-lpthread", NULL};
   bool ok = write_map(map, symbol) && run_linker(argv);
   unlink(map);
   free(runtime), free(map), free(script);

@@ -33,6 +33,12 @@ typedef struct TwCli {
   uint32_t vector_bits;
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache;
+  const char *out, *resume; /* folders of runs */
+  bool jsonl;
+  uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
+  double checkpoint_every; /* seconds */
+  int argc; /* the whole command line */
+  char **argv;
 } TwCli;
 
 /* Options by bit, for the table of verbs. */
@@ -59,7 +65,8 @@ enum {
   TW_OPT_DATA = 1 << 19,
   TW_OPT_MODEL = 1 << 20,
   TW_OPT_DERIVATIVE = 1 << 21,
-  TW_OPT_TO = 1 << 22
+  TW_OPT_TO = 1 << 22,
+  TW_OPT_RUN = 1 << 30 /* folders of runs, and what goes into them */
 };
 
 typedef struct TwVerb {

@@ -1,9 +1,9 @@
 /* emit.c: triwave emit FILE --as FORM [-o FILE]: the program in any of its forms. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/output.h"
+#include "runtime/files.h"
 
 static bool emit_object(const TwCli *c, TwBuild *b) {
   if (!tw_build(b, TW_PHASE_OPT)) return false;
@@ -21,19 +21,12 @@ static bool emit(const TwCli *c, TwBuild *b, const TwForm *form) {
   if (!form) return emit_object(c, b);
   bool parsed = tw_build(b, form->needs);
   if (!parsed && form->needs != TW_PHASE_PARSE) return false;
-  FILE *out = c->output ? fopen(c->output, "w") : stdout;
-  if (!out) {
-    fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, strerror(errno));
-    return false;
-  }
-  bool ok = form->dump(b, out) && parsed;
+  TwRtFile f = {.out = stdout};
+  char *error;
+  if (c->output && !tw_rt_file_begin(&f, c->output, &error)) return tw_cli_said(error);
+  bool ok = form->dump(b, f.out) && parsed;
   if (!c->output) return tw_cli_stdout_ok() && ok;
-  bool written = fflush(out) == 0 && !ferror(out);
-  if (fclose(out) != 0 || !written) {
-    fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, strerror(errno));
-    ok = false;
-  }
-  return ok;
+  return (tw_rt_file_commit(&f, &error) || tw_cli_said(error)) && ok;
 }
 
 int tw_cli_emit(const TwCli *c) {

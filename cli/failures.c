@@ -62,11 +62,10 @@ bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
     return false;
   }
   Groups groups = {0};
-  bool ok = true, stopped = false;
+  bool ok = true;
   for (uint32_t s = 0; s < r->n_seeds; s++) {
     const TwRtSeedResult *seed = &r->seeds[s];
     ok &= seed->status == TW_RT_OK;
-    stopped |= seed->status == TW_RT_STOPPED;
     for (uint32_t k = 0; k < seed->n_failures; k++)
       add(u, &groups, id_of(seed->failures[k].kind), &seed->failures[k], seed);
   }
@@ -79,6 +78,5 @@ bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
       tw_diag_note(&u->diags, d, (TwSpan){0}, "in variant '%s'", variant);
     if (g->seeds > 1) tw_diag_note(&u->diags, d, (TwSpan){0}, "in %u of %u seeds", g->seeds, r->n_seeds);
   }
-  if (stopped) fprintf(stderr, "triwave: stopped by a signal; the figures are of the epochs that were done\n");
   return ok && r->n_expects_failed == 0;
 }

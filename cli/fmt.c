@@ -1,38 +1,10 @@
-/* fmt.c: triwave fmt [-w] FILE…: a file is written whole (a new file renamed over it) or not at all. */
-#include <errno.h>
-#include <stdlib.h>
+/* fmt.c: triwave fmt [-w] FILE…: a file is written whole or not at all. */
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/output.h"
 #include "compiler/ast/format.h"
 #include "compiler/ast/parse.h"
-
-static bool replace(const char *path, const char *text) {
-  size_t n = strlen(path), size = strlen(text);
-  char *temporary = malloc(n + 16);
-  if (!temporary) abort();
-  snprintf(temporary, n + 16, "%s.XXXXXX", path);
-  struct stat st;
-  int fd = stat(path, &st) == 0 ? mkstemp(temporary) : -1;
-  bool ok = fd >= 0 && fchmod(fd, st.st_mode & 07777) == 0;
-  for (size_t at = 0; ok && at < size;) {
-    ssize_t w = write(fd, text + at, size - at);
-    if (w < 0 && errno == EINTR) continue;
-    ok = w > 0;
-    if (ok) at += (size_t)w;
-  }
-  ok = ok && fsync(fd) == 0;
-  if (fd >= 0 && close(fd) != 0) ok = false;
-  ok = ok && rename(temporary, path) == 0;
-  if (!ok) {
-    fprintf(stderr, "triwave: cannot write '%s': %s\n", path, strerror(errno));
-    if (fd >= 0) unlink(temporary);
-  }
-  free(temporary);
-  return ok;
-}
+#include "runtime/files.h"
 
 static bool format_one(const TwCli *c, TwUnit *u, const char *path) {
   uint32_t file = tw_cli_open(u, path);
@@ -42,7 +14,8 @@ static bool format_one(const TwCli *c, TwUnit *u, const char *path) {
   if (!c->write) return fputs(text, stdout) >= 0;
   const TwSource *s = tw_source(&u->sources, file);
   if (s->len == strlen(text) && memcmp(s->text, text, s->len) == 0) return true;
-  return replace(path, text);
+  char *error;
+  return tw_rt_file_write(path, text, strlen(text), &error) || tw_cli_said(error);
 }
 
 int tw_cli_fmt(const TwCli *c) {

@@ -5,9 +5,9 @@
 #include "cli/cli.h"
 
 static const TwVerb verbs[] = {
-    {"run", "FILE", "train a program and report",
+    {"run", "FILE", "train a program and report; with --out, keep the run",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
-         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP,
+         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP | TW_OPT_RUN,
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION, 1, 1u << 16, tw_cli_check},
@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
   if (strcmp(name, "--version") == 0) return printf("triwave %s\n", TW_VERSION), TW_EXIT_OK;
   for (int k = 0; k < N_VERBS; k++) {
     if (strcmp(name, verbs[k].name) != 0) continue;
-    TwCli c = {.verb = name};
+    TwCli c = {.verb = name, .argc = argc, .argv = argv, .checkpoint_every = 10};
     int code = run_verb(&verbs[k], &c, argc - 2, argv + 2);
     free(c.files);
     for (uint32_t d = 0; d < c.n_defines; d++) free((char *)c.defines[d].name);

@@ -120,6 +120,38 @@ static bool set_model(TwCli *c, const char *v, char why[256]) { (void)why; retur
 static bool set_derivative(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->derivative = true; }
 static bool set_to(TwCli *c, const char *v, char why[256]) { (void)why; return c->to = v, true; }
 static bool set_no_cache(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->no_cache = true; }
+static bool set_out(TwCli *c, const char *v, char why[256]) {
+  if (!*v) snprintf(why, 256, "--out wants the name of a folder");
+  return c->out = v, *v;
+}
+static bool set_resume(TwCli *c, const char *v, char why[256]) {
+  if (!*v) snprintf(why, 256, "--resume wants the folder of a run");
+  return c->resume = v, *v;
+}
+static bool set_log(TwCli *c, const char *v, char why[256]) {
+  if (strcmp(v, "jsonl") == 0) return c->jsonl = true;
+  snprintf(why, 256, "--log wants jsonl, not '%.100s'", v);
+  return false;
+}
+static bool set_log_every(TwCli *c, const char *v, char why[256]) {
+  uint64_t n;
+  if (!whole(v, 1000000000, &n) || n == 0) {
+    snprintf(why, 256, "--log-every wants a number of epochs from 1 to 10^9, not '%.100s'", v);
+    return false;
+  }
+  c->log_every = (uint32_t)n;
+  return true;
+}
+static bool set_checkpoint_every(TwCli *c, const char *v, char why[256]) {
+  char *end;
+  double seconds = strtod(v, &end);
+  if (end == v || *end || !(seconds >= 0 && seconds <= 1e6)) {
+    snprintf(why, 256, "--checkpoint-every wants a number of seconds from 0 to 10^6, not '%.100s'", v);
+    return false;
+  }
+  c->checkpoint_every = seconds;
+  return true;
+}
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
 static const Option options[] = {
@@ -146,6 +178,11 @@ static const Option options[] = {
     {"--model", "NAME", TW_OPT_MODEL, "of this model (default: the last)", set_model},
     {"--derivative", NULL, TW_OPT_DERIVATIVE, "and its slope in each input", set_derivative},
     {"--to", "FORM", TW_OPT_TO, "c or safetensors", set_to},
+    {"--out", "DIR", TW_OPT_RUN, "keep the run there: program, metrics, weights, checkpoint, summary", set_out},
+    {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
+    {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
+    {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
+    {"--log", "jsonl", TW_OPT_RUN, "one JSON object a line on stdout, as it happens", set_log},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -203,7 +240,16 @@ bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256
     }
     if (!o->set(c, o->value && !value ? argv[k] : value, why)) return false;
   }
-  if (!c->help && c->n_files < v->min_files) {
+  if (c->resume && (c->n_files || c->out)) {
+    snprintf(why, 256, "--resume goes on with the program and the folder of its run: no FILE, no --out");
+    return false;
+  }
+  if (c->resume && (c->n_defines || c->n_sweeps || c->variants || c->all_variants || c->have_seed || c->have_seeds ||
+                    c->precision != TW_F32 || c->log_every)) {
+    snprintf(why, 256, "--resume takes program, variants, seeds, settings and precision from its run; they cannot be given anew");
+    return false;
+  }
+  if (!c->help && !c->resume && c->n_files < v->min_files) {
     snprintf(why, 256, "%s wants %s", v->name, v->arguments);
     return false;
   }

@@ -6,6 +6,8 @@
 
 /* Calls write, for the file of -o if there is one, else for stdout. false: said why on stderr. */
 bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), const void *what);
+/* Prints "triwave: " and the text, which it frees; false. */
+bool tw_cli_said(char *error);
 /* A usage error for an --format that is not one of `forms` (NULL at the end), or npy on a terminal: said so. */
 bool tw_cli_format_ok(const TwCli *c, const char *const *forms, const char *list);
 

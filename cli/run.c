@@ -1,13 +1,18 @@
 /* run.c: triwave run FILE: compile each variant at each setting, train its seeds, report. */
+#include <ctype.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/failures.h"
+#include "cli/keep.h"
+#include "cli/output.h"
 #include "runtime/report.h"
+#include "runtime/text.h"
 
 enum { MAX_CELLS = 10000 };
 
@@ -27,6 +32,7 @@ typedef struct Job {
   TwBuild build;
   const TwRtSetting *settings;
   TwRtResult *result;
+  TwKept *kept; /* NULL: nothing is */
 } Job;
 
 typedef struct Session {
@@ -40,6 +46,7 @@ typedef struct Session {
   uint64_t *seeds;
   uint32_t n_seeds, threads;
   double compile_seconds, train_seconds;
+  TwKeep *keep; /* NULL: nothing is kept */
   /* training */
   pthread_mutex_t lock;
   uint32_t next_job, threads_each;
@@ -86,11 +93,20 @@ static bool has_stage(TwBuild *b) {
   return false;
 }
 
+/* The program's file, or its copy in the folder of a run that is resumed; 0: said why not. */
+static uint32_t open_program(Session *s, TwUnit *u) {
+  if (!s->keep) return tw_cli_open(u, s->c->files[0]);
+  char *error = NULL;
+  uint32_t file = tw_rundir_sources(tw_keep_dir(s->keep), u, &error);
+  if (!file) tw_cli_said(error);
+  return file;
+}
+
 /* Parses and checks a cell's program; its jobs are added. */
 static bool open_cell(Session *s, uint64_t cell) {
   const TwRtSetting *settings = settings_of(s, cell);
   TwUnit *u = unit_of(s, settings);
-  TwBuild first = {.unit = u, .file = tw_cli_open(u, s->c->files[0])};
+  TwBuild first = {.unit = u, .file = open_program(s, u)};
   TwVariantNames names = {0};
   if (!first.file || !tw_build(&first, TW_PHASE_PARSE) || !tw_cli_variants(s->c, u, first.ast, &names)) return false;
   if (!s->jobs) s->jobs = TW_NEW_N(&s->arena, Job, names.len * count_cells(s->c));
@@ -125,9 +141,24 @@ static bool compile(Session *s) {
 
 /* ---- training: the seeds of one job are trained at once; with fewer seeds than threads, several jobs are */
 
+static void on_save(void *context, const TwRtSaved *saved) { tw_kept_save(((Job *)context)->kept, saved); }
+static const void *on_load(void *context, uint32_t seed, size_t *n) { return tw_kept_load(((Job *)context)->kept, seed, n); }
+static void on_epoch(void *context, const TwRtEpoch *e) { tw_kept_watch(((Job *)context)->kept, e); }
+static void on_stage(void *context, uint32_t seed, uint32_t stage, bool best, const void *shown) {
+  tw_kept_stage(((Job *)context)->kept, seed, stage, best, shown);
+}
+
 static void train_job(Session *s, Job *j, bool show) {
   TwRtOptions o = {.seeds = s->seeds, .n_seeds = s->n_seeds, .threads = s->threads_each,
                    .progress = show ? show_progress : NULL, .context = j, .stop = (const volatile int *)&interrupted};
+  if (j->kept) {
+    o.save = on_save;
+    o.load = on_load;
+    o.watch = on_epoch;
+    o.stage_done = on_stage;
+    o.save_seconds = s->c->checkpoint_every;
+    o.watch_every = s->c->log_every ? s->c->log_every : s->n_seeds > 1 ? 10 : 1;
+  }
   j->result = tw_rt_train(j->build.rt, &o);
 }
 
@@ -172,7 +203,56 @@ static void print_times(const Session *s) {
   fprintf(stderr, "%-8s %9.3f ms\n", "train", 1e3 * s->train_seconds);
 }
 
-static void report(Session *s, double started) {
+/* ---- what is kept */
+
+static char *folder_of(Session *s, uint32_t k) {
+  const Job *j = &s->jobs[k];
+  if (s->n_jobs == 1) return ".";
+  if (!s->c->n_sweeps) return tw_arena_printf(&s->arena, "%s", j->build.rt->variant);
+  char *name = tw_arena_printf(&s->arena, "%03u-%s", k, j->build.rt->variant);
+  for (uint32_t i = 0; i < s->c->n_sweeps; i++)
+    name = tw_arena_printf(&s->arena, "%s,%s=%.40s", name, j->settings[i].name, j->settings[i].value);
+  for (char *c = name; *c; c++)
+    if (!strchr("+-.,=_", *c) && !isalnum((unsigned char)*c)) *c = '_';
+  return name;
+}
+
+static bool begin_keeping(Session *s) {
+  char *error = NULL, *warnings = NULL;
+  if (!s->c->out && !s->keep) return true;
+  if (!s->keep) s->keep = tw_keep_new(s->c->out, s->c->checkpoint_every, &interrupted, &error);
+  if (!s->keep) return tw_cli_said(error);
+  TwRunJob *jobs = TW_NEW_N(&s->arena, TwRunJob, s->n_jobs);
+  for (uint32_t k = 0; k < s->n_jobs; k++) {
+    Job *j = &s->jobs[k];
+    jobs[k] = (TwRunJob){j->unit, j->build.program, j->build.rt, j->settings, s->c->n_sweeps, folder_of(s, k)};
+  }
+  bool ok = tw_keep_begin(s->keep, s->c, s->jobs[0].build.file, jobs, s->n_jobs, s->n_seeds, s->seeds, &warnings, &error);
+  if (warnings) tw_cli_said(warnings);
+  if (!ok) return tw_cli_said(error);
+  for (uint32_t k = 0; k < s->n_jobs; k++) s->jobs[k].kept = tw_keep_job(s->keep, k);
+  return true;
+}
+
+/* false: something could not be written. */
+static bool end_keeping(Session *s, const TwRtReport *r) {
+  char *error = s->keep ? tw_keep_end(s->keep, r) : NULL;
+  bool stopped = false, lost = error != NULL;
+  for (uint32_t k = 0; k < s->n_jobs; k++)
+    for (uint32_t i = 0; i < s->jobs[k].result->n_seeds; i++) stopped |= s->jobs[k].result->seeds[i].status == TW_RT_STOPPED;
+  const char *folder = s->c->resume ? s->c->resume : s->c->out;
+  if (lost) {
+    tw_cli_said(error);
+    fprintf(stderr, "triwave: so the run has ended; what was saved before is whole, and triwave run --resume %s goes on from there\n", folder);
+  } else if (stopped) {
+    fprintf(stderr, "triwave: stopped by a signal; the figures are of the epochs that were done\n");
+    if (s->keep) fprintf(stderr, "triwave: the run is saved: triwave run --resume %s goes on with it\n", folder);
+  }
+  return !lost;
+}
+
+/* false: something could not be written. */
+static bool report(Session *s, double started) {
   TwRtReportVariant *variants = TW_NEW_N(&s->arena, TwRtReportVariant, s->n_jobs);
   for (uint32_t k = 0; k < s->n_jobs; k++) {
     const Job *j = &s->jobs[k];
@@ -181,10 +261,12 @@ static void report(Session *s, double started) {
   TwRtReport r = {.program = s->c->files[0], .f64 = s->c->precision == TW_F64, .n_variants = s->n_jobs, .variants = variants,
                   .compile_seconds = s->compile_seconds, .train_seconds = s->train_seconds,
                   .total_seconds = tw_cli_now() - started};
+  bool ok = end_keeping(s, &r);
   if (s->c->json)
     tw_rt_report_json(stdout, &r);
   else if (!s->c->quiet)
     tw_rt_report_table(stdout, &r, isatty(STDOUT_FILENO) != 0);
+  return tw_cli_stdout_ok() && ok;
 }
 
 static void choose_seeds(Session *s) {
@@ -216,27 +298,39 @@ static void session_free(Session *s) {
     tw_build_free(&s->jobs[k].build);
   }
   for (uint32_t k = 0; k < s->n_units; k++) tw_unit_free(s->units[k]);
+  tw_keep_free(s->keep);
   tw_cache_close(s->cache);
   pthread_mutex_destroy(&s->lock);
   tw_arena_free(&s->arena);
 }
 
-int tw_cli_run(const TwCli *c) {
+/* The options of a run that is resumed are those that it was started with. false: said why not. */
+static bool open_kept(Session *s, TwCli *c) {
+  char *error = NULL;
+  if (!c->resume) return true;
+  s->keep = tw_keep_resume(c->resume, c->checkpoint_every, &interrupted, &error);
+  return (s->keep && tw_rundir_options(tw_keep_dir(s->keep), c, &error)) || tw_cli_said(error);
+}
+
+int tw_cli_run(const TwCli *given) {
   double started = tw_cli_now();
-  Session s = {.c = c, .cache = c->no_cache ? NULL : tw_cache_open(0), .threads = thread_count(c)};
+  TwCli c = *given;
+  Session s = {.c = &c, .cache = c.no_cache ? NULL : tw_cache_open(0), .threads = thread_count(&c)};
   pthread_mutex_init(&s.lock, NULL);
-  choose_seeds(&s);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
-  bool compiled = compile(&s), ok = false;
+  bool ok = open_kept(&s, &c);
+  if (ok) choose_seeds(&s);
+  bool compiled = ok && compile(&s);
   s.compile_seconds = tw_cli_now() - started;
-  if (compiled) {
+  ok = compiled && begin_keeping(&s);
+  if (ok) {
     ok = train(&s);
-    report(&s, started);
-    ok &= tw_cli_stdout_ok();
+    ok = report(&s, started) && ok;
   }
   for (uint32_t k = 0; k < s.n_units; k++) tell(&s, k);
-  if (c->time && s.n_jobs) print_times(&s);
+  if (c.time && s.n_jobs) print_times(&s);
   session_free(&s);
+  if (c.resume && c.n_files) tw_rundir_options_free(&c);
   return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -247,7 +247,8 @@ void tw_rt_watch(TwRtStageRun *g, const void *flat) {
   if (p->n_measures) tw_rt_call(w, &g->st->eval, flat);
   for (uint32_t i = 0; i < p->n_measures; i++) measures[i] = tw_rt_scalar(w, w->measures, i);
   TwRtEpoch e = {.seed_index = w->seed_index, .stage = g->index, .epoch = g->epoch, .loss = g->loss, .norm = g->norm,
-                 .measures = measures, .regions = -1};
+                 .measures = measures, .regions = -1,
+                 .seconds = g->r->seconds + tw_rt_now() - g->started};
   uint32_t m = tw_rt_reported_model(p, g->st);
   if (m < p->n_models) {
     const TwRtModel *model = &p->models[m];

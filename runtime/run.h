@@ -5,6 +5,7 @@
  *   stage.c   one stage of one seed: the loop over epochs
  *   check.c   ensures and the count of regions
  *   worker.c  a thread's memory, and calls into compiled code
+ *   state.c   a seed as bytes, and back
  *
  * A worker trains one seed at a time with memory of its own; seeds share only what nobody writes (the
  * program and its data). So nothing that a seed computes can depend on threads or on other seeds. */
@@ -54,6 +55,8 @@ typedef struct TwRtStageRun {
   int64_t due;         /* the next epoch at which an ensure is looked at */
   double loss, norm, best_loss;
   bool stopped;        /* from outside */
+  bool resumed;        /* from a state that was saved: it has begun */
+  double started;      /* when it began, or was resumed */
 } TwRtStageRun;
 
 struct TwRtWorker {
@@ -94,7 +97,7 @@ struct TwRtWorker {
   TwRtSeedResult *seed; /* in hand, and its number in the order asked */
   uint32_t seed_index;
   int64_t until_tick, ticks; /* epochs until the clock is read, and between two readings */
-  double last_tick;
+  double last_tick, last_save;
   TwRtSnapshot snapshot; /* guarded by run->lock */
 };
 
@@ -127,6 +130,7 @@ struct TwRtRun {
   uint32_t next, running; /* guarded, as all below: the next seed; workers still at work */
   uint32_t done;          /* seeds */
   int64_t done_epochs;    /* of seeds that are done */
+  char *load_error; /* NULL, or why a saved state is of no use */
   bool bad;
   TwRtBadStart bad_start; /* of the first seed in the order asked */
 
@@ -174,6 +178,8 @@ bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void *
  * none is left (its loss is the last epoch's); end. */
 typedef enum TwRtVerdict { TW_RT_GO_ON, TW_RT_END_SEED, TW_RT_STAGE_DONE } TwRtVerdict;
 void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before);
+/* What begin does first, and all that a stage needs whose values are read from a saved state. */
+void tw_rt_stage_enter(TwRtStageRun *g);
 TwRtVerdict tw_rt_stage_epoch(TwRtStageRun *g);
 void tw_rt_stage_end(TwRtStageRun *g, const void **flat);
 

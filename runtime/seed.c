@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/run.h"
+#include "runtime/state.h"
 #include "runtime/text.h"
 
 void tw_rt_seed_fail(TwRtWorker *w, TwRtStatus kind, uint32_t stage, int64_t epoch, const TwRtPlace *place,
@@ -93,6 +94,8 @@ static void leave(TwRtWorker *w, const TwRtStageRun *g, const void *flat, bool c
   tw_rt_call(w, &g->st->shown, w->flat[g->best]);
   copy_shown(w, r->best_shown);
   bool in_last = g->index + 1 == w->p->n_stages;
+  const TwRtOptions *o = w->run->o;
+  if (o->stage_done && in_last && complete) o->stage_done(o->context, w->seed_index, g->index, true, w->shown);
   if (in_last) {
     r->loss = g->loss;
     r->best_loss = g->best_loss;
@@ -123,16 +126,24 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
     w->seed->status = TW_RT_STOPPED;
     return;
   }
-  tw_rt_seed_start(w, seed_index);
-  TwRtStageRun runs[2] = {0};
-  int64_t done = 0;
+  TwRtStageRun runs[2] = {0}, saved = {0};
+  TwRtLoaded loaded = tw_rt_state_load(w, &saved);
+  if (loaded == TW_RT_SEED_DONE) return;
+  if (loaded == TW_RT_NOT_LOADED) {
+    w->seed->status = TW_RT_STOPPED;
+    return;
+  }
+  if (loaded == TW_RT_NOT_SAVED) tw_rt_seed_start(w, seed_index);
+  saved.resumed = loaded == TW_RT_IN_STAGE;
+  int64_t done = saved.done_before;
   const void *flat = NULL;
   bool go_on = true;
-  uint32_t s = 0;
+  uint32_t s = saved.index;
   for (; s < p->n_stages && go_on; s++) {
     TwRtStageRun *g = &runs[s % 2];
     const TwRtStageRun *before = &runs[1 - s % 2];
-    *g = (TwRtStageRun){.w = w, .st = &p->stages[s], .r = &w->seed->stages[s], .index = s, .done_before = done};
+    if (saved.resumed && s == saved.index) *g = saved;
+    else *g = (TwRtStageRun){.w = w, .st = &p->stages[s], .r = &w->seed->stages[s], .index = s, .done_before = done};
     go_on = tw_rt_stage_train(g, before, &flat);
     done += p->stages[s].epochs;
   }
@@ -143,4 +154,5 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
   } else {
     leave(w, &runs[(s - 1) % 2], flat, go_on);
   }
+  if (s == 0 || !runs[(s - 1) % 2].stopped) tw_rt_state_save(w, NULL);
 }

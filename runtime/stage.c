@@ -13,6 +13,7 @@
 
 #include "runtime/rng.h"
 #include "runtime/run.h"
+#include "runtime/state.h"
 
 /* ---- before the first epoch */
 
@@ -67,13 +68,10 @@ static void start_states(TwRtStageRun *g, const TwRtStageRun *before) {
   g->parity = 1 - from;
 }
 
-void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before) {
+void tw_rt_stage_enter(TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   const TwRtStage *st = g->st;
-  g->next = 1;
-  g->loss = g->best_loss = NAN;
-  g->r->best_epoch = -1;
-  g->r->min_regions = g->r->max_regions = -1;
+  g->started = tw_rt_now();
   g->epochs = st->epochs > 0 ? st->epochs : 0;
   int64_t rows = st->batch > 0 && st->batch_data < w->p->n_datas ? w->p->datas[st->batch_data].n_rows : 0;
   if (st->batch > 0 && st->batch < rows) {
@@ -81,6 +79,14 @@ void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before) {
     g->n_batches = rows / st->batch;
   }
   tw_rt_put(w->epochs, 0, (double)g->epochs, w->f64);
+}
+
+void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before) {
+  tw_rt_stage_enter(g);
+  g->next = 1;
+  g->loss = g->best_loss = NAN;
+  g->r->best_epoch = -1;
+  g->r->min_regions = g->r->max_regions = -1;
   release_and_gather(g);
   start_states(g, before);
   tw_rt_bind_step(g);
@@ -187,6 +193,7 @@ TwRtVerdict tw_rt_stage_epoch(TwRtStageRun *g) {
   g->epoch++;
   if (--w->until_tick == 0) tw_rt_tick(g);
   if (tw_rt_stop_asked(w->run)) {
+    tw_rt_state_save(w, g); /* before the look at what is due at the last epoch, which this is not */
     g->stopped = g->epoch < g->epochs || g->index + 1 < w->p->n_stages;
     g->epochs = g->epoch; /* the loop goes round once more, to know the loss */
   }
@@ -239,13 +246,16 @@ void tw_rt_stage_end(TwRtStageRun *g, const void **flat) {
 }
 
 bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void **flat) {
-  double started = tw_rt_now();
-  tw_rt_stage_begin(g, before);
+  if (g->resumed) tw_rt_bind_step(g);
+  else tw_rt_stage_begin(g, before);
   TwRtVerdict verdict;
   do verdict = tw_rt_stage_epoch(g);
   while (verdict == TW_RT_GO_ON);
   tw_rt_stage_end(g, flat);
-  g->r->seconds = tw_rt_now() - started;
+  g->r->seconds += tw_rt_now() - g->started;
+  const TwRtOptions *o = g->w->run->o;
+  if (o->stage_done && verdict == TW_RT_STAGE_DONE && !g->stopped)
+    o->stage_done(o->context, g->w->seed_index, g->index, false, g->w->shown);
   if (g->stopped && g->w->seed->status == TW_RT_OK) g->w->seed->status = TW_RT_STOPPED;
   return verdict == TW_RT_STAGE_DONE && !g->stopped;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "runtime/run.h"
+#include "runtime/state.h"
 #include "runtime/text.h"
 
 static const double TICK_SECONDS = 0.02, PROGRESS_SECONDS = 0.1;
@@ -96,6 +97,11 @@ void tw_rt_tick(TwRtStageRun *g) {
       .best_loss = g->best_loss,
   };
   pthread_mutex_unlock(&w->run->lock);
+  const TwRtOptions *o = w->run->o;
+  if (o->save && now - w->last_save >= o->save_seconds) {
+    tw_rt_state_save(w, g);
+    w->last_save = now;
+  }
   if (w->id == 0) show_progress(w->run, false);
 }
 
@@ -112,7 +118,7 @@ static bool take(TwRtRun *run, uint32_t *seed_index) {
 static void work(TwRtWorker *w) {
   TwRtRun *run = w->run;
   uint32_t seed_index;
-  w->last_tick = tw_rt_now();
+  w->last_tick = w->last_save = tw_rt_now();
   while (take(run, &seed_index)) {
     run->item(w, seed_index);
     pthread_mutex_lock(&run->lock);
@@ -364,6 +370,10 @@ static void train(TwRtRun *run) {
   run->last_progress = tw_rt_now();
   for_each_seed(run, tw_rt_seed_train);
   show_progress(run, true);
+  if (run->load_error) {
+    refuse(run->result, run->load_error, NULL);
+    run->load_error = NULL;
+  }
   if (!fill_expects(run)) refuse(run->result, tw_rt_textf("out of memory"), NULL);
 }
 

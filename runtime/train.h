@@ -75,7 +75,18 @@ typedef struct TwRtEpoch {
   double loss, norm;      /* norm: of the gradient; 0 where the epoch had batches, or was the last */
   const double *measures; /* n_measures */
   int64_t regions;        /* of the model that the stage reports; -1: not counted */
+  double seconds;         /* since the stage began, without interruptions */
 } TwRtEpoch;
+
+/* A seed as it is after an epoch, or when it is done. */
+typedef struct TwRtSaved {
+  uint32_t seed_index;
+  bool done;
+  uint32_t stage; /* not done: where it is; epoch `epoch` has not been watched yet */
+  int64_t epoch;
+  void *bytes; /* the callee's to free; NULL: there was no memory for them */
+  size_t n;
+} TwRtSaved;
 
 typedef struct TwRtOptions {
   const uint64_t *seeds;
@@ -89,6 +100,15 @@ typedef struct TwRtOptions {
   void (*watch)(void *context, const TwRtEpoch *e);
   int64_t watch_every;
   const volatile int *stop; /* becomes nonzero: finish the epoch, status stopped. May be NULL */
+  /* Called from the threads that train; each may be NULL. `save`: what a seed has become, when it is done, every
+   * save_seconds before that, and when `stop` is seen. `load`: the bytes that `save` was given last for this seed, in an
+   * earlier run of the same program; NULL: none. Then the seed goes on from there, and ends with the same bits as if it
+   * had never stopped. `stage_done`: the values a stage hands on, and (best) those of the last stage's best epoch, n_shown
+   * reals of the program. */
+  void (*save)(void *context, const TwRtSaved *s);
+  const void *(*load)(void *context, uint32_t seed_index, size_t *n);
+  void (*stage_done)(void *context, uint32_t seed_index, uint32_t stage, bool best, const void *shown);
+  double save_seconds;
 } TwRtOptions;
 
 /* Trains every seed. Bit-identical for any number of threads and any company of seeds (P7, P8).

@@ -80,6 +80,21 @@ static TwTx *define_value(TwSema *s, TwSmModule *m, const TwDefine *def, TwTx *o
   return tw_sm_bad(s, own->span);
 }
 
+static const char *json_number(TwSema *s, const TwType *type, double x) {
+  if (type->dtype == TW_BOOL) return x != 0 ? "true" : "false";
+  if (!isfinite(x)) return x > 0 ? "\"inf\"" : "\"-inf\"";
+  return tw_arena_printf(s->a, type->dtype == TW_INT ? "%.0f" : "%.17g", x);
+}
+
+/* For TwProgram.consts: scalars and vectors. */
+static void record(TwSema *s, TwName name, const TwType *type, const TwSmNum *num) {
+  if (type->kind != TW_TY_TENSOR || type->rank > 1 || num->n > 1000) return;
+  const char *text = type->rank ? "[" : "";
+  for (int64_t k = 0; k < num->n; k++)
+    text = tw_arena_printf(s->a, "%s%s%s", text, k ? ", " : "", json_number(s, type, num->x[k]));
+  tw_vec_push(s->a, &s->p->consts, (TwConstText){name, type->rank ? tw_arena_printf(s->a, "%s]", text) : text});
+}
+
 TwSmValue tw_sm_const(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   const TwDecl *d = e->decl;
   TwSmScope scope = {m, NULL};
@@ -101,6 +116,7 @@ TwSmValue tw_sm_const(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     else tw_sm_error(s, TW_E0308, t->span, "the value of const '%s' is not known when compiling", e->name);
     return tw_sm_vbad();
   }
+  if (m->is_main) record(s, e->name, t->type, num);
   if (tw_sm_is_scalar(t->type)) {
     if (isnan(num->x[0])) {
       tw_sm_error(s, TW_E0314, t->span, "the value of const '%s' is not a number", e->name);

@@ -295,9 +295,16 @@ typedef struct TwLoad {
   TwSpan span;
 } TwLoad;
 
+/* A const of the main module that the variant uses, as JSON: a number, true, false, or a list of numbers. */
+typedef struct TwConstText {
+  TwName name;
+  const char *text;
+} TwConstText;
+
 typedef struct TwProgram {
   TwName variant; /* "main" if the file has no variants, "full" for the body of one that has */
   TwSpan span;
+  TwVec(TwConstText) consts; /* with -D in place; for records of a run */
   TwVec(TwGlobal) globals;
   TwVec(TwDataSet) datas;
   TwVec(TwParam) params;

@@ -1,0 +1,250 @@
+/* files.c: see files.h. */
+#define _GNU_SOURCE /* syncfs */
+#include "runtime/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/text.h"
+
+enum { FEW = 3 }; /* files that are synced one by one rather than with all of their file system */
+
+char *tw_rt_file_error(const char *what, const char *path, int why) {
+  return tw_rt_textf("cannot %s '%s': %s", what, path, why ? strerror(why) : "no reason given");
+}
+
+static bool fail(char **error, const char *what, const char *path) {
+  int why = errno;
+  *error = tw_rt_file_error(what, path, why);
+  return false;
+}
+
+/* What is written as it is: a pipe has no other name, and a device must not be replaced by a file. */
+static bool is_special(const char *path) {
+  struct stat s;
+  return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
+}
+
+/* A file that is replaced keeps its permissions. */
+static void keep_mode(FILE *out, const char *path) {
+  struct stat s;
+  if (stat(path, &s) == 0) (void)fchmod(fileno(out), s.st_mode & 07777);
+}
+
+/* ---- folders */
+
+/* The folder that a path is in; malloc'ed. */
+static char *folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return !slash ? tw_rt_textf(".") : slash == path ? tw_rt_textf("/") : tw_rt_textf("%.*s", (int)(slash - path), path);
+}
+
+bool tw_rt_folder_sync(const char *path, char **error) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(error, "write", path);
+  bool ok = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP; /* file systems without it */
+  if (!ok) fail(error, "write", path);
+  close(fd);
+  return ok;
+}
+
+static bool sync_folder_of(const char *path, char **error) {
+  char *folder = folder_of(path);
+  bool ok = folder ? tw_rt_folder_sync(folder, error) : (*error = NULL, false);
+  free(folder);
+  return ok;
+}
+
+static bool make_one(const char *path, char **error) {
+  struct stat s;
+  if (mkdir(path, 0777) == 0) return sync_folder_of(path, error);
+  int why = errno;
+  if (stat(path, &s) == 0 && S_ISDIR(s.st_mode)) return true;
+  errno = why;
+  return fail(error, "make", path);
+}
+
+bool tw_rt_folder_make(const char *path, char **error) {
+  char *all = tw_rt_textf("%s", path);
+  if (!all) return *error = NULL, false;
+  bool ok = true;
+  for (char *at = all + 1; ok && (at = strchr(at, '/')); at++) {
+    *at = 0;
+    ok = make_one(all, error);
+    *at = '/';
+  }
+  ok = ok && make_one(all, error);
+  free(all);
+  return ok;
+}
+
+/* ---- one file */
+
+bool tw_rt_file_begin(TwRtFile *f, const char *path, char **error) {
+  *error = NULL;
+  *f = (TwRtFile){.path = tw_rt_textf("%s", path)};
+  if (!is_special(path)) f->part = tw_rt_textf("%s.part", path);
+  if (f->path) f->out = fopen(f->part ? f->part : path, "wbe");
+  if (f->out && f->part) keep_mode(f->out, path);
+  if (f->out) return true;
+  fail(error, "write", path);
+  free(f->path);
+  free(f->part);
+  *f = (TwRtFile){0};
+  return false;
+}
+
+static void forget(TwRtFile *f) {
+  free(f->path);
+  free(f->part);
+  *f = (TwRtFile){0};
+}
+
+bool tw_rt_file_commit(TwRtFile *f, char **error) {
+  *error = NULL;
+  errno = 0;
+  bool ok = fflush(f->out) == 0 && !ferror(f->out) && (!f->part || fsync(fileno(f->out)) == 0);
+  int why = errno;
+  if (fclose(f->out) != 0 && ok) ok = false, why = errno;
+  if (ok && f->part && rename(f->part, f->path) != 0) ok = false, why = errno;
+  errno = why;
+  if (!ok) {
+    fail(error, "write", f->path);
+    if (f->part) unlink(f->part);
+  }
+  ok = ok && (!f->part || sync_folder_of(f->path, error));
+  forget(f);
+  return ok;
+}
+
+void tw_rt_file_abandon(TwRtFile *f) {
+  if (!f->out) return;
+  fclose(f->out);
+  if (f->part) unlink(f->part);
+  forget(f);
+}
+
+bool tw_rt_file_write(const char *path, const void *bytes, size_t n, char **error) {
+  TwRtFile f;
+  if (!tw_rt_file_begin(&f, path, error)) return false;
+  fwrite(bytes, 1, n, f.out); /* the stream keeps an error for commit */
+  return tw_rt_file_commit(&f, error);
+}
+
+/* ---- many files */
+
+static char *part_of(const char *path) { return tw_rt_textf("%s.part", path); }
+
+bool tw_rt_files_add(TwRtFiles *b, const char *path, const void *bytes, size_t n, char **error) {
+  *error = NULL;
+  if (b->n == b->cap) {
+    size_t cap = b->cap ? 2 * b->cap : 16;
+    char **more = realloc(b->paths, cap * sizeof *more);
+    if (!more) return errno = ENOMEM, fail(error, "write", path);
+    b->paths = more;
+    b->cap = cap;
+  }
+  char *own = tw_rt_textf("%s", path), *part = part_of(path);
+  FILE *out = own && part ? fopen(part, "wbe") : NULL;
+  if (!out) {
+    fail(error, "write", path);
+    free(own);
+    free(part);
+    return false;
+  }
+  b->paths[b->n++] = own;
+  errno = 0;
+  bool ok = fwrite(bytes, 1, n, out) == n && fflush(out) == 0;
+  int why = errno;
+  if (fclose(out) != 0 && ok) ok = false, why = errno;
+  errno = why;
+  if (!ok) fail(error, "write", path);
+  free(part);
+  return ok;
+}
+
+static bool sync_part(const char *path, bool whole_system, char **error) {
+  char *part = part_of(path);
+  int fd = part ? open(part, O_RDWR | O_CLOEXEC) : -1;
+  bool ok = fd >= 0 && (whole_system ? syncfs(fd) : fsync(fd)) == 0;
+  if (!ok) fail(error, "write", path);
+  if (fd >= 0) close(fd);
+  free(part);
+  return ok;
+}
+
+void tw_rt_files_abandon(TwRtFiles *b) {
+  for (size_t k = 0; k < b->n; k++) {
+    char *part = part_of(b->paths[k]);
+    if (part) unlink(part);
+    free(part);
+    free(b->paths[k]);
+  }
+  free(b->paths);
+  *b = (TwRtFiles){0};
+}
+
+/* The folders of many files: their file system once more. */
+static bool sync_folders(const TwRtFiles *b, char **error) {
+  if (b->n > FEW) {
+    char *folder = folder_of(b->paths[0]);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool ok = fd >= 0 && syncfs(fd) == 0;
+    if (!ok) fail(error, "write", folder ? folder : "");
+    if (fd >= 0) close(fd);
+    free(folder);
+    return ok;
+  }
+  for (size_t k = 0; k < b->n; k++) {
+    char *folder = folder_of(b->paths[k]), *before = k ? folder_of(b->paths[k - 1]) : NULL;
+    bool ok = folder && ((before && strcmp(folder, before) == 0) || tw_rt_folder_sync(folder, error));
+    free(folder);
+    free(before);
+    if (!ok) return false;
+  }
+  return true;
+}
+
+bool tw_rt_files_commit(TwRtFiles *b, char **error) {
+  *error = NULL;
+  bool ok = true;
+  for (size_t k = 0; ok && k < b->n && (k == 0 || b->n <= FEW); k++) ok = sync_part(b->paths[k], b->n > FEW, error);
+  for (size_t k = 0; ok && k < b->n; k++) {
+    char *part = part_of(b->paths[k]);
+    ok = part && rename(part, b->paths[k]) == 0;
+    if (!ok) fail(error, "write", b->paths[k]);
+    free(part);
+  }
+  ok = ok && sync_folders(b, error);
+  tw_rt_files_abandon(b); /* what was renamed is not there under its temporary name */
+  return ok;
+}
+
+/* ---- reading */
+
+bool tw_rt_file_read(const char *path, char **bytes, size_t *n, char **error) {
+  *error = NULL;
+  *bytes = NULL;
+  *n = 0;
+  FILE *in = fopen(path, "rbe");
+  struct stat s;
+  size_t cap = in && fstat(fileno(in), &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 ? (size_t)s.st_size + 1 : 1 << 16;
+  bool ok = in && (*bytes = malloc(cap + 1)) != NULL;
+  errno = in && !ok ? ENOMEM : errno;
+  for (size_t got; ok && (errno = 0, got = fread(*bytes + *n, 1, cap - *n, in)) > 0;) {
+    *n += got;
+    if (*n < cap) continue;
+    char *more = realloc(*bytes, 2 * cap + 1);
+    if (!more) ok = (errno = ENOMEM, false);
+    else *bytes = more, cap *= 2;
+  }
+  if (!ok || ferror(in)) ok = fail(error, "read", path);
+  if (in) fclose(in);
+  if (ok) (*bytes)[*n] = 0;
+  else free(*bytes), *bytes = NULL;
+  return ok;
+}
