@@ -34,7 +34,6 @@ typedef struct TwCli {
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache;
   const char *out, *resume; /* folders of runs */
-  bool jsonl;
   uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
   double checkpoint_every; /* seconds */
   int argc; /* the whole command line */

@@ -128,11 +128,6 @@ static bool set_resume(TwCli *c, const char *v, char why[256]) {
   if (!*v) snprintf(why, 256, "--resume wants the folder of a run");
   return c->resume = v, *v;
 }
-static bool set_log(TwCli *c, const char *v, char why[256]) {
-  if (strcmp(v, "jsonl") == 0) return c->jsonl = true;
-  snprintf(why, 256, "--log wants jsonl, not '%.100s'", v);
-  return false;
-}
 static bool set_log_every(TwCli *c, const char *v, char why[256]) {
   uint64_t n;
   if (!whole(v, 1000000000, &n) || n == 0) {
@@ -182,7 +177,6 @@ static const Option options[] = {
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
     {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
-    {"--log", "jsonl", TW_OPT_RUN, "one JSON object a line on stdout, as it happens", set_log},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

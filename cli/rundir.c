@@ -82,6 +82,21 @@ static cJSON *data_json(const TwRunJob *j) {
   return all;
 }
 
+/* The files that params and weights start from. */
+static cJSON *loads_json(const TwProgram *p) {
+  cJSON *all = cJSON_CreateArray();
+  for (uint32_t k = 0; k < p->loads.len; k++) {
+    char *path = realpath(p->loads.at[k].file, NULL), *sha = sha256_of_file(p->loads.at[k].file);
+    cJSON *one = cJSON_CreateObject();
+    cJSON_AddStringToObject(one, "path", path ? path : p->loads.at[k].file);
+    cJSON_AddStringToObject(one, "sha256", sha ? sha : "");
+    cJSON_AddItemToArray(all, one);
+    free(path);
+    free(sha);
+  }
+  return all;
+}
+
 static cJSON *job_json(const TwRunJob *j) {
   cJSON *one = cJSON_CreateObject();
   cJSON_AddStringToObject(one, "variant", j->rt->variant);
@@ -93,6 +108,7 @@ static cJSON *job_json(const TwRunJob *j) {
   for (uint32_t k = 0; k < j->program->consts.len; k++)
     cJSON_AddRawToObject(constants, j->program->consts.at[k].name, j->program->consts.at[k].text);
   cJSON_AddItemToObject(one, "data", data_json(j));
+  cJSON_AddItemToObject(one, "loads", loads_json(j->program));
   return one;
 }
 
@@ -372,6 +388,19 @@ static bool same_data(const cJSON *list, const TwRunJob *j, char **error) {
   return true;
 }
 
+static bool same_loads(const cJSON *list, const TwProgram *p, char **error) {
+  for (uint32_t k = 0; k < p->loads.len; k++) {
+    const char *then = text_of(cJSON_GetArrayItem(list, (int)k), "sha256");
+    char *now = sha256_of_file(p->loads.at[k].file);
+    bool same = then && strcmp(then, now ? now : "") == 0;
+    free(now);
+    if (same) continue;
+    *error = tw_rt_textf("'%s', from which values are loaded, has been changed since the run was started", p->loads.at[k].file);
+    return false;
+  }
+  return true;
+}
+
 bool tw_rundir_same_job(const TwRunDir *r, uint32_t k, const TwRunJob *j, char **error) {
   const cJSON *one = job(r, k), *settings = item(one, "settings");
   bool same = one && strcmp(tw_rundir_variant(r, k), j->rt->variant) == 0;
@@ -380,5 +409,5 @@ bool tw_rundir_same_job(const TwRunDir *r, uint32_t k, const TwRunJob *j, char *
     same = value && strcmp(value, j->settings[s].value) == 0;
   }
   if (!same) return damaged(r, error);
-  return same_data(item(one, "data"), j, error);
+  return same_data(item(one, "data"), j, error) && same_loads(item(one, "loads"), j->program, error);
 }
