@@ -12,7 +12,7 @@
 LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v) {
   int lo[TW_LANES], hi[TW_LANES];
   for (int k = 0; k < TW_LANES; k++) lo[k] = k;
-  for (int h = TW_LANES / 2; h >= 1; h /= 2) {
+  for (int h = (int)l->lanes / 2; h >= 1; h /= 2) {
     for (int k = 0; k < h; k++) hi[k] = h + k;
     LLVMValueRef a = tw_ll_shuffle(l, v, v, lo, (uint32_t)h), b = tw_ll_shuffle(l, v, v, hi, (uint32_t)h);
     v = d == TW_REAL ? LLVMBuildFAdd(l->b, a, b, "") : LLVMBuildAdd(l->b, a, b, "");
@@ -24,17 +24,17 @@ LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v) {
  * with groups of half the size: the lower halves of both plus the upper halves of both. */
 static LLVMValueRef fold_pair(TwLl *l, LLVMValueRef a, LLVMValueRef b, int size) {
   int lo[TW_LANES], hi[TW_LANES], half = size / 2, n = 0;
-  for (int from = 0; from < 2 * TW_LANES; from += size)
+  for (int from = 0; from < 2 * (int)l->lanes; from += size)
     for (int k = 0; k < half; k++, n++) {
       lo[n] = from + k;
       hi[n] = from + half + k;
     }
-  return LLVMBuildFAdd(l->b, tw_ll_shuffle(l, a, b, lo, TW_LANES), tw_ll_shuffle(l, a, b, hi, TW_LANES), "");
+  return LLVMBuildFAdd(l->b, tw_ll_shuffle(l, a, b, lo, l->lanes), tw_ll_shuffle(l, a, b, hi, l->lanes), "");
 }
 
-LLVMValueRef tw_ll_fold_sixteen(TwLl *l, LLVMValueRef *v) {
-  int n = TW_LANES;
-  for (int size = TW_LANES; size > 1; size /= 2, n /= 2)
+LLVMValueRef tw_ll_fold_vectors(TwLl *l, LLVMValueRef *v) {
+  int n = (int)l->lanes;
+  for (int size = n; size > 1; size /= 2, n /= 2)
     for (int k = 0; k < n / 2; k++) v[k] = fold_pair(l, v[2 * k], v[2 * k + 1], size);
   return v[0];
 }
@@ -54,7 +54,7 @@ void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n) {
   LLVMValueRef base = tw_ll_at(l, t, acc, tw_ll_mul(l, p.i, tw_ll_i64(l, TW_LANES))), v[TW_LANES];
   for (int k = 0; k < TW_LANES; k++)
     v[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, t, base, tw_ll_i64(l, k)));
-  tw_ll_store(l, TW_REAL, tw_ll_fold_sixteen(l, v), tw_ll_at(l, t, cur, p.i));
+  tw_ll_store(l, TW_REAL, tw_ll_fold_vectors(l, v), tw_ll_at(l, t, cur, p.i));
   tw_ll_loop_end(l, &p);
 }
 

@@ -334,7 +334,7 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
 }
 
 /* Lanes of the part at p->sub that the ragged block has. */
-static LLVMValueRef valid_lanes(TwLlLanes *p) {
+LLVMValueRef tw_ll_valid_lanes(TwLlLanes *p) {
   TwLl *l = p->s->l;
   LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, p->n % TW_LANES), p->sub, "");
   LLVMTypeRef t = l->i64;
@@ -343,16 +343,22 @@ static LLVMValueRef valid_lanes(TwLlLanes *p) {
   return tw_ll_intrinsic(l, "llvm.smin", &t, 1, high, 2);
 }
 
+void tw_ll_full_and_ragged(TwLlLanes *p, LLVMValueRef *full, LLVMValueRef *ragged) {
+  TwLl *l = p->s->l;
+  LLVMValueRef end = LLVMBuildAdd(l->b, p->from, p->count, "");
+  LLVMValueRef here = LLVMBuildICmp(l->b, LLVMIntEQ, end, tw_ll_i64(l, p->blocks), "");
+  *ragged = LLVMBuildZExt(l->b, here, l->i64, "");
+  *full = LLVMBuildSub(l->b, p->count, *ragged, "");
+}
+
 /* Full blocks, then the ragged one if it is in this pass; runs of nothing are skipped. */
 static void run_full_and_ragged(Level *v, uint32_t number, TwLlRunFn *fn) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
-  LLVMValueRef one = tw_ll_i64(l, 1), zero = tw_ll_i64(l, 0), valid = valid_lanes(p);
-  LLVMValueRef end = LLVMBuildAdd(l->b, p->from, p->count, "");
-  LLVMValueRef here = LLVMBuildICmp(l->b, LLVMIntEQ, end, tw_ll_i64(l, p->blocks), "");
+  LLVMValueRef one = tw_ll_i64(l, 1), zero = tw_ll_i64(l, 0), valid = tw_ll_valid_lanes(p), full, here;
+  tw_ll_full_and_ragged(p, &full, &here);
   LLVMValueRef some = LLVMBuildICmp(l->b, LLVMIntNE, valid, zero, "");
-  LLVMValueRef ragged = LLVMBuildZExt(l->b, LLVMBuildAnd(l->b, here, some, ""), l->i64, "");
-  LLVMValueRef full = LLVMBuildSub(l->b, p->count, LLVMBuildZExt(l->b, here, l->i64, ""), "");
+  LLVMValueRef ragged = LLVMBuildAnd(l->b, here, LLVMBuildZExt(l->b, some, l->i64, ""), "");
   TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, 2));
   LLVMValueRef is_ragged = LLVMBuildICmp(l->b, LLVMIntNE, part.i, zero, "");
   TwLlRun run = {.first = tw_ll_select(l, is_ragged, full, zero), .ragged = is_ragged, .valid = valid};
@@ -365,27 +371,34 @@ static void run_full_and_ragged(Level *v, uint32_t number, TwLlRunFn *fn) {
   tw_ll_loop_end(l, &part);
 }
 
-TwLlLoop tw_ll_begin_parts(TwLlLevel *v) {
-  TwLlLanes *p = v->y->p;
+void tw_ll_narrow(TwLlLevel *v) {
   TwLl *l = v->b->l;
-  TwLlLoop part = {0};
   tw_ll_forget_lanes(v->b);
   for (uint32_t k = 0; k < v->cut->extra.len; k++) v->extra[k] = NULL;
   v->b->level = v;
   l->lanes = l->bits / (l->f64 ? 64 : 32);
-  p->sub = tw_ll_i64(l, 0);
+  v->y->p->sub = tw_ll_i64(l, 0);
+}
+
+void tw_ll_widen(TwLlLevel *v) {
+  v->y->p->sub = tw_ll_i64(v->b->l, 0);
+  v->b->l->lanes = TW_LANES;
+  v->b->level = NULL;
+}
+
+TwLlLoop tw_ll_begin_parts(TwLlLevel *v) {
+  TwLl *l = v->b->l;
+  TwLlLoop part = {0};
+  tw_ll_narrow(v);
   if (l->lanes == TW_LANES) return part;
   part = tw_ll_loop(l, tw_ll_i64(l, TW_LANES / l->lanes));
-  p->sub = tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes));
+  v->y->p->sub = tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes));
   return part;
 }
 
 void tw_ll_end_parts(TwLlLevel *v, TwLlLoop *part) {
-  TwLl *l = v->b->l;
-  if (l->lanes < TW_LANES) tw_ll_loop_end(l, part);
-  v->y->p->sub = tw_ll_i64(l, 0);
-  l->lanes = TW_LANES;
-  v->b->level = NULL;
+  if (v->b->l->lanes < TW_LANES) tw_ll_loop_end(v->b->l, part);
+  tw_ll_widen(v);
 }
 
 void tw_ll_run_blocks(TwLlLevel *v, uint32_t number, TwLlRunFn *fn) {
@@ -397,7 +410,7 @@ void tw_ll_run_blocks(TwLlLevel *v, uint32_t number, TwLlRunFn *fn) {
     run_full_and_ragged(v, number, fn);
   } else {
     TwLlRun run = {.first = tw_ll_i64(l, 0), .count = p->count};
-    if (is_ragged) run.valid = valid_lanes(p);
+    if (is_ragged) run.valid = tw_ll_valid_lanes(p);
     fn(v, number, &run);
   }
   tw_ll_end_parts(v, &part);

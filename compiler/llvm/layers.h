@@ -42,6 +42,9 @@ typedef struct TwLlRun {
 } TwLlRun;
 typedef void TwLlRunFn(TwLlLevel *v, uint32_t segment, const TwLlRun *run);
 void tw_ll_run_blocks(TwLlLevel *v, uint32_t segment, TwLlRunFn *fn);
+/* Blocks of the pass that come before the ragged one, and whether that is in it: 0 or 1. There is a ragged block. */
+void tw_ll_full_and_ragged(TwLlLanes *p, LLVMValueRef *full, LLVMValueRef *ragged);
+LLVMValueRef tw_ll_valid_lanes(TwLlLanes *p); /* of the part at p->sub that the ragged block has */
 void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i); /* block number i of the run */
 LLVMValueRef tw_ll_mask_of_run(TwLl *l, const TwLlRun *run);            /* for what is stored after it, or NULL */
 void tw_ll_end_sum(TwLl *l, LLVMValueRef sum, LLVMValueRef at, LLVMValueRef mask);
@@ -49,10 +52,14 @@ void tw_ll_end_sum(TwLl *l, LLVMValueRef sum, LLVMValueRef at, LLVMValueRef mask
 /* Between these a lane value is one vector of the machine's, and p->sub says which of a block. */
 TwLlLoop tw_ll_begin_parts(TwLlLevel *v);
 void tw_ll_end_parts(TwLlLevel *v, TwLlLoop *part);
+/* The same without a loop over the parts: whoever calls sets p->sub. */
+void tw_ll_narrow(TwLlLevel *v);
+void tw_ll_widen(TwLlLevel *v);
 
 TwLlVal tw_ll_in_block(TwLlLevel *v, TwRef r); /* a tensor with a place */
 
-/* ---- tiles.c */
+/* ---- tiles.c, sums.c */
 void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment);
+void tw_ll_sum_segment(TwLlLevel *v, uint32_t segment);
 
 #endif

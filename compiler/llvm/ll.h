@@ -264,10 +264,10 @@ void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int r
 LLVMValueRef tw_ll_dot_scalar(TwLlScope *s, TwRef r);
 
 /* ---- fold.c: partial sums to sums, chunks to totals */
-/* The sixteen elements of one vector by halves. */
+/* The lanes of one vector by halves. */
 LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v);
-/* Sixteen vectors -> one of their sums, in their order; v is lost. */
-LLVMValueRef tw_ll_fold_sixteen(TwLl *l, LLVMValueRef *v);
+/* As many vectors as a vector has lanes -> one of their sums, in their order; v is lost. */
+LLVMValueRef tw_ll_fold_vectors(TwLl *l, LLVMValueRef *v);
 /* n vectors at `acc` -> n sums at `cur`; both have room for n rounded up to 16. */
 void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n);
 /* Sixteen partial sums of n elements each at p[16][n] -> p[0][…]. */

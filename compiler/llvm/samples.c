@@ -79,10 +79,10 @@ static void before_loop(Loop *p) {
   tw_ll_pool_scalars(b, s, p->r);
 }
 
-/* Its chunks' sums are made in registers, from all sixteen partial sums (tiles.c). */
+/* Its chunks' sums are made in registers, from all sixteen partial sums (sums.c). */
 static bool is_direct(const Loop *p, uint32_t k) {
-  const TwLl *l = p->s->l;
-  if (!p->cut->straight || l->bits < 512 || l->f64 || p->goes_on || result_info(p, k)->rank == 0) return false;
+  bool passes = p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks;
+  if (!p->cut->straight || passes || result_info(p, k)->rank == 0) return false;
   for (uint32_t j = 0; j < p->cut->accs.len; j++)
     if (p->cut->accs.at[j].k == k) return true;
   return false;

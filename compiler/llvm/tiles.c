@@ -3,7 +3,7 @@
  *   contraction        tiles of a few rows by a few blocks in registers, the contracted axis inside; what alone
  *                      reads it, elementwise, is made of the tile before anything is stored
  *   elementwise        for each element, for each block
- *   sum over samples   tiles of elements in registers, blocks inside: the outer product of a layer's gradient
+ *   sum over samples   sums.c
  *   anything else      for each block
  *
  * Only a sum minds lanes past the end. So tiles of blocks may run past the last one: rows have room for that, but
@@ -134,117 +134,11 @@ static void block_by_block(TwLlLevel *v, TwRef r) {
   tw_ll_end_parts(v, &part);
 }
 
-/* ---- sums over the samples */
-
-typedef struct Sum {
-  TwLlLevel *v;
-  const TwLlRun *run;
-  const TwLlAcc *acc;
-  TwTyInfo t;
-} Sum;
-
-/* A tile of chunk totals: rows of so many neighbours, the first of each at to[row * columns]. */
-static void store_totals(TwLl *l, LLVMValueRef *sum, const LLVMValueRef *to, uint32_t rows, uint32_t columns) {
-  if (rows * columns < TW_LANES) {
-    for (uint32_t k = 0; k < rows * columns; k++) tw_ll_store(l, TW_REAL, tw_ll_fold_halves(l, TW_REAL, sum[k]), to[k]);
-    return;
-  }
-  LLVMValueRef all = tw_ll_fold_sixteen(l, sum);
-  for (uint32_t row = 0; row < rows; row++) {
-    int pick[TW_LANES];
-    for (uint32_t k = 0; k < columns; k++) pick[k] = (int)(row * columns + k);
-    LLVMValueRef part = tw_ll_shuffle(l, all, all, pick, columns);
-    LLVMSetAlignment(LLVMBuildStore(l->b, part, to[row * columns]), (unsigned)tw_ll_bytes(l, TW_REAL, false));
-  }
-}
-
-/* rows along the last axis but one, columns along the last. */
-static void sum_tile(const Sum *q, const TwLlAt *i, uint32_t rows, uint32_t columns) {
-  TwLlLevel *v = q->v;
-  TwLlLanes *p = v->y->p;
-  TwLl *l = v->b->l;
-  TwLlAt at[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
-  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], now[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS],
-      to[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
-  uint32_t n = rows * columns, rank = q->t.rank;
-  bool direct = p->acc_at[q->acc->k] >= p->n_acc; /* no pass goes on from another, and all lanes are here */
-  TwLlVal flat = tw_ll_contiguous(&q->t, NULL, false);
-  for (uint32_t k = 0; k < n; k++) {
-    at[k] = *i;
-    at[k].run = -1;
-    if (rank > 1) at[k].i[rank - 2] = tw_ll_add(l, i->i[rank - 2], tw_ll_i64(l, k / columns));
-    at[k].i[rank - 1] = tw_ll_add(l, i->i[rank - 1], tw_ll_i64(l, k % columns));
-    LLVMValueRef e = tw_ll_i64(l, p->acc_at[q->acc->k]);
-    for (uint32_t j = 0; j < rank; j++) e = tw_ll_add(l, e, tw_ll_mul(l, at[k].i[j], tw_ll_i64(l, flat.stride[j])));
-    if (!direct) e = tw_ll_add(l, tw_ll_mul(l, e, tw_ll_i64(l, TW_LANES)), p->sub);
-    to[k] = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), direct ? p->sums : p->acc, e);
-    now[k] = p->goes_on ? tw_ll_load(l, TW_REAL, true, to[k]) : tw_ll_zero(l, TW_REAL, true);
-  }
-  TwLlLoop loop = tw_ll_loop(l, q->run->count);
-  for (uint32_t k = 0; k < n; k++) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
-  tw_ll_forget_lanes(v->b);
-  tw_ll_enter_run(p, q->run, loop.i);
-  for (uint32_t k = 0; k < n; k++) {
-    LLVMValueRef x = tw_ll_splat(l, tw_ll_element(v->b, q->acc->a, &at[k])), next;
-    if (q->acc->b) next = tw_ll_fma(l, x, tw_ll_splat(l, tw_ll_element(v->b, q->acc->b, &at[k])), now[k]);
-    else next = tw_ll_fadd(l, TW_REAL, now[k], x);
-    tw_ll_loop_next(l, phi[k], now[k] = q->run->ragged ? next : tw_ll_masked(p, next, now[k]));
-  }
-  tw_ll_loop_end(l, &loop);
-  if (direct) {
-    store_totals(l, now, to, rows, columns);
-    return;
-  }
-  LLVMValueRef mask = tw_ll_mask_of_run(l, q->run);
-  for (uint32_t k = 0; k < n; k++) tw_ll_end_sum(l, now[k], to[k], mask);
-}
-
-static void sum_columns(const Sum *q, TwLlAt at, uint32_t rows, int64_t columns) {
-  TwLl *l = q->v->b->l;
-  uint32_t last = q->t.rank - 1;
-  int64_t n = q->t.dims[last];
-  if (n / columns > 0) {
-    TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, n / columns));
-    at.i[last] = tw_ll_mul(l, p.i, tw_ll_i64(l, columns));
-    sum_tile(q, &at, rows, (uint32_t)columns);
-    tw_ll_loop_end(l, &p);
-  }
-  at.i[last] = tw_ll_i64(l, n / columns * columns);
-  if (n % columns) sum_tile(q, &at, rows, (uint32_t)(n % columns));
-}
-
-/* Tiles of 4 by 4 in 32 registers, 4 by 2 in 16; where an axis is shorter, more of the other. */
-static void sum_tiles(TwLlLevel *v, uint32_t segment, const TwLlRun *run) {
-  TwLl *l = v->b->l;
-  const TwLlItem *it = &v->cut->items.at[v->cut->segments.at[segment].first];
-  Sum q = {v, run, &v->cut->accs.at[it->acc], {0}};
-  q.t = *tw_info(v->b->fn, v->b->fn->results.at[q.acc->k]);
-  uint32_t rank = q.t.rank, outer = rank > 1 ? rank - 2 : 0;
-  int64_t most = l->bits == 512 ? 16 : 8, n_rows = rank > 1 ? q.t.dims[rank - 2] : 1, n_columns = q.t.dims[rank - 1];
-  int64_t columns = n_columns < most / 4 ? n_columns : most / 4, rows = n_rows < 4 ? n_rows : 4;
-  while (columns * rows * 2 <= most && columns * 2 <= n_columns && columns < 8) columns *= 2;
-  while (columns * rows * 2 <= most && rows * 2 <= n_rows && rows < 8) rows *= 2;
-  TwLlNest nest;
-  tw_ll_nest(l, &nest, outer, q.t.dims);
-  TwLlAt at = nest.at;
-  if (rank > 1) {
-    if (n_rows / rows > 0) {
-      TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, n_rows / rows));
-      at.i[rank - 2] = tw_ll_mul(l, p.i, tw_ll_i64(l, rows));
-      sum_columns(&q, at, (uint32_t)rows, columns);
-      tw_ll_loop_end(l, &p);
-    }
-    at.i[rank - 2] = tw_ll_i64(l, n_rows / rows * rows);
-  }
-  if (rank == 1 || n_rows % rows) sum_columns(&q, at, rank == 1 ? 1 : (uint32_t)(n_rows % rows), columns);
-  tw_ll_nest_end(l, &nest);
-}
-
 void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment) {
   const TwLlSegment *seg = &v->cut->segments.at[segment];
   TwRef r = v->cut->items.at[seg->first].inst;
   if (!r) {
-    tw_ll_run_blocks(v, segment, sum_tiles);
+    tw_ll_sum_segment(v, segment);
     return;
   }
   TwOp op = tw_op(v->b->fn, r);
