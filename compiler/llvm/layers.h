@@ -58,7 +58,18 @@ void tw_ll_widen(TwLlLevel *v);
 
 TwLlVal tw_ll_in_block(TwLlLevel *v, TwRef r); /* a tensor with a place */
 
-/* ---- tiles.c, sums.c */
+/* ---- tiles.c, panels.c, sums.c */
+/* Block number i of the pass, or any behind it that rows have room for. */
+void tw_ll_enter_any(TwLlLevel *v, LLVMValueRef i);
+typedef struct TwLlDots { /* a tile of a contraction */
+  TwRef dot, root;        /* root: what is stored; the dot itself or its reader */
+  int row_axis;
+  uint32_t rows, n_blocks;
+} TwLlDots;
+/* Stores what is made of the elements acc[row * n_blocks + block], rows from i on, blocks from `first` on. */
+void tw_ll_store_dots(TwLlLevel *v, const TwLlDots *t, const TwLlAt *i, LLVMValueRef first, LLVMValueRef *acc);
+bool tw_ll_is_large(TwLlLevel *v, TwRef dot);
+void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot);
 void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment);
 void tw_ll_sum_segment(TwLlLevel *v, uint32_t segment);
 

@@ -1,7 +1,7 @@
 /* tiles.c: tensors of lane values in a straight body: each is a piece by itself.
  *
  *   contraction        tiles of a few rows by a few blocks in registers, the contracted axis inside; what alone
- *                      reads it, elementwise, is made of the tile before anything is stored
+ *                      reads it, elementwise, is made of the tile before anything is stored; large ones: panels.c
  *   elementwise        for each element, for each block
  *   sum over samples   sums.c
  *   anything else      for each block
@@ -10,7 +10,7 @@
  * columns of the data have not. */
 #include "compiler/llvm/layers.h"
 
-static void enter(TwLlLevel *v, LLVMValueRef i) {
+void tw_ll_enter_any(TwLlLevel *v, LLVMValueRef i) {
   TwLlLanes *p = v->y->p;
   p->i = p->column = i;
   p->block = tw_ll_add(v->b->l, p->from, i);
@@ -42,25 +42,29 @@ typedef struct Contraction {
   TwLlDot at[TW_LL_MAX_BLOCKS];
 } Contraction;
 
-/* rows of the result along row_axis from i on. */
-static void dot_tile(Contraction *c, const TwLlAt *i, int row_axis, uint32_t rows) {
-  TwLlLevel *v = c->v;
+void tw_ll_store_dots(TwLlLevel *v, const TwLlDots *t, const TwLlAt *i, LLVMValueRef first, LLVMValueRef *acc) {
   TwLl *l = v->b->l;
-  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
-  tw_ll_dot_blocks(c->at, c->n_blocks, i->i, row_axis, rows, acc);
-  for (uint32_t b = 0; b < c->n_blocks; b++) {
-    enter(v, tw_ll_add(l, c->first, tw_ll_i64(l, b)));
-    v->b->val[c->dot] = tw_ll_scalar(TW_REAL, acc[b]); /* there already, for whom loads what reads it */
-    if (c->root != c->dot) load_args(v->b, c->root);
-    for (uint32_t row = 0; row < rows; row++) {
+  for (uint32_t b = 0; b < t->n_blocks; b++) {
+    tw_ll_enter_any(v, tw_ll_add(l, first, tw_ll_i64(l, b)));
+    v->b->val[t->dot] = tw_ll_scalar(TW_REAL, acc[b]); /* there already, for whom loads what reads it */
+    if (t->root != t->dot) load_args(v->b, t->root);
+    for (uint32_t row = 0; row < t->rows; row++) {
       TwLlAt at = *i;
       at.run = -1;
-      if (row_axis >= 0) at.i[row_axis] = tw_ll_add(l, at.i[row_axis], tw_ll_i64(l, row));
-      LLVMValueRef x = acc[row * c->n_blocks + b];
-      v->b->val[c->dot] = tw_ll_scalar(TW_REAL, x);
-      put(v, c->root, &at, c->root == c->dot ? x : tw_ll_compute_element(v->b, c->root, &at));
+      if (t->row_axis >= 0) at.i[t->row_axis] = tw_ll_add(l, at.i[t->row_axis], tw_ll_i64(l, row));
+      LLVMValueRef x = acc[row * t->n_blocks + b];
+      v->b->val[t->dot] = tw_ll_scalar(TW_REAL, x);
+      put(v, t->root, &at, t->root == t->dot ? x : tw_ll_compute_element(v->b, t->root, &at));
     }
   }
+}
+
+/* rows of the result along row_axis from i on. */
+static void dot_tile(Contraction *c, const TwLlAt *i, int row_axis, uint32_t rows) {
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  tw_ll_dot_blocks(c->at, c->n_blocks, i->i, row_axis, rows, acc);
+  TwLlDots t = {c->dot, c->root, row_axis, rows, c->n_blocks};
+  tw_ll_store_dots(c->v, &t, i, c->first, acc);
 }
 
 static void dot_tiles(Contraction *c) {
@@ -97,7 +101,7 @@ static void contraction(TwLlLevel *v, TwRef root, TwRef dot, bool columns) {
   TwLlLoop loop = tw_ll_loop(l, LLVMBuildUDiv(l->b, up, n, ""));
   c.first = tw_ll_mul(l, loop.i, n);
   for (uint32_t b = 0; b < c.n_blocks; b++) {
-    enter(v, tw_ll_add(l, c.first, tw_ll_i64(l, b)));
+    tw_ll_enter_any(v, tw_ll_add(l, c.first, tw_ll_i64(l, b)));
     load_args(v->b, dot);
     c.at[b] = tw_ll_dot(v->b, dot);
   }
@@ -115,7 +119,7 @@ static void elementwise(TwLlLevel *v, TwRef r) {
   TwLlNest nest;
   tw_ll_nest(l, &nest, t.rank, t.dims);
   TwLlLoop loop = tw_ll_loop(l, v->y->p->count);
-  enter(v, loop.i);
+  tw_ll_enter_any(v, loop.i);
   load_args(v->b, r);
   put(v, r, &nest.at, tw_ll_compute_element(v->b, r, &nest.at));
   tw_ll_loop_end(l, &loop);
@@ -126,7 +130,7 @@ static void elementwise(TwLlLevel *v, TwRef r) {
 static void block_by_block(TwLlLevel *v, TwRef r) {
   TwLl *l = v->b->l;
   TwLlLoop part = tw_ll_begin_parts(v), loop = tw_ll_loop(l, v->y->p->count);
-  enter(v, loop.i);
+  tw_ll_enter_any(v, loop.i);
   load_args(v->b, r);
   TwLlVal to = tw_ll_in_block(v, r);
   tw_ll_into(v->b, r, &to);
@@ -143,7 +147,8 @@ void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment) {
   }
   TwOp op = tw_op(v->b->fn, r);
   TwRef dot = op == TW_OP_dot ? r : v->cut->dot[r];
-  if (dot) contraction(v, r, dot, seg->columns);
+  if (dot && !seg->columns && tw_ll_is_large(v, dot)) tw_ll_large_contraction(v, r, dot);
+  else if (dot) contraction(v, r, dot, seg->columns);
   else if (tw_ll_is_elementwise(op)) elementwise(v, r);
   else block_by_block(v, r);
 }

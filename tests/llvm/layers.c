@@ -207,6 +207,12 @@ int main(int argc, char **argv) {
     t.few = k % 4 ? 2 : 0;
     check(&t, f, what);
   }
+  for (uint32_t k = 0; k < 3; k++) { /* matrices too large for a cache (panels.c), in one stretch and in several */
+    test_reset(&t);
+    t.few = k ? 2 : 0;
+    check(&t, k == 2 ? deep(&t, 33, 9, 190, false) : k ? dense(&t, 530, 2, 190, 203, false) : dense(&t, 45, 2, 300, 131, true),
+          k == 2 ? "deep and wide" : k ? "wide, two chunks" : "wide, a ragged block");
+  }
   printf("%u loops layer by layer\n", loops);
   if (loops < programs / 3) t.failures++;
   return test_end(&t, "layers");

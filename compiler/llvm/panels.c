@@ -1,0 +1,275 @@
+/* panels.c: the product of a large uniform matrix with a vector of lane values, a wide layer forwards or backwards.
+ *
+ *   for each band of rows of the matrix
+ *     for each stretch of the contracted axis
+ *       pack that piece of the matrix: it stays in the second-level cache, and is read from memory once
+ *       for each few vectors of samples: their stretch of the operand stays in the first-level cache
+ *         for each few rows: a tile of sums in registers, the stretch inside
+ *
+ * Sums go on from stretch to stretch through memory, unrounded since they are rounded as they are; so each element is fma
+ * after fma in the order of the contracted axis, from +0, as everywhere. The last stretch makes of its tile what alone reads it
+ * (tiles.c).
+ *
+ * requires: a matrix with one axis contiguous; its place and the operand's in memory. */
+#include "compiler/llvm/layers.h"
+
+enum { ROWS = 6, GROUP = 8 /* places for the rows of a tile, where these are packed side by side */ };
+enum { LARGE = 128 << 10, BAND = 128 << 10, OPERAND = 192 << 10 /* bytes: of what is worth it, a packed piece, a stretch */ };
+enum { SHORTEST = 64, LONGEST = 256 /* stretch */ };
+
+typedef struct Product {
+  TwLlLevel *v;
+  TwRef root, dot, x;      /* x: the lane operand */
+  TwLlVal w;
+  uint32_t row_axis, inner; /* of w */
+  int64_t n_rows, n_inner, stretch, band; /* elements; tiles in a band */
+  bool along;              /* the contracted axis is the contiguous one */
+  uint32_t n_blocks;       /* vectors in a tile */
+  LLVMValueRef packed, partial;
+  int64_t partial_row;     /* elements */
+} Product;
+
+/* A piece of the matrix: `count` tiles of `rows` rows from row0 on, columns k0 … k0 + n - 1 of the contracted axis. */
+typedef struct Piece {
+  LLVMValueRef row0, count, k0, n;
+  uint32_t rows;
+  LLVMValueRef is_first, is_last; /* of the stretches; NULL: there is but one */
+} Piece;
+
+static bool find(Product *q) {
+  TwLlScope *b = q->v->b;
+  TwRef a0 = tw_arg(b->fn, q->dot, 0), a1 = tw_arg(b->fn, q->dot, 1);
+  uint32_t side = b->facts->varies[a0] ? 1 : 0;
+  TwRef w = side ? a1 : a0;
+  q->x = side ? a0 : a1;
+  if (b->facts->varies[w] || tw_info(b->fn, w)->rank != 2 || tw_info(b->fn, q->x)->rank != 1) return false;
+  if (tw_attr(b->fn, q->dot, 0) != 1 || !q->v->place[q->x] || q->v->column[q->x]) return false;
+  q->w = b->val[w];
+  q->inner = (uint32_t)tw_attr(b->fn, q->dot, 1 + side);
+  q->row_axis = 1 - q->inner;
+  if (q->w.kind != TW_LL_VIEW) return false;
+  q->n_rows = q->w.dims[q->row_axis];
+  q->n_inner = q->w.dims[q->inner];
+  q->along = q->w.stride[q->inner] == 1;
+  return q->along || q->w.stride[q->row_axis] == 1;
+}
+
+bool tw_ll_is_large(TwLlLevel *v, TwRef dot) {
+  Product q = {.v = v, .dot = dot};
+  return find(&q) && q.n_rows >= SHORTEST && q.n_inner >= SHORTEST &&
+         q.n_rows * q.n_inner * (int64_t)tw_ll_bytes(v->b->l, TW_REAL, false) > LARGE;
+}
+
+/* ---- packing */
+
+static LLVMValueRef matrix_at(const Product *q, LLVMValueRef row, LLVMValueRef k) {
+  LLVMValueRef i[2];
+  i[q->row_axis] = row;
+  i[q->inner] = k;
+  return tw_ll_view_ptr(q->v->b->l, &q->w, i);
+}
+
+static int64_t row_pitch(const Product *q) { return q->stretch + TW_LANES; }
+static int64_t tile_pitch(const Product *q) { return q->stretch * GROUP + TW_LANES; }
+
+/* Where the element of row `row` (of a tile) and column k of the stretch is, in a packed tile. */
+static LLVMValueRef packed_at(const Product *q, uint32_t rows, LLVMValueRef tile, LLVMValueRef row, LLVMValueRef k) {
+  TwLl *l = q->v->b->l;
+  int64_t each = q->along ? rows * row_pitch(q) : tile_pitch(q);
+  LLVMValueRef at = tw_ll_mul(l, tile, tw_ll_i64(l, each));
+  at = tw_ll_add(l, at, tw_ll_mul(l, row, tw_ll_i64(l, q->along ? row_pitch(q) : 1)));
+  at = tw_ll_add(l, at, tw_ll_mul(l, k, tw_ll_i64(l, q->along ? 1 : GROUP)));
+  return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->packed, at);
+}
+
+static void copy_vector(TwLl *l, LLVMValueRef from, LLVMValueRef to, uint32_t n) {
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
+  LLVMValueRef x = LLVMBuildLoad2(l->b, n > 1 ? LLVMVectorType(t, n) : t, from, "");
+  LLVMSetAlignment(x, (unsigned)tw_ll_bytes(l, TW_REAL, false));
+  LLVMSetAlignment(LLVMBuildStore(l->b, x, to), (unsigned)tw_ll_bytes(l, TW_REAL, false));
+}
+
+/* Rows as they are. The last vector of a stretch ends where that does, and may begin in the one before it: before a
+ * packed row there is room. */
+static void pack_rows(const Product *q, const Piece *p) {
+  TwLl *l = q->v->b->l;
+  LLVMValueRef lanes = tw_ll_i64(l, l->lanes);
+  LLVMValueRef last = LLVMBuildSub(l->b, p->n, lanes, "");
+  LLVMValueRef vectors = LLVMBuildUDiv(l->b, tw_ll_add(l, p->n, tw_ll_i64(l, l->lanes - 1)), lanes, "");
+  TwLlLoop row = tw_ll_loop(l, tw_ll_mul(l, p->count, tw_ll_i64(l, p->rows)));
+  LLVMValueRef from = matrix_at(q, tw_ll_add(l, p->row0, row.i), p->k0);
+  LLVMValueRef to = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->packed, tw_ll_mul(l, row.i, tw_ll_i64(l, row_pitch(q))));
+  TwLlLoop vector = tw_ll_loop(l, vectors);
+  LLVMValueRef k = tw_ll_mul(l, vector.i, lanes), more = LLVMBuildICmp(l->b, LLVMIntSGT, k, last, "");
+  k = tw_ll_select(l, more, last, k);
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
+  copy_vector(l, tw_ll_at(l, t, from, k), tw_ll_at(l, t, to, k), l->lanes);
+  tw_ll_loop_end(l, &vector);
+  tw_ll_loop_end(l, &row);
+}
+
+/* The rows of a tile side by side. */
+static void pack_columns(const Product *q, const Piece *p) {
+  TwLl *l = q->v->b->l;
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
+  TwLlLoop k = tw_ll_loop(l, p->n);
+  LLVMValueRef from = matrix_at(q, p->row0, tw_ll_add(l, p->k0, k.i));
+  TwLlLoop tile = tw_ll_loop(l, p->count);
+  LLVMValueRef at = tw_ll_at(l, t, from, tw_ll_mul(l, tile.i, tw_ll_i64(l, p->rows)));
+  LLVMValueRef to = packed_at(q, p->rows, tile.i, tw_ll_i64(l, 0), k.i);
+  for (uint32_t row = 0, n; row < p->rows; row += n) {
+    for (n = 4; row + n > p->rows;) n /= 2;
+    copy_vector(l, tw_ll_at(l, t, at, tw_ll_i64(l, row)), tw_ll_at(l, t, to, tw_ll_i64(l, row)), n);
+  }
+  tw_ll_loop_end(l, &tile);
+  tw_ll_loop_end(l, &k);
+}
+
+/* ---- a tile */
+
+/* Of the block entered, in a row of sums of which more is to come. */
+static LLVMValueRef partial_at(const Product *q, const Piece *p, LLVMValueRef tile, uint32_t row) {
+  TwLl *l = q->v->b->l;
+  const TwLlLanes *y = q->v->y->p;
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, p->rows)), tw_ll_i64(l, row));
+  at = tw_ll_mul(l, at, tw_ll_i64(l, q->partial_row));
+  at = tw_ll_add(l, at, tw_ll_add(l, tw_ll_mul(l, y->i, tw_ll_i64(l, l->lanes)), tw_ll_mul(l, y->sub, tw_ll_i64(l, y->rows))));
+  return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->partial, at);
+}
+
+static void for_partial(const Product *q, const Piece *p, LLVMValueRef first, LLVMValueRef tile, LLVMValueRef *acc, bool store) {
+  TwLl *l = q->v->b->l;
+  for (uint32_t b = 0; b < q->n_blocks; b++) {
+    q->v->y->p->i = tw_ll_add(l, first, tw_ll_i64(l, b));
+    for (uint32_t row = 0; row < p->rows; row++) {
+      LLVMValueRef at = partial_at(q, p, tile, row), *x = &acc[row * q->n_blocks + b];
+      if (store) tw_ll_store(l, TW_REAL, *x, at);
+      else *x = tw_ll_select(l, p->is_first, tw_ll_zero(l, TW_REAL, true), tw_ll_load(l, TW_REAL, true, at));
+    }
+  }
+}
+
+/* The stretch of the tile, from acc on; x: the operand's in each block. */
+static void multiply(const Product *q, const Piece *p, LLVMValueRef tile, const LLVMValueRef *x, int64_t pitch, LLVMValueRef *acc) {
+  TwLl *l = q->v->b->l;
+  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], in[TW_LL_MAX_BLOCKS];
+  uint32_t n = p->rows * q->n_blocks;
+  TwLlLoop loop = tw_ll_loop(l, p->n);
+  for (uint32_t k = 0; k < n; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, &loop, acc[k]);
+  LLVMValueRef at = tw_ll_mul(l, loop.i, tw_ll_i64(l, pitch));
+  for (uint32_t b = 0; b < q->n_blocks; b++) in[b] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, l->i8, x[b], at));
+  for (uint32_t row = 0; row < p->rows; row++) {
+    LLVMValueRef w = tw_ll_load(l, TW_REAL, false, packed_at(q, p->rows, tile, tw_ll_i64(l, row), loop.i));
+    w = tw_ll_splat(l, w);
+    for (uint32_t b = 0; b < q->n_blocks; b++)
+      acc[row * q->n_blocks + b] = tw_ll_fma(l, w, in[b], acc[row * q->n_blocks + b]);
+  }
+  for (uint32_t k = 0; k < n; k++) tw_ll_loop_next(l, phi[k], acc[k]);
+  tw_ll_loop_end(l, &loop);
+}
+
+static void finish_tile(const Product *q, const Piece *p, LLVMValueRef first, LLVMValueRef tile, LLVMValueRef *acc) {
+  TwLl *l = q->v->b->l;
+  TwLlAt at = {.run = -1, .i = {tw_ll_add(l, p->row0, tw_ll_mul(l, tile, tw_ll_i64(l, p->rows)))}};
+  TwLlDots t = {q->dot, q->root, 0, p->rows, q->n_blocks};
+  LLVMBasicBlockRef done = NULL;
+  if (p->is_last) {
+    LLVMBasicBlockRef more = tw_ll_new_block(l, "more"), whole = tw_ll_new_block(l, "whole");
+    done = tw_ll_new_block(l, "done");
+    LLVMBuildCondBr(l->b, p->is_last, whole, more);
+    tw_ll_place(l, more);
+    for_partial(q, p, first, tile, acc, true);
+    LLVMBuildBr(l->b, done);
+    tw_ll_place(l, whole);
+  }
+  tw_ll_store_dots(q->v, &t, &at, first, acc);
+  if (done) tw_ll_go(l, done);
+}
+
+/* All tiles of the piece, for all blocks of the pass. */
+static void tiles(const Product *q, const Piece *p) {
+  TwLlLevel *v = q->v;
+  TwLlLanes *y = v->y->p;
+  TwLl *l = v->b->l;
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], x[TW_LL_MAX_BLOCKS], n = tw_ll_i64(l, q->n_blocks);
+  int64_t pitch = 0;
+  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, TW_LANES / l->lanes));
+  y->sub = tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes));
+  TwLlLoop panel = tw_ll_loop(l, LLVMBuildUDiv(l->b, tw_ll_add(l, y->count, tw_ll_i64(l, q->n_blocks - 1)), n, ""));
+  LLVMValueRef first = tw_ll_mul(l, panel.i, n);
+  for (uint32_t b = 0; b < q->n_blocks; b++) {
+    tw_ll_enter_any(v, tw_ll_add(l, first, tw_ll_i64(l, b)));
+    TwLlVal in = tw_ll_in_block(v, q->x);
+    x[b] = tw_ll_view_ptr(l, &in, &p->k0);
+    pitch = in.stride[0] * (int64_t)tw_ll_bytes(l, TW_REAL, true);
+  }
+  TwLlLoop tile = tw_ll_loop(l, p->count);
+  for (uint32_t k = 0; k < p->rows * q->n_blocks; k++) acc[k] = tw_ll_zero(l, TW_REAL, true);
+  if (p->is_first) for_partial(q, p, first, tile.i, acc, false);
+  multiply(q, p, tile.i, x, pitch, acc);
+  finish_tile(q, p, first, tile.i, acc);
+  tw_ll_loop_end(l, &tile);
+  tw_ll_loop_end(l, &panel);
+  tw_ll_loop_end(l, &part);
+}
+
+/* ---- the product */
+
+/* `count` tiles of `rows` rows from row0 on. */
+static void band(const Product *q, LLVMValueRef row0, LLVMValueRef count, uint32_t rows) {
+  TwLl *l = q->v->b->l;
+  int64_t n = (q->n_inner + q->stretch - 1) / q->stretch;
+  Piece p = {.row0 = row0, .count = count, .rows = rows};
+  TwLlLoop stretch = tw_ll_loop(l, tw_ll_i64(l, n));
+  LLVMValueRef most = tw_ll_i64(l, q->stretch);
+  p.k0 = tw_ll_mul(l, stretch.i, most);
+  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, q->n_inner), p.k0, "");
+  p.n = q->n_inner % q->stretch == 0 ? most : tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+  if (n > 1) {
+    p.is_first = LLVMBuildICmp(l->b, LLVMIntEQ, stretch.i, tw_ll_i64(l, 0), "");
+    p.is_last = LLVMBuildICmp(l->b, LLVMIntEQ, stretch.i, tw_ll_i64(l, n - 1), "");
+  }
+  if (q->along) pack_rows(q, &p);
+  else pack_columns(q, &p);
+  tiles(q, &p);
+  tw_ll_loop_end(l, &stretch);
+}
+
+static void choose_sizes(Product *q) {
+  TwLl *l = q->v->b->l;
+  int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), sample_row = q->v->y->stride * TW_LANES * each;
+  q->stretch = OPERAND / sample_row / TW_LANES * TW_LANES;
+  if (q->stretch < SHORTEST) q->stretch = SHORTEST;
+  if (q->stretch > LONGEST) q->stretch = LONGEST;
+  if (q->stretch > q->n_inner) q->stretch = (q->n_inner + TW_LANES - 1) / TW_LANES * TW_LANES;
+  q->band = BAND / (q->stretch * GROUP * each);
+  if (q->band > q->n_rows / ROWS) q->band = q->n_rows / ROWS;
+  if (q->band < 1) q->band = 1;
+  q->n_blocks = l->bits == 512 ? 4 : 2;
+  q->partial_row = q->v->y->stride * TW_LANES;
+}
+
+void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot) {
+  TwLl *l = v->b->l;
+  Product q = {.v = v, .root = root, .dot = dot};
+  uint64_t each = tw_ll_bytes(l, TW_REAL, false);
+  tw_ll_assert(l, find(&q));
+  choose_sizes(&q);
+  int64_t tile = q.along ? ROWS * row_pitch(&q) : tile_pitch(&q);
+  uint32_t packed = tw_ll_alloc(l, (uint64_t)(q.band * tile + 2 * TW_LANES) * each);
+  uint32_t partial = tw_ll_alloc(l, q.stretch < q.n_inner ? (uint64_t)(q.band * ROWS * q.partial_row) * each : 0);
+  q.packed = tw_ll_byte_at(l, tw_ll_block_ptr(l, packed), TW_LANES * each);
+  q.partial = tw_ll_block_ptr(l, partial);
+  tw_ll_narrow(v);
+  int64_t n_tiles = q.n_rows / ROWS, n_bands = (n_tiles + q.band - 1) / q.band;
+  TwLlLoop bands = tw_ll_loop(l, tw_ll_i64(l, n_bands));
+  LLVMValueRef most = tw_ll_i64(l, q.band), first = tw_ll_mul(l, bands.i, most);
+  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, n_tiles), first, "");
+  LLVMValueRef count = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+  band(&q, tw_ll_mul(l, first, tw_ll_i64(l, ROWS)), count, ROWS);
+  tw_ll_loop_end(l, &bands);
+  if (q.n_rows % ROWS) band(&q, tw_ll_i64(l, n_tiles * ROWS), tw_ll_i64(l, 1), (uint32_t)(q.n_rows % ROWS));
+  tw_ll_widen(v);
+  tw_ll_free(l, partial);
+  tw_ll_free(l, packed);
+}
