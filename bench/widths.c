@@ -92,11 +92,11 @@ void tw_bench_widths(TwBench *b) {
     if (b->quick && k > 3) break;
     TwBenchChild c;
     cJSON *j = tw_bench_child_json(
-        (const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 20, &c);
+        (const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 60, &c);
     double step = tw_bench_number(j, "step"), compile = tw_bench_number(j, "compile");
     char name[64];
     snprintf(name, sizeof name, "width %s", widths[k]);
-    if (isnan(step)) tw_bench_row(b, name, NAN, "us", c.timed_out ? "not done in 20 s" : "failed");
+    if (isnan(step)) tw_bench_row(b, name, NAN, "us", c.timed_out ? "not done in 60 s" : "failed");
     else
       tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms",
                    1e-9 * flop(atof(widths[k])) / step, 1e3 * compile);
