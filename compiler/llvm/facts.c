@@ -268,7 +268,8 @@ static void find_in_place(TwArena *arena, TwLlFacts *x, const TwRegion *g) {
   for (TwRef r = 1; r < f->insts.len; r++) {
     if (!x->uses[r] || tw_op(f, r) != TW_OP_add_at || x->in_place[r]) continue;
     TwRef a = tw_arg(f, r, 0);
-    x->in_place[r] = owns_memory(x, a) && dies_at(x, a, r);
+    /* What is made once, before the blocks of samples, is read anew in each of them. */
+    x->in_place[r] = x->inner[a] == x->inner[r] && owns_memory(x, a) && dies_at(x, a, r);
   }
 }
 

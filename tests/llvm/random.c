@@ -44,12 +44,42 @@ static const TwFn *derivative(Test *t, const TwFn *f) {
   return any ? tw_vjp(t->m, f, active, NULL) : f;
 }
 
+/* Found by these programs once: a row is added, in each block of samples, to what was made before the blocks. */
+static void added_in_blocks(Test *t) {
+  const char *text = "fn step(%1: int, %2: real[2], %3: real) -> (real, real) {\n"
+                     "  %4 = tanh %3 : real\n"
+                     "  %5 = sum %2 [0] : real\n"
+                     "  return %4, %5\n"
+                     "}\n"
+                     "fn body(%1: real[2, 3], %2: real[2], %3: real) -> (real[3, 5], real) {\n"
+                     "  %4 = scan @step (%2; %3; ) trip 5 : tuple\n"
+                     "  %5 = get %4 [0] : real\n"
+                     "  %6 = get %4 [1] : real[5]\n"
+                     "  %7 = pad %1 [0 1 0 2] : real[3, 5]\n"
+                     "  %8 = const 1 : int\n"
+                     "  %9 = add_at %7, %8, %6 : real[3, 5]\n"
+                     "  return %9, %5\n"
+                     "}\n"
+                     "fn f(%1: real[2, 3], %2: real[2], %3: real[17]) -> (real[3, 5], real) {\n"
+                     "  %4 = samples @body (%1, %2; %3) trip 17 sums 2 : tuple\n"
+                     "  %5 = get %4 [0] : real[3, 5]\n"
+                     "  %6 = get %4 [1] : real\n"
+                     "  return %5, %6\n"
+                     "}\n",
+             *error = NULL;
+  test_reset(t);
+  const TwFn *f = tw_ir_parse(t->m, text, &error);
+  if (!f) printf("%s\n", error), abort();
+  check(t, f, "a row added in blocks");
+}
+
 int main(int argc, char **argv) {
   uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 30,
            seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   static const int64_t samples[] = {1, 15, 16, 17, 40, 513};
   uint64_t met[TW_OP_COUNT] = {0};
   Test t = test_new(seed);
+  added_in_blocks(&t);
   for (uint64_t k = 0; k < count; k++) {
     char what[80];
     test_reset(&t);
