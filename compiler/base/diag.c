@@ -1,8 +1,9 @@
 /* diag.c: collecting diagnostics.
  *
- * requires: an arena that outlives the phases.   provides: diag.h but for the rendering (render.c). */
+ * requires: an arena that outlives the phases.   provides: diag.h but for the rendering (render.c, json.c). */
 #include "compiler/base/diag.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Entry {
@@ -75,4 +76,34 @@ void tw_diag_help(TwDiags *d, TwDiag *to, const char *fmt, ...) {
   va_start(ap, fmt);
   to->help = tw_arena_vprintf(d->arena, fmt, ap);
   va_end(ap);
+}
+
+void tw_diag_replace(TwDiags *d, TwDiag *to, TwSpan span, const char *text) {
+  to->replace = span;
+  to->replacement = tw_arena_strndup(d->arena, text, strlen(text));
+}
+
+typedef struct Ranked {
+  const TwDiag *diag;
+  uint32_t index;
+} Ranked;
+
+static int by_place(const void *x, const void *y) {
+  const Ranked *a = x, *b = y;
+  TwSpan p = a->diag->span, q = b->diag->span;
+  if (p.file != q.file) return p.file < q.file ? -1 : 1;
+  if (p.start != q.start) return p.start < q.start ? -1 : 1;
+  if (p.end != q.end) return p.end < q.end ? -1 : 1;
+  return a->index < b->index ? -1 : 1;
+}
+
+uint32_t tw_diags_sorted(const TwDiags *d, const TwDiag *const **out) {
+  uint32_t n = d->list.len;
+  Ranked *ranked = TW_NEW_N(d->arena, Ranked, n);
+  const TwDiag **sorted = TW_NEW_N(d->arena, const TwDiag *, n);
+  for (uint32_t k = 0; k < n; k++) ranked[k] = (Ranked){d->list.at[k], k};
+  if (n > 1) qsort(ranked, n, sizeof *ranked, by_place);
+  for (uint32_t k = 0; k < n; k++) sorted[k] = ranked[k].diag;
+  *out = sorted;
+  return n;
 }

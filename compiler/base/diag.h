@@ -31,6 +31,8 @@ typedef struct TwDiag {
   const char *text;
   TwVec(TwDiagNote) notes;
   const char *help; /* one advice, or NULL */
+  TwSpan replace;   /* what `replacement` would stand for; of file 0 if there is none */
+  const char *replacement;
 } TwDiag;
 
 typedef struct TwDiags {
@@ -48,6 +50,9 @@ TwDiag *tw_diag(TwDiags *d, TwDiagId id, TwSpan span, const char *fmt, ...) __at
 void tw_diag_note(TwDiags *d, TwDiag *to, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void tw_diag_help(TwDiags *d, TwDiag *to, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* The text that would mend it, for editors: in place of `span`. */
+void tw_diag_replace(TwDiags *d, TwDiag *to, TwSpan span, const char *text);
+
 const char *tw_diag_code(TwDiagId id);  /* "E0203" */
 const char *tw_diag_title(TwDiagId id); /* the catalogue's one-line title */
 
@@ -58,5 +63,9 @@ typedef struct TwDiagStyle {
 /* Writes all, sorted by place, in the rendered form of docs/architecture.md (path:line:column,
  * source line, carets, notes, help). */
 void tw_diags_render(const TwDiags *d, FILE *out, TwDiagStyle style);
+/* All of them in the order of their places, in the diagnostics' arena; returns how many. */
+uint32_t tw_diags_sorted(const TwDiags *d, const TwDiag *const **out);
+/* Writes all, sorted by place, one JSON object a line: the contract is in docs/diagnostics.md. */
+void tw_diags_json(const TwDiags *d, FILE *out);
 
 #endif

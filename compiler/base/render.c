@@ -4,7 +4,6 @@
  * Laws: carets stand under the right characters whatever the line holds (tabs, wide and combining
  * characters, broken UTF-8); nothing from the source reaches the terminal as a control sequence;
  * a span of several lines is underlined to the end of its first. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/base/diag.h"
@@ -173,34 +172,19 @@ static void render(const Out *o, const TwDiags *d, const TwDiag *diag) {
   fputc('\n', o->to);
 }
 
-typedef struct Ranked {
-  const TwDiag *diag;
-  uint32_t index;
-} Ranked;
-
-static int by_place(const void *x, const void *y) {
-  const Ranked *a = x, *b = y;
-  TwSpan p = a->diag->span, q = b->diag->span;
-  if (p.file != q.file) return p.file < q.file ? -1 : 1;
-  if (p.start != q.start) return p.start < q.start ? -1 : 1;
-  if (p.end != q.end) return p.end < q.end ? -1 : 1;
-  return a->index < b->index ? -1 : 1;
-}
-
 void tw_diags_render(const TwDiags *d, FILE *out, TwDiagStyle style) {
   Out o = {out, style.colour};
-  uint32_t max = style.max_errors ? style.max_errors : 20, n = d->list.len, shown[2] = {0}, hidden[2] = {0};
-  Ranked *ranked = TW_NEW_N(d->arena, Ranked, n);
-  for (uint32_t i = 0; i < n; i++) ranked[i] = (Ranked){d->list.at[i], i};
-  if (n > 1) qsort(ranked, n, sizeof *ranked, by_place);
+  const TwDiag *const *sorted;
+  uint32_t max = style.max_errors ? style.max_errors : 20, shown[2] = {0}, hidden[2] = {0};
+  uint32_t n = tw_diags_sorted(d, &sorted);
   for (uint32_t i = 0; i < n; i++) {
-    TwSeverity severity = ranked[i].diag->severity;
+    TwSeverity severity = sorted[i]->severity;
     if (shown[severity] == max) {
       hidden[severity]++;
       continue;
     }
     shown[severity]++;
-    render(&o, d, ranked[i].diag);
+    render(&o, d, sorted[i]);
   }
   uint32_t errors = hidden[TW_SEV_error], warnings = hidden[TW_SEV_warning];
   if (errors) fprintf(out, "%u more error%s not shown\n", errors, errors == 1 ? "" : "s");

@@ -93,8 +93,10 @@ bool tw_sm_many(const TwSema *s) { return s->u->diags.errors > 50; }
 
 bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, uint32_t n) {
   TwName near = tw_sm_many(s) ? NULL : tw_nearest(name, candidates, n);
-  if (near) tw_sm_help(s, d, "did you mean '%s'?", near);
-  return near != NULL;
+  if (!near) return false;
+  tw_sm_help(s, d, "did you mean '%s'?", near);
+  if (strcmp(tw_sm_text(s, d->span), name) == 0) tw_diag_replace(&s->u->diags, d, d->span, near);
+  return true;
 }
 
 static bool word_char(char c) {
