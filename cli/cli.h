@@ -32,7 +32,7 @@ typedef struct TwCli {
   TwPrecision precision;
   uint32_t vector_bits;
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
-  bool derivative, json, quiet, time, write, list, help, no_cache;
+  bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json;
   const char *out, *resume; /* folders of runs */
   uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
   double checkpoint_every; /* seconds */

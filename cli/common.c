@@ -10,7 +10,7 @@ TwUnit *tw_cli_unit_with(const TwCli *c, const TwDefine *more, uint32_t n) {
   TwDefine *all = malloc((c->n_defines + n + 1) * sizeof *all);
   if (!all) abort();
   for (uint32_t k = 0; k < c->n_defines + n; k++) all[k] = k < c->n_defines ? c->defines[k] : more[k - c->n_defines];
-  TwOptions o = {.defines = all, .n_defines = c->n_defines + n, .precision = c->precision};
+  TwOptions o = {.defines = all, .n_defines = c->n_defines + n, .precision = c->precision, .json = c->diagnostics_json};
   TwUnit *u = tw_unit_new(&o);
   free(all);
   return u;
@@ -73,6 +73,10 @@ bool tw_cli_one_variant(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwNam
 }
 
 void tw_cli_diagnostics(const TwUnit *u) {
+  if (u->options.json) {
+    tw_diags_json(&u->diags, stderr);
+    return;
+  }
   TwDiagStyle style = {.colour = isatty(STDERR_FILENO) != 0};
   tw_diags_render(&u->diags, stderr, style);
 }

@@ -147,6 +147,12 @@ static bool set_checkpoint_every(TwCli *c, const char *v, char why[256]) {
   c->checkpoint_every = seconds;
   return true;
 }
+static bool set_diagnostics(TwCli *c, const char *v, char why[256]) {
+  c->diagnostics_json = strcmp(v, "json") == 0;
+  if (c->diagnostics_json || strcmp(v, "text") == 0) return true;
+  snprintf(why, 256, "--diagnostics wants text or json, not '%.100s'", v);
+  return false;
+}
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
 static const Option options[] = {
@@ -177,6 +183,7 @@ static const Option options[] = {
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
     {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
+    {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr", set_diagnostics},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -16,6 +16,7 @@ typedef struct TwOptions {
   const TwDefine *defines;
   uint32_t n_defines;
   TwPrecision precision;
+  bool json; /* diagnostics are for programs to read */
 } TwOptions;
 
 typedef struct TwUnit {

@@ -56,7 +56,8 @@ void tw_sm_defines(TwSema *s) {
 }
 
 static TwTx *scalar_const(TwSema *s, const TwType *type, double x, TwSpan span) {
-  if (type->dtype == TW_INT) return tw_sm_int(s, (int64_t)x, span);
+  /* Constant integers stay within 2^53; converting one that an int64_t does not hold would be undefined. */
+  if (type->dtype == TW_INT) return tw_sm_int(s, (int64_t)fmin(fmax(x, -0x1p53), 0x1p53), span);
   if (type->dtype == TW_BOOL) return tw_sm_bool(s, x != 0, span);
   return tw_sm_real(s, x, span);
 }

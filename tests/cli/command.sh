@@ -195,5 +195,15 @@ cp examples/cubic.tw "$dir/w.tw"
 expect 0 "$triwave" fmt -w "$dir/w.tw"
 expect 0 "$triwave" check "$dir/w.tw"
 
+# Diagnostics as JSON: an object a line, with the place and what would mend it.
+printf 'const width = 3\nparam p : real = widht\n' >"$dir/json.tw"
+expect 1 "$triwave" check --diagnostics json "$dir/json.tw"
+"$triwave" check --diagnostics json "$dir/json.tw" 2>"$dir/json.txt"
+for part in '^{"id":"E0201","severity":"error"' '"start":{"byte":33,"line":2,"column":18}' '"end":{"byte":38,"line":2,"column":23}' \
+  '"replacement":{"text":"width",'; do
+  grep -q "$part" "$dir/json.txt" || { echo "--diagnostics json: no $part in" >&2; cat "$dir/json.txt" >&2; failed=1; }
+done
+expect 2 "$triwave" check --diagnostics xml "$dir/json.tw"
+
 [ $failed -eq 0 ] && echo "ok"
 exit $failed
