@@ -91,6 +91,8 @@ static void bind_in(TwBenchStep *s, TwBenchProgram *p, uint32_t k, float *epochs
     case TW_RT_CHECK:
     case TW_RT_INPUT:
     case TW_RT_GRADIENT:
+    case TW_RT_RESIDUAL:
+    case TW_RT_JACOBIAN:
     case TW_RT_OUTPUT: break;
   }
   give_up("a step with an operand that steps do not have");

@@ -184,6 +184,7 @@ item(A) ::= KEEP(S) BEST. { A = tw_b_item(p, TW_SI_KEEP_BEST, S.start, NULL, NON
 item(A) ::= LOSS(S) ASSIGN expr(E). { A = tw_b_item(p, TW_SI_LOSS, S.start, NULL, E); }
 item(A) ::= postfix(E). { A = tw_b_item(p, TW_SI_OPTIMIZER, E.start, NULL, E); }
 item(A) ::= ID(N) expr(E). { A = tw_b_option(p, N, NULL, E); }
+item(A) ::= ID(N) expr(E) IF expr(C). { A = tw_b_option(p, N, NULL, E); A.condition = C.node; A.span = tw_span_from(p, N.start); }
 item(A) ::= ID(N) EVERY(M) expr(E). { A = tw_b_option(p, N, &M, E); }
 
 // ---- types

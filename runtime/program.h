@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 7u
+#define TW_RT_ABI 8u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -60,7 +60,9 @@ typedef enum TwRtRole {
   TW_RT_CHECK,   /* scalar real: left side of value-ensure `index` */
   TW_RT_INPUT,   /* input `index` of a model, a block of rows */
   TW_RT_OUTPUT,  /* output `index` of a model, or its slopes, a block of rows: see TwRtModel */
-  TW_RT_GRADIENT /* the gradient of the loss in the coordinates of FLAT */
+  TW_RT_GRADIENT, /* the gradient of the loss in the coordinates of FLAT */
+  TW_RT_RESIDUAL, /* residual `index` of a block of rows: see TwRtSquares */
+  TW_RT_JACOBIAN  /* derivatives of residuals by the coordinates of FLAT: see TwRtSquares */
 } TwRtRole;
 
 typedef struct TwRtSlot {
@@ -153,6 +155,30 @@ typedef struct TwRtRange { /* values[at …] <-> flat[to …] */
   uint64_t at, to, n;
 } TwRtRange;
 
+/* One square of a loss that is a sum of squares: residuals and their derivatives by FLAT, in f64, a block at a time.
+ * in: VALUES, FLAT, COLUMN…, where a column of `block` reals starts at the block's first row;
+ * out: RESIDUAL j, `block` reals each; JACOBIAN j * n_flat + k, `block` reals each, or, with by_rows, JACOBIAN j,
+ * block x n_flat. */
+typedef struct TwRtSquares {
+  int64_t rows, block;
+  uint32_t per_row; /* residuals of a row */
+  bool by_rows;
+  TwRtFn fn;
+} TwRtSquares;
+
+typedef enum TwRtMethod {
+  TW_RT_COMPILED, /* step is one update */
+  TW_RT_LM,       /* of runtime/lm.c: Levenberg and Marquardt */
+  TW_RT_LBFGS     /* of runtime/lbfgs.c */
+} TwRtMethod;
+
+/* loss <compare> bound; given: there is such a condition. */
+typedef struct TwRtTarget {
+  bool given;
+  uint32_t compare;
+  double bound;
+} TwRtTarget;
+
 typedef struct TwRtStage {
   const char *name;
   TwRtPlace place;
@@ -165,15 +191,28 @@ typedef struct TwRtStage {
   uint32_t batch_data;
   bool keep, keep_best;
   const char *optimizer;
+  uint32_t method; /* TwRtMethod */
+  double damping;  /* LM */
+  int64_t memory;  /* LBFGS: pairs kept */
+  int64_t patience; /* ends the stage after so many epochs in a row without a new best; 0: never */
+  TwRtTarget until; /* ends the stage */
+  int64_t rounds;   /* at least 1: epochs are so many rounds of as many, each from the best so far, kicked; 0: none */
+  double kick;
+  int64_t retries;  /* at the end of the stage: a seed whose best loss meets `retry` starts again, so often at most */
+  TwRtTarget retry;
   uint32_t n_states;
   const double *state_start;
   /* One update: in VALUES FLAT STATE… STEP EPOCH EPOCHS COLUMN…; out FLAT STATE… LOSS NORM.
-   * With a batch the columns of batch_data hold `batch` rows. */
+   * With a batch the columns of batch_data hold `batch` rows.
+   * Of the other methods: in VALUES FLAT COLUMN…; out FLAT (projected into the domains), LOSS there, and for LBFGS NORM
+   * and GRADIENT there. */
   TwRtFn step;
   TwRtFn eval;    /* in VALUES FLAT COLUMN…; out LOSS MEASURE… on the full data */
   TwRtFn shown;   /* in VALUES FLAT; out SHOWN */
   TwRtFn checks;  /* in VALUES FLAT; out CHECK…; entry NULL if there are none */
   TwRtFn gradient; /* in VALUES FLAT COLUMN…; out LOSS GRADIENT on the full data; entry NULL if models were not asked for */
+  uint32_t n_squares; /* LM: the loss is the sum of the squares of all residuals, and what does not depend on FLAT */
+  const TwRtSquares *squares;
   TwRtPl *pls;    /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
 } TwRtStage;
 

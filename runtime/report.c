@@ -13,7 +13,7 @@
 bool tw_rt_seed_finished(const TwRtProgram *p, const TwRtSeedResult *s) {
   if (s->status == TW_RT_NAN || s->status == TW_RT_STOPPED) return false;
   for (uint32_t k = 0; k < p->n_stages; k++)
-    if (s->stages[k].epochs < p->stages[k].epochs) return false;
+    if (s->stages[k].epochs < p->stages[k].epochs && !s->stages[k].ended) return false;
   return true;
 }
 

@@ -36,6 +36,18 @@ typedef struct TwRtSwap {
   void *at[2];
 } TwRtSwap;
 
+/* What lm and lbfgs work with (second.h). */
+typedef struct TwRtSecond {
+  double state[4];         /* a few numbers that are carried; what they are is the method's affair. All 0 at the start */
+  bool ready;              /* gradient, and JᵀJ, are of the present values */
+  void *trial;             /* values to be tried, in the program's precision */
+  double *rhs;             /* LM: Jᵀr. LBFGS: the gradient */
+  double *delta;           /* the step, or its direction */
+  double *values, *flat, *block, *rows, *columns, *gram, *factor, *diagonal; /* LM */
+  bool *held;
+  double *moves, *turns, *curvature, *along, *there; /* LBFGS: pairs; 1 / their products; gradient at the trial */
+} TwRtSecond;
+
 /* One stage of one seed, while it trains. FLAT lives in three buffers: the one that comes in, the one
  * that goes out and the best so far; so keeping the best copies nothing. */
 typedef struct TwRtStageRun {
@@ -57,6 +69,10 @@ typedef struct TwRtStageRun {
   bool stopped;        /* from outside */
   bool resumed;        /* from a state that was saved: it has begun */
   double started;      /* when it began, or was resumed */
+  bool ended;          /* by a rule of its own, before its last epoch */
+  int64_t epochs_of_round;
+  bool settled;        /* second order: no iteration from here will lower the loss */
+  int64_t round, round_start; /* with rounds: their number, and the epoch at which it began */
 } TwRtStageRun;
 
 struct TwRtWorker {
@@ -76,6 +92,7 @@ struct TwRtWorker {
   unsigned char *measures, *checks;          /* scalars, `scalar` bytes apart */
   size_t scalar;
   void *coeffs;
+  TwRtSecond second;
   void *gradient; /* as long as FLAT, where a stage has a gradient function */
   double *coeffs64;
   void **batch; /* the columns of the batch, and which rows come in which order */
@@ -95,6 +112,7 @@ struct TwRtWorker {
   TwRtCounter **counters; /* [stage * n_models + model], made when needed; not in `memory` */
 
   TwRtSeedResult *seed; /* in hand, and its number in the order asked */
+  uint64_t draw_seed;   /* what keys its random numbers: the seed, or, after a retry, seed and attempt mixed */
   uint32_t seed_index;
   int64_t until_tick, ticks; /* epochs until the clock is read, and between two readings */
   double last_tick, last_save;
@@ -117,6 +135,7 @@ struct TwRtRun {
   const TwRtProgram *p;
   const TwRtOptions *o;
   TwRtDatas datas;
+  double ***wide; /* [data][column] in f64, where a program in f32 has a stage with lm; else NULL */
   TwRtResult *result;
   TwRtExpected *expected; /* [seed * n_expects + expect] */
   TwRtWorker *workers;

@@ -22,8 +22,10 @@ void tw_rt_seed_fail(TwRtWorker *w, TwRtStatus kind, uint32_t stage, int64_t epo
   free(text);
 }
 
-static void start(TwRtWorker *w, uint32_t seed_index) {
-  w->seed_in[0] = (int64_t)w->run->o->seeds[seed_index];
+/* Attempt 0 draws what the seed draws; the others are seeds of their own, found by seed and attempt. */
+static void start(TwRtWorker *w, uint32_t seed_index, uint32_t attempt) {
+  w->draw_seed = w->run->o->seeds[seed_index] + attempt * 0x9e3779b97f4a7c15ull;
+  w->seed_in[0] = (int64_t)w->draw_seed;
   if (w->p->init.entry) tw_rt_call(w, &w->p->init, NULL);
 }
 
@@ -35,7 +37,7 @@ static bool inside(double v, double lo, double hi, bool lo_open, bool hi_open) {
 
 void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
   TwRtRun *run = w->run;
-  start(w, seed_index);
+  start(w, seed_index, 0);
   for (uint32_t k = 0; k < w->p->n_params; k++) {
     const TwRtParam *p = &w->p->params[k];
     double lo = tw_rt_round(p->lo, w->f64), hi = tw_rt_round(p->hi, w->f64);
@@ -108,14 +110,35 @@ static void leave(TwRtWorker *w, const TwRtStageRun *g, const void *flat, bool c
   check_expects(w, flat);
 }
 
-void tw_rt_seed_start(TwRtWorker *w, uint32_t seed_index) {
+static void begin(TwRtWorker *w, uint32_t seed_index, uint32_t attempt) {
   const TwRtProgram *p = w->p;
   w->seed = &w->run->result->seeds[seed_index];
   w->seed_index = seed_index;
-  start(w, seed_index);
+  start(w, seed_index, attempt);
   for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], w->f64);
   for (uint64_t i = 0; i < p->n_shown; i++) tw_rt_put(w->shown, i, w->init_shown[i], w->f64);
   if (p->n_ensures) memset(w->failed, 0, p->n_ensures * sizeof *w->failed);
+}
+
+void tw_rt_seed_start(TwRtWorker *w, uint32_t seed_index) { begin(w, seed_index, 0); }
+
+/* Is the seed to start again after this stage? What its last attempt failed at is forgotten with it. */
+static bool retry(TwRtWorker *w, const TwRtStageRun *g) {
+  const TwRtStage *st = g->st;
+  TwRtSeedResult *r = w->seed;
+  if (g->stopped || (int64_t)r->retries >= st->retries) return false;
+  bool nowhere = r->status == TW_RT_NAN || !isfinite(g->best_loss);
+  if (!nowhere && !tw_rt_holds(g->best_loss, st->retry.compare, tw_rt_round(st->retry.bound, w->f64))) return false;
+  r->status = TW_RT_OK;
+  r->n_failures = 0;
+  for (uint32_t s = 0; s < w->p->n_stages; s++) {
+    free(r->stages[s].values);
+    double seconds = r->stages[s].seconds;
+    r->stages[s] = (TwRtStageResult){.loss = NAN, .best_loss = NAN, .best_epoch = -1, .min_regions = -1, .max_regions = -1,
+                                     .seconds = seconds};
+  }
+  r->retries++;
+  return true;
 }
 
 void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
@@ -146,6 +169,14 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
     else *g = (TwRtStageRun){.w = w, .st = &p->stages[s], .r = &w->seed->stages[s], .index = s, .done_before = done};
     go_on = tw_rt_stage_train(g, before, &flat);
     done += p->stages[s].epochs;
+    if (retry(w, g)) {
+      begin(w, seed_index, w->seed->retries);
+      memset(runs, 0, sizeof runs);
+      done = 0;
+      go_on = true;
+      saved.resumed = false;
+      s = UINT32_MAX; /* the first stage is next */
+    }
   }
   if (s == 0) {
     copy_shown(w, w->seed->shown);

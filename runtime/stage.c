@@ -5,6 +5,8 @@
  * called from its values and before they are given up; the last epoch's loss comes from eval. With a
  * batch, every epoch's loss comes from eval, on full data.
  *
+ * lm and lbfgs (second.h) know loss and gradient before epoch e is judged; an epoch is one iteration, accepted or not.
+ *
  * Beyond the compiled call an epoch costs a few nanoseconds: nothing is allocated, locked or copied,
  * and the clock is read about fifty times a second. */
 #include <math.h>
@@ -13,6 +15,7 @@
 
 #include "runtime/rng.h"
 #include "runtime/run.h"
+#include "runtime/second.h"
 #include "runtime/state.h"
 
 /* ---- before the first epoch */
@@ -73,6 +76,7 @@ void tw_rt_stage_enter(TwRtStageRun *g) {
   const TwRtStage *st = g->st;
   g->started = tw_rt_now();
   g->epochs = st->epochs > 0 ? st->epochs : 0;
+  g->epochs_of_round = st->rounds > 0 ? g->epochs / st->rounds : g->epochs;
   int64_t rows = st->batch > 0 && st->batch_data < w->p->n_datas ? w->p->datas[st->batch_data].n_rows : 0;
   if (st->batch > 0 && st->batch < rows) {
     g->batch = st->batch;
@@ -90,6 +94,7 @@ void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before) {
   release_and_gather(g);
   start_states(g, before);
   tw_rt_bind_step(g);
+  if (g->st->method != TW_RT_COMPILED) tw_rt_second_begin(g);
   tw_rt_checks_begin(g);
 }
 
@@ -145,7 +150,7 @@ static void gather_batch(TwRtStageRun *g, int64_t number) {
 static TwRtVerdict train_batches(TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   double loss = g->loss;
-  tw_rt_shuffle(w->seed->seed, g->index, (uint64_t)g->epoch, w->order,
+  tw_rt_shuffle(w->draw_seed, g->index, (uint64_t)g->epoch, w->order,
                 (uint32_t)w->run->datas.at[g->st->batch_data].n_rows);
   for (int64_t b = 0; b < g->n_batches; b++) {
     gather_batch(g, b);
@@ -180,15 +185,62 @@ static inline TwRtVerdict judge(TwRtStageRun *g, bool last) {
   return TW_RT_GO_ON;
 }
 
+/* Has the stage come to its end before its last epoch? Its own rules, of a loss that is not judged yet. */
+static bool ends_early(const TwRtStageRun *g) {
+  const TwRtStage *st = g->st;
+  if (!isfinite(g->loss)) return false;
+  if (st->until.given && tw_rt_holds(g->loss, st->until.compare, tw_rt_round(st->until.bound, g->w->f64))) return true;
+  if (st->rounds) return false;
+  bool new_best = !(g->loss >= g->best_loss);
+  return g->settled || (st->patience > 0 && !new_best && g->epoch - g->r->best_epoch >= st->patience);
+}
+
+/* With rounds: is this one over? The first begins at epoch 0. */
+static bool round_is_over(const TwRtStageRun *g) {
+  const TwRtStage *st = g->st;
+  if (g->epoch == 0 || g->settled || g->epoch - g->round_start >= g->epochs_of_round) return true;
+  int64_t since = g->r->best_epoch > g->round_start ? g->r->best_epoch : g->round_start;
+  return st->patience > 0 && g->epoch - since >= st->patience;
+}
+
+/* One iteration of lm or lbfgs, or the next round of them first. False: there is none left. */
+static bool iterate(TwRtStageRun *g) {
+  if (g->st->rounds && round_is_over(g)) {
+    if (g->epoch > 0 && ++g->round == g->st->rounds) return false;
+    g->round_start = g->epoch;
+    tw_rt_second_kick(g);
+    if (!isfinite(g->loss)) g->settled = true; /* a kick into nowhere: the next round starts from the best again */
+    else tw_rt_second_judge(g, false);
+  }
+  if (!g->settled) tw_rt_second_iterate(g);
+  return true;
+}
+
+/* What the epoch's judgement needs to know of the present values. */
+static void know(TwRtStageRun *g, bool last) {
+  TwRtWorker *w = g->w;
+  tw_rt_put(w->epoch, 0, (double)g->epoch, w->f64);
+  if (g->st->method != TW_RT_COMPILED) tw_rt_second_judge(g, last);
+  else if (last || g->batch) evaluate(g, w->flat[g->cur]);
+  else call_step(g);
+}
+
 TwRtVerdict tw_rt_stage_epoch(TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   bool last = g->epoch == g->epochs;
-  tw_rt_put(w->epoch, 0, (double)g->epoch, w->f64);
-  if (last || g->batch) evaluate(g, w->flat[g->cur]);
-  else call_step(g);
+  know(g, last);
+  if (!last && ends_early(g)) {
+    g->epochs = g->epoch;
+    last = g->ended = true;
+  }
   if (judge(g, last) == TW_RT_END_SEED) return TW_RT_END_SEED;
   if (last) return TW_RT_STAGE_DONE;
-  if (!g->batch) advance(g);
+  if (g->st->method != TW_RT_COMPILED) {
+    if (!iterate(g)) {
+      g->ended = true;
+      return TW_RT_STAGE_DONE;
+    }
+  } else if (!g->batch) advance(g);
   else if (train_batches(g) == TW_RT_END_SEED) return TW_RT_END_SEED;
   g->epoch++;
   if (--w->until_tick == 0) tw_rt_tick(g);
@@ -235,11 +287,12 @@ void tw_rt_stage_end(TwRtStageRun *g, const void **flat) {
   bool finite = isfinite(g->loss) && isfinite(g->norm);
   TwRtStageResult *r = g->r;
   r->epochs = g->epoch;
+  r->ended = g->ended;
   r->steps = g->steps;
   r->loss = g->loss;
   r->best_loss = g->best_loss;
   if (finite) report_regions(g);
-  *flat = g->w->flat[finite && g->st->keep_best ? g->best : g->cur];
+  *flat = g->w->flat[finite && (g->st->keep_best || g->st->rounds) ? g->best : g->cur];
   tw_rt_call(g->w, &g->st->shown, *flat);
   scatter(g, *flat);
   keep_values(g);

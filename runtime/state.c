@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "runtime/run.h"
+#include "runtime/second.h"
 #include "runtime/text.h"
 
-_Static_assert(sizeof(void *) != 8 || (sizeof(TwRtStageResult) == 128 && sizeof(TwRtSeedResult) == 80 && sizeof(TwRtStageRun) == 184),
+_Static_assert(sizeof(void *) != 8 || (sizeof(TwRtStageResult) == 136 && sizeof(TwRtSeedResult) == 80 && sizeof(TwRtStageRun) == 224),
                "a field was added: is it among the items below?");
 
 enum { IN_STAGE, DONE };
@@ -115,6 +116,7 @@ static void regions_items(TwRtItems *s, TwRtRegions *regions) {
 static void stage_items(TwRtItems *s, const TwRtProgram *p, TwRtStageResult *stage) {
   ITEM(s, stage->epochs);
   ITEM(s, stage->steps);
+  ITEM(s, stage->ended);
   ITEM(s, stage->loss);
   ITEM(s, stage->best_loss);
   ITEM(s, stage->best_epoch);
@@ -153,6 +155,7 @@ static void seed_items(TwRtItems *s, const TwRtProgram *p, TwRtSeedResult *seed)
     fail(s, tw_rt_textf("it is of seed %llu", (unsigned long long)number));
   ITEM(s, status);
   if (s->reading) seed->status = (TwRtStatus)status;
+  ITEM(s, seed->retries);
   ITEM(s, seed->loss);
   ITEM(s, seed->best_loss);
   tw_rt_item_reals(s, "seed.measures", seed->measures, p->n_measures, p->f64);
@@ -205,9 +208,17 @@ static void stage_run_items(TwRtItems *s, TwRtStageRun *g) {
   ITEM(s, g->loss);
   ITEM(s, g->norm);
   ITEM(s, g->best_loss);
+  ITEM(s, g->settled);
+  ITEM(s, g->round);
+  ITEM(s, g->round_start);
+  ITEM(s, w->draw_seed);
   tw_rt_item(s, "due", w->due, w->p->n_ensures, sizeof *w->due);
   tw_rt_item(s, "failed", w->failed, w->p->n_ensures, sizeof *w->failed);
   buffer_items(s, g);
+  TwRtPart parts[TW_RT_MAX_PARTS];
+  uint32_t n = tw_rt_second_parts(g, parts);
+  for (uint32_t k = 0; k < n; k++) tw_rt_item(s, "second", parts[k].at, parts[k].bytes, 1);
+  if (s->reading) w->second.ready = false; /* what it holds is made again from the values */
 }
 
 /* ---- both ways */

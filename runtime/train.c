@@ -332,6 +332,34 @@ static bool check_program(const TwRtProgram *p, TwRtResult *r) {
 
 /* ---- the run */
 
+/* Columns in f64 too, where lm wants them and the program has them in f32. */
+static bool widen(TwRtRun *run) {
+  const TwRtProgram *p = run->p;
+  bool wanted = false;
+  for (uint32_t s = 0; s < p->n_stages; s++) wanted |= p->stages[s].n_squares > 0;
+  if (p->f64 || !wanted) return true;
+  run->wide = calloc((size_t)p->n_datas + 1, sizeof *run->wide);
+  for (uint32_t d = 0; run->wide && d < p->n_datas; d++) {
+    const TwRtColumns *from = &run->datas.at[d];
+    run->wide[d] = calloc((size_t)from->n + 1, sizeof **run->wide);
+    for (uint32_t c = 0; run->wide[d] && c < from->n; c++) {
+      double *to = run->wide[d][c] = tw_rt_reals((uint64_t)p->datas[d].n_rows, true);
+      if (!to) return false;
+      for (int64_t r = 0; r < p->datas[d].n_rows; r++) to[r] = tw_rt_get(from->at[c], (uint64_t)r, false);
+    }
+    if (!run->wide[d]) return false;
+  }
+  return run->wide != NULL;
+}
+
+static void free_wide(TwRtRun *run) {
+  for (uint32_t d = 0; run->wide && d < run->p->n_datas && run->wide[d]; d++) {
+    for (uint32_t c = 0; c < run->datas.at[d].n; c++) free(run->wide[d][c]);
+    free(run->wide[d]);
+  }
+  free(run->wide);
+}
+
 static bool prepare(TwRtRun *run) {
   const TwRtProgram *p = run->p;
   if (!check_program(p, run->result)) return false;
@@ -347,7 +375,7 @@ static bool prepare(TwRtRun *run) {
   if (want < 1) want = 1;
   run->workers = calloc(want, sizeof *run->workers);
   run->expected = calloc((size_t)run->o->n_seeds * p->n_expects + 1, sizeof *run->expected);
-  bool ok = run->workers && run->expected && make_seeds(p, run->o, run->result);
+  bool ok = run->workers && run->expected && widen(run) && make_seeds(p, run->o, run->result);
   for (; ok && run->n_workers < want; run->n_workers++) {
     if (tw_rt_worker_init(&run->workers[run->n_workers], run, run->n_workers, threads / want)) continue;
     tw_rt_worker_free(&run->workers[run->n_workers]);
@@ -393,6 +421,7 @@ void tw_rt_run_close(TwRtRun *run) {
   for (uint32_t i = 0; i < run->n_workers; i++) tw_rt_worker_free(&run->workers[i]);
   free(run->workers);
   free(run->expected);
+  free_wide(run);
   tw_rt_datas_free(&run->datas);
   pthread_cond_destroy(&run->changed);
   pthread_mutex_destroy(&run->lock);

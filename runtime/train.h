@@ -17,6 +17,7 @@ const char *tw_rt_status_text(TwRtStatus s); /* ok ensure nan stopped */
 
 typedef struct TwRtStageResult {
   int64_t epochs, steps; /* done */
+  bool ended; /* by a rule of its own (patience, until, nothing left to gain) before its last epoch */
   double loss, best_loss; /* after the last epoch; the lowest of epochs 0 … last */
   int64_t best_epoch;
   TwRtRegions regions; /* of the first model that can be counted, at the last epoch */
@@ -36,6 +37,7 @@ typedef struct TwRtFailure {
 
 typedef struct TwRtSeedResult {
   uint64_t seed;
+  uint32_t retries; /* how often it started again */
   TwRtStatus status;
   double loss, best_loss;
   double *measures; /* n_measures, at the last values */

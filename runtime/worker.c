@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "runtime/pool.h"
+#include "runtime/normal.h"
 #include "runtime/run.h"
+#include "runtime/second.h"
 
 typedef struct Space {
   unsigned char *base; /* NULL: only measure */
@@ -31,6 +33,7 @@ static uint64_t up16(uint64_t n) { return n ? (n + 15) / 16 * 16 : 16; }
 typedef struct Sizes {
   uint64_t flat, coeffs, gradient, work, order, batch, chunks;
   uint32_t states, n_in, n_out, batch_columns, checks;
+  TwRtSecondSizes second;
 } Sizes;
 
 static void cover(Sizes *z, const TwRtFn *fn) {
@@ -48,7 +51,9 @@ static void cover_stage(Sizes *z, const TwRtProgram *p, const TwRtStage *st) {
   cover(z, &st->shown);
   cover(z, &st->checks);
   cover(z, &st->gradient);
-  if (st->gradient.entry && st->n_flat > z->gradient) z->gradient = st->n_flat;
+  for (uint32_t k = 0; k < st->n_squares; k++) cover(z, &st->squares[k].fn);
+  tw_rt_second_cover(&z->second, p, st);
+  if ((st->gradient.entry || st->method == TW_RT_LBFGS) && st->n_flat > z->gradient) z->gradient = st->n_flat;
   for (uint32_t i = 0; i < st->checks.n_out; i++)
     if (st->checks.out[i].index >= z->checks) z->checks = st->checks.out[i].index + 1;
   for (uint32_t m = 0; st->pls && m < p->n_models; m++) {
@@ -61,6 +66,33 @@ static void cover_stage(Sizes *z, const TwRtProgram *p, const TwRtStage *st) {
   if ((uint64_t)st->batch > z->batch && st->batch < d->n_rows) z->batch = (uint64_t)st->batch;
   uint32_t columns = d->n_columns + d->target.n_out;
   if (columns > z->batch_columns) z->batch_columns = columns;
+}
+
+static void lay_out_second(TwRtWorker *w, Space *s, const TwRtSecondSizes *z) {
+  TwRtSecond *to = &w->second;
+  if (!z->flat) return;
+  uint64_t n = up16(z->flat);
+  to->trial = carve(s, n, tw_rt_real_size(w->f64));
+  to->rhs = carve(s, n, sizeof(double));
+  to->delta = carve(s, n, sizeof(double));
+  if (z->square) {
+    to->values = carve(s, up16(z->values), sizeof(double));
+    to->flat = carve(s, n, sizeof(double));
+    to->block = carve(s, z->block, sizeof(double));
+    to->rows = carve(s, z->block, sizeof(double));
+    to->columns = carve(s, z->columns, sizeof(double));
+    to->gram = carve(s, z->square, sizeof(double));
+    to->factor = carve(s, z->square, sizeof(double));
+    to->diagonal = carve(s, n, sizeof(double));
+    to->held = carve(s, n, sizeof *to->held);
+  }
+  if (z->pairs) {
+    to->moves = carve(s, z->pairs * z->flat, sizeof(double));
+    to->turns = carve(s, z->pairs * z->flat, sizeof(double));
+    to->curvature = carve(s, z->pairs, sizeof(double));
+    to->along = carve(s, z->pairs, sizeof(double));
+    to->there = carve(s, n, sizeof(double));
+  }
 }
 
 static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {
@@ -104,6 +136,7 @@ static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {
   w->in = carve(s, z->n_in, sizeof(void *));
   w->out = carve(s, z->n_out, sizeof(void *));
   w->swaps = carve(s, (uint64_t)z->n_in + z->n_out, sizeof *w->swaps);
+  lay_out_second(w, s, &z->second);
   w->due = carve(s, p->n_ensures, sizeof *w->due);
   w->failed = carve(s, p->n_ensures, sizeof *w->failed);
   w->counted = carve(s, p->n_ensures, sizeof *w->counted);
@@ -155,11 +188,13 @@ static void *bound(TwRtWorker *w, const TwRtSlot *slot, bool batch) {
     case TW_RT_SHOWN: return w->shown;
     case TW_RT_COEFFS: return w->coeffs;
     case TW_RT_CHECK: return w->checks + slot->index * w->scalar;
+    case TW_RT_GRADIENT: return w->gradient;
     case TW_RT_FLAT:
     case TW_RT_STATE:
     case TW_RT_INPUT:
-    case TW_RT_GRADIENT: return w->gradient;
-    case TW_RT_OUTPUT: return NULL; /* the last two: of models, which training does not call */
+    case TW_RT_OUTPUT: return NULL; /* of models, which training does not call */
+    case TW_RT_RESIDUAL:
+    case TW_RT_JACOBIAN: return NULL; /* lm.c binds them */
   }
   return NULL;
 }

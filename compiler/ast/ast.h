@@ -218,6 +218,7 @@ typedef struct TwStageItem {
   TwStageItemKind kind;
   TwIdents names;
   TwExpr *value;
+  TwExpr *condition; /* OPTION: word value if condition */
   TwSpan span;
 } TwStageItem;
 

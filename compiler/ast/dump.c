@@ -194,6 +194,7 @@ static void stage_items(Dump *d, const TwDecl *x) {
     d->depth++;
     idents(d, "name", &x->items.at[i].names);
     expr(d, "value", x->items.at[i].value);
+    expr(d, "condition", x->items.at[i].condition);
     d->depth--;
   }
 }

@@ -112,7 +112,7 @@ static bool rule(const TwDerivRule *a, const TwDerivRule *b) {
 }
 
 static bool item(const TwStageItem *a, const TwStageItem *b) {
-  return a->kind == b->kind && idents(&a->names, &b->names) && expr(a->value, b->value);
+  return a->kind == b->kind && idents(&a->names, &b->names) && expr(a->value, b->value) && expr(a->condition, b->condition);
 }
 
 static bool decl(const TwDecl *a, const TwDecl *b) {

@@ -270,6 +270,10 @@ static void stage_item(TwFormat *f, TwDoc *seq, const TwStageItem *i) {
       break;
   }
   tw_f_add(f, seq, tw_f_expr(f, i->value));
+  if (i->condition) {
+    tw_f_put(f, seq, " if ");
+    tw_f_add(f, seq, tw_f_expr(f, i->condition));
+  }
   if (i->kind != TW_SI_BATCH || i->names.len == 0) return;
   tw_f_put(f, seq, " of ");
   tw_f_ident(f, seq, i->names.at[0]);

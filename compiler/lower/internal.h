@@ -155,6 +155,8 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef natural);
 
 /* ---- step.c, functions.c: the functions of a stage and of the program */
 void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
+/* The squares that the loss of the stage is a sum of (for lm), or a diagnostic. `f` is the loss, sealed, `loss` what built it. */
+void tw_lw_squares(TwLowered *l, TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
 void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_eval(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);

@@ -199,6 +199,8 @@ static bool wants_regions(const TwProgram *p, const TwRtProgram *rt, uint32_t mo
   return rt->models[model].lo < rt->models[model].hi;
 }
 
+static TwRtTarget target(const TwTarget *t) { return (TwRtTarget){t->given, t->given ? compare_of(t->op) : 0, t->bound}; }
+
 static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t k, bool *stored, bool models) {
   const TwStage *s = &lw->p->stages.at[k];
   TwRtStage *out = &l->rt->stages[k];
@@ -209,12 +211,22 @@ static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t
   out->place = tw_lw_place(lw, s->span);
   out->n_flat = (uint64_t)s->n_flat;
   out->ranges = ranges_of(lw, layout, s, &out->n_ranges);
-  out->epochs = s->epochs;
+  out->epochs = s->rounds ? s->epochs * s->rounds : s->epochs;
   out->batch = s->batch;
   out->batch_data = s->batch_data;
   out->keep = s->keep;
   out->keep_best = s->keep_best;
-  out->optimizer = s->update.decl ? s->update.decl->name.name : "";
+  static const char *const methods[] = {"", "lm", "lbfgs"};
+  out->optimizer = s->update.decl ? s->update.decl->name.name : methods[s->method];
+  out->method = s->method == TW_ME_LM ? TW_RT_LM : s->method == TW_ME_LBFGS ? TW_RT_LBFGS : TW_RT_COMPILED;
+  out->damping = s->damping;
+  out->memory = s->memory;
+  out->patience = s->patience;
+  out->until = target(&s->until);
+  out->rounds = s->rounds;
+  out->kick = s->kick;
+  out->retries = s->retries;
+  out->retry = target(&s->retry);
   out->n_states = s->update.states.len;
   out->state_start = start;
   TwMoment at = {layout, s, stored};

@@ -72,8 +72,46 @@ static void bind_local(TwScope *s, const TwLocal *l, TwRef r) {
   tw_lw_bind(s, tw_key(TW_KEY_LOCAL, l->id), v);
 }
 
+/* lm and lbfgs try values: the values projected, and the loss there, with its gradient or as squares. */
+static void trial(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
+  const TwStage *stage = at->stage;
+  TwFnBuild loss, b;
+  const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name)), *f = primal;
+  bool gradient = stage->method == TW_ME_LBFGS;
+  if (gradient) {
+    bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
+    active[1] = true;
+    f = tw_grad(lw->m, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
+  }
+  tw_lw_begin(&b, lw, at, tw_arena_printf(lw->arena, "%s.step", stage->name));
+  TwScope *s = &b.scope;
+  TwRef *args = TW_NEW_N(lw->arena, TwRef, loss.in.len), value_and_grad[2];
+  args[0] = b.values;
+  args[1] = project(s, stage, b.flat);
+  for (uint32_t k = 2; k < loss.in.len; k++) {
+    const TwRtSlot *c = &loss.in.at[k];
+    args[k] = tw_lw_operand(&b, (TwRtRole)c->role, c->index, c->data, tw_ty(lw->m, TW_REAL, 1, &lw->rows[c->data]));
+  }
+  tw_inline(s->f, f, args, value_and_grad);
+  tw_lw_output(&b, TW_RT_FLAT, 0, 0, args[1]);
+  tw_lw_output(&b, TW_RT_LOSS, 0, 0, value_and_grad[0]);
+  if (gradient) {
+    TwRef g = value_and_grad[1];
+    s->f->at = stage->span;
+    tw_lw_output(&b, TW_RT_GRADIENT, 0, 0, g);
+    tw_lw_output(&b, TW_RT_NORM, 0, 0, tw_unary(s->f, TW_OP_sqrt, tw_sum_all(s->f, tw_binary(s->f, TW_OP_mul, g, g))));
+  } else {
+    tw_lw_squares(l, lw, at, &loss, primal, out);
+  }
+  tw_lw_end(l, &b, lw->unit->options.precision, primal, &out->step);
+}
+
 void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   const TwStage *stage = at->stage;
+  if (stage->method != TW_ME_CODE) {
+    trial(l, lw, at, out);
+    return;
+  }
   const TwUpdate *u = &stage->update;
   int64_t full_rows = 0;
   if (stage->batch) {

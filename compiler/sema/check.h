@@ -447,6 +447,11 @@ bool tw_sm_real_scalar(TwSema *s, TwTx **t, TwDiagId id, const char *what);
 /* ---- stages.c, optimizer.c, depends.c, ensure.c */
 void tw_sm_stages(TwSema *s);
 void tw_sm_update(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage *st);
+/* ---- second_order.c: false: the call names neither lm nor lbfgs */
+bool tw_sm_second_order(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage *st);
+/* ---- stage_options.c: false: the item's word is none of these options */
+bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it, TwStage *st);
+void tw_sm_stage_options_end(TwSema *s, const TwStage *st, TwSpan name);
 bool tw_sm_optimizer_body(TwSema *s, const TwDecl *d, TwSmScope *scope, int64_t n_flat, TwUpdate *out);
 typedef struct TwSmDeps {
   bool *params, *weights;

@@ -235,6 +235,11 @@ static void update(Out *o, const TwUpdate *u) {
   }
 }
 
+static void target(Out *o, const char *word, const TwTarget *t) {
+  static const char *const ops[] = {"<", "<=", ">", ">="};
+  if (t->given) fprintf(o->f, "  %s loss %s %.17g\n", word, ops[t->op - TW_BI_LT], t->bound);
+}
+
 static void stages(Out *o) {
   for (uint32_t k = 0; k < o->p->stages.len; k++) {
     const TwStage *s = &o->p->stages.at[k];
@@ -251,6 +256,13 @@ static void stages(Out *o) {
       fprintf(o->f, " weights %s", o->p->weights.at[s->weights.at[j]].name);
     fprintf(o->f, "\n");
     update(o, &s->update);
+    if (s->method == TW_ME_LM) fprintf(o->f, "  lm, damping %.17g\n", s->damping);
+    if (s->method == TW_ME_LBFGS) fprintf(o->f, "  lbfgs, memory %lld\n", (long long)s->memory);
+    if (s->patience) fprintf(o->f, "  patience %lld\n", (long long)s->patience);
+    if (s->rounds) fprintf(o->f, "  rounds %lld, kick %.17g\n", (long long)s->rounds, s->kick);
+    target(o, "until", &s->until);
+    if (s->retries) fprintf(o->f, "  retry %lld\n", (long long)s->retries);
+    target(o, "if", &s->retry);
     if (s->loss && s->loss != o->p->loss) fprintf(o->f, "  loss\n"), tx(o, s->loss, 2);
   }
 }

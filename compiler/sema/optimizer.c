@@ -78,6 +78,7 @@ static void unknown_optimizer(TwSema *s, const TwSmScope *scope, const TwExpr *e
     return;
   }
   TwNames names = {0};
+  tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, "lbfgs"));
   TwSmModule *in[2] = {scope->module, s->prelude[1]};
   for (int m = 0; m < 2; m++)
     for (uint32_t k = 0; in[m] && k < in[m]->entries.len; k++)
@@ -85,7 +86,7 @@ static void unknown_optimizer(TwSema *s, const TwSmScope *scope, const TwExpr *e
         tw_vec_push(s->a, &names, in[m]->entries.at[k]->name);
   TwDiag *d = tw_sm_error(s, TW_E0708, e->span, "there is no optimizer '%s'", e->name);
   if (!tw_sm_suggest(s, d, e->name, names.at, names.len))
-    tw_sm_help(s, d, "the standard ones are sgd, momentum, rmsprop, adam and adamw");
+    tw_sm_help(s, d, "the standard ones are sgd, momentum, rmsprop, adam, adamw, lm and lbfgs");
 }
 
 static bool is_name(TwSema *s, const TwSmScope *scope, TwName name) {
@@ -148,6 +149,11 @@ static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *ar
 void tw_sm_update(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage *st) {
   const TwExpr *callee = call->kind == TW_EX_CALL ? call->a : call;
   if (callee->kind == TW_EX_NAME && !is_name(s, scope, callee->name)) {
+    s->ctx = (TwSmCtx){.what = "an optimizer", .no_params = true, .no_weights = true, .no_data = true};
+    if (tw_sm_second_order(s, scope, call, st)) {
+      s->ctx = (TwSmCtx){0};
+      return;
+    }
     unknown_optimizer(s, scope, callee);
     return;
   }

@@ -113,7 +113,9 @@ static void option(StageIn *in, const TwStageItem *it) {
   TwSema *s = in->s;
   if (it->names.len == 0) return;
   TwIdent id = it->names.at[0];
-  static const char *const words[] = {"train", "epochs", "batch", "keep", "loss", "clip_norm"};
+  static const char *const words[] = {"train",    "epochs", "batch",  "keep", "loss",
+                                      "patience", "until",  "rounds", "kick", "retry", "clip_norm"};
+  if (tw_sm_stage_option(s, &in->scope, it, &in->st)) return;
   if (strcmp(id.name, "clip_norm") == 0) {
     if (in->st.clip_norm > 0) tw_sm_error(s, TW_E0707, it->span, "'clip_norm' is given twice");
     else if (tw_sm_const_real(s, &in->scope, it->value, "the bound of the gradient's norm",
@@ -128,7 +130,7 @@ static void option(StageIn *in, const TwStageItem *it) {
     tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, words[k]));
   TwDiag *d = tw_sm_error(s, TW_E0707, id.span, "a stage has no item '%s'", id.name);
   if (!tw_sm_suggest(s, d, id.name, names.at, names.len))
-    tw_sm_help(s, d, "items are train, an optimizer, epochs, batch, keep, loss and clip_norm");
+    tw_sm_help(s, d, "items are train, an optimizer, epochs, batch, keep, loss, clip_norm, patience, until, rounds, kick and retry");
   in->broken = true;
 }
 
@@ -146,7 +148,7 @@ static bool once(StageIn *in, const TwStageItem *it) {
 
 static void item(StageIn *in, const TwStageItem *it) {
   TwSema *s = in->s;
-  if (!it->span.file || (it->value && it->value->kind == TW_EX_ERROR)) {
+  if (!it->span.file || (it->value && it->value->kind == TW_EX_ERROR) || (it->condition && it->condition->kind == TW_EX_ERROR)) {
     s->errors++;
     in->broken = true;
     return;
@@ -232,6 +234,7 @@ static void stage(TwSema *s, const TwDecl *d) {
   if (!in.st.loss) in.st.loss = s->p->loss;
   check_use(&in);
   if (in.optimizer) tw_sm_update(s, &in.scope, in.optimizer, &in.st);
+  if (in.optimizer && !in.broken) tw_sm_stage_options_end(s, &in.st, d->name.span);
   tw_vec_push(s->a, &s->p->stages, in.st);
   tw_vec_push(s->a, &s->stage_decls, d);
 }

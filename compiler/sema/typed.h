@@ -221,6 +221,15 @@ typedef struct TwUpdate {
   const TwDecl *decl;
 } TwUpdate;
 
+/* lm and lbfgs are no code of the language: update is empty, and the runtime does them. */
+typedef enum TwMethod { TW_ME_CODE, TW_ME_LM, TW_ME_LBFGS } TwMethod;
+/* `loss op bound` of a stage. */
+typedef struct TwTarget {
+  bool given;
+  TwBinaryOp op;
+  double bound;
+} TwTarget;
+
 typedef struct TwStage {
   TwName name;
   TwSpan span;
@@ -233,6 +242,13 @@ typedef struct TwStage {
   uint32_t batch_data;
   bool keep, keep_best;
   double clip_norm;        /* 0: none */
+  TwMethod method;
+  double damping;          /* LM */
+  int64_t memory;          /* LBFGS */
+  TwSpan optimizer_span;
+  int64_t patience, rounds, retries; /* 0: none */
+  double kick;
+  TwTarget until, retry;
   TwTx *loss;              /* the stage's own, or the program's */
 } TwStage;
 

@@ -95,6 +95,8 @@ static void *argument(Walk *w, const TwRtSlot *s, const TwTyInfo *ty, TwPrecisio
     case TW_RT_COEFFS:
     case TW_RT_CHECK:
     case TW_RT_GRADIENT:
+    case TW_RT_RESIDUAL:
+    case TW_RT_JACOBIAN:
     case TW_RT_OUTPUT: fprintf(stderr, "no function of these has an operand of role %u\n", s->role); abort();
   }
   for (uint64_t k = 0; k < (uint64_t)ty->count; k++)

@@ -1,0 +1,34 @@
+/* normal.h: least squares by the normal equations, in f64, in an order of our own.
+ *
+ * A LAPACK would do both halves, but its last bits depend on the processor. Here every sum has one order: a result is
+ * the same for any vector width and any number of threads (P7). */
+#ifndef TW_RUNTIME_NORMAL_H
+#define TW_RUNTIME_NORMAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Room from one column, or row of a matrix, to the next. */
+static inline uint64_t tw_nm_stride(uint64_t n) { return (n + 15) / 16 * 16; }
+
+/* Which registers are used at most: 128, 256 or 512 bits (for tests); NULL: the widest there are. */
+typedef struct TwNmWidth {
+  int bits;
+} TwNmWidth;
+
+/* gram += JᵀJ, in the lower triangle, and rhs += Jᵀr, for the `rows` rows of a block (a multiple of 16; rows of zeros
+ * do not matter). Column k of J is at j + k * rows. In a block, row i adds to partial sum i mod 8, by fma, from +0; the
+ * eight are folded by halves, and the block is added to what was there. gram: n rows of tw_nm_stride(n). */
+void tw_nm_accumulate(const TwNmWidth *w, const double *j, const double *r, uint64_t rows, uint64_t n, double *gram,
+                      double *rhs);
+
+/* The Cholesky factor of a, whose lower triangle comes in; it leaves as Lᵀ in the upper one. false: a is not positive definite to working precision.
+ * Element (i, k): a_ik - l_i0 l_k0 - l_i1 l_k1 - …, by fma, in this order. */
+bool tw_nm_factor(const TwNmWidth *w, double *a, uint64_t n);
+/* x := the solution of L Lᵀ x = x. */
+void tw_nm_solve(const double *l, uint64_t n, double *x);
+
+/* Σ a_i b_i in the order of accumulate, all in one block; n elements, no padding. */
+double tw_nm_dot(const double *a, const double *b, uint64_t n);
+
+#endif
