@@ -88,9 +88,12 @@ static Level inside_of(Walk *w, TwRef region) {
 
 static void no_square(Walk *w, TwSpan span) {
   w->failed = true;
-  TwSpan use = w->stage->optimizer_span;
-  TwDiag *d = tw_diag(&w->lw->unit->diags, TW_E0720, span.file ? span : w->stage->loss->span,
-                      "'lm' lowers sums of squares, and this term of the loss is no square");
+  TwSpan use = w->stage->optimizer_span, loss = w->stage->loss->span;
+  bool here = span.file && span.file == loss.file; /* else the term is of a module's function, which the loss calls */
+  TwDiag *d = tw_diag(&w->lw->unit->diags, TW_E0720, here ? span : loss,
+                      here ? "'lm' lowers sums of squares, and this term of the loss is no square"
+                           : "'lm' lowers sums of squares, and not every term of this loss is a square");
+  if (span.file && !here) tw_diag_note(&w->lw->unit->diags, d, span, "this term is none");
   tw_diag_note(&w->lw->unit->diags, d, use, "it lowers the loss of stage '%s'", w->stage->name);
   tw_diag_help(&w->lw->unit->diags, d,
                "a sum of terms such as mean(r ^ 2 …), sum(r ^ 2 …), r ^ 2 or c * r ^ 2 will do; 'lbfgs()' takes any loss");

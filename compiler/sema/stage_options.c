@@ -44,8 +44,9 @@ static void target(TwSema *s, const TwSmScope *scope, const TwExpr *e, const cha
 static void kick(TwSema *s, const TwSmScope *scope, const TwStageItem *it, TwStage *st) {
   double x;
   if (twice(s, st->kick > 0, it) || !tw_sm_const_real(s, scope, it->value, "the size of a kick", &x)) return;
-  if (!(x > 0 && x <= 1)) tw_sm_error(s, TW_E0717, it->value->span, "the size of a kick is above 0 and at most 1, not %g", x);
-  else st->kick = x;
+  st->kick = x > 0 && x <= 1 ? x : 1;
+  if (x > 0 && x <= 1) return;
+  tw_sm_error(s, TW_E0717, it->value->span, "the size of a kick is above 0 and at most 1, not %g", x);
 }
 
 bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it, TwStage *st) {
