@@ -139,8 +139,15 @@ bool tw_rt_file_write(const char *path, const void *bytes, size_t n, char **erro
 
 static char *part_of(const char *path) { return tw_rt_textf("%s.part", path); }
 
+static bool has(const TwRtFiles *b, const char *path) {
+  for (size_t k = 0; k < b->n; k++)
+    if (strcmp(b->paths[k], path) == 0) return true;
+  return false;
+}
+
 bool tw_rt_files_add(TwRtFiles *b, const char *path, const void *bytes, size_t n, char **error) {
   *error = NULL;
+  bool again = has(b, path); /* its temporary file is written anew */
   if (b->n == b->cap) {
     size_t cap = b->cap ? 2 * b->cap : 16;
     char **more = realloc(b->paths, cap * sizeof *more);
@@ -156,7 +163,8 @@ bool tw_rt_files_add(TwRtFiles *b, const char *path, const void *bytes, size_t n
     free(part);
     return false;
   }
-  b->paths[b->n++] = own;
+  if (again) free(own);
+  else b->paths[b->n++] = own;
   errno = 0;
   bool ok = fwrite(bytes, 1, n, out) == n && fflush(out) == 0;
   int why = errno;

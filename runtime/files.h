@@ -30,6 +30,7 @@ typedef struct TwRtFiles {
   char **paths; /* written under their temporary names, not synced */
   size_t n, cap;
 } TwRtFiles;
+/* A path that is in the batch already gets the new bytes. */
 bool tw_rt_files_add(TwRtFiles *b, const char *path, const void *bytes, size_t n, char **error);
 /* Frees the batch. false: *error; each of its files is there whole or not at all. */
 bool tw_rt_files_commit(TwRtFiles *b, char **error);

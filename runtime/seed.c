@@ -176,6 +176,8 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
       go_on = true;
       saved.resumed = false;
       s = UINT32_MAX; /* the first stage is next */
+    } else if (go_on && w->run->o->stage_done) {
+      w->run->o->stage_done(w->run->o->context, seed_index, g->index, false, w->shown);
     }
   }
   if (s == 0) {

@@ -306,9 +306,6 @@ bool tw_rt_stage_train(TwRtStageRun *g, const TwRtStageRun *before, const void *
   while (verdict == TW_RT_GO_ON);
   tw_rt_stage_end(g, flat);
   g->r->seconds += tw_rt_now() - g->started;
-  const TwRtOptions *o = g->w->run->o;
-  if (o->stage_done && verdict == TW_RT_STAGE_DONE && !g->stopped)
-    o->stage_done(o->context, g->w->seed_index, g->index, false, g->w->shown);
   if (g->stopped && g->w->seed->status == TW_RT_OK) g->w->seed->status = TW_RT_STOPPED;
   return verdict == TW_RT_STAGE_DONE && !g->stopped;
 }
