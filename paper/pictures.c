@@ -26,6 +26,16 @@ void draw_pictures(const Settings *s) {
     snprintf(to, sizeof to, "%s-fit.svg", names[t]);
     plot(s, "paper", options, 1, to);
   }
+  Settings whole = *s;
+  whole.epochs = 0; /* beyond.tw has no such constants */
+  const char *shorter = s->epochs ? "-D rounds=1" : "";
+  static const char *const figures[] = {"fit", "loss"};
+  for (int k = 0; k < 2; k++) {
+    char options[64], to[64];
+    snprintf(options, sizeof options, "--figure %s -D target=2 %s", figures[k], shorter);
+    snprintf(to, sizeof to, "beyond-%s.svg", figures[k]);
+    plot(&whole, "beyond", options, k && s->seeds > 10 ? 10 : k ? s->seeds : 1, to);
+  }
   plot(s, "paper", "--figure layers --stage pretrain", 1, "cubic-waves.svg");
   plot(s, "paper", "--figure layers", 1, "cubic-released.svg");
   plot(s, "paper", "--figure loss", s->seeds, "cubic-loss.svg");
