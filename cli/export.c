@@ -1,13 +1,13 @@
 /* export.c: triwave export FILE --to c -o NAME.c: a trained model as a file of C99, and its header; --to safetensors:
  * its params and weights as tensors. */
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli/output.h"
 #include "cli/trained.h"
 #include "compiler/export/export.h"
+#include "runtime/files.h"
 #include "runtime/stored.h"
 #include "runtime/text.h"
 
@@ -46,38 +46,27 @@ static const TwFn *final_of(const TwLowered *l, const char *model, const char *w
   return f;
 }
 
-static bool cannot(const char *path) {
-  fprintf(stderr, "triwave: cannot write '%s': %s\n", path, strerror(errno));
-  return false;
-}
-
-static bool close_well(FILE *f, const char *path) {
-  bool ok = fflush(f) == 0 && !ferror(f);
-  return (fclose(f) == 0 && ok) || cannot(path);
-}
-
-/* Both files under other names first, so that neither is ever half there. */
+/* Both files are committed when both have been written: neither is ever half there. */
 static bool write_c(const TwCli *c, TwTrained *t, const char *name) {
   const TwRtModel *m = &t->build.rt->models[t->model];
-  char *header = tw_rt_textf("%.*s.h", (int)(strlen(c->output) - 2), c->output);
-  char *c_part = tw_rt_textf("%s.part", c->output), *h_part = tw_rt_textf("%s.part", header);
-  if (!header || !c_part || !h_part) abort();
-  const char *slash = strrchr(header, '/');
+  char *header = tw_rt_textf("%.*s.h", (int)(strlen(c->output) - 2), c->output), *error;
+  if (!header) abort();
+  const char *slash = strrchr(header, '/'), *why = NULL;
   TwExport x = {.name = name, .header = slash ? slash + 1 : header, .p = t->build.rt, .model = m, .predict = final_of(t->build.lowered, m->name, "predict"),
                 .slope = final_of(t->build.lowered, m->name, "slope"), .shown = t->shown};
-  const char *why = NULL;
-  FILE *out = fopen(c_part, "w"), *h = out ? fopen(h_part, "w") : NULL;
-  bool ok = out && h;
-  if (!ok) cannot(out ? header : c->output);
-  if (ok && !tw_export_c(&x, &t->unit->arena, out, h, &why)) {
+  TwRtFile out, h;
+  bool has_out = tw_rt_file_begin(&out, c->output, &error) || tw_cli_said(error);
+  bool has_h = has_out && (tw_rt_file_begin(&h, header, &error) || tw_cli_said(error));
+  bool ok = has_out && has_h;
+  if (ok && !tw_export_c(&x, &t->unit->arena, out.out, h.out, &why)) {
     fprintf(stderr, "triwave: '%s' cannot be exported to C: %s\n", m->name, why);
     ok = false;
   }
-  if (out) ok &= close_well(out, c->output);
-  if (h) ok &= close_well(h, header);
-  ok = ok && (rename(c_part, c->output) == 0 || cannot(c->output)) && (rename(h_part, header) == 0 || cannot(header));
-  if (!ok) unlink(c_part), unlink(h_part);
-  free(header), free(c_part), free(h_part);
+  if (has_h && !ok) tw_rt_file_abandon(&h);
+  if (has_out && !ok) tw_rt_file_abandon(&out);
+  if (ok && !(ok = tw_rt_file_commit(&out, &error) || tw_cli_said(error))) tw_rt_file_abandon(&h);
+  ok = ok && (tw_rt_file_commit(&h, &error) || tw_cli_said(error));
+  free(header);
   return ok;
 }
 
@@ -88,28 +77,14 @@ static bool write_as_c(const TwCli *c, TwTrained *t) {
   return ok;
 }
 
-/* The bytes under another name first, so that what -o names is never half there. */
-static bool write_whole(const char *path, const void *bytes, size_t size) {
-  char *part = tw_rt_textf("%s.part", path);
-  FILE *out = part ? fopen(part, "wb") : NULL;
-  bool ok = out || cannot(path);
-  if (out) {
-    fwrite(bytes, 1, size, out);
-    ok = close_well(out, path) && (rename(part, path) == 0 || cannot(path));
-    if (!ok) unlink(part);
-  }
-  free(part);
-  return ok;
-}
-
 static bool write_safetensors(const TwCli *c, TwTrained *t) {
   const TwRtProgram *p = t->build.rt;
   char *seed = tw_rt_textf("%llu", (unsigned long long)(c->have_seed ? c->seed : 0));
   TwRtStText texts[] = {{"format", "pt"}, {"triwave.program", p->path}, {"triwave.variant", p->variant}, {"triwave.seed", seed ? seed : ""}};
   size_t size;
   unsigned char *bytes = tw_rt_stored_encode(p, t->shown, texts, sizeof texts / sizeof *texts, &size);
-  bool ok = bytes && write_whole(c->output, bytes, size);
-  if (!bytes) fprintf(stderr, "triwave: out of memory\n");
+  char *error = NULL;
+  bool ok = (bytes && tw_rt_file_write(c->output, bytes, size, &error)) || tw_cli_said(error);
   free(bytes);
   free(seed);
   return ok;
