@@ -208,6 +208,8 @@ void tw_history_watch(void *history, const TwRtEpoch *e) {
   tw_history_add(history, e->seed_index, e->stage, (double)e->epoch, e->loss, e->regions >= 0 ? (double)e->regions : NAN);
 }
 
+void tw_history_restart(void *history, uint32_t seed_index) { ((TwHistory *)history)->n[seed_index] = 0; }
+
 static int by_size(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);

@@ -22,6 +22,8 @@ bool tw_history_init(TwHistory *h, const char *const *stages, const double *epoc
 void tw_history_add(TwHistory *h, uint32_t seed, uint32_t stage, double epoch, double loss, double regions);
 /* For TwRtOptions.watch, with the history as context. */
 void tw_history_watch(void *history, const TwRtEpoch *e);
+/* For TwRtOptions.restart. */
+void tw_history_restart(void *history, uint32_t seed_index);
 void tw_history_free(TwHistory *h);
 
 /* A figure and the memory that its tables lie in. */

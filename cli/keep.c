@@ -262,6 +262,15 @@ void tw_kept_watch(TwKept *j, const TwRtEpoch *e) {
   if (!ok) give_up(j->all, error);
 }
 
+void tw_kept_restart(TwKept *j, uint32_t seed_index) {
+  char *error = NULL;
+  pthread_mutex_lock(&j->lock);
+  bool ok = tw_metrics_file_forget(&j->metrics, seed_index, &error);
+  j->changed = true;
+  pthread_mutex_unlock(&j->lock);
+  if (!ok) give_up(j->all, error);
+}
+
 /* The bytes of a safetensors file; NULL: no memory. */
 static unsigned char *encode(const TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown, size_t *n) {
   const TwRtProgram *p = j->p;

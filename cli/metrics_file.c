@@ -50,12 +50,19 @@ typedef struct Kept {
 
 static bool same_word(const char *line, size_t n, const char *word) { return strlen(word) == n && memcmp(line, word, n) == 0; }
 
+/* Where the seed of a line is. NULL: this is no line of ours. */
+static const char *seed_of(const char *line, const char **stage, const char **epoch) {
+  *stage = strchr(line, ',');
+  *epoch = *stage ? strchr(++*stage, ',') : NULL;
+  const char *seed = *epoch ? strchr(++*epoch, ',') : NULL;
+  return seed ? seed + 1 : NULL;
+}
+
 /* Does this line, which ends in a newline, come before what its seed has saved? */
-static bool stays(Kept *t, const char *line) {
-  const char *stage = strchr(line, ','), *epoch = stage ? strchr(++stage, ',') : NULL;
-  const char *seed = epoch ? strchr(++epoch, ',') : NULL;
+static bool stays(void *context, const char *line) {
+  Kept *t = context;
+  const char *stage, *epoch, *seed = seed_of(line, &stage, &epoch);
   if (!seed) return false;
-  seed++;
   uint32_t s = 0, i = t->last;
   while (s < t->p->n_stages && !same_word(stage, (size_t)(epoch - 1 - stage), t->p->stages[s].name)) s++;
   uint64_t number = strtoull(seed, NULL, 10);
@@ -68,12 +75,17 @@ static bool stays(Kept *t, const char *line) {
   return saved->done || s < saved->stage || (s == saved->stage && strtoll(epoch, NULL, 10) < saved->epoch);
 }
 
-/* The lines that stay, moved to the front of `text`; how many bytes. */
-static size_t cut(Kept *t, char *text, size_t n) {
+static bool is_of_another(void *seed, const char *line) {
+  const char *stage, *epoch, *s = seed_of(line, &stage, &epoch);
+  return s && strtoull(s, NULL, 10) != *(const uint64_t *)seed;
+}
+
+/* The first line and those that stay, moved to the front of `text`; how many bytes. */
+static size_t cut(bool (*stay)(void *context, const char *line), void *context, char *text, size_t n) {
   size_t to = 0;
   for (char *line = text, *end; (end = memchr(line, '\n', n - (size_t)(line - text))); line = end + 1) {
     size_t length = (size_t)(end + 1 - line);
-    if (line != text && !stays(t, line)) continue;
+    if (line != text && !stay(context, line)) continue;
     memmove(text + to, line, length);
     to += length;
   }
@@ -89,11 +101,20 @@ static bool repair(TwMetricsFile *m, const char *head, const TwRtCheckpoint *sav
   if (!ok) *error = tw_rt_textf("'%s' does not have the columns that the run writes", m->path);
   if (ok) {
     Kept t = {.p = m->p, .seeds = m->seeds, .saved = saved};
-    size_t left = cut(&t, text, n);
+    size_t left = cut(stays, &t, text, n);
     ok = left == n || tw_rt_file_write(m->path, text, left, error);
   }
   free(text);
   return ok;
+}
+
+/* The file that has the name now. */
+static bool reopen(TwMetricsFile *m, char **error) {
+  if (m->fd >= 0) close(m->fd);
+  m->fd = open(m->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (m->fd >= 0) return true;
+  *error = tw_rt_file_error("write", m->path, errno);
+  return false;
 }
 
 bool tw_metrics_file_open(TwMetricsFile *m, const char *path, const TwRtProgram *p, const uint64_t *seeds,
@@ -104,10 +125,7 @@ bool tw_metrics_file_open(TwMetricsFile *m, const char *path, const TwRtProgram 
   bool ok = repair(m, head, saved, error);
   free(head);
   if (!ok) return false;
-  m->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (m->fd >= 0) return true;
-  *error = tw_rt_file_error("write", path, errno);
-  return false;
+  return reopen(m, error);
 }
 
 void tw_metrics_file_close(TwMetricsFile *m) {
@@ -187,4 +205,14 @@ bool tw_metrics_file_sync(TwMetricsFile *m, char **error) {
   if (fsync(m->fd) == 0) return true;
   *error = tw_rt_file_error("write", m->path, errno);
   return false;
+}
+
+bool tw_metrics_file_forget(TwMetricsFile *m, uint32_t seed_index, char **error) {
+  uint64_t seed = m->seeds[seed_index];
+  char *text;
+  size_t n;
+  if (!flush(m, error) || !tw_rt_file_read(m->path, &text, &n, error)) return false;
+  bool ok = tw_rt_file_write(m->path, text, cut(is_of_another, &seed, text, n), error) && reopen(m, error);
+  free(text);
+  return ok;
 }

@@ -17,6 +17,8 @@ typedef struct TwMetricsFile {
 bool tw_metrics_file_open(TwMetricsFile *m, const char *path, const TwRtProgram *p, const uint64_t *seeds,
                           const TwRtCheckpoint *saved, char **error);
 bool tw_metrics_file_add(TwMetricsFile *m, const TwRtEpoch *e, char **error);
+/* Takes the lines of a seed out again, wherever they are. */
+bool tw_metrics_file_forget(TwMetricsFile *m, uint32_t seed_index, char **error);
 /* After this, whatever happens, all that was added is there. */
 bool tw_metrics_file_sync(TwMetricsFile *m, char **error);
 void tw_metrics_file_close(TwMetricsFile *m);

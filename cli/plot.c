@@ -146,7 +146,7 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   bool ok = open_history(&h, p, n);
   if (ok) {
     TwRtOptions o = {.seeds = seeds, .n_seeds = n, .threads = c->threads, .keep_values = true, .context = &h,
-                     .watch = tw_history_watch, .watch_every = every(p)};
+                     .watch = tw_history_watch, .restart = tw_history_restart, .watch_every = every(p)};
     TwRtResult *r = tw_rt_train(p, &o);
     bool sound = tw_cli_failures(b, r);
     ok = !r->error && r->seeds[0].stages[stage].values && plot_all(c, chosen, p, (uint32_t)stage, r, &h) && sound;

@@ -147,6 +147,7 @@ static void on_epoch(void *context, const TwRtEpoch *e) { tw_kept_watch(((Job *)
 static void on_stage(void *context, uint32_t seed, uint32_t stage, bool best, const void *shown) {
   tw_kept_stage(((Job *)context)->kept, seed, stage, best, shown);
 }
+static void on_restart(void *context, uint32_t seed) { tw_kept_restart(((Job *)context)->kept, seed); }
 
 static void train_job(Session *s, Job *j, bool show) {
   TwRtOptions o = {.seeds = s->seeds, .n_seeds = s->n_seeds, .threads = s->threads_each,
@@ -156,6 +157,7 @@ static void train_job(Session *s, Job *j, bool show) {
     o.load = on_load;
     o.watch = on_epoch;
     o.stage_done = on_stage;
+    o.restart = on_restart;
     o.save_seconds = s->c->checkpoint_every;
     o.watch_every = s->c->log_every ? s->c->log_every : s->n_seeds > 1 ? 10 : 1;
   }

@@ -169,15 +169,17 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
     else *g = (TwRtStageRun){.w = w, .st = &p->stages[s], .r = &w->seed->stages[s], .index = s, .done_before = done};
     go_on = tw_rt_stage_train(g, before, &flat);
     done += p->stages[s].epochs;
+    const TwRtOptions *o = w->run->o;
     if (retry(w, g)) {
+      if (o->restart) o->restart(o->context, seed_index);
       begin(w, seed_index, w->seed->retries);
       memset(runs, 0, sizeof runs);
       done = 0;
       go_on = true;
       saved.resumed = false;
       s = UINT32_MAX; /* the first stage is next */
-    } else if (go_on && w->run->o->stage_done) {
-      w->run->o->stage_done(w->run->o->context, seed_index, g->index, false, w->shown);
+    } else if (go_on && o->stage_done) {
+      o->stage_done(o->context, seed_index, g->index, false, w->shown);
     }
   }
   if (s == 0) {

@@ -110,6 +110,8 @@ typedef struct TwRtOptions {
   void (*save)(void *context, const TwRtSaved *s);
   const void *(*load)(void *context, uint32_t seed_index, size_t *n);
   void (*stage_done)(void *context, uint32_t seed_index, uint32_t stage, bool best, const void *shown);
+  /* The seed starts again (`retry`): what `watch` was told of it is void. From a thread that trains; may be NULL. */
+  void (*restart)(void *context, uint32_t seed_index);
   double save_seconds;
 } TwRtOptions;
 
