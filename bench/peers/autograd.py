@@ -308,6 +308,8 @@ OPS = {
     "min": lambda m, i, a, b: m.lesser(a, b),
     "max": lambda m, i, a, b: m.greater(a, b),
     "fma": lambda m, i, a, b, c: a * b + c,
+    "stop": lambda m, i, a: a.detach(),
+    "along": lambda m, i, a, x, p: a + p.detach() * (x - x.detach()),
     "lt": lambda m, i, a, b: m.compare(a, b, torch.lt),
     "le": lambda m, i, a, b: m.compare(a, b, torch.le),
     "eq": lambda m, i, a, b: m.compare(a, b, torch.eq),
