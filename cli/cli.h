@@ -34,6 +34,7 @@ typedef struct TwCli {
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json;
   const char *out, *resume; /* folders of runs */
+  const char *plot; /* a picture to draw besides */
   uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
   double checkpoint_every; /* seconds */
   int argc; /* the whole command line */
@@ -65,6 +66,7 @@ enum {
   TW_OPT_MODEL = 1 << 20,
   TW_OPT_DERIVATIVE = 1 << 21,
   TW_OPT_TO = 1 << 22,
+  TW_OPT_PLOT = 1 << 26,
   TW_OPT_RUN = 1 << 30 /* folders of runs, and what goes into them */
 };
 
@@ -87,6 +89,9 @@ int tw_cli_cache(const TwCli *c);
 int tw_cli_eval(const TwCli *c);
 int tw_cli_build(const TwCli *c);
 int tw_cli_export(const TwCli *c);
+int tw_cli_show(const TwCli *c);
+int tw_cli_compare(const TwCli *c);
+int tw_cli_list(const TwCli *c);
 
 /* Reads options after the verb. false: the message is in *why. */
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]);

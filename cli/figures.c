@@ -215,36 +215,108 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The median over the seeds that have this reading, of all that have a number there. */
-static double median(const TwHistory *h, const double *of, size_t reading, double *scratch) {
-  size_t n = 0;
-  for (uint32_t s = 0; s < h->n_seeds; s++)
-    if (reading < h->n[s] && !isnan(of[s * h->cap + reading])) scratch[n++] = of[s * h->cap + reading];
+/* One seed's readings while a median goes through the epochs. */
+typedef struct Cursor {
+  size_t next; /* the first reading after the epoch */
+} Cursor;
+
+static double median_of(double *all, size_t n) {
   if (n == 0) return NAN;
-  qsort(scratch, n, sizeof *scratch, by_size);
-  return n % 2 ? scratch[n / 2] : 0.5 * (scratch[n / 2 - 1] + scratch[n / 2]);
+  qsort(all, n, sizeof *all, by_size);
+  return n % 2 ? all[n / 2] : 0.5 * (all[n / 2 - 1] + all[n / 2]);
+}
+
+/* The median over the seeds, epoch by epoch: of each seed its last reading so far, at the epochs at which at least half of
+ * the seeds that are still there have one (seeds may end a stage at epochs of their own). Returns how many points. */
+static size_t medians(TwFigure *f, const TwHistory *h, const double *of, double *x, double *y, size_t most) {
+  Cursor *at = block(f, h->n_seeds, sizeof *at);
+  double *scratch = reals(f, h->n_seeds);
+  for (size_t n = 0;;) {
+    double epoch = INFINITY;
+    for (uint32_t s = 0; s < h->n_seeds; s++)
+      if (at[s].next < h->n[s]) epoch = fmin(epoch, h->epoch[s * h->cap + at[s].next]);
+    if (isinf(epoch) || n == most) return n;
+    size_t have = 0, alive = 0, values = 0;
+    for (uint32_t s = 0; s < h->n_seeds; s++) {
+      alive += at[s].next < h->n[s];
+      if (at[s].next < h->n[s] && h->epoch[s * h->cap + at[s].next] == epoch) have++, at[s].next++;
+      double v = at[s].next ? of[s * h->cap + at[s].next - 1] : NAN;
+      if (!isnan(v)) scratch[values++] = v;
+    }
+    if (2 * have < alive) continue;
+    x[n] = epoch;
+    y[n++] = median_of(scratch, values);
+  }
+}
+
+static size_t readings_of(const TwHistory *h) {
+  size_t n = 0;
+  for (uint32_t s = 0; s < h->n_seeds; s++) n += h->n[s];
+  return n;
+}
+
+/* The lines of a history: its seeds, if there are several, and their median. How many series; 0: no number is there. */
+static size_t add_lines(TwFigure *f, TwPlotSeries *s, const TwHistory *h, const double *of, const char *label, unsigned thin, unsigned colour) {
+  size_t most = readings_of(h), any = 0, n = 0;
+  double *x = reals(f, most), *y = reals(f, most);
+  size_t points = medians(f, h, of, x, y, most);
+  for (size_t k = 0; k < points; k++) any += !isnan(y[k]);
+  if (any == 0) return 0;
+  for (uint32_t k = 0; h->n_seeds > 1 && k < h->n_seeds; k++)
+    s[n++] = (TwPlotSeries){k == 0 && thin != colour ? "a seed" : NULL, h->n[k], h->epoch + k * h->cap, of + k * h->cap, TW_PLOT_THIN, thin};
+  s[n++] = (TwPlotSeries){label, points, x, y, TW_PLOT_LINE, colour};
+  return n;
+}
+
+static void marks_of(TwFigure *f, const TwHistory *h, TwPlotPanel *panel) {
+  TwPlotMark *marks = block(f, h->n_stages + 1u, sizeof *marks);
+  for (uint32_t k = 0; k < h->n_stages; k++) marks[k] = (TwPlotMark){h->starts[k], h->stages[k]};
+  panel->n_marks = h->n_stages;
+  panel->marks = marks;
+}
+
+static double last_epoch(const TwHistory *h) {
+  double last = 0;
+  for (uint32_t s = 0; s < h->n_seeds; s++)
+    if (h->n[s]) last = fmax(last, h->epoch[s * h->cap + h->n[s] - 1]);
+  return last;
 }
 
 static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of, const char *y_label, bool log) {
-  uint32_t longest = 0;
-  for (uint32_t s = 0; s < h->n_seeds; s++)
-    if (h->n[s] > h->n[longest]) longest = s;
-  size_t n = h->n[longest], any = 0;
-  if (h->n_seeds == 0 || n == 0) return "nothing was trained";
-  double *middle = reals(f, n), *scratch = reals(f, h->n_seeds);
-  for (size_t k = 0; k < n; k++) any += isnan(middle[k] = median(h, of, k, scratch)) ? 0 : 1;
-  if (any == 0) return "there are no regions to count: no model is piecewise linear in one input";
-  TwPlotSeries *s = series(f, (size_t)h->n_seeds + 1);
+  if (readings_of(h) == 0) return "nothing was trained";
   bool several = h->n_seeds > 1;
-  for (uint32_t k = 0; several && k < h->n_seeds; k++)
-    s[k] = (TwPlotSeries){k == 0 ? "a seed" : NULL, h->n[k], h->epoch + k * h->cap, of + k * h->cap, TW_PLOT_THIN, 1};
-  s[several ? h->n_seeds : 0] = (TwPlotSeries){several ? "median" : NULL, n, h->epoch + longest * h->cap, middle, TW_PLOT_LINE, several ? 2 : 1};
-  TwPlotMark *marks = block(f, h->n_stages + 1u, sizeof *marks);
-  for (uint32_t k = 0; k < h->n_stages; k++) marks[k] = (TwPlotMark){h->starts[k], h->stages[k]};
-  f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = y_label, .y_log = log, .x_lo = 0, .x_hi = h->epoch[longest * h->cap + n - 1],
-                               .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE,
-                               .n_series = several ? (size_t)h->n_seeds + 1 : 1, .series = s, .n_marks = h->n_stages, .marks = marks};
+  TwPlotSeries *s = series(f, (size_t)h->n_seeds + 1);
+  size_t n = add_lines(f, s, h, of, several ? "median" : NULL, 1, several ? 2 : 1);
+  if (n == 0) return "there are no regions to count: no model is piecewise linear in one input";
+  f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = y_label, .y_log = log, .x_lo = 0, .x_hi = last_epoch(h),
+                               .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE, .n_series = n, .series = s};
+  marks_of(f, h, &f->panels[0]);
   f->plot = (TwPlot){.n_panels = 1, .columns = 1, .panels = f->panels, .width = 680, .height = 400};
+  return NULL;
+}
+
+static bool same_stages(const TwHistory *a, const TwHistory *b) {
+  bool same = a->n_stages == b->n_stages;
+  for (uint32_t k = 0; same && k < a->n_stages; k++) same = a->starts[k] == b->starts[k] && strcmp(a->stages[k], b->stages[k]) == 0;
+  return same;
+}
+
+const char *tw_figure_compare(TwFigure *f, const TwHistory *h, const char *const *labels, uint32_t n) {
+  size_t most = 0, lines = 0;
+  double last = 0;
+  bool same = true;
+  for (uint32_t k = 0; k < n; k++) {
+    most += (size_t)h[k].n_seeds + 1;
+    last = fmax(last, last_epoch(&h[k]));
+    same = same && same_stages(&h[0], &h[k]);
+  }
+  TwPlotSeries *s = series(f, most);
+  for (uint32_t k = 0; k < n; k++) lines += add_lines(f, s + lines, &h[k], h[k].loss, labels[k], k + 1, k + 1);
+  if (lines == 0) return "nothing was trained";
+  f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = "training loss", .y_log = true, .x_lo = 0, .x_hi = last,
+                               .legend = TW_PLOT_LEGEND_BOTTOM_LEFT, .n_series = lines, .series = s};
+  if (same) marks_of(f, &h[0], &f->panels[0]);
+  f->plot = (TwPlot){.n_panels = 1, .columns = 1, .panels = f->panels, .width = 760, .height = 440};
   return NULL;
 }
 

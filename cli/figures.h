@@ -40,5 +40,8 @@ const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces 
 const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs, double lo, double hi);
 const char *tw_figure_loss(TwFigure *f, const TwHistory *h);
 const char *tw_figure_regions(TwFigure *f, const TwHistory *h);
+/* The losses of n runs over each other: the median of each, and thin lines for its seeds. labels: of the runs, which stay the
+ * caller's while the figure is used. */
+const char *tw_figure_compare(TwFigure *f, const TwHistory *h, const char *const *labels, uint32_t n);
 
 #endif

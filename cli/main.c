@@ -32,6 +32,9 @@ static const TwVerb verbs[] = {
     {"export", "FILE --to FORM -o OUT", "train, then the net as C99 and a header, or its params and weights as safetensors",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_MODEL | TW_OPT_TO |
          TW_OPT_NO_CACHE, 1, 1, tw_cli_export},
+    {"show", "RUN", "what a run that was kept is, how far it has come, and what came out", TW_OPT_JSON, 1, 1, tw_cli_show},
+    {"compare", "RUN RUN…", "runs beside each other: losses stage by stage, and what differs", TW_OPT_JSON | TW_OPT_QUIET | TW_OPT_PLOT, 1, 1u << 16, tw_cli_compare},
+    {"list", "[DIR]", "the runs in a folder and below it, a line each", TW_OPT_JSON, 0, 1, tw_cli_list},
     {"cache", "[clear]", "code kept from earlier runs: where, how much; or remove it", 0, 0, 1, tw_cli_cache},
     {"fmt", "FILE…", "format: to stdout, or in place with -w", TW_OPT_WRITE, 1, 1u << 16, tw_cli_fmt},
 };

@@ -8,8 +8,96 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGE, EPOCH, SEED, VARIANT, LOSS, REGIONS, N_COLUMNS };
-static const char *const column_names[N_COLUMNS] = {"stage", "epoch", "seed", "variant", "loss", "regions"};
+#include "runtime/files.h"
+#include "runtime/text.h"
+
+enum { STAGE, EPOCH, SEED, VARIANT, LOSS, REGIONS, SECONDS, N_COLUMNS };
+static const char *const column_names[N_COLUMNS] = {"stage", "epoch", "seed", "variant", "loss", "regions", "seconds"};
+
+/* ---- lines */
+
+/* Cuts off the next field, without the quotes that may be around it; NULL at the end of the line. */
+static char *next_field(char **rest) {
+  char *s = *rest;
+  if (!s) return NULL;
+  char *end = s + strcspn(s, ",");
+  *rest = *end ? end + 1 : NULL;
+  *end = 0;
+  size_t n = strlen(s);
+  if (n >= 2 && s[0] == '"' && s[n - 1] == '"') s[n - 1] = 0, s++;
+  return s;
+}
+
+/* Where each column is; -1: not there. */
+static const char *read_head(int column[N_COLUMNS], char *line) {
+  for (int c = 0; c < N_COLUMNS; c++) column[c] = -1;
+  int k = 0;
+  for (char *name; (name = next_field(&line)); k++)
+    for (int c = 0; c < N_COLUMNS; c++)
+      if (strcmp(name, column_names[c]) == 0) column[c] = k;
+  if (column[EPOCH] >= 0 && column[LOSS] >= 0) return NULL;
+  return "the first line must name the columns, 'epoch' and 'loss' among them";
+}
+
+/* An empty field, as where nothing was counted, is NaN. */
+static bool number(const char *text, double *out) {
+  char *end;
+  *out = *text ? strtod(text, &end) : NAN;
+  return !*text || (end != text && !*end);
+}
+
+static const char *read_line(const int column[N_COLUMNS], char *line, TwMetricsLine *out) {
+  const char *field[N_COLUMNS] = {[STAGE] = "", [SEED] = "0", [VARIANT] = "", [REGIONS] = "", [SECONDS] = ""};
+  int k = 0;
+  for (char *text; (text = next_field(&line)); k++)
+    for (int c = 0; c < N_COLUMNS; c++)
+      if (column[c] == k) field[c] = text;
+  if (!field[EPOCH] || !field[LOSS]) return "the line is cut short";
+  *out = (TwMetricsLine){.variant = field[VARIANT], .stage = field[STAGE], .seed = field[SEED]};
+  if (!number(field[EPOCH], &out->epoch) || !(out->epoch >= 0 && out->epoch < 1e15)) return "the epoch is not a number from 0 up";
+  if (!number(field[LOSS], &out->loss)) return "the loss is not a number";
+  if (!number(field[REGIONS], &out->regions)) return "the number of regions is not a number";
+  if (!number(field[SECONDS], &out->seconds)) return "the seconds are not a number";
+  return NULL;
+}
+
+static size_t commas(const char *line) {
+  size_t n = 0;
+  while ((line = strchr(line, ','))) line++, n++;
+  return n;
+}
+
+static bool refuse(char **error, const char *path, size_t line, const char *what) {
+  *error = tw_rt_textf("%s:%zu: %s", path, line, what);
+  return false;
+}
+
+bool tw_metrics_each(const char *path, const char *(*each)(void *context, const TwMetricsLine *l), void *context, char **error) {
+  *error = NULL;
+  FILE *in = fopen(path, "re");
+  if (!in) return *error = tw_rt_file_error("read", path, errno), false;
+  char *line = NULL;
+  const char *what = NULL;
+  size_t size = 0, number = 0, wide = 0;
+  int column[N_COLUMNS];
+  for (ssize_t n; !what && (n = getline(&line, &size, in)) > 0;) {
+    bool whole = line[n - 1] == '\n' || commas(line) == wide;
+    line[strcspn(line, "\r\n")] = 0;
+    TwMetricsLine l;
+    if (++number == 1) wide = commas(line), what = read_head(column, line);
+    else if (!*line || !whole) continue;
+    else if (commas(line) < wide) what = "the line is cut short";
+    else if (!(what = read_line(column, line, &l))) what = each(context, &l);
+  }
+  bool ok = !what || refuse(error, path, number, what);
+  if (ok && ferror(in)) ok = (*error = tw_rt_file_error("read", path, errno), false);
+  if (ok && number == 0) ok = refuse(error, path, 1, read_head(column, NULL));
+  fclose(in);
+  free(line);
+  return ok;
+}
+
+/* ---- as a history */
 
 typedef struct Reading {
   size_t stage, seed; /* numbers in the lists below */
@@ -22,19 +110,12 @@ typedef struct Words {
 } Words;
 
 typedef struct Table {
-  const char *path;
-  size_t line;
-  int column[N_COLUMNS]; /* where each is; -1: not there */
+  const char *only; /* the variant asked for, or NULL */
   Words stages, seeds;
   char *variant;
   size_t n, cap;
   Reading *at;
 } Table;
-
-static bool complain(const Table *t, const char *what) {
-  fprintf(stderr, "triwave: %s:%zu: %s\n", t->path, t->line, what);
-  return false;
-}
 
 static size_t word(Words *w, const char *text) {
   for (size_t k = 0; k < w->n; k++)
@@ -49,57 +130,18 @@ static void words_free(Words *w) {
   free(w->at);
 }
 
-/* Cuts off the next field, without the quotes that may be around it; NULL at the end of the line. */
-static char *next_field(char **rest) {
-  char *s = *rest;
-  if (!s) return NULL;
-  char *end = s + strcspn(s, ",");
-  *rest = *end ? end + 1 : NULL;
-  *end = 0;
-  size_t n = strlen(s);
-  if (n >= 2 && s[0] == '"' && s[n - 1] == '"') s[n - 1] = 0, s++;
-  return s;
-}
-
-static bool read_head(Table *t, char *line) {
-  for (int c = 0; c < N_COLUMNS; c++) t->column[c] = -1;
-  int k = 0;
-  for (char *name; (name = next_field(&line)); k++)
-    for (int c = 0; c < N_COLUMNS; c++)
-      if (strcmp(name, column_names[c]) == 0) t->column[c] = k;
-  if (t->column[EPOCH] >= 0 && t->column[LOSS] >= 0) return true;
-  return complain(t, "the first line must name the columns, 'epoch' and 'loss' among them");
-}
-
-/* An empty field, as where nothing was counted, is NaN. */
-static bool number(const char *text, double *out) {
-  char *end;
-  *out = *text ? strtod(text, &end) : NAN;
-  return !*text || (end != text && !*end);
-}
-
-static bool add_line(Table *t, char *line, const char *variant) {
-  const char *field[N_COLUMNS] = {"", NULL, "0", "", NULL, ""};
-  int k = 0;
-  for (char *text; (text = next_field(&line)); k++)
-    for (int c = 0; c < N_COLUMNS; c++)
-      if (t->column[c] == k) field[c] = text;
-  if (!field[EPOCH] || !field[LOSS]) return complain(t, "the line is cut short");
-  if (!t->variant && !(t->variant = strdup(variant ? variant : field[VARIANT]))) abort();
-  if (strcmp(t->variant, field[VARIANT]) != 0) return true;
-  Reading r;
-  if (!number(field[EPOCH], &r.epoch) || !(r.epoch >= 0 && r.epoch < 1e15)) return complain(t, "the epoch is not a number from 0 up");
-  if (!number(field[LOSS], &r.loss)) return complain(t, "the loss is not a number");
-  if (!number(field[REGIONS], &r.regions)) return complain(t, "the number of regions is not a number");
-  r.stage = word(&t->stages, field[STAGE]);
-  r.seed = word(&t->seeds, field[SEED]);
+static const char *add_line(void *context, const TwMetricsLine *l) {
+  Table *t = context;
+  if (!t->variant && !(t->variant = strdup(t->only ? t->only : l->variant))) abort();
+  if (strcmp(t->variant, l->variant) != 0) return NULL;
+  Reading r = {word(&t->stages, l->stage), word(&t->seeds, l->seed), l->epoch, l->loss, l->regions};
   if (t->n == t->cap) {
     t->cap = t->cap ? 2 * t->cap : 1024;
     t->at = realloc(t->at, t->cap * sizeof *t->at);
     if (!t->at) abort();
   }
   t->at[t->n++] = r;
-  return true;
+  return NULL;
 }
 
 static void fill(const Table *t, TwHistory *h) {
@@ -122,23 +164,13 @@ static void fill(const Table *t, TwHistory *h) {
 
 bool tw_metrics_read(const char *path, const char *variant, TwHistory *h) {
   *h = (TwHistory){0};
-  Table t = {.path = path};
-  FILE *in = fopen(path, "r");
-  if (!in) return fprintf(stderr, "triwave: cannot read '%s': %s\n", path, strerror(errno)), false;
-  char *line = NULL;
-  size_t size = 0;
-  bool ok = true;
-  while (ok && getline(&line, &size, in) >= 0) {
-    line[strcspn(line, "\r\n")] = 0;
-    t.line++;
-    if (t.line == 1) ok = read_head(&t, line);
-    else if (*line) ok = add_line(&t, line, variant);
-  }
-  if (ok && ferror(in)) ok = (fprintf(stderr, "triwave: cannot read '%s': %s\n", path, strerror(errno)), false);
-  if (ok && t.n == 0) ok = complain(&t, t.variant && variant ? "there is no line of this variant" : "there are no metrics");
-  fclose(in);
-  free(line);
+  Table t = {.only = variant};
+  char *error;
+  bool ok = tw_metrics_each(path, add_line, &t, &error);
+  if (ok && t.n == 0)
+    ok = refuse(&error, path, 1, t.variant && variant ? "there is no line of this variant" : "there are no metrics");
   if (ok) fill(&t, h);
+  else fprintf(stderr, "triwave: %s\n", error ? error : "out of memory"), free(error);
   words_free(&t.stages);
   words_free(&t.seeds);
   free(t.variant);

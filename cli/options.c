@@ -128,6 +128,7 @@ static bool set_resume(TwCli *c, const char *v, char why[256]) {
   if (!*v) snprintf(why, 256, "--resume wants the folder of a run");
   return c->resume = v, *v;
 }
+static bool set_plot(TwCli *c, const char *v, char why[256]) { (void)why; return c->plot = v, true; }
 static bool set_log_every(TwCli *c, const char *v, char why[256]) {
   uint64_t n;
   if (!whole(v, 1000000000, &n) || n == 0) {
@@ -183,6 +184,7 @@ static const Option options[] = {
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
     {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
+    {"--plot", "FILE", TW_OPT_PLOT, "and their losses in one picture, .svg or .png", set_plot},
     {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr", set_diagnostics},
     {"--help", NULL, ~0u, "this", set_help},
 };

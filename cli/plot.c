@@ -39,9 +39,7 @@ static bool choose(const TwCli *c, Chosen *out) {
 }
 
 static bool format_of(const char *path, TwPlotFormat *out) {
-  const char *dot = strrchr(path, '.');
-  if (dot && strcmp(dot, ".svg") == 0) return *out = TW_PLOT_SVG, true;
-  if (dot && strcmp(dot, ".png") == 0) return *out = TW_PLOT_PNG, true;
+  if (tw_plot_format(path, out)) return true;
   fprintf(stderr, "triwave: plot -o wants a file that ends in .svg or .png, not '%s'\n", path);
   return false;
 }

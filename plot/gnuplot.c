@@ -176,6 +176,13 @@ static int finish(Child *c, char *text, size_t size) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
+bool tw_plot_format(const char *path, TwPlotFormat *out) {
+  const char *dot = strrchr(path, '.');
+  if (dot && strcmp(dot, ".svg") == 0) return *out = TW_PLOT_SVG, true;
+  if (dot && strcmp(dot, ".png") == 0) return *out = TW_PLOT_PNG, true;
+  return false;
+}
+
 bool tw_plot_gnuplot(const TwPlot *p, const char *path, TwPlotFormat format, char *why, size_t size) {
   size_t n = strlen(path) + 32;
   char *beside = malloc(n), said[400];

@@ -61,6 +61,8 @@ typedef struct TwPlot {
 
 typedef enum TwPlotFormat { TW_PLOT_SVG, TW_PLOT_PNG } TwPlotFormat;
 
+/* The format of a file by the end of its name, .svg or .png; false: neither. */
+bool tw_plot_format(const char *path, TwPlotFormat *out);
 /* Writes the file whole or not at all. false: why, of `size` bytes, has a sentence: gnuplot is missing, or could not. */
 bool tw_plot_gnuplot(const TwPlot *p, const char *path, TwPlotFormat format, char *why, size_t size);
 

@@ -1,0 +1,123 @@
+#!/bin/sh
+# show.sh TRIWAVE: what show, compare and list say of runs: finished, interrupted, at work, damaged, and of what is none.
+set -u
+triwave=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+# expect CODE command…: the exit code; its streams go to out and err
+expect() {
+  want=$1
+  shift
+  "$@" >out 2>err
+  got=$?
+  [ "$got" -eq "$want" ] || { echo "FAILED: exit $got, not $want: $*"; cat out err; failed=1; }
+}
+says() { grep -q -e "$2" "$1" || { echo "FAILED: no '$2' in $1"; cat "$1"; failed=1; }; }
+same() { cmp -s "$1" "$2" || { echo "FAILED: $3"; diff "$1" "$2"; failed=1; }; }
+
+cat >p.tw <<'TW'
+const n = 40
+const rate = 1e-3
+data train = grid(x in [0, 1], n) -> x ^ 2
+param a : real in (0, 3) by clip(0.01) ~ uniform(0.2, 0.9)
+param b : real = 0.1
+model f(x: real) -> real = a * relu(x - b)
+loss = mse(f, train)
+measure other = 2 * a
+stage first { train a; adam(rate = rate); epochs 30 }
+stage second { train a, b; adam(rate = rate); epochs 41 }
+variant steep { const rate = 1e-2 }
+TW
+expect 0 "$triwave" run p.tw --seeds 4 --log-every 1 --quiet --out runs/one
+expect 0 "$triwave" run p.tw -D n=41 --seeds 4 --log-every 1 --quiet --out runs/deep/two
+expect 0 "$triwave" run p.tw --all-variants --seed 7 --quiet --out runs/both
+
+# ---- show: the figures are those of the summary, and of the metrics where there is none yet
+expect 0 "$triwave" show runs/one
+says out '^runs/one: finished$'
+says out 'seeds  *0 … 3'
+says out 'constants  *n = 40, rate = '
+says out '^second  *41  *4 '
+says out '^measure other: min '
+best=$(awk '/"name": "second"/ { if (match($0, /"best_loss": [^,]*/)) print substr($0, RSTART + 13, RLENGTH - 13) }' runs/one/summary.json | sort -g | head -1)
+grep -q "^second .* $(printf '%.3e' "$best")  *2 " out || { echo "FAILED: not $best"; cat out; failed=1; }
+expect 0 "$triwave" show --json runs/one
+mv out of_summary
+mv runs/one/summary.json kept.json
+expect 0 "$triwave" show --json runs/one
+says out '"state":	"interrupted"'
+# all but the state, the seconds, the dead units, the measures and what failed, which the metrics do not have
+cut() { sed -n '/"stages"/,$p' "$1" | awk '/"(dead|seconds)":/ { skip = 6 } skip > 0 { skip--; next } 1'; }
+cut of_summary >a
+cut out >b
+[ "$(grep -c '"median"' a)" -eq 8 ] || { echo "FAILED: figures are missing"; cat a; failed=1; }
+same a b "metrics and summary disagree"
+expect 0 flock -x runs/one "$triwave" show runs/one
+says out '^runs/one: running$'
+printf 'main,second,41,3,0.00' >>runs/one/metrics.csv # as while a line is being written
+expect 0 "$triwave" show runs/one
+printf '12\n' >>runs/one/metrics.csv
+expect 1 "$triwave" show runs/one
+says err 'runs/one/metrics.csv:[0-9]*: '
+head -c -23 runs/one/metrics.csv >cut.csv && mv cut.csv runs/one/metrics.csv
+mv kept.json runs/one/summary.json
+expect 0 "$triwave" show runs/both
+says out '^runs/both/steep: variant steep$'
+says out '^  seed  *7$'
+
+# ---- compare
+expect 0 "$triwave" compare runs/one runs/deep/two
+says out '^runs/deep/two  *second  *4 '
+says out '^run  *state  *n  *data train$'
+cp -r runs/one copy
+expect 0 "$triwave" compare runs/one copy
+says out '^the same program, settings, data and machine$'
+expect 0 "$triwave" compare --json runs/one runs/both
+says out '"differs"'
+says out '"seeds":	\["0 … 3", "7", "7"\]'
+if command -v gnuplot >/dev/null; then
+  expect 0 "$triwave" compare runs/one runs/both --plot all.svg
+  says all.svg 'runs/both/steep'
+fi
+expect 2 "$triwave" compare runs/one --plot all.txt
+
+# ---- list
+mkdir runs/.hidden runs/other
+cp -r runs/one runs/.hidden/run
+echo '{"format": 1' >runs/other/run.json
+expect 1 "$triwave" list runs
+says out '^runs/one  *finished  *p.tw '
+says out '^runs/deep/two  *finished '
+says out '^runs/both  *finished  *p.tw  *2 jobs'
+says out '^runs/other  *damaged'
+says err "runs/other/run.json' is damaged"
+grep -q hidden out && { echo "FAILED: a hidden folder is listed"; failed=1; }
+rm -r runs/other
+cd runs
+expect 0 "$triwave" list
+says out '^one  *finished'
+expect 0 "$triwave" list --json
+[ "$(grep -c '"run":' out)" -eq 3 ] || { echo "FAILED: not three runs"; cat out; failed=1; }
+cd ..
+
+# ---- what is no run
+mkdir foreign
+expect 1 "$triwave" show foreign
+says err "'foreign' is not the folder of a run: it has no run.json"
+expect 1 "$triwave" show nowhere
+says err "'nowhere/run.json': No such file"
+expect 1 "$triwave" compare runs/one foreign
+expect 1 "$triwave" list nowhere
+says err "'nowhere': No such file"
+expect 0 "$triwave" list foreign
+says err 'there is no run'
+head -c 300 runs/one/summary.json >cut.json && mv cut.json runs/one/summary.json
+expect 1 "$triwave" show runs/one
+says err "runs/one/summary.json' is damaged"
+expect 1 "$triwave" show runs/both/run.json
+sed 's/"n_seeds":.*,/"n_seeds": 1e9,/' copy/run.json >x && mv x copy/run.json
+expect 1 "$triwave" show copy
+says err "copy/run.json' is damaged"
+exit $failed
