@@ -1,4 +1,5 @@
-/* eval.c: triwave eval FILE --data CSV: train, then write the model's value at each row of the data.
+/* eval.c: triwave eval FILE|RUN --data CSV: train, or take what a run has kept, then write the model's value at each row
+ * of the data.
  *
  * Two threads and a ring of blocks: one reads rows, the other evaluates, prints and writes them, in order. So a
  * file of any length goes through in constant memory, at nearly the pace at which it can be read. */
@@ -216,7 +217,7 @@ int tw_cli_eval(const TwCli *c) {
     return TW_EXIT_USAGE;
   }
   TwTrained t;
-  bool sound, ok = tw_cli_trained(c, &t, &sound);
+  bool sound, ok = tw_cli_trained(c, TW_TRAINED_MODEL, &t, &sound);
   if (ok) {
     Eval v = {.c = c, .p = t.build.rt, .m = &t.build.rt->models[t.model], .out = stdout, .path = "stdout"};
     pthread_mutex_init(&v.lock, NULL);
@@ -231,6 +232,6 @@ int tw_cli_eval(const TwCli *c) {
     free(v.slopes);
     free(v.text);
   }
-  tw_cli_trained_free(&t);
+  tw_cli_trained_end(&t);
   return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

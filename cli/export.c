@@ -1,4 +1,4 @@
-/* export.c: triwave export FILE --to c -o NAME.c: a trained model as a file of C99, and its header; --to safetensors:
+/* export.c: triwave export FILE|RUN --to c -o NAME.c: a trained model as a file of C99, and its header; --to safetensors:
  * its params and weights as tensors. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -79,8 +79,9 @@ static bool write_as_c(const TwCli *c, TwTrained *t) {
 
 static bool write_safetensors(const TwCli *c, TwTrained *t) {
   const TwRtProgram *p = t->build.rt;
-  char *seed = tw_rt_textf("%llu", (unsigned long long)(c->have_seed ? c->seed : 0));
-  TwRtStText texts[] = {{"format", "pt"}, {"triwave.program", p->path}, {"triwave.variant", p->variant}, {"triwave.seed", seed ? seed : ""}};
+  char *seed = tw_rt_textf("%llu", (unsigned long long)t->seed);
+  TwRtStText texts[] = {{"format", "pt"}, {"triwave.program", p->path}, {"triwave.variant", p->variant},
+                         {"triwave.stage", p->stages[t->stage].name}, {"triwave.seed", seed ? seed : ""}};
   size_t size;
   unsigned char *bytes = tw_rt_stored_encode(p, t->shown, texts, sizeof texts / sizeof *texts, &size);
   char *error = NULL;
@@ -109,8 +110,8 @@ int tw_cli_export(const TwCli *c) {
     return TW_EXIT_USAGE;
   }
   TwTrained t;
-  bool sound, ok = tw_cli_trained(c, &t, &sound);
+  bool sound, ok = tw_cli_trained(c, TW_TRAINED_MODEL, &t, &sound);
   ok = ok && forms[k].write(c, &t);
-  tw_cli_trained_free(&t);
+  tw_cli_trained_end(&t);
   return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

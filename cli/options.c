@@ -173,7 +173,7 @@ static const Option options[] = {
     {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
     {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},
     {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},
-    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: regions the last, jac the start)", set_stage},
+    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: the last; jac: the start); of a run also NAME.best", set_stage},
     {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy, regions also json (default table)", set_format},
     {"--figure", "a,b", TW_OPT_FIGURE, "fit, layers, loss, regions (default: all)", set_figure},
     {"--data", "FILE|-", TW_OPT_DATA, "a CSV file with a column for each input, or stdin", set_data},

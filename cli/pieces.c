@@ -15,25 +15,34 @@ int tw_cli_stage(const TwCli *c, const TwRtProgram *p) {
   return -1;
 }
 
-double *tw_cli_coefficients(const TwRtProgram *p, const TwRtStage *st, const TwRtPl *pl, const double *values) {
+/* A function of VALUES and FLAT with one result of n reals. */
+static double *call(const TwRtProgram *p, const TwRtStage *st, const TwRtFn *fn, uint64_t n, const double *values) {
   void *v = tw_rt_reals(p->n_values, p->f64), *flat = tw_rt_reals(st->n_flat, p->f64);
-  void *out = tw_rt_reals(pl->n_coeffs, p->f64), *work = tw_rt_reals(pl->coeffs.work_bytes / sizeof(float) + 16, false);
-  double *c = malloc((pl->n_coeffs + 1) * sizeof *c);
-  bool ok = v && flat && out && work && c;
+  void *out = tw_rt_reals(n, p->f64), *work = tw_rt_reals(fn->work_bytes / sizeof(float) + 16, false);
+  double *result = malloc((n + 1) * sizeof *result);
+  bool ok = v && flat && out && work && result;
   if (ok) {
     for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(v, i, values[i], p->f64);
     for (uint32_t k = 0; k < st->n_ranges; k++)
       for (uint64_t i = 0; i < st->ranges[k].n; i++)
         tw_rt_put(flat, st->ranges[k].to + i, values[st->ranges[k].at + i], p->f64);
     const void *in[2] = {v, flat};
-    pl->coeffs.entry(&(TwRtCall){.in = in, .out = &out, .work = work});
-    for (uint32_t i = 0; i < pl->n_coeffs; i++) c[i] = tw_rt_get(out, i, p->f64);
+    fn->entry(&(TwRtCall){.in = in, .out = &out, .work = work});
+    for (uint64_t i = 0; i < n; i++) result[i] = tw_rt_get(out, i, p->f64);
   }
   free(v);
   free(flat);
   free(out);
   free(work);
-  if (ok) return c;
-  free(c);
+  if (ok) return result;
+  free(result);
   return NULL;
+}
+
+double *tw_cli_coefficients(const TwRtProgram *p, const TwRtStage *st, const TwRtPl *pl, const double *values) {
+  return call(p, st, &pl->coeffs, pl->n_coeffs, values);
+}
+
+double *tw_cli_shown(const TwRtProgram *p, const TwRtStage *st, const double *values) {
+  return call(p, st, &st->shown, p->n_shown, values);
 }

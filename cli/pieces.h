@@ -9,5 +9,7 @@
 int tw_cli_stage(const TwCli *c, const TwRtProgram *p);
 /* The coefficients of a model's pieces at these VALUES, as doubles: malloc'ed, or NULL without memory. */
 double *tw_cli_coefficients(const TwRtProgram *p, const TwRtStage *st, const TwRtPl *pl, const double *values);
+/* Natural values of all params, then all weights, after a stage that has left these VALUES; the same. */
+double *tw_cli_shown(const TwRtProgram *p, const TwRtStage *st, const double *values);
 
 #endif

@@ -1,5 +1,6 @@
-/* plot.c: triwave plot FILE: train, and draw target and model, the neurons, losses and regions: into files, by gnuplot,
- * or into the terminal. With a folder of a run, or its metrics.csv: losses and regions from there. */
+/* plot.c: triwave plot FILE|RUN: train, and draw target and model, the neurons, losses and regions: into files, by gnuplot,
+ * or into the terminal. Of a run: losses and regions from its metrics, the rest from its weights. Of a metrics.csv, or
+ * another folder that has one: losses and regions. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,7 @@
 #include "cli/figures.h"
 #include "cli/metrics.h"
 #include "cli/pieces.h"
+#include "cli/trained.h"
 
 static const char *const figures[] = {"fit", "layers", "loss", "regions"};
 enum { FIT, LAYERS, LOSS, REGIONS, N_FIGURES };
@@ -91,8 +93,8 @@ static const char *model_figure(TwFigure *f, int which, const TwRtProgram *p, co
   return why;
 }
 
-/* p, r: NULL if there are only metrics. */
-static bool plot_all(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const TwRtResult *r, const TwHistory *h) {
+/* p, values: NULL if there are only metrics. */
+static bool plot_all(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const double *values, const TwHistory *h) {
   bool ok = true;
   for (int k = 0; ok && k < N_FIGURES; k++) {
     if (!chosen->is[k]) continue;
@@ -100,7 +102,7 @@ static bool plot_all(const TwCli *c, const Chosen *chosen, const TwRtProgram *p,
     const char *why = k == LOSS      ? tw_figure_loss(&f, h)
                       : k == REGIONS ? tw_figure_regions(&f, h)
                       : !p           ? "metrics say nothing of it: name the program instead"
-                                     : model_figure(&f, k, p, &p->stages[stage], r->seeds[0].stages[stage].values);
+                                     : model_figure(&f, k, p, &p->stages[stage], values);
     if (!why) ok = draw(c, chosen, k, &f);
     else if (chosen->all) fprintf(stderr, "triwave: no picture '%s': %s\n", figures[k], why);
     else ok = (fprintf(stderr, "triwave: no picture '%s': %s\n", figures[k], why), false);
@@ -147,7 +149,8 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
                      .watch = tw_history_watch, .restart = tw_history_restart, .watch_every = every(p)};
     TwRtResult *r = tw_rt_train(p, &o);
     bool sound = tw_cli_failures(b, r);
-    ok = !r->error && r->seeds[0].stages[stage].values && plot_all(c, chosen, p, (uint32_t)stage, r, &h) && sound;
+    const double *values = r->error ? NULL : r->seeds[0].stages[stage].values;
+    ok = values && plot_all(c, chosen, p, (uint32_t)stage, values, &h) && sound;
     tw_rt_result_free(p, r);
   } else {
     fprintf(stderr, "triwave: out of memory\n");
@@ -157,7 +160,7 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   return ok;
 }
 
-/* The metrics of a run, if that is what the path names: malloc'ed; else NULL. */
+/* The metrics that the path names: malloc'ed; else NULL. */
 static char *metrics_path(const char *path) {
   struct stat s;
   size_t n = strlen(path);
@@ -169,10 +172,37 @@ static char *metrics_path(const char *path) {
   return out;
 }
 
-static bool plot_metrics(const TwCli *c, const Chosen *chosen, const char *path) {
+static bool plot_metrics(const TwCli *c, Chosen *chosen, const char *path) {
+  if (!c->figures) chosen->is[FIT] = chosen->is[LAYERS] = false, chosen->n = 2;
   TwHistory h;
   bool ok = tw_metrics_read(path, c->variants, &h) && plot_all(c, chosen, NULL, 0, NULL, &h);
   tw_history_free(&h);
+  return ok;
+}
+
+static bool plot_run(const TwCli *c, const Chosen *chosen) {
+  TwTrained t;
+  bool sound, ok = tw_cli_trained(c, TW_TRAINED_PIECES, &t, &sound);
+  if (ok) {
+    char *path = tw_rundir_path(t.run.folder, "metrics.csv");
+    TwHistory h = {0};
+    ok = (!(chosen->is[LOSS] || chosen->is[REGIONS]) || tw_metrics_read(path, NULL, &h)) &&
+         plot_all(c, chosen, t.build.rt, t.stage, t.values, &h);
+    tw_history_free(&h);
+    free(path);
+  }
+  tw_cli_trained_end(&t);
+  return ok;
+}
+
+static bool plot_file(const TwCli *c, const Chosen *chosen) {
+  TwUnit *u = tw_cli_unit(c);
+  TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
+  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
+  ok = ok && tw_build(&b, TW_PHASE_CODE) && train(c, chosen, &b);
+  tw_cli_diagnostics(u);
+  tw_build_free(&b);
+  tw_unit_free(u);
   return ok;
 }
 
@@ -181,18 +211,10 @@ int tw_cli_plot(const TwCli *c) {
   TwPlotFormat format;
   if (!choose(c, &chosen) || (c->output && !format_of(c->output, &format))) return TW_EXIT_USAGE;
   char *metrics = metrics_path(c->files[0]);
-  if (metrics) {
-    if (!c->figures) chosen.is[FIT] = chosen.is[LAYERS] = false, chosen.n = 2;
-    bool drawn = plot_metrics(c, &chosen, metrics);
-    free(metrics);
-    return drawn ? TW_EXIT_OK : TW_EXIT_WRONG;
-  }
-  TwUnit *u = tw_cli_unit(c);
-  TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
-  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
-  ok = ok && tw_build(&b, TW_PHASE_CODE) && train(c, &chosen, &b);
-  tw_cli_diagnostics(u);
-  tw_build_free(&b);
-  tw_unit_free(u);
+  bool of_model = chosen.is[FIT] || chosen.is[LAYERS];
+  bool ok = of_model && tw_picked_is(c->files[0]) ? plot_run(c, &chosen)
+            : metrics                             ? plot_metrics(c, &chosen, metrics)
+                                                  : plot_file(c, &chosen);
+  free(metrics);
   return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

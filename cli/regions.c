@@ -1,4 +1,4 @@
-/* regions.c: triwave regions FILE: train one seed, then list the linear regions of each model of one
+/* regions.c: triwave regions FILE|RUN: train one seed, or take one that a run has kept, then list the linear regions of each model of one
  * input, exactly, for the stored floats (docs/regions.md), and how far each is from the target. */
 #include <math.h>
 #include <stdlib.h>
@@ -6,10 +6,9 @@
 
 #include <cjson/cJSON.h>
 
-#include "cli/cli.h"
-#include "cli/failures.h"
 #include "cli/output.h"
 #include "cli/pieces.h"
+#include "cli/trained.h"
 #include "runtime/npy.h"
 #include "runtime/piece_error.h"
 
@@ -161,37 +160,26 @@ static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, ui
   return fprintf(stderr, "triwave: out of memory\n"), false;
 }
 
-static bool show(const TwCli *c, TwBuild *b) {
-  const TwRtProgram *p = b->lowered->rt;
-  int stage = tw_cli_stage(c, p);
-  if (stage < 0) return false;
-  uint64_t seed = c->have_seed ? c->seed : 0;
-  TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .keep_values = true};
-  TwRtResult *r = tw_rt_train(p, &o);
-  bool sound = tw_cli_failures(b, r), ok = !r->error && r->seeds[0].stages[stage].values;
+static bool show(const TwCli *c, TwTrained *t) {
+  const TwRtProgram *p = t->build.rt;
+  bool ok = true;
   List list = {.at = calloc((size_t)p->n_models + 1, sizeof *list.at)};
   if (!list.at) abort();
-  for (uint32_t m = 0; ok && m < p->n_models; m++)
-    ok = find_pieces(b->unit, p, &p->stages[stage], m, r->seeds[0].stages[stage].values, &list);
+  for (uint32_t m = 0; ok && m < p->n_models; m++) ok = find_pieces(t->unit, p, &p->stages[t->stage], m, t->values, &list);
   ok = ok && put(c, &list);
   for (uint32_t m = 0; m < list.n; m++) {
     tw_rt_pieces_free(&list.at[m].pieces);
     free(list.at[m].errors);
   }
   free(list.at);
-  tw_rt_result_free(p, r);
-  return ok && sound;
+  return ok;
 }
 
 int tw_cli_regions(const TwCli *c) {
   static const char *const forms[] = {"table", "csv", "npy", "json", NULL};
   if (!tw_cli_format_ok(c, forms, "table, csv, npy or json")) return TW_EXIT_USAGE;
-  TwUnit *u = tw_cli_unit(c);
-  TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0])};
-  bool ok = b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
-  ok = ok && tw_build(&b, TW_PHASE_CODE) && show(c, &b);
-  tw_cli_diagnostics(u);
-  tw_build_free(&b);
-  tw_unit_free(u);
-  return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
+  TwTrained t;
+  bool sound, ok = tw_cli_trained(c, TW_TRAINED_PIECES, &t, &sound) && show(c, &t);
+  tw_cli_trained_end(&t);
+  return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;
 }
