@@ -3,6 +3,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  law_text((const char *)data, size, false, size);
+  const char *text = (const char *)data;
+  law_text(text, size, law_share(text, size), false, size);
   return 0;
 }

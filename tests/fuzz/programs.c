@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char *text = law_program(data, size);
-  law_text(text, strlen(text), true, size);
+  law_text(text, strlen(text), LAW_ALL, true, size);
   free(text);
   return 0;
 }

@@ -22,7 +22,7 @@ static uint8_t *slurp(const char *path, size_t *n) {
 
 static void program(const uint8_t *bytes, size_t n, bool run, unsigned *accepted) {
   char *text = law_program(bytes, n);
-  bool ok = law_text(text, strlen(text), run, n);
+  bool ok = law_text(text, strlen(text), LAW_ALL, run, n);
   *accepted += ok;
   if (!ok && getenv("FUZZ_SHOW")) printf("refused:\n%s\n", text);
   free(text);
@@ -40,7 +40,7 @@ static int replay(const char *folder, bool programs) {
     uint8_t *bytes = slurp(path, &len);
     if (!bytes) return printf("%s: cannot be read\n", path), 1;
     if (programs) program(bytes, len, true, &accepted);
-    else accepted += law_text((const char *)bytes, len, false, len);
+    else accepted += law_text((const char *)bytes, len, LAW_ALL, false, len);
     free(bytes);
     n++;
   }
