@@ -56,8 +56,9 @@ static bool out_of_memory(Reader *r) {
 }
 
 /* An error at a place of the record in hand. */
-static bool refuse(Reader *r, const char *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static bool refuse(Reader *r, const char *at, const char *fmt, ...) {
+static bool refuse(Reader *r, TwRtCsvFault fault, const char *at, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+static bool refuse(Reader *r, TwRtCsvFault fault, const char *at, const char *fmt, ...) {
   uint64_t line = r->line;
   const char *start = r->buf + r->pos;
   for (const char *p = start; p < at; p++) {
@@ -68,6 +69,7 @@ static bool refuse(Reader *r, const char *at, const char *fmt, ...) {
   va_start(ap, fmt);
   char *text = tw_rt_textv(fmt, ap);
   va_end(ap);
+  r->out->fault = fault;
   r->out->line = line;
   r->out->column = tw_rt_text_width(start, (size_t)(at - start)) + 1;
   r->out->error = tw_rt_textf("%s:%llu:%llu: %s", r->path, (unsigned long long)line,
@@ -86,7 +88,7 @@ static bool fill(Reader *r) {
   }
   if (r->cap - r->len < FIRST_BUFFER / 2) {
     if (r->len > LONGEST_RECORD)
-      return refuse(r, r->buf, "this row is longer than %d MiB: is it a CSV file?", LONGEST_RECORD >> 20);
+      return refuse(r, TW_RT_CSV_FILE, r->buf, "this row is longer than %d MiB: is it a CSV file?", LONGEST_RECORD >> 20);
     size_t cap = r->cap ? r->cap * 2 : FIRST_BUFFER;
     char *buf = realloc(r->buf, cap + 1);
     if (!buf) return out_of_memory(r);
@@ -130,7 +132,7 @@ static Split split_quoted(Reader *r, const char **p, Field *f) {
     const char *q = memchr(s, '"', (size_t)(limit - s));
     if (!q || (q + 1 == limit && !r->at_end)) {
       if (!r->at_end) return SPLIT_NEED_MORE;
-      refuse(r, open, "this quote is never closed");
+      refuse(r, TW_RT_CSV_FILE, open, "this quote is never closed");
       return SPLIT_ERROR;
     }
     if (q + 1 < limit && q[1] == '"') {
@@ -143,7 +145,7 @@ static Split split_quoted(Reader *r, const char **p, Field *f) {
     while (is_blank(*s)) s++;
     *p = s;
     if (*s == ',' || *s == '\n' || *s == '\r') return SPLIT_OK;
-    refuse(r, s, "a comma or the end of the line should follow the closing quote");
+    refuse(r, TW_RT_CSV_FILE, s, "a comma or the end of the line should follow the closing quote");
     return SPLIT_ERROR;
   }
 }
@@ -297,10 +299,14 @@ static bool refuse_number(Reader *r, const Field *f, const char *column, Number 
   const char *text = s ? s : "";
   switch (why) {
     case NUMBER_OK: break;
-    case NUMBER_MISSING: refuse(r, f->s, "there is no value for column '%s'", column); break;
-    case NUMBER_NONE: refuse(r, f->s, "'%s' in column '%s' is not a number", text, column); break;
-    case NUMBER_NOT_FINITE: refuse(r, f->s, "'%s' in column '%s' is not a finite number", text, column); break;
-    case NUMBER_TOO_LARGE: refuse(r, f->s, "'%s' in column '%s' is too large for f64", text, column); break;
+    case NUMBER_MISSING: refuse(r, TW_RT_CSV_NUMBER, f->s, "there is no value for column '%s'", column); break;
+    case NUMBER_NONE: refuse(r, TW_RT_CSV_NUMBER, f->s, "'%s' in column '%s' is not a number", text, column); break;
+    case NUMBER_NOT_FINITE:
+      refuse(r, TW_RT_CSV_FINITE, f->s, "'%s' in column '%s' is not a finite number", text, column);
+      break;
+    case NUMBER_TOO_LARGE:
+      refuse(r, TW_RT_CSV_FINITE, f->s, "'%s' in column '%s' is too large for f64", text, column);
+      break;
   }
   free(s);
   return false;
@@ -343,21 +349,24 @@ static bool refuse_column(Reader *r, const char *name) {
   for (size_t i = 0; i < r->n_fields; i++)
     numeric += number(r, r->fields[i].s, r->fields[i].len, &v) == NUMBER_OK;
   if (numeric == r->n_fields)
-    return refuse(r, start, "the first line should name the columns, and it holds numbers; '%s' is asked for", name);
+    return refuse(r, TW_RT_CSV_COLUMNS, start,
+                  "the first line should name the columns, and it holds numbers; '%s' is asked for", name);
+  r->out->missing = name;
   size_t len = r->end - r->pos;
   bool semicolons = r->n_fields == 1 && memchr(start, ';', len), tabs = r->n_fields == 1 && memchr(start, '\t', len);
   if (semicolons || tabs)
-    return refuse(r, start, "there is no column '%s'; the columns seem to be separated by %s, and should be by commas",
-                  name, semicolons ? "semicolons" : "tabs");
+    return refuse(r, TW_RT_CSV_COLUMNS, start,
+                  "there is no column '%s'; the columns seem to be separated by %s, and should be by commas", name,
+                  semicolons ? "semicolons" : "tabs");
   for (size_t i = 0; i < r->n_fields; i++) {
     if (!names(&r->fields[i], name, true)) continue;
     char *near = shown(&r->fields[i]);
-    refuse(r, start, "there is no column '%s'; did you mean '%s'?", name, near ? near : "");
+    refuse(r, TW_RT_CSV_COLUMNS, start, "there is no column '%s'; did you mean '%s'?", name, near ? near : "");
     free(near);
     return false;
   }
   char *list = column_list(r);
-  refuse(r, start, "there is no column '%s'; the file has %s", name, list ? list : "others");
+  refuse(r, TW_RT_CSV_COLUMNS, start, "there is no column '%s'; the file has %s", name, list ? list : "others");
   free(list);
   return false;
 }
@@ -366,21 +375,23 @@ static bool refuse_column(Reader *r, const char *name) {
 static bool read_header(Reader *r, const char *const *columns, uint32_t n, size_t *where) {
   while (r->len < 3 && !r->at_end)
     if (!fill(r)) return false;
-  if (r->len == 0) return refuse(r, r->buf, "the file is empty");
+  if (r->len == 0) return refuse(r, TW_RT_CSV_EMPTY, r->buf, "the file is empty");
   if (r->len >= 2 && (memcmp(r->buf, "\xff\xfe", 2) == 0 || memcmp(r->buf, "\xfe\xff", 2) == 0))
-    return refuse(r, r->buf, "the file is in UTF-16; it should be in UTF-8");
+    return refuse(r, TW_RT_CSV_FILE, r->buf, "the file is in UTF-16; it should be in UTF-8");
   if (r->len >= 3 && memcmp(r->buf, "\xef\xbb\xbf", 3) == 0) r->pos = 3;
   bool more;
   if (!next_record(r, &more)) return false;
-  if (!more) return refuse(r, r->buf + r->pos, "the file is empty");
-  if (is_blank_record(r)) return refuse(r, r->buf + r->pos, "the first line should name the columns, and it is empty");
+  if (!more) return refuse(r, TW_RT_CSV_EMPTY, r->buf + r->pos, "the file is empty");
+  if (is_blank_record(r))
+    return refuse(r, TW_RT_CSV_COLUMNS, r->buf + r->pos, "the first line should name the columns, and it is empty");
   if (memchr(r->buf + r->pos, 0, r->end - r->pos))
-    return refuse(r, r->buf + r->pos, "the first line holds a zero byte: is this a CSV file?");
+    return refuse(r, TW_RT_CSV_FILE, r->buf + r->pos, "the first line holds a zero byte: is this a CSV file?");
   for (uint32_t c = 0; c < n; c++) {
     size_t found = SIZE_MAX;
     for (size_t i = 0; i < r->n_fields; i++) {
       if (!names(&r->fields[i], columns[c], false)) continue;
-      if (found != SIZE_MAX) return refuse(r, r->fields[i].s, "a second column is named '%s'", columns[c]);
+      if (found != SIZE_MAX)
+        return refuse(r, TW_RT_CSV_COLUMNS, r->fields[i].s, "a second column is named '%s'", columns[c]);
       found = i;
     }
     if (found == SIZE_MAX) return refuse_column(r, columns[c]);
@@ -407,9 +418,9 @@ static bool read_rows(Reader *r, int64_t most, double *rows, int64_t *n) {
       continue;
     }
     const char *start = r->buf + r->pos;
-    if (r->blank) return r->line = r->blank, refuse(r, start, "this line is empty, and rows follow it");
+    if (r->blank) return r->line = r->blank, refuse(r, TW_RT_CSV_RAGGED, start, "this line is empty, and rows follow it");
     if (r->n_fields != r->width)
-      return refuse(r, start, "this row has %zu field%s, and the header has %zu", r->n_fields,
+      return refuse(r, TW_RT_CSV_RAGGED, start, "this row has %zu field%s, and the header has %zu", r->n_fields,
                     r->n_fields == 1 ? "" : "s", r->width);
     double *row = rows + (size_t)*n * r->n_columns;
     for (uint32_t c = 0; c < r->n_columns; c++) {
@@ -420,7 +431,7 @@ static bool read_rows(Reader *r, int64_t most, double *rows, int64_t *n) {
     ++*n;
     r->any = true;
   }
-  if (!r->any && *n == 0) return refuse(r, r->buf + r->pos, "the file has a header and no rows");
+  if (!r->any && *n == 0) return refuse(r, TW_RT_CSV_EMPTY, r->buf + r->pos, "the file has a header and no rows");
   return true;
 }
 

@@ -10,11 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What kind of mistake an error is. */
+typedef enum TwRtCsvFault {
+  TW_RT_CSV_FILE,    /* it cannot be read, or is no CSV file */
+  TW_RT_CSV_COLUMNS, /* the header: a column is missing, or there twice */
+  TW_RT_CSV_RAGGED,  /* a row of another width, or an empty line among the rows */
+  TW_RT_CSV_NUMBER,  /* an entry that is no number, or missing */
+  TW_RT_CSV_FINITE,  /* a number that is not finite */
+  TW_RT_CSV_EMPTY    /* no rows */
+} TwRtCsvFault;
+
 typedef struct TwRtCsv {
   int64_t n_rows;
   double *rows; /* n_rows x n_columns, row major, in the order the columns were asked for */
   char *error;  /* NULL, or "path:line:column: a sentence", without the final stop */
   uint64_t line, column; /* of the error, from 1, the column in code points; 0 if it is about the file itself */
+  TwRtCsvFault fault;
+  const char *missing; /* COLUMNS: the name that was asked for and is not there, as the caller gave it; or NULL */
 } TwRtCsv;
 
 /* Reads the columns named (at least one; the same name may come twice). The file is streamed: memory

@@ -3,21 +3,20 @@
  * The path is relative to the program's folder. Names in the target that nothing declares are columns
  * of the file. The runtime's reader reads and checks the file; what it says is reported at the path. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "compiler/sema/data.h"
 #include "runtime/csv.h"
 
 /* ---- reading */
-static TwDiagId kind_of(const TwRtCsv *c) {
-  if (c->line == 0) return TW_E0601;
-  if (strstr(c->error, "there is no column") || strstr(c->error, "a second column") ||
-      strstr(c->error, "should name the columns"))
-    return TW_E0604;
-  if (strstr(c->error, "not a finite number") || strstr(c->error, "too large")) return TW_E0609;
-  if (strstr(c->error, "is not a number") || strstr(c->error, "there is no value")) return TW_E0603;
-  if (strstr(c->error, "and the header has") || strstr(c->error, "rows follow it")) return TW_E0602;
-  if (strstr(c->error, "no rows") || strstr(c->error, "file is empty")) return TW_E0605;
+static TwDiagId id_of(TwRtCsvFault fault) {
+  switch (fault) {
+  case TW_RT_CSV_FILE: return TW_E0601;
+  case TW_RT_CSV_COLUMNS: return TW_E0604;
+  case TW_RT_CSV_RAGGED: return TW_E0602;
+  case TW_RT_CSV_NUMBER: return TW_E0603;
+  case TW_RT_CSV_FINITE: return TW_E0609;
+  case TW_RT_CSV_EMPTY: return TW_E0605;
+  }
   return TW_E0601;
 }
 
@@ -32,13 +31,11 @@ static bool read_file(TwSema *s, TwDataSet *out) {
     out->n = csv.n_rows;
     out->rows = tw_arena_dup(s->a, csv.rows, (size_t)csv.n_rows * n * sizeof(double));
   } else {
-    TwDiagId id = kind_of(&csv);
     TwSpan span = out->path_span;
-    for (uint32_t k = 0; k < n && id == TW_E0604; k++) { /* at the name of the column that is missing */
-      TwLocal *l = k < out->inputs.len ? out->inputs.at[k].local : out->columns.at[k - out->inputs.len].local;
-      if (strstr(csv.error, tw_arena_printf(s->a, "there is no column '%s'", l->name))) span = l->span;
-    }
-    tw_sm_error(s, id, span, "%s", csv.error);
+    for (uint32_t k = 0; k < n && csv.missing; k++) /* at the name of the column that is missing */
+      if (columns[k] == csv.missing)
+        span = (k < out->inputs.len ? out->inputs.at[k].local : out->columns.at[k - out->inputs.len].local)->span;
+    tw_sm_error(s, id_of(csv.fault), span, "%s", csv.error);
   }
   tw_rt_csv_free(&csv);
   return ok;
