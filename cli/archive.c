@@ -2,7 +2,6 @@
  * big-endian count, the offset of each symbol's member, and the names. */
 #include "cli/archive.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void header(FILE *f, const char *name, size_t size) {
@@ -13,9 +12,7 @@ static void big_endian(FILE *f, size_t v) {
   for (int shift = 24; shift >= 0; shift -= 8) fputc((int)(v >> shift & 255), f);
 }
 
-bool tw_cli_archive(const char *path, const char *symbol, const void *object, size_t size) {
-  FILE *f = fopen(path, "wb");
-  if (!f) return false;
+void tw_cli_archive(FILE *f, const char *symbol, const void *object, size_t size) {
   size_t names = strlen(symbol) + 1, index = 8 + names;
   fputs("!<arch>\n", f);
   header(f, "/", index);
@@ -26,6 +23,4 @@ bool tw_cli_archive(const char *path, const char *symbol, const void *object, si
   header(f, "net.o/", size);
   fwrite(object, 1, size, f);
   if (size % 2) fputc('\n', f);
-  bool ok = fflush(f) == 0 && !ferror(f);
-  return fclose(f) == 0 && ok;
 }

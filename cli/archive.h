@@ -2,10 +2,10 @@
 #ifndef TW_CLI_ARCHIVE_H
 #define TW_CLI_ARCHIVE_H
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
-/* Writes the archive (System V form, with an index of the one symbol) to path. false: errno. */
-bool tw_cli_archive(const char *path, const char *symbol, const void *object, size_t size);
+/* Writes the archive (System V form, with an index of the one symbol). Errors are the stream's. */
+void tw_cli_archive(FILE *out, const char *symbol, const void *object, size_t size);
 
 #endif

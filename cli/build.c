@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "cli/archive.h"
-#include "cli/cli.h"
+#include "cli/output.h"
+#include "runtime/files.h"
 
 extern char **environ;
 
@@ -80,10 +81,10 @@ static bool run_linker(char **argv) {
 
 /* What can be seen of the shared object: the program and triwave.h. */
 static bool write_map(const char *path, const char *symbol) {
-  FILE *f = fopen(path, "w");
-  if (!f) return false;
-  fprintf(f, "{ global: %s; tw_net_*; tw_program_*; tw_text_free; tw_version; local: *; };\n", symbol);
-  return fclose(f) == 0;
+  char *error, *map = text("{ global: %s; tw_net_*; tw_program_*; tw_text_free; tw_version; local: *; };\n", symbol);
+  bool ok = tw_rt_file_write(path, map, strlen(map), &error) || tw_cli_said(error);
+  free(map);
+  return ok;
 }
 
 static bool link_shared(const char *object, const char *path, const char *symbol) {
@@ -112,9 +113,7 @@ static void describe_tensor(FILE *f, const TwRtTensor *t, const char *what) {
   fprintf(f, "%s at %llu\n", t->rank ? "]" : "", (unsigned long long)t->at);
 }
 
-static bool write_header(const TwRtProgram *p, const char *name, const char *path) {
-  FILE *f = fopen(path, "w");
-  if (!f) return false;
+static void write_header(const TwRtProgram *p, const char *name, FILE *f) {
   char *guard = text("%s_TRIWAVE_H", name);
   for (char *c = guard; *c; c++) *c = (char)toupper((unsigned char)*c);
   fprintf(f, "/* A program compiled by triwave build: variant '%s', in %s.\n *\n", p->variant, p->f64 ? "f64" : "f32");
@@ -137,56 +136,59 @@ static bool write_header(const TwRtProgram *p, const char *name, const char *pat
   fprintf(f, "#ifndef %s\n#define %s\n\n#include <triwave.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
              "extern const tw_program %s_program;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n", guard, guard, name);
   free(guard);
-  bool ok = fflush(f) == 0 && !ferror(f);
-  return fclose(f) == 0 && ok;
 }
 
 /* ---- the verb */
 
-static bool read_all(const char *path, char **bytes, size_t *size) {
-  FILE *f = fopen(path, "rb");
-  bool ok = f && fseek(f, 0, SEEK_END) == 0;
-  long n = ok ? ftell(f) : -1;
-  *bytes = n >= 0 ? malloc((size_t)n + 1) : NULL;
-  *size = n >= 0 ? (size_t)n : 0;
-  ok = *bytes && fseek(f, 0, SEEK_SET) == 0 && fread(*bytes, 1, *size, f) == *size;
-  if (f) fclose(f);
+static bool write_archive(const char *path, const char *symbol, const TwObjectBytes *object) {
+  TwRtFile f;
+  char *error;
+  if (!tw_rt_file_begin(&f, path, &error)) return tw_cli_said(error);
+  tw_cli_archive(f.out, symbol, object->bytes, object->size);
+  return tw_rt_file_commit(&f, &error) || tw_cli_said(error);
+}
+
+/* The linker reads the object from a file and writes another one beside the place, which then gets the name. */
+static bool write_shared(const char *path, const char *symbol, const TwObjectBytes *object) {
+  char *in = text("%s.part.o", path), *part = text("%s.part", path), *error = NULL;
+  bool ok = tw_rt_file_write(in, object->bytes, object->size, &error) || tw_cli_said(error);
+  bool linked = ok && link_shared(in, part, symbol);
+  ok = linked && (tw_rt_file_place(part, path, &error) || tw_cli_said(error));
+  unlink(in);
+  if (!linked) unlink(part);
+  free(in), free(part);
   return ok;
 }
 
-static bool cannot(const char *path) {
-  fprintf(stderr, "triwave: cannot write '%s': %s\n", path, strerror(errno));
+static bool write_object(const TwCli *c, Kind kind, const char *symbol, const TwObjectBytes *object) {
+  char *error;
+  switch (kind) {
+    case ARCHIVE: return write_archive(c->output, symbol, object);
+    case SHARED: return write_shared(c->output, symbol, object);
+    case OBJECT: return tw_rt_file_write(c->output, object->bytes, object->size, &error) || tw_cli_said(error);
+    case UNKNOWN: break;
+  }
   return false;
 }
 
-/* Everything is made beside its place, and takes its name when all is well. */
+/* The header is whole before the object gets its name, and gets its own right after it. */
 static bool make(const TwCli *c, TwBuild *b, Kind kind, const char *name) {
-  char *symbol = text("%s_program", name), *object = text("%s.part.o", c->output), *part = text("%s.part", c->output);
+  char *symbol = text("%s_program", name), *error = NULL;
   char *header = text("%.*s%s.h", (int)(strrchr(c->output, '/') ? strrchr(c->output, '/') + 1 - c->output : 0), c->output, name);
-  char *header_part = text("%s.part", header), *error = NULL;
+  TwObjectBytes object = {0};
   uint32_t n;
   b->code.symbol = symbol;
   const TwLlFn *fns = tw_build_fns(b, &n);
   const TwCodegen *generator = tw_codegen(&error);
-  bool ok = generator && generator->program_object(b->lowered->rt, fns, n, &b->code, object, &error);
-  if (!ok) fprintf(stderr, "triwave: cannot write '%s': %s\n", object, error ? error : "no reason given");
-  free(error);
-  if (ok && kind == ARCHIVE) {
-    char *bytes = NULL;
-    size_t size = 0;
-    ok = (read_all(object, &bytes, &size) && tw_cli_archive(part, symbol, bytes, size)) || cannot(part);
-    free(bytes);
-  } else if (ok && kind == SHARED) {
-    ok = link_shared(object, part, symbol);
-  } else if (ok) {
-    ok = rename(object, part) == 0 || cannot(part);
-  }
-  ok = ok && (write_header(b->lowered->rt, name, header_part) || cannot(header));
-  ok = ok && (rename(part, c->output) == 0 || cannot(c->output));
-  ok = ok && (rename(header_part, header) == 0 || cannot(header));
-  unlink(object);
-  if (!ok) unlink(part), unlink(header_part);
-  free(symbol), free(object), free(part), free(header), free(header_part);
+  bool ok = (generator && generator->program_object(b->lowered->rt, fns, n, &b->code, &object, &error)) || tw_cli_said(error);
+  TwRtFile h = {0};
+  bool begun = ok && (tw_rt_file_begin(&h, header, &error) || tw_cli_said(error));
+  if (begun) write_header(b->lowered->rt, name, h.out);
+  ok = begun && write_object(c, kind, symbol, &object);
+  if (ok) ok = tw_rt_file_commit(&h, &error) || tw_cli_said(error);
+  else tw_rt_file_abandon(&h);
+  free((void *)(uintptr_t)object.bytes);
+  free(symbol), free(header);
   return ok;
 }
 

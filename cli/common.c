@@ -1,4 +1,5 @@
 /* common.c: opening programs and reporting on them. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -83,7 +84,8 @@ void tw_cli_diagnostics(const TwUnit *u) {
 
 bool tw_cli_stdout_ok(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-  fprintf(stderr, "triwave: cannot write to stdout\n");
+  int why = errno; /* of the flush, or of whatever failed before it */
+  fprintf(stderr, "triwave: cannot write to stdout%s%s\n", why ? ": " : "", why ? strerror(why) : "");
   return false;
 }
 

@@ -206,7 +206,6 @@ static bool plot(const Comparison *c, const char *path, bool quiet) {
   TwHistory *h = some(c->n, sizeof *h);
   const char **labels = some(c->n, sizeof *labels);
   TwFigure f = {0};
-  char why[600];
   bool ok = tw_plot_format(path, &format);
   for (uint32_t k = 0; ok && k < c->n; k++) {
     char *metrics = tw_rundir_path(c->entries[k].job->path, "metrics.csv");
@@ -216,9 +215,9 @@ static bool plot(const Comparison *c, const char *path, bool quiet) {
   }
   if (ok) {
     const char *reason = tw_figure_compare(&f, h, labels, c->n);
-    ok = !reason && tw_plot_gnuplot(&f.plot, path, format, why, sizeof why);
-    if (!ok) fprintf(stderr, "triwave: %s\n", reason ? reason : why);
-    else if (!quiet) fprintf(stderr, "%s\n", path);
+    if (reason) fprintf(stderr, "triwave: %s\n", reason);
+    ok = !reason && tw_cli_draw(&f.plot, path, format);
+    if (ok && !quiet) fprintf(stderr, "%s\n", path);
   }
   tw_figure_free(&f);
   for (uint32_t k = 0; k < c->n; k++) tw_history_free(&h[k]);

@@ -11,10 +11,11 @@ static bool emit_object(const TwCli *c, TwBuild *b) {
   char *error = NULL;
   const TwLlFn *fns = tw_build_fns(b, &n);
   const TwCodegen *generator = tw_codegen(&error);
-  if (generator && generator->program_object(b->lowered->rt, fns, n, &b->code, c->output, &error)) return true;
-  fprintf(stderr, "triwave: cannot write '%s': %s\n", c->output, error ? error : "no reason given");
-  free(error);
-  return false;
+  TwObjectBytes object;
+  bool made = generator && generator->program_object(b->lowered->rt, fns, n, &b->code, &object, &error);
+  bool ok = (made && tw_rt_file_write(c->output, object.bytes, object.size, &error)) || tw_cli_said(error);
+  if (made) free((void *)(uintptr_t)object.bytes);
+  return ok;
 }
 
 static bool emit(const TwCli *c, TwBuild *b, const TwForm *form) {

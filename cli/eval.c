@@ -7,11 +7,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/output.h"
 #include "cli/trained.h"
 #include "runtime/csv.h"
+#include "runtime/files.h"
 #include "runtime/number.h"
 #include "runtime/predict.h"
 #include "runtime/text.h"
@@ -30,7 +31,6 @@ typedef struct Eval {
   TwRtPredictor *predictor;
   TwRtCsvStream *in;
   FILE *out;
-  const char *path; /* of out, for messages */
   char *text;
   double *values, *slopes;
   /* the ring */
@@ -189,26 +189,16 @@ static bool evaluate(Eval *v, uint32_t model, const double *shown) {
   return ok;
 }
 
-/* What -o names appears when it is whole: the text goes to a file beside it, which takes its name at the end. */
+/* What -o names appears when it is whole. */
 static bool to_file(Eval *v, uint32_t model, const double *shown) {
-  struct stat st;
-  bool special = stat(v->c->output, &st) == 0 && !S_ISREG(st.st_mode);
-  char *part = tw_rt_textf(special ? "%s" : "%s.part", v->c->output);
-  v->path = v->c->output;
-  v->out = part ? fopen(part, "w") : NULL;
-  bool ok = v->out && evaluate(v, model, shown), lost = !v->out;
-  if (v->out) {
-    bool unflushed = fflush(v->out) != 0;
-    int saved = v->failed ? v->why : errno;
-    lost = v->failed || unflushed || ferror(v->out);
-    if (fclose(v->out) != 0 && !lost) lost = true, saved = errno;
-    errno = saved;
-    if (!lost && ok && !special) lost = rename(part, v->c->output) != 0;
-  }
-  if (lost) fprintf(stderr, "triwave: cannot write '%s': %s\n", v->c->output, strerror(errno));
-  if ((lost || !ok) && !special && part && v->out) unlink(part);
-  free(part);
-  return ok && !lost;
+  TwRtFile f;
+  char *error;
+  if (!tw_rt_file_begin(&f, v->c->output, &error)) return tw_cli_said(error);
+  v->out = f.out;
+  bool ok = evaluate(v, model, shown);
+  if (ok && !v->failed) return tw_rt_file_commit(&f, &error) || tw_cli_said(error);
+  tw_rt_file_abandon(&f);
+  return v->failed ? tw_cli_said(tw_rt_file_error("write", v->c->output, v->why)) : false;
 }
 
 int tw_cli_eval(const TwCli *c) {
@@ -219,10 +209,11 @@ int tw_cli_eval(const TwCli *c) {
   TwTrained t;
   bool sound, ok = tw_cli_trained(c, TW_TRAINED_MODEL, &t, &sound);
   if (ok) {
-    Eval v = {.c = c, .p = t.build.rt, .m = &t.build.rt->models[t.model], .out = stdout, .path = "stdout"};
+    Eval v = {.c = c, .p = t.build.rt, .m = &t.build.rt->models[t.model], .out = stdout};
     pthread_mutex_init(&v.lock, NULL);
     pthread_cond_init(&v.changed, NULL);
-    ok = c->output ? to_file(&v, t.model, t.shown) : evaluate(&v, t.model, t.shown) & tw_cli_stdout_ok();
+    if (c->output) ok = to_file(&v, t.model, t.shown);
+    else ok = evaluate(&v, t.model, t.shown), errno = v.failed ? v.why : 0, ok = tw_cli_stdout_ok() && ok;
     pthread_cond_destroy(&v.changed);
     pthread_mutex_destroy(&v.lock);
     tw_rt_csv_close(v.in);

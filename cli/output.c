@@ -25,6 +25,15 @@ bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), co
   return tw_rt_file_commit(&f, &error) || tw_cli_said(error);
 }
 
+bool tw_cli_draw(const TwPlot *p, const char *path, TwPlotFormat format) {
+  TwRtFile f;
+  char *error;
+  if (!tw_rt_file_begin(&f, path, &error)) return tw_cli_said(error);
+  if (tw_plot_gnuplot(p, format, f.out, &error)) return tw_rt_file_commit(&f, &error) || tw_cli_said(error);
+  tw_rt_file_abandon(&f);
+  return tw_cli_said(error);
+}
+
 bool tw_cli_format_ok(const TwCli *c, const char *const *forms, const char *list) {
   for (size_t k = 0; c->format && strcmp(c->format, forms[k]) != 0; k++)
     if (!forms[k + 1]) {

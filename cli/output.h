@@ -3,9 +3,12 @@
 #define TW_CLI_OUTPUT_H
 
 #include "cli/cli.h"
+#include "plot/plot.h"
 
 /* Calls write, for the file of -o if there is one, else for stdout. false: said why on stderr. */
 bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), const void *what);
+/* Draws into a file, whole or not at all. false: said why on stderr. */
+bool tw_cli_draw(const TwPlot *p, const char *path, TwPlotFormat format);
 /* Prints "triwave: " and the text, which it frees; false. */
 bool tw_cli_said(char *error);
 /* A usage error for an --format that is not one of `forms` (NULL at the end), or npy on a terminal: said so. */

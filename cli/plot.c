@@ -11,6 +11,7 @@
 #include "cli/failures.h"
 #include "cli/figures.h"
 #include "cli/metrics.h"
+#include "cli/output.h"
 #include "cli/pieces.h"
 #include "cli/trained.h"
 
@@ -57,15 +58,14 @@ static bool draw(const TwCli *c, const Chosen *chosen, int which, const TwFigure
   TwPlotFormat format;
   if (!format_of(c->output, &format)) return false;
   size_t n = strlen(c->output) + 16, stem = (size_t)(strrchr(c->output, '.') - c->output);
-  char *path = malloc(n), why[600];
+  char *path = malloc(n);
   if (!path) abort();
   if (chosen->n > 1) snprintf(path, n, "%.*s-%s%s", (int)stem, c->output, figures[which], c->output + stem);
   else snprintf(path, n, "%s", c->output);
-  bool ok = tw_plot_gnuplot(&f->plot, path, format, why, sizeof why);
+  bool ok = tw_cli_draw(&f->plot, path, format);
   if (ok && !c->quiet) printf("%s\n", path);
-  if (!ok) fprintf(stderr, "triwave: %s\n", why);
   free(path);
-  return ok;
+  return ok && tw_cli_stdout_ok();
 }
 
 /* NULL, or why there is no picture of the model's pieces. */

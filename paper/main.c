@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "paper/tables.h"
+#include "runtime/files.h"
 
 static void write_line(const Settings *s, const char *line, FILE *out) {
   if (line[0] != '@') {
@@ -33,21 +33,23 @@ static void write_line(const Settings *s, const char *line, FILE *out) {
   exit(1);
 }
 
+static bool complain(char *error) {
+  fprintf(stderr, "paper: %s\n", error ? error : "out of memory");
+  free(error);
+  return false;
+}
+
 static bool make_page(const Settings *s, const char *out_dir) {
-  char path[1024], beside[1100], line[1024];
+  char path[1024], line[1024], *error;
+  TwRtFile f;
   snprintf(path, sizeof path, "%s/paper/page.md", s->root);
   FILE *in = fopen(path, "r");
-  if (!in) return fprintf(stderr, "paper: cannot read '%s': %s\n", path, strerror(errno)), false;
+  if (!in) return complain(tw_rt_file_error("read", path, errno));
   snprintf(path, sizeof path, "%s/paper.md", out_dir);
-  snprintf(beside, sizeof beside, "%s.part", path);
-  FILE *out = fopen(beside, "w");
-  if (!out) return fprintf(stderr, "paper: cannot write '%s': %s\n", beside, strerror(errno)), fclose(in), false;
-  while (fgets(line, sizeof line, in)) write_line(s, line, out);
+  bool ok = tw_rt_file_begin(&f, path, &error) || complain(error);
+  while (ok && fgets(line, sizeof line, in)) write_line(s, line, f.out);
   fclose(in);
-  bool ok = fflush(out) == 0 && !ferror(out);
-  ok = fclose(out) == 0 && ok && rename(beside, path) == 0;
-  if (!ok) fprintf(stderr, "paper: cannot write '%s': %s\n", path, strerror(errno));
-  return ok;
+  return ok && (tw_rt_file_commit(&f, &error) || complain(error));
 }
 
 int main(int argc, char **argv) {
@@ -66,8 +68,8 @@ int main(int argc, char **argv) {
   }
   if (s.seeds < 1 || s.epochs < 0) return fprintf(stderr, "paper: numbers from 1 up\n"), 2;
   if (!draw) s.pictures = NULL;
-  mkdir(argv[3], 0777);
-  if (draw) mkdir(pictures, 0777);
+  char *error;
+  if (!tw_rt_folder_make(draw ? pictures : argv[3], &error)) return complain(error), 1;
   if (draw) draw_pictures(&s);
   return make_page(&s, argv[3]) ? 0 : 1;
 }

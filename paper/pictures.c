@@ -5,6 +5,7 @@
 
 #include "paper/tables.h"
 #include "plot/plot.h"
+#include "runtime/files.h"
 
 static void plot(const Settings *s, const char *file, const char *options, int seeds, const char *to) {
   char command[2048], shorter[64] = "";
@@ -67,10 +68,12 @@ void draw_depth(const Settings *s, const DepthRow *rows, size_t n) {
       {.title = "most regions of the seeds", .x_label = "depth", .y_label = "linear regions", .y_log = true, .x_lo = 1.5, .x_hi = 12.5,
        .legend = TW_PLOT_LEGEND_TOP_LEFT, .n_series = 5, .series = counts}};
   const TwPlot p = {.n_panels = 2, .columns = 2, .panels = panels, .width = 520, .height = 380};
-  char path[1024], why[600];
+  char path[1024], *why;
+  TwRtFile f;
   snprintf(path, sizeof path, "%s/depth.svg", s->pictures);
-  if (!tw_plot_gnuplot(&p, path, TW_PLOT_SVG, why, sizeof why)) {
-    fprintf(stderr, "paper: %s\n", why);
-    exit(1);
-  }
+  bool begun = tw_rt_file_begin(&f, path, &why), drawn = begun && tw_plot_gnuplot(&p, TW_PLOT_SVG, f.out, &why);
+  if (begun && !drawn) tw_rt_file_abandon(&f);
+  if (drawn && tw_rt_file_commit(&f, &why)) return;
+  fprintf(stderr, "paper: %s\n", why ? why : "out of memory");
+  exit(1);
 }

@@ -1,11 +1,12 @@
 /* gnuplot.c: SVG and PNG.
  *
- * A script with the data in it goes to gnuplot's standard input; what it says goes into the reason of a failure.
- * gnuplot writes beside the file asked for, which then takes that name: so no half picture is ever seen. */
-#define _POSIX_C_SOURCE 200809L
+ * A script with the data in it goes to gnuplot's standard input, the picture comes from its standard output, and what it
+ * says goes into the reason of a failure. */
+#define _GNU_SOURCE /* pipe2, asprintf */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +104,7 @@ static void put_panel(FILE *out, const TwPlotPanel *p, size_t panel) {
   fprintf(out, "\n");
 }
 
-static void put_script(FILE *out, const TwPlot *p, const char *path, TwPlotFormat format) {
+static void put_script(FILE *out, const TwPlot *p, TwPlotFormat format) {
   size_t columns = p->columns ? p->columns : 1, rows = (p->n_panels + columns - 1) / columns;
   unsigned w = p->width ? p->width : 520, h = p->height ? p->height : 360, top = p->title ? 34 : 0;
   bool multi = p->n_panels > 1 || p->title;
@@ -113,9 +114,7 @@ static void put_script(FILE *out, const TwPlot *p, const char *path, TwPlotForma
     fprintf(out, "set terminal svg noenhanced size %u,%u font 'DejaVu Sans,12' background '#ffffff'\n", all_w, all_h);
   else
     fprintf(out, "set terminal pngcairo noenhanced size %u,%u font 'DejaVu Sans,12' fontscale 1.6 linewidth 2 pointscale 2 background '#ffffff'\n", 2 * all_w, 2 * all_h);
-  fprintf(out, "set termoption enhanced\nset output ");
-  put_text(out, path);
-  fprintf(out, "\nset border 3 lc rgb '#404040'\nset tics nomirror out scale 0.6 textcolor rgb '#404040'\n"
+  fprintf(out, "set termoption enhanced\nset border 3 lc rgb '#404040'\nset tics nomirror out scale 0.6 textcolor rgb '#404040'\n"
                "set grid lw 0.5 lc rgb '#d8d8d8'\nset key noenhanced font ',10' samplen 2 spacing 1.1\nset title noenhanced font ',12'\n"
                "set xlabel noenhanced\nset ylabel noenhanced\nset label noenhanced\n");
   if (multi) {
@@ -131,46 +130,98 @@ static void put_script(FILE *out, const TwPlot *p, const char *path, TwPlotForma
   fprintf(out, "unset output\n");
 }
 
-typedef struct Child {
-  pid_t pid;
-  int says; /* what it writes to standard error comes out here */
-  FILE *script;
-} Child;
+/* A text that grows. */
+typedef struct Bytes {
+  char *at;
+  size_t n, cap;
+} Bytes;
 
-static bool start(Child *c) {
-  int in[2], err[2];
-  if (pipe(in) != 0) return false;
-  if (pipe(err) != 0) return close(in[0]), close(in[1]), false;
-  c->pid = fork();
-  if (c->pid < 0) return close(in[0]), close(in[1]), close(err[0]), close(err[1]), false;
-  if (c->pid == 0) {
-    int nowhere = open("/dev/null", O_WRONLY);
-    dup2(in[0], 0);
-    dup2(nowhere, 1);
-    dup2(err[1], 2);
-    close(in[0]), close(in[1]), close(err[0]), close(err[1]), close(nowhere);
-    execlp("gnuplot", "gnuplot", "-", (char *)NULL);
-    _exit(127);
+static bool append(Bytes *b, const char *from, size_t n) {
+  if (b->n + n + 1 > b->cap) {
+    size_t cap = 2 * (b->n + n + 1);
+    char *more = realloc(b->at, cap);
+    if (!more) return false;
+    b->at = more;
+    b->cap = cap;
   }
-  close(in[0]), close(err[1]);
-  c->says = err[0];
-  c->script = fdopen(in[1], "w");
-  if (!c->script) close(in[1]);
+  memcpy(b->at + b->n, from, n);
+  b->n += n;
+  b->at[b->n] = 0;
   return true;
 }
 
-/* All it said, as far as there is room; its exit status. */
-static int finish(Child *c, char *text, size_t size) {
-  if (c->script) fclose(c->script);
-  size_t n = 0;
-  char chunk[512];
-  for (ssize_t got; (got = read(c->says, chunk, sizeof chunk)) != 0;) {
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) break;
-    for (ssize_t i = 0; i < got && n + 1 < size; i++) text[n++] = chunk[i] == '\n' ? ' ' : chunk[i];
+typedef struct Child {
+  pid_t pid;
+  int script, picture, says; /* its standard streams; -1: closed */
+} Child;
+
+static bool make_pipes(int pipes[3][2]) {
+  for (int k = 0; k < 3; k++) {
+    if (pipe2(pipes[k], O_CLOEXEC) == 0) continue;
+    int why = errno;
+    while (k-- > 0) close(pipes[k][0]), close(pipes[k][1]);
+    return errno = why, false;
   }
-  text[n] = 0;
-  close(c->says);
+  return true;
+}
+
+static bool start(Child *c) {
+  int pipes[3][2];
+  if (!make_pipes(pipes)) return false;
+  c->pid = fork();
+  if (c->pid == 0) {
+    dup2(pipes[0][0], 0);
+    dup2(pipes[1][1], 1);
+    dup2(pipes[2][1], 2);
+    execlp("gnuplot", "gnuplot", "-", (char *)NULL);
+    _exit(127);
+  }
+  int why = errno;
+  close(pipes[0][0]), close(pipes[1][1]), close(pipes[2][1]);
+  *c = (Child){c->pid, pipes[0][1], pipes[1][0], pipes[2][0]};
+  if (c->pid > 0) return true;
+  close(c->script), close(c->picture), close(c->says);
+  return errno = why, false;
+}
+
+static void shut(int *fd) {
+  close(*fd);
+  *fd = -1;
+}
+
+/* What there is to read. false: no memory. */
+static bool drain(int *fd, Bytes *to) {
+  char chunk[1 << 16];
+  ssize_t got = read(*fd, chunk, sizeof chunk);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
+  if (got <= 0) return shut(fd), true;
+  return append(to, chunk, (size_t)got);
+}
+
+/* Feeds the script and takes picture and words, whichever is ready: neither side waits for the other for ever. A script that
+ * gnuplot does not want any more is its to explain. false: no memory. */
+static bool converse(Child *c, const char *script, size_t n, Bytes *picture, Bytes *said) {
+  bool ok = true;
+  for (size_t at = 0; c->picture >= 0 || c->says >= 0;) {
+    if (at == n && c->script >= 0) shut(&c->script);
+    struct pollfd p[] = {{c->script, POLLOUT, 0}, {c->picture, POLLIN, 0}, {c->says, POLLIN, 0}};
+    if (poll(p, 3, -1) < 0) {
+      if (errno == EINTR) continue;
+      break;
+    }
+    if (p[0].revents) {
+      ssize_t put = write(c->script, script + at, n - at < 4096 ? n - at : 4096); /* no more than a pipe that is ready takes */
+      if (put > 0) at += (size_t)put;
+      else if (errno != EINTR) shut(&c->script);
+    }
+    if (p[1].revents) ok &= drain(&c->picture, picture);
+    if (p[2].revents) ok &= drain(&c->says, said);
+  }
+  if (c->script >= 0) shut(&c->script);
+  return ok;
+}
+
+static int finish(Child *c) {
   int status;
   while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) continue;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
@@ -183,29 +234,41 @@ bool tw_plot_format(const char *path, TwPlotFormat *out) {
   return false;
 }
 
-bool tw_plot_gnuplot(const TwPlot *p, const char *path, TwPlotFormat format, char *why, size_t size) {
-  size_t n = strlen(path) + 32;
-  char *beside = malloc(n), said[400];
-  if (!beside) return snprintf(why, size, "out of memory"), false;
-  snprintf(beside, n, "%s.%ld.tmp", path, (long)getpid());
+static char *sentence(const char *what, const char *detail) {
+  char *s;
+  return asprintf(&s, "%s%s", what, detail) < 0 ? NULL : s;
+}
+
+static bool render(const char *script, size_t n, FILE *out, char **why) {
+  Child c;
+  Bytes picture = {0}, said = {0};
+  if (!start(&c)) return *why = sentence("cannot start gnuplot: ", strerror(errno)), false;
+  bool memory = converse(&c, script, n, &picture, &said);
+  int status = finish(&c);
+  for (size_t k = 0; k < said.n; k++)
+    if (said.at[k] == '\n') said.at[k] = ' ';
+  bool ok = memory && status == 0 && picture.n > 0;
+  if (ok) fwrite(picture.at, 1, picture.n, out);
+  else if (!memory) *why = NULL;
+  else if (status == 127) *why = sentence("gnuplot is not installed (Debian: apt install gnuplot-nox)", "");
+  else *why = sentence("gnuplot cannot draw: ", said.n ? said.at : "no reason given");
+  free(picture.at);
+  free(said.at);
+  return ok;
+}
+
+bool tw_plot_gnuplot(const TwPlot *p, TwPlotFormat format, FILE *out, char **why) {
+  char *script = NULL;
+  size_t n = 0;
+  *why = NULL;
+  FILE *memory = open_memstream(&script, &n);
+  if (!memory) return false;
+  put_script(memory, p, format);
+  if (fclose(memory) != 0) return free(script), false;
   struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
   sigaction(SIGPIPE, &ignore, &old); /* gnuplot may be missing or stop early */
-  Child c;
-  bool ok = start(&c);
-  if (!ok) snprintf(why, size, "cannot start gnuplot: %s", strerror(errno));
-  if (ok) {
-    if (c.script) put_script(c.script, p, beside, format);
-    int status = finish(&c, said, sizeof said);
-    ok = status == 0 && access(beside, R_OK) == 0;
-    if (status == 127) snprintf(why, size, "gnuplot is not installed (Debian: apt install gnuplot-nox)");
-    else if (!ok) snprintf(why, size, "gnuplot cannot write '%s': %s", path, said[0] ? said : "no reason given");
-  }
-  if (ok && rename(beside, path) != 0) {
-    snprintf(why, size, "cannot write '%s': %s", path, strerror(errno));
-    ok = false;
-  }
-  if (!ok) unlink(beside);
+  bool ok = render(script, n, out, why);
   sigaction(SIGPIPE, &old, NULL);
-  free(beside);
+  free(script);
   return ok;
 }

@@ -63,8 +63,8 @@ typedef enum TwPlotFormat { TW_PLOT_SVG, TW_PLOT_PNG } TwPlotFormat;
 
 /* The format of a file by the end of its name, .svg or .png; false: neither. */
 bool tw_plot_format(const char *path, TwPlotFormat *out);
-/* Writes the file whole or not at all. false: why, of `size` bytes, has a sentence: gnuplot is missing, or could not. */
-bool tw_plot_gnuplot(const TwPlot *p, const char *path, TwPlotFormat format, char *why, size_t size);
+/* Writes the picture. false: *why, malloc'ed, has a sentence: gnuplot is missing, or could not. Errors of the stream are its own. */
+bool tw_plot_gnuplot(const TwPlot *p, TwPlotFormat format, FILE *out, char **why);
 
 /* Each panel below the other, `columns` wide and `rows` high besides labels. */
 void tw_plot_text(FILE *out, const TwPlot *p, unsigned columns, unsigned rows);

@@ -135,6 +135,21 @@ bool tw_rt_file_write(const char *path, const void *bytes, size_t n, char **erro
   return tw_rt_file_commit(&f, error);
 }
 
+bool tw_rt_file_place(const char *part, const char *path, char **error) {
+  *error = NULL;
+  int fd = open(part, O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && fsync(fd) == 0;
+  int why = errno;
+  if (fd >= 0) close(fd);
+  if (ok && rename(part, path) != 0) ok = false, why = errno;
+  errno = why;
+  if (!ok) {
+    fail(error, "write", path);
+    unlink(part);
+  }
+  return ok && sync_folder_of(path, error);
+}
+
 /* ---- many files */
 
 static char *part_of(const char *path) { return tw_rt_textf("%s.part", path); }

@@ -25,6 +25,9 @@ void tw_rt_file_abandon(TwRtFile *f);
 /* The three together. */
 bool tw_rt_file_write(const char *path, const void *bytes, size_t n, char **error);
 
+/* What another program has written to `part` gets its own name, synced. false: *error, and `part` is gone. */
+bool tw_rt_file_place(const char *part, const char *path, char **error);
+
 /* Many small files, which cost one sync together. */
 typedef struct TwRtFiles {
   char **paths; /* written under their temporary names, not synced */

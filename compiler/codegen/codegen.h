@@ -16,11 +16,11 @@ typedef struct TwCodegen {
   TwJit *(*jit)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
   void (*jit_free)(TwJit *j);
   bool (*dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
-  bool (*program_object)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path,
+  bool (*program_object)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                          char **error);
   void (*plan_dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
 } TwCodegen;
-#define TW_CODEGEN_ABI 1u
+#define TW_CODEGEN_ABI 2u
 
 /* The generator; for as long as the process lives. NULL and *error (malloc'ed, the caller frees): it is not where
  * it belongs, beside the binary that asks or in ../lib/triwave from there. Safe from several threads. */

@@ -45,15 +45,13 @@ typedef struct TwJit TwJit; /* owns the code; entries die with it */
 TwJit *tw_jit(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
 void tw_jit_free(TwJit *j);
 
-/* The texts behind `emit --as llvm` and `--as asm`, and an object file with fns by their symbols. false and
- * *error as above. */
+/* The texts behind `emit --as llvm` and `--as asm`. false and *error as above. */
 bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
-bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path, char **error);
 
 /* An object file with the constant TwRtProgram `tw_program` as its one visible symbol: p's tables, with the
- * functions at the slots of fns. It needs the runtime, and no compiler. */
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
-                          const char *path, char **error);
+ * functions at the slots of fns. It needs the runtime, and no compiler. p NULL: the functions alone, by their symbols.
+ * The bytes are malloc'ed. false and *error as above (NULL: no memory). */
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out, char **error);
 
 /* How each loop over samples and each tensor operation will be run, in words and figures. */
 void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);

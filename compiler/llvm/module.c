@@ -100,8 +100,7 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
   return ok;
 }
 
-static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
-                         const char *path, char **error) {
+static bool emit_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, LLVMMemoryBufferRef *out, char **error) {
   TwLlTarget t;
   LLVMModuleRef mod = NULL;
   if (!tw_ll_target(&t, o, error)) return false;
@@ -110,7 +109,7 @@ static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, co
   if (ok && p) tw_ll_table(mod, p, o->symbol, fns, n, true);
   if (ok) {
     char *message = NULL;
-    ok = !LLVMTargetMachineEmitToFile(t.machine, mod, path, LLVMObjectFile, &message);
+    ok = !LLVMTargetMachineEmitToMemoryBuffer(t.machine, mod, LLVMObjectFile, &message, out);
     if (!ok) *error = copy_message(message);
   }
   if (mod) LLVMDisposeModule(mod);
@@ -119,11 +118,15 @@ static bool write_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, co
   return ok;
 }
 
-bool tw_ll_object(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const char *path, char **error) {
-  return write_object(NULL, fns, n, o, path, error);
-}
-
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
-                          const char *path, char **error) {
-  return write_object(p, fns, n, o, path, error);
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out, char **error) {
+  LLVMMemoryBufferRef buffer = NULL;
+  *error = NULL;
+  *out = (TwObjectBytes){0};
+  if (!emit_object(p, fns, n, o, &buffer, error)) return false;
+  size_t size = LLVMGetBufferSize(buffer);
+  void *bytes = malloc(size + 1);
+  if (bytes) memcpy(bytes, LLVMGetBufferStart(buffer), size);
+  LLVMDisposeMemoryBuffer(buffer);
+  *out = (TwObjectBytes){bytes, size};
+  return bytes != NULL;
 }

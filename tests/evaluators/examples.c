@@ -211,10 +211,11 @@ static bool examine(Three *t, TwBuild *b) {
   if (!tw_build(b, TW_PHASE_CODE)) return false;
   const TwLlFn *fns = tw_build_fns(b, &n);
   const TwRtProgram *rt = b->lowered->rt;
-  bool ok = tw_ll_program_object(rt, fns, n, &b->code, path, &error);
+  TwObjectBytes bytes;
+  bool ok = tw_ll_program_object(rt, fns, n, &b->code, &bytes, &error);
   if (error) fprintf(stderr, "%s\n", error);
   free(error);
-  void *library = ok ? three_link(path) : NULL;
+  void *library = ok ? three_link(path, bytes) : NULL;
   const TwRtProgram *object = library ? dlsym(library, "tw_program") : NULL;
   ok = object && same_table(rt, TW_TABLE_TwRtProgram, (const uint8_t *)rt, (const uint8_t *)object) &&
        walk(t, b->lowered, object);

@@ -180,8 +180,9 @@ static bool compile(Batch *b, uint32_t bits, TwJit **jit, void **library) {
   snprintf(path, sizeof path, "./random_%d.o", (int)getpid());
   *jit = tw_jit(fns[0], b->n, &(TwLlOptions){0}, &error);
   *library = NULL;
-  if (*jit && tw_ll_object(fns[1], b->n, &(TwLlOptions){.vector_bits = bits}, path, &error))
-    *library = three_link(path);
+  TwObjectBytes object;
+  if (*jit && tw_ll_program_object(NULL, fns[1], b->n, &(TwLlOptions){.vector_bits = bits}, &object, &error))
+    *library = three_link(path, object);
   if (error) fprintf(stderr, "%s\n", error);
   free(error);
   for (uint32_t k = 0; *library && k < b->n; k++) {

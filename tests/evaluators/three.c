@@ -8,8 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-void *three_link(const char *path) {
-  char command[4096], so[2048];
+#include "runtime/files.h"
+
+void *three_link(const char *path, TwObjectBytes object) {
+  char command[4096], so[2048], *error;
+  bool written = tw_rt_file_write(path, object.bytes, object.size, &error);
+  free((void *)(uintptr_t)object.bytes);
+  if (!written) return fprintf(stderr, "%s\n", error ? error : "out of memory"), free(error), NULL;
   snprintf(so, sizeof so, "%s.so", path);
   snprintf(command, sizeof command, "'%s' -shared '%s' -lsleef -lm -o '%s'", TW_CC, path, so);
   int status = system(command);

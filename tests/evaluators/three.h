@@ -4,6 +4,7 @@
 #define TW_TESTS_THREE_H
 
 #include "compiler/ir/passes.h"
+#include "compiler/object/object.h"
 #include "runtime/program.h"
 
 typedef struct Three {
@@ -12,7 +13,7 @@ typedef struct Three {
 } Three;
 
 /* A shared object of the object file `path`, loaded; the file goes. NULL and a line on stderr on failure. */
-void *three_link(const char *path);
+void *three_link(const char *path, TwObjectBytes object);
 
 /* Calls f with `in`. The interpreter's results go to out, whose buffers are the caller's (three_buffer).
  * The functions to compare with have entries and work_bytes. False if anything differs: told on stderr,
