@@ -80,6 +80,7 @@ typedef struct TwVerb {
 int tw_cli_run(const TwCli *c);
 int tw_cli_check(const TwCli *c);
 int tw_cli_emit(const TwCli *c);
+int tw_cli_explain(const TwCli *c);
 int tw_cli_regions(const TwCli *c);
 int tw_cli_plot(const TwCli *c);
 int tw_cli_fmt(const TwCli *c);

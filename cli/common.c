@@ -80,6 +80,9 @@ void tw_cli_diagnostics(const TwUnit *u) {
   }
   TwDiagStyle style = {.colour = isatty(STDERR_FILENO) != 0};
   tw_diags_render(&u->diags, stderr, style);
+  const TwDiag *const *sorted;
+  if (style.colour && tw_diags_sorted(&u->diags, &sorted) > 0)
+    fprintf(stderr, "(triwave explain %s says more)\n", tw_diag_code(sorted[0]->id));
 }
 
 bool tw_cli_stdout_ok(void) {

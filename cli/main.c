@@ -11,6 +11,7 @@ static const TwVerb verbs[] = {
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION, 1, 1u << 16, tw_cli_check},
+    {"explain", "[ID…]", "what a diagnostic means, with an example; or which there are", 0, 0, 1u << 8, tw_cli_explain},
     {"emit", "FILE --as FORM", "show the program in any of its forms",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE|RUN", "the linear regions of a model, trained here or kept by a run",

@@ -442,7 +442,7 @@ static bool accept(TwLayout *l, TwToken *t, const unsigned char *text) {
       return true;
     case TW_LEX_OPEN_STRING:
       tw_diag(&l->u->diags, TW_E0103, span, "this string has no closing '\"' on its line");
-      t->kind = TW_T_STRING;
+      t->kind = TW_T_BAD; /* the rest of the statement is in it */
       return true;
     case TW_LEX_BAD_NUMBER:
       report_number(l, span, (const char *)at);

@@ -42,6 +42,15 @@ expect 0 "$triwave" --help
 expect 0 "$triwave" run --help
 expect 0 "$triwave" --version
 
+expect 0 "$triwave" explain
+says out "^E0203  unknown module"
+expect 0 "$triwave" explain e0203 W0001
+says out "^error.E0203.: unknown module"
+says out "^    import trwave"
+says out "^warning.W0001"
+expect 2 "$triwave" explain E0299
+says err "did you mean E02"
+
 expect 1 "$triwave" run "$dir/none.tw"
 says err "No such file"
 expect 1 "$triwave" run examples

@@ -12,8 +12,6 @@ trap 'rm -rf "$work"' EXIT
 
 # Ids that no test expects, and why.
 exempt='
-W0002  kept for a warning that nothing gives yet
-E0903  nothing that the grammar takes is refused for not being built
 E0803  no program makes LLVM refuse what the code generator emits; a bug of ours would
 E0805  only a machine without memory or threads to give refuses to start a run
 '
