@@ -18,6 +18,7 @@ static bool check_variants(const TwCli *c, TwUnit *u, uint32_t file) {
 }
 
 int tw_cli_check(const TwCli *c) {
+  if (c->info) return tw_cli_info(c);
   int code = TW_EXIT_OK;
   for (uint32_t k = 0; k < c->n_files; k++) {
     TwUnit *u = tw_cli_unit(c);

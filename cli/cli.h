@@ -32,7 +32,7 @@ typedef struct TwCli {
   TwPrecision precision;
   uint32_t vector_bits;
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
-  bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json;
+  bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json, info, markdown;
   const char *out, *resume; /* folders of runs */
   const char *plot; /* a picture to draw besides */
   uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
@@ -66,6 +66,8 @@ enum {
   TW_OPT_MODEL = 1 << 20,
   TW_OPT_DERIVATIVE = 1 << 21,
   TW_OPT_TO = 1 << 22,
+  TW_OPT_INFO = 1 << 23,
+  TW_OPT_MARKDOWN = 1 << 24,
   TW_OPT_PLOT = 1 << 26,
   TW_OPT_RUN = 1 << 30 /* folders of runs, and what goes into them */
 };
@@ -81,6 +83,8 @@ int tw_cli_run(const TwCli *c);
 int tw_cli_check(const TwCli *c);
 int tw_cli_emit(const TwCli *c);
 int tw_cli_explain(const TwCli *c);
+int tw_cli_doc(const TwCli *c);
+int tw_cli_info(const TwCli *c); /* check --info json */
 int tw_cli_regions(const TwCli *c);
 int tw_cli_plot(const TwCli *c);
 int tw_cli_fmt(const TwCli *c);

@@ -154,6 +154,12 @@ static bool set_diagnostics(TwCli *c, const char *v, char why[256]) {
   snprintf(why, 256, "--diagnostics wants text or json, not '%.100s'", v);
   return false;
 }
+static bool set_info(TwCli *c, const char *v, char why[256]) {
+  c->info = strcmp(v, "json") == 0;
+  if (!c->info) snprintf(why, 256, "--info wants json, not '%.100s'", v);
+  return c->info;
+}
+static bool set_markdown(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->markdown = true; }
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
 static const Option options[] = {
@@ -166,6 +172,8 @@ static const Option options[] = {
     {"--threads", "N", TW_OPT_THREADS, "threads (default: all cores); never changes a result", set_threads},
     {"--precision", "f32|f64", TW_OPT_PRECISION, "of reals (default f32)", set_precision},
     {"--json", NULL, TW_OPT_JSON, "one JSON object on stdout", set_json},
+    {"--info", "json", TW_OPT_INFO, "what the program is, on stdout: params, shapes, stages, cost", set_info},
+    {"--markdown", NULL, TW_OPT_MARKDOWN, "as Markdown", set_markdown},
     {"--quiet", NULL, TW_OPT_QUIET, "no progress, no table", set_quiet},
     {"--time", NULL, TW_OPT_TIME, "seconds of each phase, on stderr", set_time},
     {"--no-cache", NULL, TW_OPT_NO_CACHE, "compile afresh, and keep nothing", set_no_cache},

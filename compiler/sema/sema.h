@@ -27,5 +27,6 @@ uint32_t tw_stored_names(TwArena *a, const TwType *t, const char *prefix, const 
 
 /* The embedded stdlib: text of module `name`, or NULL. Generated from stdlib/ by the build. */
 const char *tw_stdlib(const char *name, size_t *len);
+const char *tw_stdlib_name(uint32_t k); /* NULL beyond the last */
 
 #endif

@@ -48,6 +48,28 @@ expect 0 "$triwave" explain e0203 W0001
 says out "^error.E0203.: unknown module"
 says out "^    import trwave"
 says out "^warning.W0001"
+expect 0 "$triwave" doc
+says out "^triwave  *Triangle-wave networks"
+expect 0 "$triwave" doc nn examples/cubic.tw
+silent err
+says out "^custom fn softplus(x: real) -> real$"
+says out "^    An affine map from m inputs to n outputs.$"
+says out "^stage standard { train net"
+expect 0 "$triwave" doc optim --json
+says out '"kind":"optimizer","name":"adamw","signature":"optimizer adamw(rate: schedule = 1e-3, beta1'
+expect 0 "$triwave" doc init --markdown
+says out "^fn raai.m, n.() -> nn.Dense.m, n.$"
+expect 1 "$triwave" doc inti
+says err "did you mean 'init'"
+expect 0 "$triwave" check --info json examples/*.tw
+silent err
+[ "$(wc -l <"$dir/out")" -eq "$(ls examples/*.tw | wc -l)" ] || { echo "FAILED: an object a file"; failed=1; }
+says out '"name":"peak","type":"real.6.","shape":.6.,"reals":6,"domain":{"low":0,"high":1,"low_open":true'
+printf 'const a = b\n' >"$dir/wrong.tw"
+expect 1 "$triwave" check --info json "$dir/wrong.tw"
+says out '"variants":..,"ok":false'
+says err "E0201"
+expect 2 "$triwave" check --info xml examples/cubic.tw
 expect 2 "$triwave" explain E0299
 says err "did you mean E02"
 
