@@ -38,7 +38,7 @@
 %nonassoc BAD.
 
 %fallback ID
-  TYPE OPTIMIZER DATA PARAM WEIGHTS MODEL LOSS MEASURE STAGE ENSURE EXPECT VARIANT SKIP CUSTOM
+  TYPE OPTIMIZER DOMAIN DATA PARAM WEIGHTS MODEL LOSS MEASURE STAGE ENSURE EXPECT VARIANT SKIP CUSTOM
   DERIVATIVE STATE
   BY DURING EVERY STOP TRAIN EPOCHS BATCH OF KEEP BEST.
 
@@ -71,6 +71,8 @@ decl(A) ::= CUSTOM(S) FN ID(N) shape_opt(H) LPAREN params_opt(P) RPAREN result_o
   { A = tw_b_fn(p, S, N, H, P, R, B, D); A->is_custom = true; }
 decl(A) ::= OPTIMIZER(S) ID(N) shape_opt(H) LPAREN params_opt(P) RPAREN LBLOCK(O) opt_body(B) RBLOCK.
   { A = tw_b_optimizer(p, S, N, H, P, O, B); }
+decl(A) ::= DOMAIN(S) ID(N) shape_opt(H) domain_params_opt(P) LBLOCK maps_opt(L) RBLOCK.
+  { A = tw_b_domain(p, S, N, H, P, L); }
 decl(A) ::= DATA(S) ID(N) ASSIGN ID(F) LPAREN data_args_opt(L) RPAREN target_opt(T).
   { A = tw_b_data(p, S, N, F, L, T); }
 decl(A) ::= PARAM(S) ID(N) type_opt(T) domain_opt(D) transform_opt(B) start_opt(V).
@@ -144,6 +146,19 @@ interval(A) ::= LBRACK(O) expr(L) COMMA expr(H) RBRACK. { A = tw_b_interval(p, O
 interval(A) ::= LBRACK(O) expr(L) COMMA expr(H) RPAREN. { A = tw_b_interval(p, O, L, H, false, true); }
 interval(A) ::= LPAREN(O) expr(L) COMMA expr(H) RBRACK. { A = tw_b_interval(p, O, L, H, true, false); }
 interval(A) ::= LPAREN(O) expr(L) COMMA expr(H) RPAREN. { A = tw_b_interval(p, O, L, H, true, true); }
+
+%type domain_params_opt {TwParamDecls *}
+domain_params_opt(A) ::= . { A = NEW(TwParamDecls); }
+domain_params_opt(A) ::= LPAREN params_opt(P) RPAREN. { A = P; }
+%type maps_opt {TwDecls *}
+%type maps {TwDecls *}
+%type map {TwDecl *}
+maps_opt(A) ::= . { A = NEW(TwDecls); }
+maps_opt(A) ::= maps(L). { A = L; }
+maps(A) ::= map(D). { A = tw_b_decls(p, NULL, D); }
+maps(A) ::= maps(L) SEP map(D). { A = tw_b_decls(p, L, D); }
+map(A) ::= error. { A = tw_b_decl_error(p); }
+map(A) ::= ID(N) LPAREN params_opt(P) RPAREN result_opt(R) fn_body(B). { A = tw_b_map(p, N, P, R, B); }
 
 %type transform_opt {TwPart}
 transform_opt(A) ::= . { A = NONE; }

@@ -50,6 +50,7 @@ TwToken tw_scan(const TwScan *s, uint32_t at) {
       "const"      { IS(TW_T_CONST); }
       "type"       { IS(TW_T_TYPE); }
       "optimizer"  { IS(TW_T_OPTIMIZER); }
+      "domain"     { IS(TW_T_DOMAIN); }
       "data"       { IS(TW_T_DATA); }
       "param"      { IS(TW_T_PARAM); }
       "weights"    { IS(TW_T_WEIGHTS); }

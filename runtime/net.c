@@ -136,6 +136,9 @@ static bool store(tw_net *n, const double *shown, char **error) {
   for (uint64_t i = 0; i < p->n_shown; i++) w->init_shown[i] = tw_rt_round(w->init_shown[i], p->f64);
   const void *in = w->init_shown;
   void *out = w->init_values;
+  int64_t outside = tw_rt_outside(w);
+  if (outside >= 0)
+    return fail(error, tw_rt_textf("'%s' is not in its domain '%s'", p->params[outside].name, p->params[outside].domain));
   p->store.entry(&(TwRtCall){.in = &in, .out = &out, .work = w->work});
   for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], p->f64);
   const TwRtStage *st = moment(n);

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 8u
+#define TW_RT_ABI 9u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -119,6 +119,7 @@ typedef struct TwRtParam {
   uint64_t at, count; /* natural values, in SHOWN */
   double lo, hi;
   bool lo_open, hi_open;
+  const char *domain; /* a declared domain as written; NULL: the interval */
 } TwRtParam;
 
 /* ---- regions in one input: a model as a straight line of affine maps and switches */
@@ -284,6 +285,7 @@ typedef struct TwRtProgram {
   TwRtFn store; /* f64; in SHOWN; out VALUES: the coordinates of params, and weights that are stored; entry NULL as above */
   uint64_t n_loaded;
   const double *loaded; /* what params and weights start with from files: an operand of init */
+  TwRtFn inside; /* f64; in SHOWN; out CHECK: the first param that is outside of its declared domain, or -1; entry NULL: none has one */
   TwRtFn init; /* f64; in SEED, LOADED; out VALUES, SHOWN (natural values of params; weights of a law) */
 } TwRtProgram;
 

@@ -174,6 +174,8 @@ bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id, uint32_t thread
 void tw_rt_worker_free(TwRtWorker *w);
 /* Calls a function of a stage, or init, with `flat` as FLAT (may be NULL) and full columns. */
 void tw_rt_call(TwRtWorker *w, const TwRtFn *fn, const void *flat);
+/* The first param whose values, in init_shown and rounded, are not in its declared domain; -1: all are. */
+int64_t tw_rt_outside(TwRtWorker *w);
 /* Binds the step's call once for the whole stage. */
 void tw_rt_bind_step(TwRtStageRun *g);
 static inline double tw_rt_scalar(const TwRtWorker *w, const unsigned char *scalars, uint32_t i) {

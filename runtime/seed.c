@@ -35,6 +35,14 @@ static bool inside(double v, double lo, double hi, bool lo_open, bool hi_open) {
   return isfinite(v) && (lo_open ? v > lo : v >= lo) && (hi_open ? v < hi : v <= hi);
 }
 
+/* The first seed's mistake in the order asked is the one that is told. */
+static void bad_start(TwRtRun *run, TwRtBadStart b) {
+  pthread_mutex_lock(&run->lock);
+  if (!run->bad || b.seed_index < run->bad_start.seed_index) run->bad_start = b;
+  run->bad = true;
+  pthread_mutex_unlock(&run->lock);
+}
+
 void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
   TwRtRun *run = w->run;
   start(w, seed_index, 0);
@@ -44,14 +52,15 @@ void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
     for (uint64_t i = 0; i < p->count; i++) {
       double drawn = w->init_shown[p->at + i], value = tw_rt_round(drawn, w->f64);
       if (inside(value, lo, hi, p->lo_open, p->hi_open)) continue;
-      pthread_mutex_lock(&run->lock);
-      if (!run->bad || seed_index < run->bad_start.seed_index)
-        run->bad_start = (TwRtBadStart){seed_index, k, i, drawn, value};
-      run->bad = true;
-      pthread_mutex_unlock(&run->lock);
+      bad_start(run, (TwRtBadStart){seed_index, k, i, drawn, value});
       return;
     }
   }
+  for (uint64_t i = 0; i < w->p->n_shown; i++) w->init_shown[i] = tw_rt_round(w->init_shown[i], w->f64);
+  int64_t outside = tw_rt_outside(w);
+  if (outside < 0) return;
+  const double *x = w->init_shown + w->p->params[outside].at;
+  bad_start(run, (TwRtBadStart){seed_index, (uint32_t)outside, 0, x[0], x[0]});
 }
 
 /* ---- expects */

@@ -147,6 +147,7 @@ bool tw_rt_worker_init(TwRtWorker *w, TwRtRun *run, uint32_t id, uint32_t thread
   *w = (TwRtWorker){.run = run, .p = p, .id = id, .f64 = p->f64, .until_tick = 1, .ticks = 1};
   Sizes z = {0};
   cover(&z, &p->init);
+  cover(&z, &p->inside);
   for (uint32_t s = 0; s < p->n_stages; s++) cover_stage(&z, p, &p->stages[s]);
   Space measure = {0};
   lay_out(w, &measure, &z);
@@ -215,6 +216,14 @@ void tw_rt_call(TwRtWorker *w, const TwRtFn *fn, const void *flat) {
     else w->out[i] = bound(w, slot, false);
   }
   enter(w, fn);
+}
+
+int64_t tw_rt_outside(TwRtWorker *w) {
+  _Alignas(64) double first[16] = {-1};
+  const void *in = w->init_shown;
+  void *out = first;
+  if (w->p->inside.entry) w->p->inside.entry(&(TwRtCall){.in = &in, .out = &out, .work = w->work});
+  return (int64_t)first[0];
 }
 
 void tw_rt_bind_step(TwRtStageRun *g) {

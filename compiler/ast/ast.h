@@ -171,6 +171,7 @@ typedef enum TwDeclKind {
   TW_DE_TYPE,      /* type Dense[m, n] = { … } */
   TW_DE_FN,        /* fn f[n](x: real[n]) -> real = e | { … } */
   TW_DE_OPTIMIZER, /* optimizer adam(rate: schedule = 1e-3) { state m = 0 … } */
+  TW_DE_DOMAIN,    /* domain simplex[n] { forward(u: real[n - 1]) -> real[n] = … … } */
   TW_DE_DATA,      /* data train = grid(x in [0, 1], 500) -> x^3 */
   TW_DE_PARAM,     /* param a : T in D by transform ~ law | = start */
   TW_DE_WEIGHTS,   /* weights net = e | weights net : T ~ law */
@@ -233,8 +234,8 @@ struct TwDecl {
   TwSpan span;
   TwIdent name;           /* IMPORT: the module; LOSS, EXPECT, ENSURE: name NULL */
   const char *doc;        /* the comment lines right above, or NULL */
-  TwIdents shape_params;  /* TYPE, FN, OPTIMIZER */
-  TwParamDecls params;    /* FN, MODEL, OPTIMIZER */
+  TwIdents shape_params;  /* TYPE, FN, OPTIMIZER, DOMAIN */
+  TwParamDecls params;    /* FN, MODEL, OPTIMIZER, DOMAIN */
   TwTypeExpr *type;       /* TYPE: the right side; FN, MODEL: the result or NULL; PARAM, WEIGHTS, CONST: annotation or NULL */
   TwExpr *value;          /* CONST, FN and MODEL body (BLOCK or expression), PARAM and WEIGHTS start, DATA target, LOSS, MEASURE, ENSURE, EXPECT */
   bool is_law;            /* PARAM, WEIGHTS: ~ rather than = */
@@ -250,7 +251,7 @@ struct TwDecl {
   TwIdents during;        /* ENSURE; empty: once, at the end */
   TwExpr *every;          /* ENSURE: or NULL */
   bool stop;              /* ENSURE */
-  TwVec(TwDecl *) decls;  /* VARIANT */
+  TwVec(TwDecl *) decls;  /* VARIANT; DOMAIN: its maps, each an FN */
 };
 
 typedef struct TwTrivia {

@@ -111,6 +111,24 @@ TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape
   return d;
 }
 
+TwDecl *tw_b_domain(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwDecls *maps) {
+  TwDecl *d = new_decl(p, TW_DE_DOMAIN, start, &name);
+  need_types(p, params);
+  d->shape_params = *shape;
+  d->params = *params;
+  TW_MOVE(d->decls, maps);
+  return d;
+}
+
+TwDecl *tw_b_map(TwParser *p, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body) {
+  TwDecl *d = new_decl(p, TW_DE_FN, name, &name);
+  need_types(p, params);
+  d->params = *params;
+  d->type = result;
+  d->value = body.node;
+  return d;
+}
+
 TwDecl *tw_b_data(TwParser *p, TwToken start, TwToken name, TwToken source, TwDataArgs *args, TwPart target) {
   TwDecl *d = new_decl(p, TW_DE_DATA, start, &name);
   d->source = tw_b_ident(p, source);

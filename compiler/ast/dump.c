@@ -200,7 +200,7 @@ static void stage_items(Dump *d, const TwDecl *x) {
 }
 
 static void decl(Dump *d, const TwDecl *x) {
-  static const char *const kinds[] = {"error", "import", "const",   "type",    "fn",   "optimizer",
+  static const char *const kinds[] = {"error", "import", "const",   "type",    "fn",   "optimizer", "domain",
                                       "data",  "param",  "weights", "model",   "loss", "measure",
                                       "stage", "ensure", "expect",  "variant", "skip"};
   line(d, x->is_custom ? "custom fn" : kinds[x->kind], x->name.name, x->span);

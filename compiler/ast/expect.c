@@ -106,7 +106,7 @@ static bool unknown_declaration(TwParser *p, const Expected *e, TwToken t, TwSpa
   TwDiag *d = tw_diag(&p->u->diags, TW_E0112, span, "a declaration cannot begin with '%s'", name);
   for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
     if (strcmp(name, foreign[i].word) == 0) tw_diag_help(&p->u->diags, d, "%s", foreign[i].help);
-  static const TwName words[] = {"import", "const",  "type",    "fn",      "custom", "optimizer",
+  static const TwName words[] = {"import", "const",  "type",    "fn",      "custom", "optimizer", "domain",
                                  "data",   "param",  "weights", "model",   "loss",   "measure",
                                  "stage",  "ensure", "expect",  "variant", "skip"};
   TwName near = tw_nearest(name, words, sizeof words / sizeof *words);

@@ -318,6 +318,24 @@ static void optimizer(TwFormat *f, TwDoc *seq, const TwDecl *d) {
   tw_f_add(f, seq, tw_f_block(f, d->body, &d->state));
 }
 
+static void domain_decl(TwFormat *f, TwDoc *seq, const TwDecl *d) {
+  tw_f_put(f, seq, "domain ");
+  tw_f_ident(f, seq, d->name);
+  shape(f, seq, &d->shape_params);
+  uint32_t from =
+      d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
+  if (d->params.len) tw_f_add(f, seq, tw_f_params(f, d->params.at, d->params.len, from));
+  tw_f_put(f, seq, " ");
+  TwFLines l = tw_f_lines(f, false, tw_f_multi(f, d->name.span.end, d->span.end));
+  for (uint32_t i = 0; i < d->decls.len; i++) {
+    const TwDecl *map = d->decls.at[i];
+    tw_f_line(f, &l, map->span.start);
+    signature(f, l.inner, map);
+    body(f, l.inner, map->value);
+  }
+  tw_f_add(f, seq, tw_f_lines_end(f, &l, d->span.end - 1));
+}
+
 static void valued(TwFormat *f, TwDoc *seq, const char *word, const TwDecl *d) {
   named(f, seq, word, d);
   annotation(f, seq, d->type);
@@ -341,6 +359,7 @@ TwDoc *tw_f_decl(TwFormat *f, const TwDecl *d) {
     case TW_DE_TYPE: type_decl(f, seq, d); break;
     case TW_DE_FN: return fn(f, d);
     case TW_DE_OPTIMIZER: optimizer(f, seq, d); break;
+    case TW_DE_DOMAIN: domain_decl(f, seq, d); break;
     case TW_DE_DATA: return data(f, d);
     case TW_DE_PARAM: return param(f, d);
     case TW_DE_WEIGHTS: weights(f, seq, d); break;

@@ -61,7 +61,7 @@ static bool starts_declaration(const TwLayout *l) {
   if (!t->newline) return false;
   switch (t->kind) {
     case TW_T_IMPORT: case TW_T_CONST: return true;
-    case TW_T_FN: case TW_T_TYPE: case TW_T_OPTIMIZER: case TW_T_DATA: case TW_T_PARAM:
+    case TW_T_FN: case TW_T_TYPE: case TW_T_OPTIMIZER: case TW_T_DOMAIN: case TW_T_DATA: case TW_T_PARAM:
     case TW_T_WEIGHTS: case TW_T_MODEL: case TW_T_MEASURE: case TW_T_STAGE: case TW_T_VARIANT:
       return !next->newline && (next->kind == TW_T_ID || tw_token_class(next->kind) == TW_TC_WORD);
     case TW_T_CUSTOM: return next->kind == TW_T_FN;

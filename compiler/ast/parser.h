@@ -140,6 +140,8 @@ TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwPar
                 TwTypeExpr *result, TwPart body, TwDerivRules *rules);
 TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result,
                    TwPart body);
+TwDecl *tw_b_domain(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwDecls *maps);
+TwDecl *tw_b_map(TwParser *p, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body);
 TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
                        TwToken open, TwBody *body);
 TwDecl *tw_b_data(TwParser *p, TwToken start, TwToken name, TwToken source, TwDataArgs *args, TwPart target);

@@ -79,6 +79,27 @@ void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at) {
   tw_lw_end(l, &b, TW_F64, NULL, &l->rt->init);
 }
 
+/* SHOWN -> the first param that is not in its declared domain, or -1. */
+void tw_lw_inside(TwLowered *l, TwLw *lw, const TwLayout *layout) {
+  TwFnBuild b;
+  int64_t n = (int64_t)layout->n_shown;
+  bool any = false;
+  tw_lw_begin(&b, lw, NULL, "inside");
+  b.from_shown = layout;
+  b.shown = tw_lw_operand(&b, TW_RT_SHOWN, 0, 0, tw_ty(lw->m, TW_REAL, 1, &n));
+  TwRef first = tw_real(b.scope.f, -1);
+  for (uint32_t k = lw->p->params.len; k-- > 0;) {
+    const TwParam *p = &lw->p->params.at[k];
+    if (!p->domain) continue;
+    any = true;
+    tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, p->x->id), tw_lw_get(&b.scope, tw_key(TW_KEY_PARAM, k)));
+    first = tw_select(b.scope.f, tw_lw_ref(&b.scope, p->inside), first, tw_real(b.scope.f, k));
+  }
+  if (!any) return;
+  tw_lw_output(&b, TW_RT_CHECK, 0, 0, first);
+  tw_lw_end(l, &b, TW_F64, NULL, &l->rt->inside);
+}
+
 /* The results of a row: the target, an element each, then the weight. */
 static uint32_t row_results(TwScope *row, const TwDataSet *d) {
   TwRef y = tw_lw_ref(row, d->target);

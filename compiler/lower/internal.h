@@ -119,6 +119,7 @@ TwRef tw_lw_join(TwScope *s, const TwRefs *parts);
 uint64_t tw_lw_flat_param(TwLw *lw, const TwStage *stage, uint32_t param);
 uint64_t tw_lw_flat_weights(TwLw *lw, const TwStage *stage, uint32_t weights);
 uint64_t tw_lw_count(TwLw *lw, const TwType *t); /* reals in all leaves */
+uint64_t tw_lw_coordinates(TwLw *lw, uint32_t param); /* of its coordinate, which VALUES and FLAT hold */
 
 /* Columns that the target function of a data set gives: see TwRtData. */
 static inline uint32_t tw_lw_results(const TwDataSet *d) {
@@ -162,6 +163,7 @@ void tw_lw_eval(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_checks(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_init(TwLowered *l, TwLw *lw, const TwMoment *at);
+void tw_lw_inside(TwLowered *l, TwLw *lw, const TwLayout *layout);
 void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out);
 
 /* ---- model.c: predictions and slopes of a model */

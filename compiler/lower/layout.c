@@ -22,6 +22,8 @@ static bool ever_stored(const TwProgram *p, uint32_t w) {
   return false;
 }
 
+uint64_t tw_lw_coordinates(TwLw *lw, uint32_t param) { return tw_lw_count(lw, tw_param_coord(&lw->p->params.at[param])); }
+
 void tw_lw_layout(TwLw *lw, TwLayout *out) {
   const TwProgram *p = lw->p;
   out->param_at = TW_NEW_N(lw->arena, uint64_t, p->params.len);
@@ -30,11 +32,10 @@ void tw_lw_layout(TwLw *lw, TwLayout *out) {
   out->weights_shown = TW_NEW_N(lw->arena, uint64_t, p->weights.len);
   out->n_values = out->n_shown = 0;
   for (uint32_t k = 0; k < p->params.len; k++) {
-    uint64_t n = tw_lw_count(lw, p->params.at[k].type);
     out->param_at[k] = out->n_values;
     out->param_shown[k] = out->n_shown;
-    out->n_values += n;
-    out->n_shown += n;
+    out->n_values += tw_lw_coordinates(lw, k);
+    out->n_shown += tw_lw_count(lw, p->params.at[k].type);
   }
   for (uint32_t k = 0; k < p->weights.len; k++) {
     uint64_t n = tw_lw_count(lw, p->weights.at[k].type);
@@ -85,7 +86,7 @@ uint64_t tw_lw_flat_param(TwLw *lw, const TwStage *stage, uint32_t param) {
   if (!stage) return UINT64_MAX;
   for (uint32_t k = 0; k < stage->params.len; k++) {
     if (stage->params.at[k] == param) return at;
-    at += tw_lw_count(lw, lw->p->params.at[stage->params.at[k]].type);
+    at += tw_lw_coordinates(lw, stage->params.at[k]);
   }
   return UINT64_MAX;
 }
@@ -93,7 +94,7 @@ uint64_t tw_lw_flat_param(TwLw *lw, const TwStage *stage, uint32_t param) {
 uint64_t tw_lw_flat_weights(TwLw *lw, const TwStage *stage, uint32_t weights) {
   uint64_t at = 0;
   if (!stage) return UINT64_MAX;
-  for (uint32_t k = 0; k < stage->params.len; k++) at += tw_lw_count(lw, lw->p->params.at[stage->params.at[k]].type);
+  for (uint32_t k = 0; k < stage->params.len; k++) at += tw_lw_coordinates(lw, stage->params.at[k]);
   for (uint32_t k = 0; k < stage->weights.len; k++) {
     if (stage->weights.at[k] == weights) return at;
     at += tw_lw_count(lw, lw->p->weights.at[stage->weights.at[k]].type);

@@ -6,6 +6,14 @@
 
 #include "compiler/lower/internal.h"
 
+/* A map of a declared domain: `t`, a tree over local l, where l is x. */
+static TwVal mapped(TwScope *s, const TwTx *t, const TwLocal *l, TwRef x) {
+  TwVal in = tw_lw_val(s->lw, 1);
+  in.leaf[0] = x;
+  tw_lw_bind(s, tw_key(TW_KEY_LOCAL, l->id), in);
+  return tw_lw_tx(s, t);
+}
+
 /* The natural value of a coordinate (lang/REFERENCE.md, Stages). */
 TwVal tw_lw_natural(TwScope *s, const TwParam *p, TwRef u) {
   TwFn *f = s->f;
@@ -26,6 +34,7 @@ TwVal tw_lw_natural(TwScope *s, const TwParam *p, TwRef u) {
                                   : tw_binary(f, TW_OP_sub, tw_const(f, ty, p->hi), e);
       break;
     }
+    case TW_TR_DOMAIN: return mapped(s, p->forward, p->u, u);
   }
   return v;
 }
@@ -46,6 +55,7 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef v) {
       return tw_unary(f, TW_OP_log,
                       isfinite(p->lo) ? tw_binary(f, TW_OP_sub, v, tw_const(f, ty, p->lo))
                                       : tw_binary(f, TW_OP_sub, tw_const(f, ty, p->hi), v));
+    case TW_TR_DOMAIN: return mapped(s, p->inverse, p->x, v).leaf[0];
   }
   return v;
 }
@@ -58,7 +68,7 @@ static TwVal find_param(TwFnBuild *b, uint32_t k) {
   TwRef from = at == UINT64_MAX ? b->values : b->flat;
   if (at == UINT64_MAX) at = b->at->layout->param_at[k];
   b->scope.f->at = p->span;
-  return tw_lw_natural(&b->scope, p, tw_lw_unpack(&b->scope, p->type, from, at).leaf[0]);
+  return tw_lw_natural(&b->scope, p, tw_lw_unpack(&b->scope, tw_param_coord(p), from, at).leaf[0]);
 }
 
 static TwVal find_weights(TwFnBuild *b, uint32_t k) {

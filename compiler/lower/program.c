@@ -62,7 +62,8 @@ static void lower_tensors(TwLowered *l, TwLw *lw, const TwLayout *layout) {
     const TwParam *q = &p->params.at[k];
     add_tensors(lw, q->type, q->name, true, layout->param_shown[k], tensors, &n);
     params[k] = (TwRtParam){q->name, tw_lw_place(lw, q->start_span), tw_lw_place(lw, q->domain_span),
-                            layout->param_shown[k], tw_lw_count(lw, q->type), q->lo, q->hi, q->lo_open, q->hi_open};
+                            layout->param_shown[k], tw_lw_count(lw, q->type), q->lo, q->hi, q->lo_open, q->hi_open,
+                            q->domain ? text_of(lw, q->domain_span) : NULL};
   }
   for (uint32_t k = 0; k < p->weights.len; k++)
     add_tensors(lw, p->weights.at[k].type, p->weights.at[k].name, false, layout->weights_shown[k], tensors, &n);
@@ -173,7 +174,7 @@ static TwRtRange *ranges_of(TwLw *lw, const TwLayout *layout, const TwStage *s, 
   for (uint32_t k = 0; k < s->params.len + s->weights.len; k++) {
     bool is_param = k < s->params.len;
     uint32_t id = is_param ? s->params.at[k] : s->weights.at[k - s->params.len];
-    uint64_t count = tw_lw_count(lw, is_param ? lw->p->params.at[id].type : lw->p->weights.at[id].type);
+    uint64_t count = is_param ? tw_lw_coordinates(lw, id) : tw_lw_count(lw, lw->p->weights.at[id].type);
     r[(*n)++] = (TwRtRange){is_param ? layout->param_at[id] : layout->weights_at[id], to, count};
     to += count;
   }
@@ -251,7 +252,7 @@ static bool is_checked(const TwRtProgram *rt, uint32_t stage, bool regions, uint
 }
 
 static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
-  if (slot == &rt->init || slot == &rt->store) return true;
+  if (slot == &rt->init || slot == &rt->store || slot == &rt->inside) return true;
   for (uint32_t k = 0; k < rt->n_datas; k++)
     if (slot == &rt->datas[k].target) return true;
   for (uint32_t k = 0; k < rt->n_stages; k++) {
@@ -288,6 +289,7 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   lower_datas(l, &lw, what);
   lower_models(l, &lw, what & TW_LOWER_MODELS ? &layout : NULL);
   if (what & TW_LOWER_MODELS) tw_lw_store(l, &lw, &layout);
+  tw_lw_inside(l, &lw, &layout);
   lower_ensures(l, &lw);
   bool *stored = TW_NEW_N(lw.arena, bool, p->weights.len);
   for (uint32_t k = 0; k < p->weights.len; k++) stored[k] = p->weights.at[k].is_law;

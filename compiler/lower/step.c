@@ -51,7 +51,7 @@ static TwRef project(TwScope *s, const TwStage *stage, TwRef p) {
   int64_t at = 0;
   for (uint32_t k = 0; k < stage->params.len; k++) {
     const TwParam *param = &s->lw->p->params.at[stage->params.at[k]];
-    int64_t n = (int64_t)tw_lw_count(s->lw, param->type), start_step[2] = {at, 1};
+    int64_t n = (int64_t)tw_lw_coordinates(s->lw, stage->params.at[k]), start_step[2] = {at, 1};
     s->f->at = param->domain_span.file ? param->domain_span : param->span;
     TwRef v = tw_slice(s->f, p, tw_ty(s->lw->m, TW_REAL, 1, &n), start_step);
     if (param->transform == TW_TR_CLIP) v = bounded(s->f, v, param, s->lw->unit->options.precision);

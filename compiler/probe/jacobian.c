@@ -1,8 +1,9 @@
 /* jacobian.c: d weights / d params by forward mode: one run of the tangent program a column.
  *
- * Set_Weights as lowered is a function of coordinates (of a logistic, of an exponential). A param's natural
- * value depends on its own coordinate alone, so a column by the natural value is the column by the coordinate
- * divided by the derivative of the transform, which the same run gives. */
+ * Set_Weights as lowered is a function of coordinates (of a logistic, of an exponential). Where an element's natural
+ * value depends on its own coordinate alone, a column by the natural value is the column by the coordinate
+ * divided by the derivative of the transform, which the same run gives. Of a param in a declared domain (simplex, say)
+ * the natural values are not independent: its columns are by its coordinates, `share.coordinate[0]`. */
 #include "compiler/ad/ad.h"
 #include "compiler/probe/internal.h"
 
@@ -31,8 +32,13 @@ bool tw_probe_jacobian(TwProbe *p, const double *values, TwJacobian *out) {
   const TwProgram *program = p->program;
   TwArena *arena = &p->unit->arena;
   *out = (TwJacobian){0};
-  for (uint32_t k = 0; k < program->params.len; k++)
-    tw_leaves(p->unit, program->params.at[k].type, program->params.at[k].name, &out->column_leaves);
+  uint64_t n_natural = 0;
+  for (uint32_t k = 0; k < program->params.len; k++) {
+    const TwParam *q = &program->params.at[k];
+    const char *name = q->domain ? tw_arena_printf(arena, "%s.coordinate", q->name) : q->name;
+    tw_leaves(p->unit, tw_param_coord(q), name, &out->column_leaves);
+    n_natural += p->lowered->rt->params[k].count;
+  }
   for (uint32_t k = 0; k < program->weights.len; k++)
     tw_leaves(p->unit, program->weights.at[k].type, program->weights.at[k].name, &out->row_leaves);
   out->rows = count_of(&out->row_leaves);
@@ -48,14 +54,19 @@ bool tw_probe_jacobian(TwProbe *p, const double *values, TwJacobian *out) {
   call.in[1] = &none;
   call.in[2] = direction;
   /* Params come first, in order, in VALUES and in SHOWN. */
-  for (uint64_t c = 0; c < out->columns; c++) {
-    direction[c] = 1;
-    if (!tw_call_run(&call, NULL)) return false;
-    direction[c] = 0;
-    const double *tangent = tw_call_reals(&call, 1);
-    for (uint64_t r = 0; r < out->rows; r++) {
-      double d = tangent[out->columns + r];
-      out->at[r * out->columns + c] = d == 0 ? 0 : d / tangent[c];
+  uint64_t c = 0;
+  for (uint32_t k = 0; k < program->params.len; k++) {
+    const TwRtParam *q = &p->lowered->rt->params[k];
+    uint64_t n = out->column_leaves.at[k].count;
+    for (uint64_t e = 0; e < n; e++, c++) {
+      direction[c] = 1;
+      if (!tw_call_run(&call, NULL)) return false;
+      direction[c] = 0;
+      const double *tangent = tw_call_reals(&call, 1);
+      for (uint64_t r = 0; r < out->rows; r++) {
+        double d = tangent[n_natural + r];
+        out->at[r * out->columns + c] = d == 0 || q->domain ? d : d / tangent[q->at + e];
+      }
     }
   }
   return true;

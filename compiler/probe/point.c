@@ -120,7 +120,7 @@ void tw_trained(const TwProbe *p, uint32_t stage, TwTrained *out) {
     uint32_t id = is_param ? s->params.at[k] : s->weights.at[k - s->params.len];
     const TwParam *q = is_param ? &p->program->params.at[id] : NULL;
     const TwWeights *w = is_param ? NULL : &p->program->weights.at[id];
-    tw_leaves(p->unit, q ? q->type : w->type, q ? q->name : w->name, &out->leaves);
+    tw_leaves(p->unit, q ? tw_param_coord(q) : w->type, q ? q->name : w->name, &out->leaves);
     while (out->spans.len < out->leaves.len) tw_vec_push(&p->unit->arena, &out->spans, q ? q->span : w->span);
   }
 }

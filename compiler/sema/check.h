@@ -17,6 +17,7 @@ typedef struct TwSmFrame TwSmFrame;
 typedef struct TwSmFn TwSmFn;
 typedef struct TwSmRecur TwSmRecur;
 typedef struct TwSmValue TwSmValue;
+typedef struct TwSmDomain TwSmDomain;
 typedef struct TwSmTrie TwSmTrie;
 
 /* Where a name is looked up: what is bound inside the body, then the module, the prelude, builtins. */
@@ -62,6 +63,7 @@ typedef enum TwSmValueKind {
   TW_V_MODULE,
   TW_V_TYPE,
   TW_V_OPTIMIZER, /* .decl, .module */
+  TW_V_DOMAIN,    /* .domain */
   TW_V_LIN,       /* a shape parameter that is not known yet */
   TW_V_RECUR      /* the name that a recurrence is defining */
 } TwSmValueKind;
@@ -74,6 +76,7 @@ struct TwSmValue {
   TwSmModule *module;
   const TwDecl *decl;
   const TwSmLin *lin;
+  const TwSmDomain *domain;
   TwSmRecur *recur;
   const TwSmValue *inner;
   const TwTypeExpr *opaque;
@@ -123,6 +126,14 @@ typedef struct TwSmArg {
   TwSmValue value;
 } TwSmArg;
 typedef TwVec(TwSmArg) TwSmArgs;
+
+/* A declared domain. Its maps are functions of their own parameter and then those of the domain. */
+enum { TW_SM_FORWARD, TW_SM_INVERSE, TW_SM_CHECK, TW_SM_MAPS };
+struct TwSmDomain {
+  const TwDecl *decl;
+  TwSmModule *module;
+  const TwDecl *maps[TW_SM_MAPS];
+};
 
 /* What the expression at hand may use. */
 typedef struct TwSmCtx {
@@ -177,12 +188,15 @@ typedef struct TwSmInterval {
   int64_t lo, hi; /* both included */
 } TwSmInterval;
 
+/* The modules that are always in scope: loss, optim, domain. The names of data columns come before the last. */
+enum { TW_SM_PRELUDES = 3, TW_SM_PRELUDE_OPTIM = 1, TW_SM_PRELUDE_DOMAIN = 2 };
+
 struct TwSema {
   TwUnit *u;
   TwArena *a;
   TwProgram *p;
   TwSmModule *main;
-  TwSmModule *prelude[2];
+  TwSmModule *prelude[TW_SM_PRELUDES];
   TwVec(TwSmModule *) modules;
   TwSmDecls decls;
   TwVec(TwIdent) skips;
@@ -390,6 +404,16 @@ bool tw_sm_custom_ok(TwSema *s, const TwSmFn *f);
 /* v, the body's value with the parameters bound in scope, with the stated partials. */
 TwSmValue tw_sm_custom_value(TwSema *s, const TwSmFn *f, const TwSmScope *scope, TwSmValue v);
 
+/* ---- domain.c: domains that are declared */
+TwSmValue tw_sm_domain(TwSema *s, TwSmModule *m, TwSmEntry *e);
+TwSmValue tw_sm_domain_map(TwSema *s, const TwSmDomain *d, TwName name, TwSpan span); /* simplex.forward */
+/* What stands after `in`: the domain, and its arguments, each with its name. NULL: reported. */
+const TwSmDomain *tw_sm_domain_named(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwSmArgs *args);
+/* The maps for the type of *p, compared with each other. false: reported. */
+bool tw_sm_domain_use(TwSema *s, const TwSmDomain *d, TwSmArgs *args, TwSpan span, TwParam *p);
+/* Reports a start that is known and not in the domain. */
+void tw_sm_domain_start(TwSema *s, const TwParam *p, const double *x);
+
 /* ---- builtins.c */
 int tw_sm_builtin(TwName name); /* -1: none */
 const char *tw_sm_builtin_name(uint32_t k);
@@ -419,6 +443,8 @@ const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why);
 /* A real scalar or array where real locals have these values: its elements. */
 bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n,
                    double *out);
+/* A value where a local, a tensor of reals, is x: its elements. false: it has none there; *too_long: not computed, too long. */
+bool tw_sm_eval_with(TwSema *s, const TwTx *t, const TwLocal *l, const double *x, double *out, bool *too_long);
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out);
 /* A constant real scalar, or reports that it is none. */
 bool tw_sm_const_real(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, double *out);

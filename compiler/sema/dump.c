@@ -197,12 +197,13 @@ static void axes(Out *o, const TwDataSet *d) {
 }
 
 static void params(Out *o) {
-  static const char *const transforms[] = {"none", "clip", "logistic", "exp"};
+  static const char *const transforms[] = {"none", "clip", "logistic", "exp", "forward"};
   for (uint32_t k = 0; k < o->p->init_order.len; k++) {
     const TwParam *p = &o->p->params.at[o->p->init_order.at[k]];
     fprintf(o->f, "param %s : %s in %c%.17g, %.17g%c by %s", p->name, type(o, p->type),
             p->lo_open ? '(' : '[', p->lo, p->hi, p->hi_open ? ')' : ']', transforms[p->transform]);
     if (p->transform == TW_TR_CLIP) fprintf(o->f, "(%.17g)", p->eps);
+    if (p->domain) fprintf(o->f, " of %s, from %s", p->domain->name.name, type(o, p->coord));
     fprintf(o->f, p->is_law ? ", a law\n" : "\n");
     tx(o, p->start, 1);
   }

@@ -2,7 +2,7 @@
  * typed for these arguments.
  *
  * Shape parameters are solved from explicit ones, then the arguments in order, then the expected
- * result. Arguments are elaborated in the caller's frame, types and body in the callee's. A function
+ * result (of a law, the expected result first). Arguments are elaborated in the caller's frame, types and body in the callee's. A function
  * whose body names itself, directly or by way of others, is refused. */
 #include <string.h>
 
@@ -220,18 +220,25 @@ static bool take_arg(Call *c, uint32_t j) {
   return true;
 }
 
-static bool shapes_known(Call *c) {
+/* Solves what is open from the type that is expected of the result, if that can be. */
+static bool from_result(Call *c) {
   TwSema *s = c->s;
   int64_t x;
   bool open = false;
   for (uint32_t k = 0; k < c->solve.n; k++) open |= !tw_sm_solved(&c->solve, k, &x);
-  if (open && c->want && c->result && tw_sm_param_kind(s, &c->types, c->result) == TW_PK_VALUE) {
-    TwSmSolve copy = c->solve;
-    const TwSmSym *sym = tw_sm_sym(s, &c->types, c->result);
-    if (!sym) return false;
-    if (tw_sm_match(&c->solve, sym, c->want, c->span)) settle(c);
-    else c->solve = copy;
-  }
+  if (!open || !c->want || !c->result || tw_sm_param_kind(s, &c->types, c->result) != TW_PK_VALUE) return true;
+  TwSmSolve copy = c->solve;
+  const TwSmSym *sym = tw_sm_sym(s, &c->types, c->result);
+  if (!sym) return false;
+  if (tw_sm_match(&c->solve, sym, c->want, c->span)) settle(c);
+  else c->solve = copy;
+  return true;
+}
+
+static bool shapes_known(Call *c) {
+  TwSema *s = c->s;
+  int64_t x;
+  if (!from_result(c)) return false;
   for (uint32_t k = 0; k < c->solve.n; k++) {
     const TwIdent *id = &c->solve.names[k];
     if (tw_sm_solved(&c->solve, k, &x) && x >= 0) continue;
@@ -345,7 +352,7 @@ static bool prepare(Call *c) {
   c->values = TW_NEW_N(s->a, TwSmValue, c->params->len);
   if (!spread(c) || !tw_sm_bind_args(s, f, c->params, c->args, c->span, c->slots)) return false;
   open_shapes(c);
-  bool ok = true;
+  bool ok = !s->ctx.law || from_result(c); /* a draw takes the shape of what it is for, so of a law that comes first */
   for (uint32_t j = 0; j < c->params->len; j++) ok &= take_arg(c, j);
   return ok && shapes_known(c);
 }

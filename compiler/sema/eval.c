@@ -470,6 +470,18 @@ bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const doubl
   return r != NULL;
 }
 
+bool tw_sm_eval_with(TwSema *s, const TwTx *t, const TwLocal *l, const double *x, double *out, bool *too_long) {
+  Ev v = {.s = s, .budget = BUDGET};
+  TwSmNum *in = num_new(&v, l->type);
+  if (in) memcpy(in->x, x, (size_t)in->n * sizeof *x);
+  if (in) bind(&v, l, in);
+  const TwSmNum *r = in ? eval(&v, t) : NULL;
+  if (r) memcpy(out, r->x, (size_t)r->n * sizeof *out);
+  *too_long = !r && v.budget < 0;
+  tw_arena_free(&v.scratch);
+  return r != NULL;
+}
+
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out) {
   if (!tw_sm_is_scalar(t->type)) return false;
   if (t->kind == TW_TX_CONST) return *out = t->known ? (double)t->integer : t->number, true;

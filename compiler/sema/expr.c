@@ -19,6 +19,7 @@ const char *tw_sm_kind_text(const TwSmValue *v) {
   case TW_V_MODULE: return "a module";
   case TW_V_TYPE: return "a type";
   case TW_V_OPTIMIZER: return "an optimizer";
+  case TW_V_DOMAIN: return "a domain";
   case TW_V_LIN: return "a shape parameter";
   case TW_V_RECUR: return "a recurrence";
   }
@@ -86,6 +87,7 @@ static TwSmValue field(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
   s->ctx.no_data = no_data;
   if (v.kind == TW_V_POISON) return v;
   if (v.kind == TW_V_DATA) return tw_sm_data_fact(s, v.index, e->name, e->name_span, e->span);
+  if (v.kind == TW_V_DOMAIN) return tw_sm_domain_map(s, v.domain, e->name, e->name_span);
   if (v.kind == TW_V_MODULE) return tw_sm_member(s, v.module, e->name, e->name_span);
   if (v.kind != TW_V_TX && v.kind != TW_V_SCHEDULE) {
     tw_sm_error(s, TW_E0305, e->name_span, "'%s' is %s and has no field '%s'", tw_sm_text(s, e->a->span),

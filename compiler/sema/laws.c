@@ -1,7 +1,7 @@
 /* laws.c: what stands after '~': a built-in law, or a function that may draw.
  *
  * The law is matched with the declared type. Where it does not fit it is applied to each member of a
- * record, each element of an array, and (a law of one number) each element of a tensor; elements of
+ * record, each element of an array, and (a law of one number, or of a row) each element or row of a tensor; elements of
  * arrays by a comprehension, so that their draws have different keys. */
 #include "compiler/sema/check.h"
 
@@ -56,11 +56,11 @@ static TwTx *apply(Law *l, const TwType *want) {
 
 static TwTx *distribute(Law *l, const TwType *want);
 
-/* One application for each element: a comprehension over all axes. */
-static TwTx *each(Law *l, const TwType *want, const TwType *elem) {
+/* One application for each element: a comprehension over the leading axes. */
+static TwTx *each(Law *l, const TwType *want, uint32_t axes, const TwType *elem) {
   TwSema *s = l->s;
   TwTx *t = tw_sm_node(s, TW_TX_FOR, want, l->span);
-  for (uint32_t k = 0; k < want->rank; k++) {
+  for (uint32_t k = 0; k < axes; k++) {
     TwIter it = {.kind = TW_IT_RANGE, .n = want->dims[k].n};
     it.local = tw_sm_local(s, tw_intern_z(&s->u->names, "i"), s->t_int, l->span);
     tw_sm_set_range(s, it.local, (TwSmInterval){true, 0, it.n - 1});
@@ -84,9 +84,11 @@ static TwTx *distribute(Law *l, const TwType *want) {
     }
     return t;
   }
-  if (want->kind == TW_TY_ARRAY) return each(l, want, want->elem);
-  if (want->kind == TW_TY_TENSOR && want->rank && fits(s, &l->f, tw_sm_scalar(s, want->dtype)))
-    return each(l, want, tw_sm_scalar(s, want->dtype));
+  if (want->kind == TW_TY_ARRAY) return each(l, want, want->rank, want->elem);
+  for (uint32_t k = want->kind == TW_TY_TENSOR ? want->rank : 0; k > 0; k--) { /* of numbers, else of rows */
+    const TwType *part = tw_sm_tensor(s, want->dtype, want->rank - k, want->dims + k);
+    if (fits(s, &l->f, part)) return each(l, want, k, part);
+  }
   TwDiag *d = tw_sm_error(s, TW_E0510, l->span, "this law does not give a value of type %s",
                           tw_type_text(s->a, want));
   if (l->f.kind == TW_V_FN && l->f.fn->decl && l->f.fn->decl->type)

@@ -134,12 +134,19 @@ static void check_type(TwSema *s, TwSmEntry *e) {
   e->state = state;
 }
 
+/* The maps on their own, with unknown values; they are compared with each other where a param has the domain. */
+static void check_domain(TwSema *s, TwSmEntry *e) {
+  TwSmValue v = tw_sm_resolve(s, s->main, e, e->span);
+  for (uint32_t k = 0; k < TW_SM_MAPS && v.kind == TW_V_DOMAIN; k++) check_fn(s, v.domain->maps[k]);
+}
+
 void tw_sm_library(TwSema *s, bool all) {
   for (uint32_t k = 0; k < s->main->entries.len; k++) {
     TwSmEntry *e = s->main->entries.at[k];
     bool used = e->used;
     if (e->decl->kind == TW_DE_TYPE) check_type(s, e);
     if (e->decl->kind == TW_DE_FN && (all || !tw_sm_was_elaborated(s, e->decl))) check_fn(s, e->decl);
+    if (e->decl->kind == TW_DE_DOMAIN && (all || !tw_sm_was_elaborated(s, e->decl))) check_domain(s, e);
     if (e->decl->kind == TW_DE_OPTIMIZER && (all || !tw_sm_was_elaborated(s, e->decl)))
       check_optimizer(s, e->decl);
     e->used = used;

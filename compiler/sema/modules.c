@@ -1,7 +1,7 @@
 /* modules.c: modules, their names, and looking a name up.
  *
- * A name is looked up in the body it is used in, in its module, in the prelude (modules loss and
- * optim), among the builtins. Every declaration is resolved when it is first needed. */
+ * A name is looked up in the body it is used in, in its module, in the prelude (modules loss,
+ * optim and domain), among the builtins. Every declaration is resolved when it is first needed. */
 #include <math.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ static uint32_t open_module(TwSema *s, TwName name, uint32_t from_file, TwSpan s
   TwDiag *d = tw_sm_error(s, TW_E0203, span, "there is no module '%s'", name);
   tw_sm_note(s, d, (TwSpan){0}, "it is not in the standard library, and %s cannot be read: %s", path,
              why ? why : "");
-  static const char *const std[] = {"triwave", "nn", "init", "optim", "loss", "constraint"};
+  static const char *const std[] = {"triwave", "nn", "init", "optim", "loss", "constraint", "domain"};
   TwNames names = {0};
   for (size_t k = 0; k < sizeof std / sizeof *std; k++)
     tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, std[k]));
@@ -48,6 +48,7 @@ static const char *decl_word(const TwDecl *d) {
   case TW_DE_TYPE: return "type";
   case TW_DE_FN: return "fn";
   case TW_DE_OPTIMIZER: return "optimizer";
+  case TW_DE_DOMAIN: return "domain";
   case TW_DE_DATA: return "data";
   case TW_DE_PARAM: return "param";
   case TW_DE_WEIGHTS: return "weights";
@@ -66,7 +67,7 @@ static const char *decl_word(const TwDecl *d) {
 /* What a module that is imported may declare. */
 static bool importable(const TwDecl *d) {
   return d->kind == TW_DE_IMPORT || d->kind == TW_DE_CONST || d->kind == TW_DE_TYPE || d->kind == TW_DE_FN ||
-         d->kind == TW_DE_OPTIMIZER || d->kind == TW_DE_ERROR;
+         d->kind == TW_DE_OPTIMIZER || d->kind == TW_DE_DOMAIN || d->kind == TW_DE_ERROR;
 }
 
 static bool load_imports(TwSema *s, TwSmModule *m) {
@@ -106,7 +107,7 @@ TwSmModule *tw_sm_load(TwSema *s, TwName name, uint32_t from_file, TwSpan span) 
     const TwDecl *d = m->ast->decls.at[k];
     if (!importable(d)) {
       TwDiag *e = tw_sm_error(s, TW_E0213, span, "module '%s' cannot be imported: it is a program", name);
-      tw_sm_note(s, e, d->span, "a module has import, const, type, fn and optimizer, but no %s",
+      tw_sm_note(s, e, d->span, "a module has import, const, type, fn, optimizer and domain, but no %s",
                  decl_word(d));
       m->state = TW_SM_DONE;
       return NULL;
@@ -129,6 +130,7 @@ void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replac
   case TW_DE_TYPE:
   case TW_DE_FN:
   case TW_DE_OPTIMIZER:
+  case TW_DE_DOMAIN:
   case TW_DE_DATA:
   case TW_DE_PARAM:
   case TW_DE_WEIGHTS:
@@ -174,6 +176,7 @@ static TwSmValue resolve_now(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   case TW_DE_CONST: return tw_sm_const(s, m, e);
   case TW_DE_TYPE: return (TwSmValue){.kind = TW_V_TYPE, .decl = e->decl, .module = m};
   case TW_DE_OPTIMIZER: return (TwSmValue){.kind = TW_V_OPTIMIZER, .decl = e->decl, .module = m};
+  case TW_DE_DOMAIN: return tw_sm_domain(s, m, e);
   case TW_DE_DATA: return tw_sm_data(s, m, e);
   case TW_DE_PARAM: return tw_sm_param(s, m, e);
   case TW_DE_WEIGHTS: return tw_sm_weights(s, m, e);
@@ -222,8 +225,9 @@ TwSmValue tw_sm_resolve(TwSema *s, TwSmModule *m, TwSmEntry *e, TwSpan use) {
 
 void tw_sm_prelude(TwSema *s) {
   size_t len;
-  for (uint32_t k = 0; k < 2; k++) {
-    TwName name = tw_intern_z(&s->u->names, k ? "optim" : "loss");
+  static const char *const names[TW_SM_PRELUDES] = {"loss", "optim", "domain"};
+  for (uint32_t k = 0; k < TW_SM_PRELUDES; k++) {
+    TwName name = tw_intern_z(&s->u->names, names[k]);
     if (tw_stdlib(name, &len)) s->prelude[k] = tw_sm_load(s, name, 0, (TwSpan){0});
   }
 }
@@ -241,7 +245,7 @@ static void unknown_name(TwSema *s, const TwSmScope *scope, TwName name, TwSpan 
   for (const TwSmBind *b = scope->top; b; b = b->up) tw_vec_push(s->a, &names, b->name);
   for (uint32_t k = 0; k < scope->module->entries.len; k++)
     tw_vec_push(s->a, &names, scope->module->entries.at[k]->name);
-  for (uint32_t p = 0; p < 2; p++)
+  for (uint32_t p = 0; p < TW_SM_PRELUDES; p++)
     for (uint32_t k = 0; s->prelude[p] && k < s->prelude[p]->entries.len; k++)
       tw_vec_push(s->a, &names, s->prelude[p]->entries.at[k]->name);
   for (uint32_t k = 0; k < tw_sm_builtin_count(); k++)
@@ -273,7 +277,7 @@ TwSmValue tw_sm_lookup(TwSema *s, const TwSmScope *scope, TwName name, TwSpan sp
     if (e->decl->kind == TW_DE_IMPORT) return e->used = true, e->value;
     return tw_sm_resolve(s, scope->module, e, span);
   }
-  for (uint32_t k = 0; k < 2; k++) {
+  for (uint32_t k = 0; k < TW_SM_PRELUDES; k++) {
     TwSmModule *m = s->prelude[k];
     if (m && (e = tw_sm_find(m, name)) && e->decl->kind != TW_DE_IMPORT) return tw_sm_resolve(s, m, e, span);
   }

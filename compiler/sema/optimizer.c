@@ -79,7 +79,7 @@ static void unknown_optimizer(TwSema *s, const TwSmScope *scope, const TwExpr *e
   }
   TwNames names = {0};
   tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, "lbfgs"));
-  TwSmModule *in[2] = {scope->module, s->prelude[1]};
+  TwSmModule *in[2] = {scope->module, s->prelude[TW_SM_PRELUDE_OPTIM]};
   for (int m = 0; m < 2; m++)
     for (uint32_t k = 0; in[m] && k < in[m]->entries.len; k++)
       if (in[m]->entries.at[k]->decl->kind == TW_DE_OPTIMIZER)

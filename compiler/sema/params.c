@@ -29,17 +29,17 @@ bool tw_sm_interval(TwSema *s, const TwSmScope *scope, const TwDomainExpr *d, do
   return true;
 }
 
-static bool domain(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwParam *p) {
+/* *named: a declared domain, with its arguments; NULL: an interval. */
+static bool domain(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwParam *p, const TwSmDomain **named,
+                   TwSmArgs *args) {
   p->lo = (double)-INFINITY;
   p->hi = (double)INFINITY;
   p->lo_open = p->hi_open = true;
   if (!d->domain.present) return true;
   p->domain_span = d->domain.span;
   if (d->domain.named) {
-    TwDiag *e =
-        tw_sm_error(s, TW_E0503, d->domain.span, "there is no domain '%s'", tw_sm_text(s, d->domain.span));
-    tw_sm_help(s, e, "a domain is an interval: (0, 1), [0, inf), …");
-    return false;
+    *named = tw_sm_domain_named(s, scope, d->domain.name, args);
+    return *named != NULL;
   }
   p->lo_open = d->domain.lo_open;
   p->hi_open = d->domain.hi_open;
@@ -87,6 +87,12 @@ static bool transform(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwPara
     TwDiag *x = tw_sm_error(s, TW_E0504, e->span, "there is no transform '%s'", tw_sm_text(s, callee->span));
     if (!name || !tw_sm_suggest(s, x, name, names, 3))
       tw_sm_help(s, x, "transforms are clip(eps), logistic and exp");
+    return false;
+  }
+  if (d->domain.named) {
+    TwDiag *x = tw_sm_error(s, TW_E0505, e->span, "the domain '%s' has a transform of its own",
+                            tw_sm_text(s, d->domain.span));
+    tw_sm_help(s, x, "leave 'by %s' out", tw_sm_text(s, e->span));
     return false;
   }
   if (!lo && !hi) {
@@ -141,10 +147,12 @@ static void check_start(TwSema *s, const TwParam *p) {
   const TwSmNum *x = tw_sm_eval(s, p->start, &why);
   uint32_t before = s->errors;
   int64_t n = p->start->kind == TW_TX_LOADED ? tw_sm_count(p->type) : 0;
+  if (n && p->domain) tw_sm_domain_start(s, p, &s->p->loaded.at[p->start->integer]);
   for (int64_t k = 0; k < n && s->errors == before; k++) check_number(s, p, s->p->loaded.at[p->start->integer + k], k, n);
   if (!x && why && strcmp(why, "it takes too many operations") != 0)
     tw_sm_error(s, TW_E0314, p->start_span, "the start of '%s' cannot be computed: %s", p->name, why);
   for (int64_t k = 0; x && k < x->n && s->errors == before; k++) check_number(s, p, x->x[k], k, x->n);
+  if (x && p->domain && s->errors == before) tw_sm_domain_start(s, p, x->x);
 }
 
 /* A built-in law whose values may leave the domain. The trees are those that builtins.c makes:
@@ -195,7 +203,9 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   TwParam p = {.name = e->name, .span = e->span, .is_law = d->is_law};
   TwSmScope scope = {m, NULL};
   s->ctx = (TwSmCtx){.what = "the domain of a param", .no_params = true, .no_weights = true, .no_data = true};
-  bool ok = domain(s, &scope, d, &p) && transform(s, &scope, d, &p);
+  const TwSmDomain *named = NULL;
+  TwSmArgs args = {0};
+  bool ok = domain(s, &scope, d, &p, &named, &args) && transform(s, &scope, d, &p);
   p.type = d->type ? tw_sm_type(s, &scope, d->type) : NULL;
   bool typed = !p.type || !tw_sm_poison(p.type);
   if (p.type && typed && !tw_sm_is(p.type, TW_REAL)) {
@@ -217,6 +227,10 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
                     tw_type_text(s->a, p.type));
         typed = false;
       }
+    }
+    if (ok && typed && p.type && named) {
+      s->ctx = (TwSmCtx){.what = "the domain of a param", .no_params = true, .no_weights = true, .no_data = true};
+      ok = tw_sm_domain_use(s, named, &args, d->domain.span, &p);
     }
     if (started && ok && typed) {
       check_start(s, &p);

@@ -58,7 +58,7 @@ static void train_name(StageIn *in, TwIdent id) {
   }
   if (weights) tw_vec_push(s->a, &in->st.weights, e->index);
   else tw_vec_push(s->a, &in->st.params, e->index);
-  in->st.n_flat += tw_sm_count(v.tx->type);
+  in->st.n_flat += v.tx->kind == TW_TX_PARAM ? tw_sm_count(tw_param_coord(&s->p->params.at[v.tx->index])) : tw_sm_count(v.tx->type);
 }
 
 /* ---- numbers */

@@ -74,7 +74,7 @@ static void let(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwStmt
     t = tw_sm_coerce(s, t, type, true, st->value->span, tw_arena_printf(s->a, "'%s'", id.name));
     v = tw_sm_poison(t->type) ? tw_sm_vbad() : tw_sm_v(t);
   }
-  if (v.kind == TW_V_MODULE || v.kind == TW_V_TYPE || v.kind == TW_V_OPTIMIZER) {
+  if (v.kind == TW_V_MODULE || v.kind == TW_V_TYPE || v.kind == TW_V_OPTIMIZER || v.kind == TW_V_DOMAIN) {
     tw_sm_error(s, TW_E0209, st->value->span, "%s cannot be bound to a name", tw_sm_kind_text(&v));
     v = tw_sm_vbad();
   }

@@ -175,7 +175,8 @@ typedef enum TwTransform {
   TW_TR_NONE,     /* no domain: the coordinate is the value */
   TW_TR_CLIP,     /* the coordinate is the value, projected after each step to [lo + eps, hi - eps] */
   TW_TR_LOGISTIC, /* value = lo + (hi - lo) * logistic(u) */
-  TW_TR_EXP       /* one-sided: lo + exp(u), or hi - exp(u) */
+  TW_TR_EXP,      /* one-sided: lo + exp(u), or hi - exp(u) */
+  TW_TR_DOMAIN    /* a declared domain: forward(u) */
 } TwTransform;
 typedef struct TwParam {
   TwName name;
@@ -188,7 +189,16 @@ typedef struct TwParam {
   TwTx *start;        /* natural value; may use params that come earlier in .init_order, and DRAWs */
   bool is_law;
   TwSpan start_span, domain_span;
+  /* DOMAIN: the maps as trees over one local; the coordinate may have another shape than the value. */
+  const TwDecl *domain;
+  const TwType *coord;      /* of u */
+  TwLocal *u, *x;
+  TwTx *forward;            /* over u, of .type */
+  TwTx *inverse, *inside;   /* over x, of .coord and bool */
 } TwParam;
+
+/* The type of the coordinate, which optimizers see. */
+static inline const TwType *tw_param_coord(const TwParam *p) { return p->coord ? p->coord : p->type; }
 
 typedef struct TwWeights {
   TwName name;
