@@ -1,5 +1,5 @@
-/* export.c: triwave export FILE|RUN --to c -o NAME.c: a trained model as a file of C99, and its header; --to safetensors:
- * its params and weights as tensors. */
+/* export.c: triwave export FILE|RUN --to c -o NAME.c: a trained model as a file of C99, and its header; --to onnx: as a
+ * graph of ONNX; --to safetensors: all params and weights as tensors. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +37,19 @@ static char *name_of(const char *path) {
   return longer;
 }
 
-static const TwFn *final_of(const TwLowered *l, const char *model, const char *what) {
+/* One of the functions of a model; NULL: it has none. */
+static const TwLoweredFn *fn_of(const TwLowered *l, const char *model, const char *what) {
   char *name = tw_rt_textf("%s.%s", model, what);
-  const TwFn *f = NULL;
+  const TwLoweredFn *f = NULL;
   for (uint32_t k = 0; name && k < l->fns.len; k++)
-    if (strcmp(l->fns.at[k].name, name) == 0) f = l->fns.at[k].final;
+    if (strcmp(l->fns.at[k].name, name) == 0) f = &l->fns.at[k];
   free(name);
   return f;
+}
+
+static const TwFn *final_of(const TwLowered *l, const char *model, const char *what) {
+  const TwLoweredFn *f = fn_of(l, model, what);
+  return f ? f->final : NULL;
 }
 
 /* Both files are committed when both have been written: neither is ever half there. */
@@ -77,6 +83,23 @@ static bool write_as_c(const TwCli *c, TwTrained *t) {
   return ok;
 }
 
+static bool write_onnx(const TwCli *c, TwTrained *t) {
+  if (!tw_build(&t->build, TW_PHASE_LOWER)) return false; /* code from the cache comes without IR */
+  const TwRtModel *m = &t->build.rt->models[t->model];
+  const TwLoweredFn *predict = fn_of(t->build.lowered, m->name, "predict");
+  TwExport x = {.p = t->build.rt, .model = m, .predict = predict->primal ? predict->primal : predict->grad, .shown = t->shown};
+  const unsigned char *bytes;
+  const char *why;
+  TwSpan at;
+  size_t n;
+  if (!tw_export_onnx(&x, &t->unit->arena, TW_VERSION, &bytes, &n, &why, &at)) {
+    tw_diag(&t->unit->diags, TW_E0806, at, "'%s' cannot be exported to ONNX: %s", m->name, why);
+    return false;
+  }
+  char *error = NULL;
+  return tw_rt_file_write(c->output, bytes, n, &error) || tw_cli_said(error);
+}
+
 static bool write_safetensors(const TwCli *c, TwTrained *t) {
   const TwRtProgram *p = t->build.rt;
   char *seed = tw_rt_textf("%llu", (unsigned long long)t->seed);
@@ -94,14 +117,14 @@ static bool write_safetensors(const TwCli *c, TwTrained *t) {
 static const struct {
   const char *to, *ending;
   bool (*write)(const TwCli *c, TwTrained *t);
-} forms[] = {{"c", ".c", write_as_c}, {"safetensors", ".safetensors", write_safetensors}};
+} forms[] = {{"c", ".c", write_as_c}, {"safetensors", ".safetensors", write_safetensors}, {"onnx", ".onnx", write_onnx}};
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
 int tw_cli_export(const TwCli *c) {
   int k = 0;
   while (k < N_FORMS && !(c->to && strcmp(c->to, forms[k].to) == 0)) k++;
   if (k == N_FORMS) {
-    fprintf(stderr, "triwave: export wants --to c or safetensors\n");
+    fprintf(stderr, "triwave: export wants --to c, onnx or safetensors\n");
     return TW_EXIT_USAGE;
   }
   size_t n = c->output ? strlen(c->output) : 0, end = strlen(forms[k].ending);

@@ -32,7 +32,7 @@ static const TwVerb verbs[] = {
      1, 1, tw_cli_eval},
     {"build", "FILE -o OUT", "compile ahead of time: libnet.so, libnet.a or net.o, and a C header beside it",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_build},
-    {"export", "FILE|RUN --to FORM -o OUT", "a model, trained here or kept by a run, as C99 and a header, or all params and weights as safetensors",
+    {"export", "FILE|RUN --to FORM -o OUT", "a model, trained here or kept by a run, as C99 and a header or as ONNX, or all params and weights as safetensors",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_MODEL | TW_OPT_TO |
          TW_OPT_NO_CACHE | TW_OPT_STAGE, 1, 1, tw_cli_export},
     {"show", "RUN", "what a run that was kept is, how far it has come, and what came out", TW_OPT_JSON, 1, 1, tw_cli_show},

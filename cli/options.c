@@ -187,7 +187,7 @@ static const Option options[] = {
     {"--data", "FILE|-", TW_OPT_DATA, "a CSV file with a column for each input, or stdin", set_data},
     {"--model", "NAME", TW_OPT_MODEL, "of this model (default: the last)", set_model},
     {"--derivative", NULL, TW_OPT_DERIVATIVE, "and its slope in each input", set_derivative},
-    {"--to", "FORM", TW_OPT_TO, "c or safetensors", set_to},
+    {"--to", "FORM", TW_OPT_TO, "c, onnx or safetensors", set_to},
     {"--out", "DIR", TW_OPT_RUN, "keep the run there: program, metrics, weights, checkpoint, summary", set_out},
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},

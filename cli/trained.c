@@ -101,16 +101,8 @@ static bool read_weights(TwTrained *t) {
   return false;
 }
 
-static bool reads_data(const TwRtFn *f) {
-  bool reads = false;
-  for (uint32_t k = 0; k < f->n_in; k++) reads |= f->in[k].role == TW_RT_COLUMN;
-  return reads;
-}
-
-/* A model that reads a data set is another one when the data have changed. */
+/* Statistics of data may be part of the program; where the data have changed, it is another one. */
 static bool same_data(TwTrained *t) {
-  const TwRtModel *m = &t->build.rt->models[t->model];
-  if (!reads_data(&m->predict) && !reads_data(&m->slope)) return true;
   TwRunJob job = {.unit = t->unit, .program = t->build.program, .rt = t->build.rt};
   char *error = NULL;
   return tw_rundir_same_job(&t->run.dir, t->run.job, &job, &error) || tw_cli_said(error);
@@ -127,8 +119,7 @@ static bool build_run(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *so
   ok = ok && (want != TW_TRAINED_MODEL || find_model(c, t)) && tw_picked_weights(&t->run, c, b->rt) && read_weights(t);
   t->seed = t->run.seed;
   t->stage = t->run.stage;
-  *sound = ok = ok && (want != TW_TRAINED_MODEL || same_data(t));
-  return ok;
+  return *sound = ok && same_data(t);
 }
 
 bool tw_cli_trained(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *sound) {

@@ -1,4 +1,4 @@
-/* export.h: a model with its params and weights as source text of another language. */
+/* export.h: a model with its params and weights in another language: C99, or a graph of ONNX. */
 #ifndef TW_EXPORT_EXPORT_H
 #define TW_EXPORT_EXPORT_H
 
@@ -20,5 +20,12 @@ typedef struct TwExport {
  * operation by operation, so + - * / relu min max and fma round as everywhere; elementary functions are libm's.
  * false and *why (in the arena): the model has something that a file cannot have. */
 bool tw_export_c(const TwExport *x, TwArena *arena, FILE *c, FILE *h, const char **why);
+
+/* A model of ONNX, operator set 13: an input [N, width] for each of the model's, an output likewise, reals in the program's
+ * precision. `predict` is the function as it was lowered, `slope` and `header` are not looked at. Everything that is the
+ * same for all rows is computed here. *bytes lie in the arena. false and *why, *at: an operation that there is none for, or
+ * a loop that is too long to be written out. */
+bool tw_export_onnx(const TwExport *x, TwArena *arena, const char *version, const unsigned char **bytes, size_t *n, const char **why,
+                    TwSpan *at);
 
 #endif

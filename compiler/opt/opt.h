@@ -31,6 +31,9 @@ const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l);
 /* After AD: all of them in order. */
 const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l);
 
+/* Every loop unrolled and every branch a choice, tensors left as they are, up to max_size instructions (NULL beyond). Loops
+ * over samples stay. */
+const TwFn *tw_opt_straight(TwModule *m, const TwFn *f, uint32_t max_size);
 /* Everything unrolled, inlined and scalarized, however large, up to max_size instructions (NULL beyond). */
 const TwFn *tw_opt_flatten(TwModule *m, const TwFn *f, uint32_t max_size);
 

@@ -108,6 +108,14 @@ const TwFn *tw_opt_unroll(TwModule *m, const TwFn *f, TwOptLimits l) {
   return g;
 }
 
+const TwFn *tw_opt_straight(TwModule *m, const TwFn *f, uint32_t max_size) {
+  TwPass p = {.m = m, .max_size = max_size};
+  const TwFn *g = tw_unroll_fn(&p, tw_opt_clean(m, f));
+  if (!p.failed) g = tw_opt_clean(m, g);
+  tw_arena_free(&p.scratch);
+  return p.failed ? NULL : g;
+}
+
 const TwFn *tw_opt_flatten(TwModule *m, const TwFn *f, uint32_t max_size) {
   TwPass p = {
       .m = m, .limits = {.scalar_count = INT64_MAX, .scalar_size = UINT32_MAX - 1}, .max_size = max_size};
