@@ -29,6 +29,7 @@ typedef struct TwCli {
   bool have_seed, have_seeds;
   uint64_t seed, seeds;
   uint32_t threads;
+  uint32_t pieces; /* of the best fit that losses are compared with; 0: not said */
   TwPrecision precision;
   uint32_t vector_bits;
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
@@ -69,6 +70,7 @@ enum {
   TW_OPT_INFO = 1 << 23,
   TW_OPT_MARKDOWN = 1 << 24,
   TW_OPT_PLOT = 1 << 26,
+  TW_OPT_PIECES = 1 << 28,
   TW_OPT_RUN = 1 << 30 /* folders of runs, and what goes into them */
 };
 

@@ -7,7 +7,7 @@
 static const TwVerb verbs[] = {
     {"run", "FILE", "train a program and report; with --out, keep the run",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
-         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP | TW_OPT_RUN,
+         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP | TW_OPT_RUN | TW_OPT_PIECES,
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION | TW_OPT_INFO, 1, 1u << 16, tw_cli_check},
@@ -17,7 +17,8 @@ static const TwVerb verbs[] = {
     {"emit", "FILE --as FORM", "show the program in any of its forms",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE|RUN", "the linear regions of a model, trained here or kept by a run",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_regions},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT | TW_OPT_OUTPUT |
+         TW_OPT_PIECES, 1, 1, tw_cli_regions},
     {"plot", "FILE|RUN", "draw a net and its training: into the terminal, or with -o into .svg or .png; of a metrics.csv: its curves",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_QUIET | TW_OPT_OUTPUT |
          TW_OPT_FIGURE,

@@ -160,6 +160,15 @@ static bool set_info(TwCli *c, const char *v, char why[256]) {
   return c->info;
 }
 static bool set_markdown(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->markdown = true; }
+static bool set_pieces(TwCli *c, const char *v, char why[256]) {
+  uint64_t n;
+  if (!whole(v, 1024, &n) || n == 0) {
+    snprintf(why, 256, "--pieces wants a number from 1 to 1024, not '%.100s'", v);
+    return false;
+  }
+  c->pieces = (uint32_t)n;
+  return true;
+}
 static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
 
 static const Option options[] = {
@@ -193,6 +202,7 @@ static const Option options[] = {
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
     {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
     {"--plot", "FILE", TW_OPT_PLOT, "and their losses in one picture, .svg or .png", set_plot},
+    {"--pieces", "N", TW_OPT_PIECES, "compare with the best fit of N pieces (default: as many as the program asks for)", set_pieces},
     {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr", set_diagnostics},
     {"--help", NULL, ~0u, "this", set_help},
 };

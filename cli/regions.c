@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "cli/pieces.h"
 #include "cli/trained.h"
+#include "runtime/best_fit.h"
 #include "runtime/npy.h"
 #include "runtime/piece_error.h"
 
@@ -16,6 +17,9 @@ typedef struct Shown {
   const char *model;
   TwRtPieces pieces;
   TwRtPieceError *errors; /* NULL: there is no target to be had everywhere */
+  bool compared; /* its squared error with that of the best fit of `pieces_of_best` pieces */
+  uint32_t pieces_of_best;
+  double mse, best;
 } Shown;
 
 typedef struct List {
@@ -39,6 +43,9 @@ static void put_table(const void *what, FILE *out) {
         if (s->errors[k].sup > s->errors[worst].sup) worst = k;
       if (s->pieces.n) fprintf(out, "  largest error against '%s': %.3g at %.9g\n", list->target, s->errors[worst].sup, s->errors[worst].at);
     }
+    if (s->compared)
+      fprintf(out, "  mean squared error: %.3g; best fit of %u pieces: %.3g; the one over the other: %.3g\n", s->mse, s->pieces_of_best,
+              s->best, s->mse / s->best);
     fprintf(out, "  %-24s %-24s %-24s %-24s%s\n", "from", "to", "slope", "intercept", s->errors ? " largest error" : "");
     for (size_t k = 0; k < s->pieces.n; k++) {
       const TwRtPiece *p = &s->pieces.pieces[k];
@@ -91,6 +98,13 @@ static cJSON *json_pieces(const Shown *s) {
   cJSON_AddNumberToObject(j, "maps", (double)r->counts.maps);
   cJSON_AddNumberToObject(j, "dead", (double)r->counts.dead);
   cJSON_AddNumberToObject(j, "narrowest", r->counts.narrowest);
+  if (s->compared) {
+    cJSON *best = cJSON_AddObjectToObject(j, "over_best_fit");
+    cJSON_AddNumberToObject(j, "mean_squared_error", s->mse);
+    cJSON_AddNumberToObject(best, "pieces", s->pieces_of_best);
+    cJSON_AddNumberToObject(best, "loss", s->best);
+    cJSON_AddNumberToObject(best, "ratio", s->mse / s->best);
+  }
   for (size_t k = 0; k < r->n; k++) {
     cJSON *q = cJSON_CreateObject();
     cJSON_AddNumberToObject(q, "lo", r->pieces[k].lo);
@@ -130,6 +144,13 @@ static bool put(const TwCli *c, const List *list) {
 
 static TwSpan span_of(const TwRtPlace *p) { return (TwSpan){p->file, p->start, p->end}; }
 
+/* The model's squared error beside what as many pieces can do as are asked for, by an option or the program, or it has. */
+static void compare(const TwCli *c, const TwRtProgram *p, uint32_t stage, Shown *s) {
+  uint32_t asked = c->pieces ? c->pieces : tw_rt_pieces_asked(p);
+  s->pieces_of_best = asked ? asked : (uint32_t)s->pieces.counts.pieces;
+  s->compared = tw_rt_pieces_mse(p, stage, &s->pieces, &s->mse) && tw_rt_best_fit(p, stage, s->pieces_of_best, &s->best) && s->best > 0;
+}
+
 /* One model after one stage; `out` is filled if there is anything to show. false: a diagnostic was added. */
 static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, uint32_t model, const double *values, List *list) {
   const TwRtPl *pl = &st->pls[model];
@@ -165,7 +186,11 @@ static bool show(const TwCli *c, TwTrained *t) {
   bool ok = true;
   List list = {.at = calloc((size_t)p->n_models + 1, sizeof *list.at)};
   if (!list.at) abort();
-  for (uint32_t m = 0; ok && m < p->n_models; m++) ok = find_pieces(t->unit, p, &p->stages[t->stage], m, t->values, &list);
+  for (uint32_t m = 0; ok && m < p->n_models; m++) {
+    uint32_t before = list.n;
+    ok = find_pieces(t->unit, p, &p->stages[t->stage], m, t->values, &list);
+    if (ok && list.n > before) compare(c, p, (uint32_t)t->stage, &list.at[before]);
+  }
   ok = ok && put(c, &list);
   for (uint32_t m = 0; m < list.n; m++) {
     tw_rt_pieces_free(&list.at[m].pieces);

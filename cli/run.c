@@ -258,7 +258,9 @@ static bool report(Session *s, double started) {
   TwRtReportVariant *variants = TW_NEW_N(&s->arena, TwRtReportVariant, s->n_jobs);
   for (uint32_t k = 0; k < s->n_jobs; k++) {
     const Job *j = &s->jobs[k];
-    variants[k] = (TwRtReportVariant){j->build.rt->variant, j->build.rt, j->result, j->settings, s->c->n_sweeps};
+    const TwRtProgram *p = j->build.rt;
+    variants[k] = (TwRtReportVariant){p->variant, p, j->result, j->settings, s->c->n_sweeps,
+                                      tw_rt_over_best(p, j->result, s->c->pieces)};
   }
   TwRtReport r = {.program = s->c->files[0], .f64 = s->c->precision == TW_F64, .n_variants = s->n_jobs, .variants = variants,
                   .compile_seconds = s->compile_seconds, .train_seconds = s->train_seconds,

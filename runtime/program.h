@@ -214,6 +214,7 @@ typedef struct TwRtStage {
   TwRtFn gradient; /* in VALUES FLAT COLUMN…; out LOSS GRADIENT on the full data; entry NULL if models were not asked for */
   uint32_t n_squares; /* LM: the loss is the sum of the squares of all residuals, and what does not depend on FLAT */
   const TwRtSquares *squares;
+  uint32_t fits;  /* 1 + the data set of one input against whose target the loss is the mean squared error; 0: it is none */
   TwRtPl *pls;    /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
 } TwRtStage;
 

@@ -198,6 +198,17 @@ static void variant_table(FILE *out, const TwRtReport *r, bool one, bool colour)
   free(names);
 }
 
+static void over_best(FILE *out, const TwRtReport *r, const TwRtReportVariant *v) {
+  const TwRtOverBest *o = &v->over_best;
+  if (!o->pieces) return;
+  if (r->n_variants > 1) fprintf(out, "%s", v->name);
+  for (uint32_t k = 0; r->n_variants > 1 && k < v->n_settings; k++) fprintf(out, ", %s = %s", v->settings[k].name, v->settings[k].value);
+  if (r->n_variants > 1) fputs(": ", out);
+  fprintf(out, "best fit of %u pieces: %.3e; the best loss%s over it: ", o->pieces, o->loss, v->result->n_seeds > 1 ? "es" : "");
+  if (v->result->n_seeds > 1) fprintf(out, "min %.3g, mean %.3g\n", o->min, o->mean);
+  else fprintf(out, "%.3g\n", o->min);
+}
+
 void tw_rt_report_table(FILE *out, const TwRtReport *r, bool colour) {
   bool one = true;
   for (uint32_t v = 0; v < r->n_variants; v++) one = one && r->variants[v].result->n_seeds <= 1;
@@ -207,6 +218,7 @@ void tw_rt_report_table(FILE *out, const TwRtReport *r, bool colour) {
     if (r->n_variants > 1) fputc('\n', out);
   }
   if (!one || r->n_variants > 1) variant_table(out, r, one, colour);
+  for (uint32_t v = 0; v < r->n_variants; v++) over_best(out, r, &r->variants[v]);
 }
 
 /* ---- failures */

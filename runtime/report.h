@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "runtime/best_fit.h"
 #include "runtime/train.h"
 
 /* A constant that was set for one of several runs. */
@@ -19,6 +20,7 @@ typedef struct TwRtReportVariant {
   const TwRtResult *result;
   const TwRtSetting *settings;
   uint32_t n_settings; /* the same in all variants of a report */
+  TwRtOverBest over_best;
 } TwRtReportVariant;
 
 typedef struct TwRtReport {

@@ -106,7 +106,7 @@ static void seed(FILE *out, const TwRtProgram *p, const TwRtSeedResult *s, int d
     fputs(": ", out);
     number(out, s->measures[m], digits);
   }
-  fputs("},\n       \"stages\": [", out);
+  fprintf(out, "}, \"retries\": %u,\n       \"stages\": [", s->retries);
   for (uint32_t k = 0; k < p->n_stages; k++) {
     if (k) fputs(",\n                  ", out);
     stage(out, &p->stages[k], &s->stages[k], digits);
@@ -117,6 +117,17 @@ static void seed(FILE *out, const TwRtProgram *p, const TwRtSeedResult *s, int d
     failures(out, p, s->failures, s->n_failures, true);
     fputs("]", out);
   }
+  fputs("}", out);
+}
+
+static void over_best(FILE *out, const TwRtOverBest *o) {
+  if (!o->pieces) return;
+  fprintf(out, ", \"over_best_fit\": {\"pieces\": %u, \"loss\": ", o->pieces);
+  number(out, o->loss, 17);
+  fputs(", \"min\": ", out);
+  number(out, o->min, 17);
+  fputs(", \"mean\": ", out);
+  number(out, o->mean, 17);
   fputs("}", out);
 }
 
@@ -145,6 +156,7 @@ static void variant(FILE *out, const TwRtReportVariant *v, int digits) {
   number(out, s.median, 17);
   fputs(", \"max\": ", out);
   number(out, s.max, digits);
+  over_best(out, &v->over_best);
   fputs("}", out);
   if (r->n_expects_failed) {
     fputs(",\n    \"expects\": [", out);

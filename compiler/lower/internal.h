@@ -158,6 +158,8 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef natural);
 void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 /* The squares that the loss of the stage is a sum of (for lm), or a diagnostic. `f` is the loss, sealed, `loss` what built it. */
 void tw_lw_squares(TwLowered *l, TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
+/* fits.c: the data set that the loss is a mean squared error against; see TwRtStage.fits. */
+uint32_t tw_lw_fits(TwLw *lw, const TwFnBuild *loss, const TwFn *f);
 void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_eval(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);

@@ -77,6 +77,7 @@ static void trial(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   const TwStage *stage = at->stage;
   TwFnBuild loss, b;
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name)), *f = primal;
+  out->fits = tw_lw_fits(lw, &loss, primal);
   bool gradient = stage->method == TW_ME_LBFGS;
   if (gradient) {
     bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
@@ -120,6 +121,7 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   }
   TwFnBuild loss, b;
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name));
+  out->fits = tw_lw_fits(lw, &loss, primal);
   bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
   active[1] = true;
   const TwFn *prepared = tw_opt_prepare(lw->m, primal, tw_opt_limits_default());
