@@ -252,6 +252,10 @@ line(A) ::= error. { A = tw_b_stmt_error(p); }
 line(A) ::= LET(S) ID(N) type_opt(T) ASSIGN expr(E).
   { A = tw_b_let(p, S, tw_b_idents(p, NULL, N), false, T, E); }
 line(A) ::= LET(S) LPAREN names(L) comma_opt RPAREN ASSIGN expr(E). { A = tw_b_let(p, S, L, true, NULL, E); }
+line(A) ::= FN(S) ID(N) shape_opt(H) LPAREN params_opt(P) RPAREN result_opt(R) fn_body(B) rules(D).
+  { A = tw_b_local_fn(p, S, tw_b_fn(p, S, N, H, P, R, B, D)); }
+line(A) ::= CUSTOM(S) FN ID(N) shape_opt(H) LPAREN params_opt(P) RPAREN result_opt(R) fn_body(B) rules(D).
+  { A = tw_b_local_fn(p, S, tw_b_fn(p, S, N, H, P, R, B, D)); }
 line(A) ::= recur(R). { A = tw_b_recur(p, R); }
 line(A) ::= ID(N) ASSIGN expr(E). { A = tw_b_assign(p, N, E); }
 line(A) ::= FOR(S) clause(C) LBLOCK(O) body(B) RBLOCK. { A = tw_b_loop(p, S, C, O, B); }

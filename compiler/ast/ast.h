@@ -139,6 +139,7 @@ typedef enum TwStmtKind {
   TW_ST_LET,    /* let y = e     let y: T = e     let (a, b) = e */
   TW_ST_RECUR,  /* let s[0] = a, s[i + 1] = f(s[i]) for i in 0 .. n  */
   TW_ST_ASSIGN, /* h = e     only in loop and optimizer bodies: rebinds a name from outside the loop */
+  TW_ST_FN,     /* fn g[n](x: real[n]) -> real = e   a function of this body's own */
   TW_ST_LOOP    /* for i in 0 .. n { … }     for layer in net.hidden { … } */
 } TwStmtKind;
 
@@ -159,6 +160,7 @@ struct TwStmt {
   TwTypeExpr *type; /* LET, RECUR: annotation or NULL */
   TwExpr *value;    /* LET, ASSIGN */
   TwVec(TwRecurCase) cases;
+  TwDecl *fn;         /* FN: a declaration of kind FN; its name is also names.at[0] */
   TwForClause clause; /* LOOP */
   TwBlock *body;      /* LOOP */
 };

@@ -80,6 +80,28 @@ TwBodyLine tw_b_assign(TwParser *p, TwToken name, TwPart value) {
   return finish(p, s);
 }
 
+TwBodyLine tw_b_local_fn(TwParser *p, TwToken start, TwDecl *fn) {
+  if (start.kind == TW_T_CUSTOM) {
+    TwDiag *e = tw_diag(&p->u->diags, TW_E0115, (TwSpan){p->file, start.start, start.end},
+                        "a custom function is declared at the top level, not in a body");
+    tw_diag_help(&p->u->diags, e, "move '%s' out, and give it what it uses here as parameters", fn->name.name);
+  }
+  TwStmt *s = new_stmt(p, TW_ST_FN, fn->span.start);
+  s->fn = fn;
+  tw_vec_push(&p->u->arena, &s->names, fn->name);
+  uint32_t d = deeper(0, fn->value);
+  if (fn->type && fn->type->depth > d) d = fn->type->depth;
+  for (uint32_t i = 0; i < fn->params.len; i++) {
+    const TwParamDecl *param = &fn->params.at[i];
+    d = deeper(d, param->value);
+    if (param->type && param->type->depth > d) d = param->type->depth;
+  }
+  TwBodyLine line = finish(p, s);
+  if (d + 1 > s->depth) s->depth = d + 1;
+  tw_too_deep(p, s->depth, s->span);
+  return line;
+}
+
 TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClause clause, TwToken open, TwBody *body) {
   TwStmt *s = new_stmt(p, TW_ST_LOOP, start.start);
   s->clause = clause;

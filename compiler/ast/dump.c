@@ -132,8 +132,14 @@ static void expr(Dump *d, const char *role, const TwExpr *e) {
   d->depth--;
 }
 
+static void decl(Dump *d, const TwDecl *x);
+
 static void stmt(Dump *d, const TwStmt *s) {
-  static const char *const kinds[] = {"error", "let", "recurrence", "assign", "loop"};
+  if (s->kind == TW_ST_FN) {
+    decl(d, s->fn);
+    return;
+  }
+  static const char *const kinds[] = {"error", "let", "recurrence", "assign", "fn", "loop"};
   line(d, s->pattern ? "let pattern" : kinds[s->kind], NULL, s->span);
   d->depth++;
   idents(d, "name", &s->names);

@@ -56,6 +56,7 @@ static TwDoc *statement(TwFormat *f, const TwStmt *s) {
       equals(f, seq, s->value);
       break;
     case TW_ST_RECUR: return recurrence(f, s);
+    case TW_ST_FN: return tw_f_decl(f, s->fn);
     case TW_ST_ASSIGN:
       names(f, seq, &s->names);
       equals(f, seq, s->value);

@@ -215,9 +215,24 @@ static TwToken open(TwLayout *l, TwToken t) {
   return out;
 }
 
-/* Bodies of functions, loops, optimizers and stages hold no declarations. */
+/* Bodies of functions, loops, optimizers and stages hold no declarations, but for functions of their own. */
 static bool holds_declarations(const TwBracket *b) {
   return b->kind == TW_BR_FILE || b->owner == TW_T_VARIANT;
+}
+
+static uint32_t indent_of(const TwLayout *l, uint32_t at) {
+  const char *text = tw_source(&l->u->sources, l->file)->text;
+  while (at > 0 && text[at - 1] != '\n') at--;
+  uint32_t n = 0;
+  while (text[at + n] == ' ' || text[at + n] == '\t') n++;
+  return n;
+}
+
+/* A function of a body's own stands further in than the line on which the body's brace is; so after a brace that is
+ * missing the next function is still a declaration. */
+static bool starts_local_fn(const TwLayout *l) {
+  const TwToken *t = after(l, 0);
+  return (t->kind == TW_T_FN || t->kind == TW_T_CUSTOM) && indent_of(l, t->start) > indent_of(l, top(l)->opener.start);
 }
 
 /* The end of a statement before the token `t` that comes next, if there is one. */
@@ -257,7 +272,7 @@ TwToken tw_layout_next(TwLayout *l) {
     TwToken t = *after(l, 0);
     TwBracketKind k = top(l)->kind;
     if (!holds_lines(k) && starts_statement(l)) return close_missing(l, t);
-    if (k == TW_BR_BLOCK && !holds_declarations(top(l)) && starts_declaration(l)) {
+    if (k == TW_BR_BLOCK && !holds_declarations(top(l)) && starts_declaration(l) && !starts_local_fn(l)) {
       out = close_missing(l, t);
       l->reported = false;
       return out;

@@ -126,6 +126,7 @@ TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, Tw
                          TwForClause *clause);
 TwBodyLine tw_b_recur(TwParser *p, TwRecur *r);
 TwBodyLine tw_b_assign(TwParser *p, TwToken name, TwPart value);
+TwBodyLine tw_b_local_fn(TwParser *p, TwToken start, TwDecl *fn);
 TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClause clause, TwToken open, TwBody *body);
 TwBodyLine tw_b_result(TwParser *p, TwPart e);
 TwBodyLine tw_b_stmt_error(TwParser *p);

@@ -100,6 +100,7 @@ struct TwSmFn {
   const TwExpr *lambda; /* or NULL */
   TwSmScope scope;
   const TwSmFrame *home; /* in whose body the function was named */
+  bool local;            /* declared in a body: its name means itself in it */
   TwVec(int64_t) shape;  /* explicit shape parameters */
   bool has_shape;
   TwSpan shape_span;
@@ -492,6 +493,7 @@ void tw_sm_warn_unused(TwSema *s, const TwModuleAst *ast, bool library);
 void tw_sm_ensures(TwSema *s);
 
 /* ---- library.c */
+void tw_sm_check_local(TwSema *s, const TwSmFn *f); /* a function of a body's own that nothing calls */
 void tw_sm_library(TwSema *s, bool all);
 
 #endif

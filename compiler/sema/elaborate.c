@@ -376,6 +376,12 @@ TwSmValue tw_sm_apply_fn(TwSema *s, const TwSmFn *f, TwSmArgs *args, TwSpan span
   s->frame = &c->frame;
   c->scope = f->scope;
   bool ok = true;
+  if (f->local) { /* so that a call of itself is seen as one */
+    TwSmFn *self = TW_NEW(s->a, TwSmFn);
+    *self = *f;
+    self->home = &c->frame;
+    tw_sm_bind(s, &c->scope, f->decl->name, (TwSmValue){.kind = TW_V_FN, .fn = self});
+  }
   for (uint32_t k = 0; k < c->solve.n; k++) {
     int64_t n = 0;
     tw_sm_solved(&c->solve, k, &n);

@@ -66,10 +66,11 @@ static void sample_param(TwSema *s, TwSmScope *scope, const TwParamDecl *p) {
   tw_sm_bind(s, scope, p->name, v);
 }
 
-static void check_fn(TwSema *s, const TwDecl *d) {
-  TwSmScope scope = {s->main, NULL};
-  const TwSmFn *f = tw_sm_fn_value(s, s->main, d).fn;
-  TwSmFrame frame = {NULL, NULL, d, d->name.name, d->name.span, true, NULL};
+static void check_fn_value(TwSema *s, const TwSmFn *f) {
+  const TwDecl *d = f->decl;
+  TwSmScope scope = f->scope;
+  const TwSmFrame *caller = s->frame;
+  TwSmFrame frame = {f->local ? caller : NULL, f->home, d, d->name.name, d->name.span, true, NULL};
   if (d->is_custom) {
     tw_sm_custom_ok(s, f);
     return;
@@ -80,8 +81,14 @@ static void check_fn(TwSema *s, const TwDecl *d) {
     return;
   }
   if (!tw_sm_distinct(s, d)) return;
-  s->ctx = (TwSmCtx){.law = true};
+  if (!f->local) s->ctx = (TwSmCtx){.law = true};
   s->frame = &frame;
+  if (f->local) { /* so that a call of itself is seen as one */
+    TwSmFn *self = TW_NEW(s->a, TwSmFn);
+    *self = *f;
+    self->home = &frame;
+    tw_sm_bind(s, &scope, d->name, (TwSmValue){.kind = TW_V_FN, .fn = self});
+  }
   frame.with = sample_shapes(s, d, &scope);
   uint32_t before = s->errors, n_datas = s->p->datas.len;
   for (uint32_t k = 0; k < d->params.len; k++) sample_param(s, &scope, &d->params.at[k]);
@@ -97,9 +104,13 @@ static void check_fn(TwSema *s, const TwDecl *d) {
     }
     if (plain_params) tw_sm_apply(s, v, &args, v.fn->span, NULL);
   }
-  s->frame = NULL;
+  s->frame = caller;
   s->p->datas.len = n_datas;
 }
+
+static void check_fn(TwSema *s, const TwDecl *d) { check_fn_value(s, tw_sm_fn_value(s, s->main, d).fn); }
+
+void tw_sm_check_local(TwSema *s, const TwSmFn *f) { check_fn_value(s, f); }
 
 static void check_optimizer(TwSema *s, const TwDecl *d) {
   TwSmScope scope = {s->main, NULL};

@@ -83,6 +83,23 @@ static void let(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwStmt
   tw_sm_bind_value(s, scope, id, v, out);
 }
 
+/* ---- a function of the body's own: it sees what is bound where it stands */
+static void local_fn(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwDecl *d) {
+  if (!d->name.name || !fresh(s, scope, outer, d->name)) return;
+  TwSmFn *f = TW_NEW(s->a, TwSmFn);
+  *f = (TwSmFn){.name = d->name.name, .span = d->name.span, .decl = d, .scope = *scope, .home = s->frame, .local = true};
+  tw_sm_bind(s, scope, d->name, (TwSmValue){.kind = TW_V_FN, .fn = f});
+}
+
+/* Those that nothing has called by the end of their body are checked all the same. */
+static void check_uncalled(TwSema *s, const TwSmScope *scope, const TwBlock *b) {
+  for (uint32_t k = 0; k < b->stmts.len; k++) {
+    const TwDecl *d = b->stmts.at[k]->kind == TW_ST_FN ? b->stmts.at[k]->fn : NULL;
+    const TwSmBind *bound = d && !tw_sm_was_elaborated(s, d) ? tw_sm_bound(scope, d->name.name) : NULL;
+    if (bound && bound->value.kind == TW_V_FN && bound->value.fn->decl == d) tw_sm_check_local(s, bound->value.fn);
+  }
+}
+
 /* ---- assignment */
 static void assign(TwSema *s, TwSmScope *scope, const TwStmt *st, bool allowed, TwSmStmts *out) {
   if (st->names.len == 0) return;
@@ -119,7 +136,7 @@ static void assigned(TwSema *s, const TwBlock *b, TwNames *out) {
   for (uint32_t k = 0; k < b->stmts.len; k++) {
     const TwStmt *st = b->stmts.at[k];
     TwNames found = {0};
-    if (st->kind == TW_ST_LET || st->kind == TW_ST_RECUR)
+    if (st->kind == TW_ST_LET || st->kind == TW_ST_RECUR || st->kind == TW_ST_FN)
       for (uint32_t j = 0; j < st->names.len; j++) tw_vec_push(s->a, &own, st->names.at[j].name);
     if (st->kind == TW_ST_ASSIGN && st->names.len) tw_vec_push(s->a, &found, st->names.at[0].name);
     if (st->kind == TW_ST_LOOP) assigned(s, st->body, &found);
@@ -167,6 +184,7 @@ static bool loop_body(TwSema *s, const TwSmScope *outer, Loop *l, TwTs *t, bool 
   s->dead += dead;
   TwSmStmts body = {0};
   if (l->st->body) tw_sm_stmts(s, &scope, l->st->body, true, &body);
+  if (l->st->body) check_uncalled(s, &scope, l->st->body);
   s->dead -= dead;
   for (uint32_t k = 0; k < body.len; k++) tw_vec_push(s->a, &t->body, body.at[k]);
   if (!ok || s->errors != errors) return false;
@@ -246,6 +264,7 @@ bool tw_sm_stmts(TwSema *s, TwSmScope *scope, const TwBlock *b, bool assignable,
       tw_sm_recur(s, scope, st, out);
       break;
     case TW_ST_ASSIGN: assign(s, scope, st, assignable, out); break;
+    case TW_ST_FN: local_fn(s, scope, outer, st->fn); break;
     case TW_ST_LOOP: loop(s, scope, st, out); break;
     }
   }
@@ -259,6 +278,7 @@ TwSmValue tw_sm_block(TwSema *s, const TwSmScope *outer, const TwBlock *b, const
   bool ok = tw_sm_stmts(s, &scope, b, false, &stmts);
   if (!b->result) return s->errors++, tw_sm_vbad();
   TwSmValue v = tw_sm_value(s, &scope, b->result, want);
+  check_uncalled(s, &scope, b);
   if (!ok || v.kind == TW_V_POISON) return tw_sm_vbad();
   if (v.kind == TW_V_FN && stmts.len) {
     TwSmFn *f = TW_NEW(s->a, TwSmFn);

@@ -17,11 +17,12 @@ FILENAME ~ /tokens\.def$/ {
   }
   next
 }
-/^[a-z_]+ ::=/ && !/ error\./ && !/EXPR_START/ {
+/^[a-z_]+ ::=/ && !/ error\./ && !/EXPR_START/ && !/^line ::= CUSTOM/ {
   rule = $1
   text = $0
   sub(/^[a-z_]+ ::= ?/, "", text)
   sub(/\.[^.]*$/, "", text)
+  if (rule == "line") sub(/ rules$/, "", text) # read there so that they are refused in words
   if (!(rule in count)) order[++n_rules] = rule
   alternative[rule, ++count[rule]] = text
 }
