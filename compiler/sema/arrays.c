@@ -36,14 +36,14 @@ static TwTx *empty_array(TwSema *s, const TwExpr *e, const TwType *elem) {
     tw_sm_help(s, d, "give the name it is bound to a type, as in 'let a : real[0] = []'");
     return tw_sm_bad(s, e->span);
   }
-  return nothing(s, tw_sm_lead(s, (TwDim){0, e->span}, elem, e->span), e->span);
+  return nothing(s, tw_sm_lead(s, (TwDim){0, e->span, NULL}, elem, e->span), e->span);
 }
 
 static TwTx *differ(TwSema *s, const TwTx *first, const TwTx *x) {
   bool shapes = first->type->kind == x->type->kind;
   TwDiag *d = tw_sm_error(s, shapes ? TW_E0409 : TW_E0301, x->span,
                           "the elements of an array must be alike: this one is %s, but the first is %s",
-                          tw_type_text(s->a, x->type), tw_type_text(s->a, first->type));
+                          tw_sm_shown(s, x->type), tw_sm_shown(s, first->type));
   tw_sm_note(s, d, first->span, "the first element");
   return tw_sm_bad(s, x->span);
 }
@@ -70,7 +70,7 @@ TwTx *tw_sm_array(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwTy
   if (hint && tw_sm_can_coerce(type, hint)) type = hint;
   for (uint32_t k = 0; k < n; k++)
     t->args.at[k] = tw_sm_coerce(s, t->args.at[k], type, false, t->args.at[k]->span, "this element");
-  t->type = tw_sm_lead(s, (TwDim){n, e->span}, type, e->span);
+  t->type = tw_sm_lead(s, (TwDim){n, e->span, NULL}, type, e->span);
   return tw_sm_poison(t->type) ? tw_sm_bad(s, e->span) : t;
 }
 
@@ -135,11 +135,11 @@ static bool in_bounds(TwSema *s, const TwTx *i, TwDim n, const TwTx *of) {
   }
   int64_t at = r.lo < 0 ? r.lo : r.hi;
   TwDiag *d = i->known
-                  ? tw_sm_error(s, TW_E0404, i->span, "index %lld is out of bounds: '%s' has %lld element%s",
-                                (long long)at, name, (long long)n.n, n.n == 1 ? "" : "s")
-                  : tw_sm_error(s, TW_E0404, i->span, "this index reaches %lld, but '%s' has %lld element%s",
-                                (long long)at, name, (long long)n.n, n.n == 1 ? "" : "s");
-  if (n.from.file) tw_sm_note(s, d, n.from, "the size %lld is fixed here", (long long)n.n);
+                  ? tw_sm_error(s, TW_E0404, i->span, "index %lld is out of bounds: '%s' has %s element%s",
+                                (long long)at, name, tw_sm_dim_text(s, &n), n.n == 1 ? "" : "s")
+                  : tw_sm_error(s, TW_E0404, i->span, "this index reaches %lld, but '%s' has %s element%s",
+                                (long long)at, name, tw_sm_dim_text(s, &n), n.n == 1 ? "" : "s");
+  if (n.from.file) tw_sm_note(s, d, n.from, "the size %s is fixed here", tw_sm_dim_text(s, &n));
   if (i->known && at == -1) tw_sm_help(s, d, "the last element has the index %lld", (long long)n.n - 1);
   return false;
 }
@@ -151,11 +151,16 @@ static bool slice(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, T
   if (lo < 0 || hi < lo || hi > n.n) {
     TwDiag *d = tw_sm_error(s, TW_E0404, e->span, "the slice %lld .. %lld does not lie in 0 .. %lld",
                             (long long)lo, (long long)hi, (long long)n.n);
-    if (n.from.file) tw_sm_note(s, d, n.from, "the size %lld is fixed here", (long long)n.n);
+    if (n.from.file) tw_sm_note(s, d, n.from, "the size %s is fixed here", tw_sm_dim_text(s, &n));
     return false;
   }
   *out = (TwIndexItem){NULL, lo, hi - lo};
   return true;
+}
+
+static const TwSizeForm *slice_form(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwDim *whole) {
+  const TwSizeForm *end = e->b ? tw_sm_form(s, scope, e->b) : tw_dim_form(s->a, whole);
+  return e->a ? tw_size_sum(s->a, end, tw_sm_form(s, scope, e->a), -1) : end;
 }
 
 static bool item(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, const TwTx *of,
@@ -191,7 +196,7 @@ static TwTx *index_tensor(TwSema *s, const TwSmScope *scope, TwTx *t, const TwEx
       continue;
     }
     tw_vec_push(s->a, &r->items, it);
-    if (!it.at) dims[rank++] = (TwDim){it.n, x->span};
+    if (!it.at) dims[rank++] = (TwDim){it.n, x->span, slice_form(s, scope, x, &t->type->dims[k])};
   }
   for (uint32_t k = n; k < t->type->rank; k++) dims[rank++] = t->type->dims[k];
   if (bad) return tw_sm_bad(s, e->span);
@@ -232,7 +237,7 @@ TwSmValue tw_sm_index(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
     TwIndexItem it;
     TwDim n = t->type->dims[0];
     if (!item(s, scope, e->items.at[k], n, t, &it)) return tw_sm_vbad();
-    TwDim len = {it.n, e->items.at[k]->span};
+    TwDim len = {it.n, e->items.at[k]->span, it.at ? NULL : slice_form(s, scope, e->items.at[k], &n)};
     const TwType *type = it.at ? t->type->elem : tw_sm_lead(s, len, t->type->elem, e->span);
     if (!it.at && k + 1 < e->items.len) {
       tw_sm_error(s, TW_E0408, e->span, "a slice of %s can have no further index",

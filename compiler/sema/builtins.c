@@ -180,7 +180,7 @@ static TwTx *bi_dot(Bi *b) {
   y = tw_sm_to_real(s, y);
   if (!tw_sm_same_shape(x->type, y->type)) {
     TwDiag *d = tw_sm_error(s, TW_E0401, b->span, "the shapes in 'dot' do not agree: %s and %s",
-                            tw_type_text(s->a, x->type), tw_type_text(s->a, y->type));
+                            tw_sm_shown(s, x->type), tw_sm_shown(s, y->type));
     tw_sm_note_sizes(s, d, x->type, y->type);
     return bad(b);
   }
@@ -223,6 +223,7 @@ static TwTx *bi_concat(Bi *b) {
   TwSema *s = b->s;
   TwTx *t = tw_sm_node(s, TW_TX_CONCAT, s->t_poison, b->span);
   const TwType *elem = NULL;
+  const TwSizeForm *form = tw_size_int(s->a, 0);
   int64_t n = 0;
   bool ok = true;
   for (uint32_t k = 0; k < b->args->len; k++) {
@@ -240,11 +241,12 @@ static TwTx *bi_concat(Bi *b) {
     if (!both) {
       tw_sm_error(s, TW_E0409, x->span,
                   "'concat' joins arrays of like elements: these are %s, the first are %s",
-                  tw_type_text(s->a, e), tw_type_text(s->a, elem));
+                  tw_sm_shown(s, e), tw_sm_shown(s, elem));
       return bad(b);
     }
     elem = both;
     n += x->type->dims[0].n;
+    form = tw_size_sum(s->a, form, tw_dim_form(s->a, &x->type->dims[0]), 1);
     tw_vec_push(s->a, &t->args, x);
   }
   if (!ok) return bad(b);
@@ -252,7 +254,7 @@ static TwTx *bi_concat(Bi *b) {
     const TwType *want = tw_sm_lead(s, t->args.at[k]->type->dims[0], elem, b->span);
     t->args.at[k] = tw_sm_coerce(s, t->args.at[k], want, false, t->args.at[k]->span, "this");
   }
-  t->type = tw_sm_lead(s, (TwDim){n, b->span}, elem, b->span);
+  t->type = tw_sm_lead(s, (TwDim){n, b->span, form}, elem, b->span);
   return tw_sm_poison(t->type) ? bad(b) : t;
 }
 
@@ -294,7 +296,8 @@ static TwTx *filled(Bi *b, TwTx *value, uint32_t from) {
       tw_sm_error(s, TW_E0407, a->span, "this size is %lld; a size must not be negative", (long long)n);
       return bad(b);
     }
-    type = tw_sm_lead(s, (TwDim){n, a->span}, type, b->span);
+    const TwSizeForm *form = a->expr && a->scope ? tw_sm_form(s, a->scope, a->expr) : NULL;
+    type = tw_sm_lead(s, (TwDim){n, a->span, form}, type, b->span);
     if (tw_sm_poison(type)) return bad(b);
   }
   return type->rank ? tw_sm_one(s, TW_TX_FILL, type, b->span, value) : value;
@@ -342,8 +345,8 @@ static TwTx *bi_residual(Bi *b) {
   TwTx *x = tw_sm_to_real(s, arg(b, 0, NULL)), *y = tw_sm_to_real(s, arg(b, 1, NULL));
   if (tw_sm_poison(x->type) || tw_sm_poison(y->type)) return bad(b);
   if (tw_sm_is(x->type, TW_REAL) && tw_sm_is(y->type, TW_REAL) && !tw_sm_same_shape(x->type, y->type)) {
-    TwDiag *d = tw_sm_error(s, TW_E0608, b->span, "the model gives %s, and the target is %s", tw_type_text(s->a, x->type),
-                            tw_type_text(s->a, y->type));
+    TwDiag *d = tw_sm_error(s, TW_E0608, b->span, "the model gives %s, and the target is %s", tw_sm_shown(s, x->type),
+                            tw_sm_shown(s, y->type));
     tw_sm_note_sizes(s, d, x->type, y->type);
     return bad(b);
   }

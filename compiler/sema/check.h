@@ -32,6 +32,7 @@ typedef struct TwSmLin {
   bool linear; /* false: known only once the shape parameters are */
   bool poison; /* a mistake in it was reported */
   int64_t c0, c[TW_SM_VARS];
+  const TwSizeForm *form; /* as written, in the names of whoever gives it; NULL: the shape parameter itself */
 } TwSmLin;
 
 /* A type whose sizes are linear forms. */
@@ -293,6 +294,15 @@ const TwType *tw_sm_known(TwSema *s, const TwSmSym *sym, TwSpan span);
 const TwType *tw_sm_type(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te); /* poison: reported */
 TwSmLin tw_sm_lin(TwSema *s, const TwSmScope *scope, const TwExpr *e);
 bool tw_sm_lin_known(const TwSmLin *l);
+
+/* ---- form.c: sizes in the user's names, for messages */
+const TwSizeForm *tw_sm_form(TwSema *s, const TwSmScope *scope, const TwExpr *e);
+TwSizeForm *tw_size_int(TwArena *a, int64_t n);
+TwSizeForm *tw_size_sum(TwArena *a, const TwSizeForm *x, const TwSizeForm *y, int64_t k); /* x + k y; NULL: too long, or one is NULL */
+const TwSizeForm *tw_dim_form(TwArena *a, const TwDim *d);
+const char *tw_size_text(TwArena *a, const TwSizeForm *f);
+const char *tw_sm_dim_text(TwSema *s, const TwDim *d);   /* "n + 1 = 5", or "5" */
+const char *tw_sm_shown(TwSema *s, const TwType *t);     /* "real[n + 1 = 5]" */
 
 /* ---- solve.c */
 typedef struct TwSmSolve {

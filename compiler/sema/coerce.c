@@ -107,7 +107,7 @@ TwTx *tw_sm_coerce(TwSema *s, TwTx *t, const TwType *want, bool fill, TwSpan spa
             want->decl;
   shapes |= t->type->kind == TW_TY_ARRAY && want->kind == TW_TY_ARRAY;
   TwDiag *d = tw_sm_error(s, shapes ? TW_E0401 : TW_E0301, span, "%s should be %s, but this is %s", what,
-                          tw_type_text(s->a, want), tw_type_text(s->a, t->type));
+                          tw_sm_shown(s, want), tw_sm_shown(s, t->type));
   tw_sm_note_sizes(s, d, want, t->type);
   if (t->type->kind == TW_TY_TENSOR && want->kind == TW_TY_TENSOR && tw_sm_same_shape(t->type, want)) {
     if (t->type->dtype == TW_REAL && want->dtype == TW_INT) tw_sm_help(s, d, "int(…) rounds towards zero");

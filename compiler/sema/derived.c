@@ -183,7 +183,7 @@ const TwSmFacts *tw_sm_facts(TwSema *s, TwDataSet *d) {
 /* A number, or an array where there are several inputs or targets. */
 static TwTx *numbers(TwSema *s, const double *x, uint32_t n, TwSpan span) {
   if (n == 1) return tw_sm_real(s, x[0], span);
-  TwTx *t = tw_sm_node(s, TW_TX_ARRAY, tw_sm_lead(s, (TwDim){n, span}, s->t_real, span), span);
+  TwTx *t = tw_sm_node(s, TW_TX_ARRAY, tw_sm_lead(s, (TwDim){n, span, NULL}, s->t_real, span), span);
   for (uint32_t k = 0; k < n; k++) tw_vec_push(s->a, &t->args, tw_sm_real(s, x[k], span));
   return t;
 }

@@ -2,7 +2,7 @@
  * typed for these arguments.
  *
  * Shape parameters are solved from explicit ones, then the arguments in order, then the expected
- * result (of a law, the expected result first). Arguments are elaborated in the caller's frame, types and body in the callee's. A function
+ * result (where an argument is a draw, the expected result first). Arguments are elaborated in the caller's frame, types and body in the callee's. A function
  * whose body names itself, directly or by way of others, is refused. */
 #include <string.h>
 
@@ -84,7 +84,7 @@ static bool spread(Call *c) {
     TwTx *vec = tw_sm_node(s, TW_TX_ARRAY, s->t_poison, a->span);
     for (uint32_t k = 0; k < n; k++) tw_vec_push(s->a, &vec->args, tw_sm_field(s, row, k, a->span));
     if (!tw_sm_is_scalar(vec->args.at[0]->type)) return true;
-    vec->type = tw_sm_lead(s, (TwDim){n, a->span}, vec->args.at[0]->type, a->span);
+    vec->type = tw_sm_lead(s, (TwDim){n, a->span, NULL}, vec->args.at[0]->type, a->span);
     a->value = tw_sm_v(vec);
     return true;
   }
@@ -132,7 +132,7 @@ static void contradiction(Call *c, const TwParamDecl *p, const TwType *given, Tw
   TwSema *s = c->s;
   TwDiag *d = tw_sm_error(s, TW_E0406, span, "'%s' of '%s' should be %s%s%s, but this is %s", p->name.name,
                           c->f->name, tw_sm_text(s, p->type->span), *known ? " with " : "", known,
-                          tw_type_text(s->a, given));
+                          tw_sm_shown(s, given));
   TwSpan last = {0};
   for (uint32_t r = 0; r < c->solve.rows; r++) {
     TwSpan w = c->solve.why[r];
@@ -233,6 +233,16 @@ static bool from_result(Call *c) {
   if (tw_sm_match(&c->solve, sym, c->want, c->span)) settle(c);
   else c->solve = copy;
   return true;
+}
+
+/* Whether an argument is a draw, uniform(…) or normal(…): it takes the shape of what it is for, so that comes first. */
+static bool draws(const Call *c) {
+  for (uint32_t k = 0; k < c->args->len; k++) {
+    const TwExpr *e = c->args->at[k].ready ? NULL : c->args->at[k].expr;
+    int builtin = e && e->kind == TW_EX_CALL && e->a->kind == TW_EX_NAME ? tw_sm_builtin(e->a->name) : -1;
+    if (builtin >= 0 && tw_sm_builtin_is_law((uint32_t)builtin)) return true;
+  }
+  return false;
 }
 
 static bool shapes_known(Call *c) {
@@ -352,7 +362,7 @@ static bool prepare(Call *c) {
   c->values = TW_NEW_N(s->a, TwSmValue, c->params->len);
   if (!spread(c) || !tw_sm_bind_args(s, f, c->params, c->args, c->span, c->slots)) return false;
   open_shapes(c);
-  bool ok = !s->ctx.law || from_result(c); /* a draw takes the shape of what it is for, so of a law that comes first */
+  bool ok = !draws(c) || from_result(c);
   for (uint32_t j = 0; j < c->params->len; j++) ok &= take_arg(c, j);
   return ok && shapes_known(c);
 }

@@ -125,7 +125,7 @@ static TwSmValue choice(TwSema *s, const TwSmScope *scope, const TwExpr *e, cons
   if (want && tw_sm_can_coerce(a->type, want) && tw_sm_can_coerce(b->type, want)) type = want;
   if (!type) {
     TwDiag *d = tw_sm_error(s, TW_E0310, e->span, "the branches differ: %s here and %s there",
-                            tw_type_text(s->a, a->type), tw_type_text(s->a, b->type));
+                            tw_sm_shown(s, a->type), tw_sm_shown(s, b->type));
     tw_sm_note_sizes(s, d, a->type, b->type);
     return tw_sm_vbad();
   }

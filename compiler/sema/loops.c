@@ -172,8 +172,10 @@ TwTx *tw_sm_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, const TwType
   tw_vec_push(s->a, &t->args, body);
   const TwType *type = body->type;
   for (uint32_t k = t->iters.len; k-- > 0;) {
-    TwDim n = {t->iters.at[k].n, e->fors.at[k].span};
-    if (t->iters.at[k].kind == TW_IT_ARRAY) n.from = t->iters.at[k].array->type->dims[0].from;
+    const TwExpr *in = e->fors.at[k].in;
+    TwDim n = {t->iters.at[k].n, e->fors.at[k].span, NULL};
+    if (t->iters.at[k].kind == TW_IT_ARRAY) n = t->iters.at[k].array->type->dims[0];
+    else n.form = tw_size_sum(s->a, tw_sm_form(s, outer, in->b), tw_sm_form(s, outer, in->a), -1);
     type = tw_sm_lead(s, n, type, e->span);
   }
   t->type = type;

@@ -27,7 +27,7 @@ const TwType *tw_sm_elementwise(TwSema *s, TwTx *a, TwTx *b, TwDtype dtype, TwSp
   if (tw_sm_same_shape(a->type, b->type) || a->type->rank == 0) return tw_sm_with(s, dtype, b->type);
   if (b->type->rank == 0) return tw_sm_with(s, dtype, a->type);
   TwDiag *d = tw_sm_error(s, TW_E0401, span, "the shapes on both sides of '%s' do not agree: %s and %s", sign,
-                          tw_type_text(s->a, a->type), tw_type_text(s->a, b->type));
+                          tw_sm_shown(s, a->type), tw_sm_shown(s, b->type));
   tw_sm_note_sizes(s, d, a->type, b->type);
   return NULL;
 }
@@ -149,11 +149,9 @@ static TwTx *matmul(TwSema *s, TwTx *a, TwTx *b, TwSpan span) {
   TwDim inner_a = a->type->dims[ra - 1], inner_b = b->type->dims[0];
   if (inner_a.n != inner_b.n) {
     TwDiag *d = tw_sm_error(s, TW_E0402, span, "the inner sizes of '@' do not agree: %s @ %s",
-                            tw_type_text(s->a, a->type), tw_type_text(s->a, b->type));
-    if (inner_a.from.file)
-      tw_sm_note(s, d, inner_a.from, "the size %lld is fixed here", (long long)inner_a.n);
-    if (inner_b.from.file)
-      tw_sm_note(s, d, inner_b.from, "the size %lld is fixed here", (long long)inner_b.n);
+                            tw_sm_shown(s, a->type), tw_sm_shown(s, b->type));
+    if (inner_a.from.file) tw_sm_note(s, d, inner_a.from, "the size %s is fixed here", tw_sm_dim_text(s, &inner_a));
+    if (inner_b.from.file) tw_sm_note(s, d, inner_b.from, "the size %s is fixed here", tw_sm_dim_text(s, &inner_b));
     return tw_sm_bad(s, span);
   }
   TwDim dims[2];

@@ -44,7 +44,7 @@ static bool states(TwSema *s, const TwDecl *d, TwSmScope *scope, const TwType *v
 }
 
 bool tw_sm_optimizer_body(TwSema *s, const TwDecl *d, TwSmScope *scope, int64_t n_flat, TwUpdate *out) {
-  TwDim dim = {n_flat, {0}};
+  TwDim dim = {.n = n_flat};
   const TwType *vec = tw_sm_tensor(s, TW_REAL, 1, &dim);
   TwSpan at = d->name.span;
   out->decl = d;

@@ -189,15 +189,21 @@ static bool all_defined(TwSema *s, const TwSmRecur *r, const TwStmt *st, const C
 }
 
 /* How many elements there are: from the type, or up to the last one defined. */
-static bool length(TwSema *s, const TwStmt *st, const TwType *type, const Case *cases, uint32_t n_cases,
-                   int64_t *out) {
+static bool length(TwSema *s, const TwSmScope *scope, const TwStmt *st, const TwType *type, const Case *cases,
+                   uint32_t n_cases, TwDim *out) {
   int64_t n = 0;
+  *out = (TwDim){0, st->span, NULL};
   for (uint32_t k = 0; k < n_cases; k++) {
     int64_t last = cases[k].running ? cases[k].lo + cases[k].n - 1 + cases[k].offset : cases[k].offset;
-    if (cases[k].n && last >= n) n = last + 1;
+    if (!cases[k].n || last < n) continue;
+    n = last + 1;
+    out->form = cases[k].running ? tw_size_sum(s->a, tw_sm_form(s, scope, st->cases.at[k].clause.in->b),
+                                               tw_size_int(s->a, cases[k].offset), 1)
+                                 : NULL;
   }
-  *out = type ? type->dims[0].n : n;
-  if (*out <= MAX_ELEMENTS) return true;
+  out->n = n;
+  if (type) *out = type->dims[0];
+  if (out->n <= MAX_ELEMENTS) return true;
   tw_sm_error(s, TW_E0902, st->span, "a recurrence may have at most %d elements", MAX_ELEMENTS);
   return false;
 }
@@ -233,11 +239,12 @@ static bool build(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmRecur *r, T
     cases[k].ok = open_case(s, scope, &cases[k]);
     ok &= cases[k].ok;
   }
-  int64_t n;
-  if (!ok || !length(s, st, type, cases, n_cases, &n)) return false;
+  TwDim size;
+  if (!ok || !length(s, scope, st, type, cases, n_cases, &size)) return false;
+  int64_t n = size.n;
   if (type) r->elem = tw_sm_tail(s, type);
   else if (!element_type(s, r, st, cases, n_cases)) return false;
-  const TwType *whole = tw_sm_lead(s, (TwDim){n, st->span}, r->elem, st->span);
+  const TwType *whole = tw_sm_lead(s, size, r->elem, st->span);
   if (tw_sm_poison(whole)) return false;
   r->local = tw_sm_local(s, r->name, type ? type : whole, st->names.at[0].span);
   for (uint32_t k = 0; k < n_cases; k++) {

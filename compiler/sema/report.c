@@ -136,7 +136,7 @@ void tw_sm_note_sizes(TwSema *s, TwDiag *d, const TwType *a, const TwType *b) {
       if (k >= n[side] || !dims[side][k].from.file) continue;
       TwSpan from = dims[side][k].from;
       if (from.file == d->span.file && from.start >= d->span.start && from.end <= d->span.end) continue;
-      tw_sm_note(s, d, from, "the size %lld of %s is fixed here", (long long)dims[side][k].n,
+      tw_sm_note(s, d, from, "the size %s of %s is fixed here", tw_sm_dim_text(s, &dims[side][k]),
                  tw_type_text(s->a, t[side]));
     }
     return;

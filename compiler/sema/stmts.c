@@ -199,7 +199,7 @@ static bool loop_body(TwSema *s, const TwSmScope *outer, Loop *l, TwTs *t, bool 
         continue;
       }
       TwDiag *d = tw_sm_error(s, TW_E0317, b->span, "'%s' is %s before an iteration, but %s after it",
-                              b->name, tw_type_text(s->a, l->types[k]), tw_type_text(s->a, next->type));
+                              b->name, tw_sm_shown(s, l->types[k]), tw_sm_shown(s, next->type));
       tw_sm_note_sizes(s, d, l->types[k], next->type);
       return false;
     }

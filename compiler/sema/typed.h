@@ -11,9 +11,22 @@
 #include "compiler/ast/ast.h"
 #include "compiler/ir/ir.h" /* TwOp, TwDtype: elementwise operations are named as in the IR */
 
+/* A size in the names of the source: c0 + Σ c * name. */
+enum { TW_FORM_TERMS = 4 };
+typedef struct TwSizeTerm {
+  const char *name;
+  int64_t c;
+} TwSizeTerm;
+typedef struct TwSizeForm {
+  int64_t c0;
+  uint32_t n;
+  TwSizeTerm term[TW_FORM_TERMS];
+} TwSizeForm;
+
 typedef struct TwDim {
   int64_t n;
-  TwSpan from; /* what fixed it */
+  TwSpan from;        /* what fixed it */
+  const TwSizeForm *form; /* for messages; NULL: a number and no more */
 } TwDim;
 
 typedef enum TwKind {

@@ -73,7 +73,7 @@ static TwSmLin lin_quotient(TwSema *s, const TwSmScope *scope, const TwExpr *e) 
   return none;
 }
 
-TwSmLin tw_sm_lin(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
+static TwSmLin lin(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
   TwSmLin none = {0};
   if (e->kind == TW_EX_INT) return lin_int(e->integer);
   if (e->kind == TW_EX_NAME) {
@@ -89,6 +89,12 @@ TwSmLin tw_sm_lin(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
   int64_t n;
   none.poison = true;
   return tw_sm_static_int(s, scope, e, "a size", &n) ? lin_int(n) : none;
+}
+
+TwSmLin tw_sm_lin(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
+  TwSmLin l = lin(s, scope, e);
+  l.form = l.poison ? NULL : tw_sm_form(s, scope, e);
+  return l;
 }
 
 /* ---- names of types */
@@ -303,7 +309,7 @@ TwSmParamKind tw_sm_param_kind(TwSema *s, const TwSmScope *scope, const TwTypeEx
 /* ---- to numbers */
 static bool known_dim(TwSema *s, const TwSmLin *l, TwSpan from, TwSpan at, TwDim *out) {
   if (!tw_sm_lin_known(l)) return false;
-  *out = (TwDim){l->c0, from};
+  *out = (TwDim){l->c0, from, l->form};
   if (l->c0 >= 0) return true;
   TwDiag *d = tw_sm_error(s, TW_E0407, from.file ? from : at,
                           "this size is %lld; a size must not be negative", (long long)l->c0);
