@@ -86,8 +86,9 @@ void tw_cli_diagnostics(const TwUnit *u) {
 }
 
 bool tw_cli_stdout_ok(void) {
+  errno = 0;
   if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-  int why = errno; /* of the flush, or of whatever failed before it */
+  int why = errno; /* 0: it failed before, and why is not known any more */
   fprintf(stderr, "triwave: cannot write to stdout%s%s\n", why ? ": " : "", why ? strerror(why) : "");
   return false;
 }

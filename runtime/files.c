@@ -1,5 +1,5 @@
 /* files.c: see files.h. */
-#define _GNU_SOURCE /* syncfs */
+#define _GNU_SOURCE /* syncfs, fopencookie */
 #include "runtime/files.h"
 
 #include <errno.h>
@@ -30,9 +30,33 @@ static bool is_special(const char *path) {
 }
 
 /* A file that is replaced keeps its permissions. */
-static void keep_mode(FILE *out, const char *path) {
+static void keep_mode(int fd, const char *path) {
   struct stat s;
-  if (stat(path, &s) == 0) (void)fchmod(fileno(out), s.st_mode & 07777);
+  if (stat(path, &s) == 0) (void)fchmod(fd, s.st_mode & 07777);
+}
+
+/* ---- streams that know why they failed: the C library's keep a flag, and errno is of a later call by the time it is seen */
+
+typedef struct TwRtSink {
+  int fd, why; /* why: the errno of the first write that failed; 0: none has */
+} TwRtSink;
+
+static ssize_t sink_write(void *cookie, const char *from, size_t n) {
+  TwRtSink *s = cookie;
+  for (size_t at = 0; at < n && !s->why;) {
+    ssize_t put = write(s->fd, from + at, n - at);
+    if (put >= 0) at += (size_t)put;
+    else if (errno != EINTR) s->why = errno;
+  }
+  return s->why ? 0 : (ssize_t)n;
+}
+
+static FILE *sink_open(TwRtSink *s, const char *path) {
+  s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  FILE *out = s->fd < 0 ? NULL : fopencookie(s, "w", (cookie_io_functions_t){.write = sink_write});
+  if (out) setvbuf(out, NULL, _IOFBF, 1 << 16);
+  else if (s->fd >= 0) close(s->fd), errno = ENOMEM;
+  return out;
 }
 
 /* ---- folders */
@@ -88,10 +112,12 @@ bool tw_rt_file_begin(TwRtFile *f, const char *path, char **error) {
   *error = NULL;
   *f = (TwRtFile){.path = tw_rt_textf("%s", path)};
   if (!is_special(path)) f->part = tw_rt_textf("%s.part", path);
-  if (f->path) f->out = fopen(f->part ? f->part : path, "wbe");
-  if (f->out && f->part) keep_mode(f->out, path);
+  f->sink = calloc(1, sizeof *f->sink);
+  if (f->path && f->sink) f->out = sink_open(f->sink, f->part ? f->part : path);
+  if (f->out && f->part) keep_mode(f->sink->fd, path);
   if (f->out) return true;
   fail(error, "write", path);
+  free(f->sink);
   free(f->path);
   free(f->part);
   *f = (TwRtFile){0};
@@ -99,6 +125,7 @@ bool tw_rt_file_begin(TwRtFile *f, const char *path, char **error) {
 }
 
 static void forget(TwRtFile *f) {
+  free(f->sink);
   free(f->path);
   free(f->part);
   *f = (TwRtFile){0};
@@ -106,10 +133,11 @@ static void forget(TwRtFile *f) {
 
 bool tw_rt_file_commit(TwRtFile *f, char **error) {
   *error = NULL;
-  errno = 0;
-  bool ok = fflush(f->out) == 0 && !ferror(f->out) && (!f->part || fsync(fileno(f->out)) == 0);
-  int why = errno;
-  if (fclose(f->out) != 0 && ok) ok = false, why = errno;
+  errno = ENOMEM; /* of a stream that fails without having written */
+  bool ok = fflush(f->out) == 0 && !ferror(f->out) && (!f->part || fsync(f->sink->fd) == 0);
+  int why = f->sink->why ? f->sink->why : errno;
+  fclose(f->out);
+  if (close(f->sink->fd) != 0 && ok) ok = false, why = errno;
   if (ok && f->part && rename(f->part, f->path) != 0) ok = false, why = errno;
   errno = why;
   if (!ok) {
@@ -124,6 +152,7 @@ bool tw_rt_file_commit(TwRtFile *f, char **error) {
 void tw_rt_file_abandon(TwRtFile *f) {
   if (!f->out) return;
   fclose(f->out);
+  close(f->sink->fd);
   if (f->part) unlink(f->part);
   forget(f);
 }
@@ -131,7 +160,7 @@ void tw_rt_file_abandon(TwRtFile *f) {
 bool tw_rt_file_write(const char *path, const void *bytes, size_t n, char **error) {
   TwRtFile f;
   if (!tw_rt_file_begin(&f, path, error)) return false;
-  fwrite(bytes, 1, n, f.out); /* the stream keeps an error for commit */
+  fwrite(bytes, 1, n, f.out);
   return tw_rt_file_commit(&f, error);
 }
 

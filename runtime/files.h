@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 typedef struct TwRtFile {
-  FILE *out;
+  FILE *out; /* whoever writes need not look at errors: commit knows the first one */
+  struct TwRtSink *sink; /* what `out` writes to */
   char *path, *part; /* part NULL: a pipe or a device, which is written as it is */
 } TwRtFile;
 
