@@ -278,24 +278,32 @@ bool tw_rt_files_commit(TwRtFiles *b, char **error) {
 
 /* ---- reading */
 
+/* Reads to the end, into room that grows. false: errno. */
+static bool read_to_end(int fd, char **bytes, size_t *n, size_t cap) {
+  for (;;) {
+    ssize_t got = read(fd, *bytes + *n, cap - *n);
+    if (got == 0) return true;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return false;
+    *n += (size_t)got;
+    if (*n < cap) continue;
+    char *more = realloc(*bytes, 2 * cap + 1);
+    if (!more) return errno = ENOMEM, false;
+    *bytes = more;
+    cap *= 2;
+  }
+}
+
 bool tw_rt_file_read(const char *path, char **bytes, size_t *n, char **error) {
   *error = NULL;
   *bytes = NULL;
   *n = 0;
-  FILE *in = fopen(path, "rbe");
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat s;
-  size_t cap = in && fstat(fileno(in), &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 ? (size_t)s.st_size + 1 : 1 << 16;
-  bool ok = in && (*bytes = malloc(cap + 1)) != NULL;
-  errno = in && !ok ? ENOMEM : errno;
-  for (size_t got; ok && (errno = 0, got = fread(*bytes + *n, 1, cap - *n, in)) > 0;) {
-    *n += got;
-    if (*n < cap) continue;
-    char *more = realloc(*bytes, 2 * cap + 1);
-    if (!more) ok = (errno = ENOMEM, false);
-    else *bytes = more, cap *= 2;
-  }
-  if (!ok || ferror(in)) ok = fail(error, "read", path);
-  if (in) fclose(in);
+  size_t cap = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 ? (size_t)s.st_size + 1 : 1 << 16;
+  bool ok = fd >= 0 && ((*bytes = malloc(cap + 1)) != NULL || (errno = ENOMEM, false)) && read_to_end(fd, bytes, n, cap);
+  if (!ok) fail(error, "read", path);
+  if (fd >= 0) close(fd);
   if (ok) (*bytes)[*n] = 0;
   else free(*bytes), *bytes = NULL;
   return ok;

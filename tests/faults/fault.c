@@ -1,7 +1,8 @@
 /* fault.c: a library to be preloaded: one call of a kind fails, or all from one on, as on a full or a broken disk.
  *
  *   TW_FAULT       KIND:N:ERRNO or KIND:N:ERRNO:on    the N-th call, from 1; with `on` those after it too.
- *                  0: none; how many there are is said at the end. KIND is open write short fsync rename close mkdir read; `short` writes a part and returns how much
+ *                  KIND is open write short fsync rename close mkdir read; `short` writes a part and returns how much.
+ *                  Or count:0:0: none fails, and how many there are is said at the end, a line each kind
  *   TW_FAULT_ROOT  only files below this folder count
  *   TW_FAULT_SAYS  a file, not below it, to which a line goes for each call that fails: its kind and path
  *
@@ -26,7 +27,9 @@
 static char kind_wanted[16], root[PATH_MAX], says[PATH_MAX];
 static long number_wanted, errno_wanted;
 static bool on;
-static atomic_long calls;
+enum { OPEN, WRITE, SHORT, FSYNC, RENAME, CLOSE, MKDIR, READ, N_KINDS };
+static const char *const kinds[N_KINDS] = {"open", "write", "short", "fsync", "rename", "close", "mkdir", "read"};
+static atomic_long calls[N_KINDS];
 
 __attribute__((constructor)) static void begin(void) {
   const char *what = getenv("TW_FAULT"), *below = getenv("TW_FAULT_ROOT"), *to = getenv("TW_FAULT_SAYS");
@@ -69,20 +72,24 @@ static void say(const char *kind, const char *path) {
   syscall(SYS_close, fd);
 }
 
-/* Number 0: they are only counted. */
+/* Is this kind looked at? */
+static bool wanted(int kind) { return *kind_wanted && (number_wanted == 0 || strcmp(kind_wanted, kinds[kind]) == 0); }
+
 __attribute__((destructor)) static void end(void) {
-  char text[24];
-  snprintf(text, sizeof text, "%ld", atomic_load(&calls));
-  if (number_wanted == 0 && *kind_wanted) say(kind_wanted, text);
+  for (int k = 0; *kind_wanted && number_wanted == 0 && k < N_KINDS; k++) {
+    char text[24];
+    snprintf(text, sizeof text, "%ld", atomic_load(&calls[k]));
+    say(kinds[k], text);
+  }
 }
 
 /* Is this the call that fails? Then errno is set. */
-static bool fails(const char *kind, const char *path) {
+static bool fails(int kind, const char *path) {
   int kept = errno;
-  if (strcmp(kind, kind_wanted) != 0 || !is_below(path)) return errno = kept, false;
-  long k = atomic_fetch_add(&calls, 1) + 1;
+  if (!wanted(kind) || !is_below(path)) return errno = kept, false;
+  long k = atomic_fetch_add(&calls[kind], 1) + 1;
   if (number_wanted == 0 || (k != number_wanted && !(on && k > number_wanted))) return errno = kept, false;
-  say(kind, path);
+  say(kinds[kind], path);
   return errno = (int)errno_wanted, true;
 }
 
@@ -92,7 +99,7 @@ static bool fails(const char *kind, const char *path) {
 
 static int open_at(int dir, const char *name, int flags, mode_t mode) {
   char path[PATH_MAX];
-  if (fails("open", path_at(dir, name, path))) return -1;
+  if (fails(OPEN, path_at(dir, name, path))) return -1;
   return (int)syscall(SYS_openat, dir, name, flags, mode);
 }
 
@@ -129,28 +136,28 @@ int openat64(int dir, const char *name, int flags, ...) {
 
 ssize_t write(int fd, const void *from, size_t n) {
   char path[PATH_MAX];
-  bool ours = *kind_wanted == 'w' || *kind_wanted == 's';
-  if (ours && fails("write", path_of(fd, path))) return -1;
-  if (ours && n > 1 && fails("short", path_of(fd, path))) n = (n + 1) / 2;
+  bool ours = wanted(WRITE) || wanted(SHORT);
+  if (ours && fails(WRITE, path_of(fd, path))) return -1;
+  if (ours && n > 1 && fails(SHORT, path_of(fd, path))) n = (n + 1) / 2;
   return syscall(SYS_write, fd, from, n);
 }
 
 ssize_t read(int fd, void *to, size_t n) {
   char path[PATH_MAX];
-  if (strcmp(kind_wanted, "read") == 0 && fails("read", path_of(fd, path))) return -1;
+  if (wanted(READ) && fails(READ, path_of(fd, path))) return -1;
   return syscall(SYS_read, fd, to, n);
 }
 
 int close(int fd) {
   char path[PATH_MAX];
-  bool bad = strcmp(kind_wanted, "close") == 0 && fails("close", path_of(fd, path));
+  bool bad = wanted(CLOSE) && fails(CLOSE, path_of(fd, path));
   int why = errno, r = (int)syscall(SYS_close, fd);
   return bad ? (errno = why, -1) : r;
 }
 
 static bool fsync_fails(int fd) {
   char path[PATH_MAX];
-  return strcmp(kind_wanted, "fsync") == 0 && fails("fsync", path_of(fd, path));
+  return wanted(FSYNC) && fails(FSYNC, path_of(fd, path));
 }
 int fsync(int fd) { return fsync_fails(fd) ? -1 : (int)syscall(SYS_fsync, fd); }
 int fdatasync(int fd) { return fsync_fails(fd) ? -1 : (int)syscall(SYS_fdatasync, fd); }
@@ -160,14 +167,14 @@ int syncfs(int fd) { return fsync_fails(fd) ? -1 : (int)syscall(SYS_syncfs, fd);
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to) {
   char path[PATH_MAX];
-  if (fails("rename", path_at(to_dir, to, path))) return -1;
+  if (fails(RENAME, path_at(to_dir, to, path))) return -1;
   return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
 }
 int rename(const char *from, const char *to) { return renameat(AT_FDCWD, from, AT_FDCWD, to); }
 
 int mkdir(const char *name, mode_t mode) {
   char path[PATH_MAX];
-  return fails("mkdir", path_at(AT_FDCWD, name, path)) ? -1 : (int)syscall(SYS_mkdirat, AT_FDCWD, name, mode);
+  return fails(MKDIR, path_at(AT_FDCWD, name, path)) ? -1 : (int)syscall(SYS_mkdirat, AT_FDCWD, name, mode);
 }
 
 /* ---- streams */
