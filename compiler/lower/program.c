@@ -241,6 +241,33 @@ static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t
     if (wants_regions(lw->p, l->rt, m)) tw_lw_pl(l, lw, &at, m, &out->pls[m]);
 }
 
+/* ---- bounds of pieces */
+
+/* A bound of the pieces of a model that has none, in any of the stages where it is looked at; once for a model. */
+static void refuse_pieces(TwLw *lw, const TwRtProgram *rt, bool *told, TwSpan bound, uint32_t model, uint64_t stages) {
+  for (uint32_t k = 0; k < rt->n_stages && !told[model]; k++) {
+    const TwRtPl *pl = &rt->stages[k].pls[model];
+    if (!(stages >> k & 1) || !pl->why_not) continue;
+    TwDiag *d = tw_diag(&lw->unit->diags, TW_E0715, bound, "'%s' has no pieces to look at: it is not piecewise linear in its input",
+                        pl->model);
+    TwSpan why = {pl->why_place.file, pl->why_place.start, pl->why_place.end};
+    tw_diag_note(&lw->unit->diags, d, why, "%s", pl->why_not);
+    told[model] = true;
+  }
+}
+
+static void check_pieces(TwLw *lw, const TwRtProgram *rt) {
+  const TwProgram *p = lw->p;
+  bool *told = TW_NEW_N(lw->arena, bool, p->models.len);
+  uint64_t last = rt->n_stages && rt->n_stages <= 64 ? 1ull << (rt->n_stages - 1) : 0;
+  for (uint32_t k = 0; k < p->ensures.len; k++)
+    if (p->ensures.at[k].kind == TW_EN_REGIONS)
+      refuse_pieces(lw, rt, told, p->ensures.at[k].span, p->ensures.at[k].model,
+                    rt->ensures[k].during ? rt->ensures[k].during : last);
+  for (uint32_t k = 0; k < p->expects.len; k++)
+    if (p->expects.at[k].kind == TW_XP_REGIONS) refuse_pieces(lw, rt, told, p->expects.at[k].span, p->expects.at[k].model, last);
+}
+
 /* ---- what training calls at each epoch, and what it does not */
 
 static bool is_checked(const TwRtProgram *rt, uint32_t stage, bool regions, uint32_t model) {
@@ -298,6 +325,7 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   l->rt->n_stages = what & TW_LOWER_TRAIN ? p->stages.len : 0;
   l->rt->stages = TW_NEW_N(lw.arena, TwRtStage, p->stages.len);
   for (uint32_t k = 0; k < l->rt->n_stages; k++) lower_stage(l, &lw, &layout, k, stored, what & TW_LOWER_MODELS);
+  check_pieces(&lw, l->rt);
   for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].once = runs_once(l->rt, l->fns.at[k].slot);
   *out = l;
   return u->diags.errors == errors;
