@@ -258,7 +258,7 @@ line(A) ::= CUSTOM(S) FN ID(N) shape_opt(H) LPAREN params_opt(P) RPAREN result_o
   { A = tw_b_local_fn(p, S, tw_b_fn(p, S, N, H, P, R, B, D)); }
 line(A) ::= recur(R). { A = tw_b_recur(p, R); }
 line(A) ::= ID(N) ASSIGN expr(E). { A = tw_b_assign(p, N, E); }
-line(A) ::= FOR(S) clause(C) LBLOCK(O) body(B) RBLOCK. { A = tw_b_loop(p, S, C, O, B); }
+line(A) ::= FOR(S) clauses(C) LBLOCK(O) body(B) RBLOCK. { A = tw_b_loop(p, S, C, O, B); }
 line(A) ::= expr(E). { A = tw_b_result(p, E); }
 
 %type recur {TwRecur *}
@@ -359,8 +359,10 @@ arg(A) ::= ID(N) ASSIGN expr(E). { A = tw_b_arg(p, tw_b_ident(p, N), E); }
 %type fors {TwForClauses *}
 %type clause {TwForClause}
 %type range {TwPart}
-fors(A) ::= FOR clause(C). { A = tw_b_clauses(p, NULL, C); }
-fors(A) ::= fors(L) COMMA clause(C). { A = tw_b_clauses(p, L, C); }
+%type clauses {TwForClauses *}
+fors(A) ::= FOR clauses(L). { A = L; }
+clauses(A) ::= clause(C). { A = tw_b_clauses(p, NULL, C); }
+clauses(A) ::= clauses(L) COMMA clause(C). { A = tw_b_clauses(p, L, C); }
 clause(A) ::= ID(N) IN range(E). { A = tw_b_clause(p, N.start, tw_b_idents(p, NULL, N), false, E); }
 clause(A) ::= LPAREN(O) names(L) comma_opt RPAREN IN range(E). { A = tw_b_clause(p, O.start, L, true, E); }
 range(A) ::= expr(E). { A = E; }

@@ -161,7 +161,8 @@ struct TwStmt {
   TwExpr *value;    /* LET, ASSIGN */
   TwVec(TwRecurCase) cases;
   TwDecl *fn;         /* FN: a declaration of kind FN; its name is also names.at[0] */
-  TwForClause clause; /* LOOP */
+  TwForClause clause; /* LOOP: the outermost */
+  TwForClauses inner; /* LOOP: the further clauses, outermost first */
   TwBlock *body;      /* LOOP */
 };
 

@@ -22,6 +22,7 @@ static TwBodyLine finish(TwParser *p, TwStmt *s) {
     const TwRecurCase *c = &s->cases.at[i];
     d = deeper(deeper(deeper(d, c->index), c->value), c->clause.in);
   }
+  for (uint32_t i = 0; i < s->inner.len; i++) d = deeper(d, s->inner.at[i].in);
   if (s->body && s->body->depth > d) d = s->body->depth;
   s->depth = d + 1;
   tw_too_deep(p, s->depth, s->span);
@@ -49,10 +50,13 @@ TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, Tw
                          TwForClause *clause) {
   TwRecurCase c = {.index = index.node, .value = value.node, .span = tw_span_from(p, name.start)};
   TwIdent id = tw_b_ident(p, name);
-  if (id.name != r->name.name) {
+  if (id.name != r->name.name && !r->other) {
+    r->other = true;
     TwDiag *d = tw_diag(&p->u->diags, TW_E0113, id.span,
                         "a recurrence defines one name, and this one is '%s'", r->name.name);
     tw_diag_note(&p->u->diags, d, r->name.span, "the recurrence begins here");
+    tw_diag_help(&p->u->diags, d, "two that need each other are one of records: %s[i + 1] = { %s = …, %s = … }",
+                 r->name.name, r->name.name, id.name);
   }
   if (clause) {
     c.has_for = true;
@@ -66,6 +70,7 @@ TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, Tw
 }
 
 TwBodyLine tw_b_recur(TwParser *p, TwRecur *r) {
+  if (r->other) return finish(p, new_stmt(p, TW_ST_ERROR, r->start)); /* said; what it would define is not known */
   TwStmt *s = new_stmt(p, TW_ST_RECUR, r->start);
   tw_vec_push(&p->u->arena, &s->names, r->name);
   TW_MOVE(s->cases, &r->cases);
@@ -102,9 +107,10 @@ TwBodyLine tw_b_local_fn(TwParser *p, TwToken start, TwDecl *fn) {
   return line;
 }
 
-TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClause clause, TwToken open, TwBody *body) {
+TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClauses *clauses, TwToken open, TwBody *body) {
   TwStmt *s = new_stmt(p, TW_ST_LOOP, start.start);
-  s->clause = clause;
+  s->clause = clauses->at[0];
+  for (uint32_t i = 1; i < clauses->len; i++) tw_vec_push(&p->u->arena, &s->inner, clauses->at[i]);
   s->body = tw_b_loop_block(p, open, body);
   return finish(p, s);
 }

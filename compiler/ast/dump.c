@@ -155,6 +155,7 @@ static void stmt(Dump *d, const TwStmt *s) {
     d->depth--;
   }
   if (s->kind == TW_ST_LOOP) clause(d, &s->clause);
+  for (uint32_t i = 0; i < s->inner.len; i++) clause(d, &s->inner.at[i]);
   if (s->body) block(d, s->body);
   d->depth--;
 }

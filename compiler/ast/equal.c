@@ -73,6 +73,7 @@ static bool block(const TwBlock *a, const TwBlock *b);
 static bool stmt(const TwStmt *a, const TwStmt *b) {
   if (a->kind != b->kind || a->pattern != b->pattern || !idents(&a->names, &b->names)) return false;
   EACH_AT(&a->cases, &b->cases, recur_case);
+  EACH_AT(&a->inner, &b->inner, clause);
   if (a->kind == TW_ST_FN && !decl(a->fn, b->fn)) return false;
   return type(a->type, b->type) && expr(a->value, b->value) && clause(&a->clause, &b->clause) &&
          block(a->body, b->body);

@@ -130,6 +130,8 @@ static void advise(TwParser *p, TwDiag *d, const Expected *e, TwToken t) {
     tw_diag_help(to, d, "write '*' to multiply");
   else if (t.kind == TW_T_PLUS && e->expr) tw_diag_help(to, d, "there is no unary '+'");
   else if ((t.kind == TW_T_SEP || t.kind == 0) && e->set[TW_T_ELSE]) tw_diag_help(to, d, "every 'if' has an 'else'");
+  else if (t.kind == TW_T_LBLOCK && e->set[TW_T_THEN])
+    tw_diag_help(to, d, "a choice has no braces: if c then a else b");
   else if (t.kind == TW_T_LBLOCK && e->operator && !e->set[TW_T_LBLOCK])
     tw_diag_help(to, d, "braces after an operand are a body's, and none can stand here");
   else if (t.kind == TW_T_MINUS && t.newline)
@@ -153,13 +155,22 @@ void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
   if (t.kind == 0 && p->last_end) span.start = span.end = p->last_end;
   if (unknown_declaration(p, &e, t, span)) return;
   if (tw_token_class(t.kind) == TW_TC_RESERVED && (e.name || e.type)) {
-    tw_diag(&p->u->diags, TW_E0119, span, "%s is a reserved word and cannot be a name", found(p, t));
+    TwDiag *d = tw_diag(&p->u->diags, TW_E0119, span, "%s is a reserved word and cannot be a name", found(p, t));
+    const TwToken *before = p->layout->at >= 2 ? &p->layout->tokens.at[p->layout->at - 2] : NULL;
+    if (before && before->kind == TW_LEX_OPEN_BRACE && (t.kind == TW_T_LET || t.kind == TW_T_FOR || t.kind == TW_T_FN))
+      tw_diag_help(&p->u->diags, d, "braces hold a record here: lines with 'let' are the body of a function, of this one or of one declared in it");
     return;
   }
   TwDiag *d = tw_diag(&p->u->diags, TW_E0108, span, "expected %s, found %s", sentence(p, &e), found(p, t));
   const TwToken *last = p->layout->at >= 2 ? &p->layout->tokens.at[p->layout->at - 2] : NULL;
   if (last && last->kind == TW_T_ID && is_text(p, *last, "return"))
     tw_diag_help(&p->u->diags, d, "a body's last line is its result; there is no 'return'");
+  else if (last && last->kind == TW_T_ID && is_text(p, *last, "while"))
+    tw_diag_help(&p->u->diags, d, "there is no 'while': a loop has a number of passes, for i in 0 .. n { … }");
+  else if (last && last->kind == TW_T_RPAREN && e.set[TW_T_ASSIGN] && !e.set[TW_T_ARROW] && t.kind == TW_T_ARROW)
+    tw_diag_help(&p->u->diags, d, "a lambda does not say what it gives: fn(x) = …; a function with a name does, in a body too");
+  else if (last && last->kind == TW_T_RPAREN && e.set[TW_T_ASSIGN] && !e.set[TW_T_ARROW] && t.kind == TW_T_LBLOCK)
+    tw_diag_help(&p->u->diags, d, "a lambda is one expression: fn(x) = …; a function with a name may have a body, also inside of this one");
   else advise(p, d, &e, t);
 }
 

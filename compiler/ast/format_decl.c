@@ -64,6 +64,10 @@ static TwDoc *statement(TwFormat *f, const TwStmt *s) {
     case TW_ST_LOOP:
       tw_f_put(f, seq, "for ");
       tw_f_clause(f, seq, &s->clause);
+      for (uint32_t i = 0; i < s->inner.len; i++) {
+        tw_f_put(f, seq, ", ");
+        tw_f_clause(f, seq, &s->inner.at[i]);
+      }
       tw_f_put(f, seq, " ");
       tw_f_add(f, seq, tw_f_block(f, s->body, NULL));
       break;

@@ -39,6 +39,7 @@ typedef struct TwRecur { /* a recurrence being read */
   uint32_t start, depth;
   TwIdent name;
   TwVec(TwRecurCase) cases;
+  bool other; /* a case of another name was reported */
 } TwRecur;
 
 typedef struct TwBodyLine { /* a line of a body: one of the two */
@@ -127,7 +128,7 @@ TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, Tw
 TwBodyLine tw_b_recur(TwParser *p, TwRecur *r);
 TwBodyLine tw_b_assign(TwParser *p, TwToken name, TwPart value);
 TwBodyLine tw_b_local_fn(TwParser *p, TwToken start, TwDecl *fn);
-TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClause clause, TwToken open, TwBody *body);
+TwBodyLine tw_b_loop(TwParser *p, TwToken start, TwForClauses *clauses, TwToken open, TwBody *body);
 TwBodyLine tw_b_result(TwParser *p, TwPart e);
 TwBodyLine tw_b_stmt_error(TwParser *p);
 TwBody *tw_b_body(TwParser *p, TwBody *body, TwBodyLine line);

@@ -3,6 +3,8 @@
  * requires: any tree of the parser, ERROR nodes included.
  * provides: a compile-time value; poison after a report. The wanted type is a hint (it gives empty
  * arrays, record literals and laws their type); whoever asks converts and checks. */
+#include <string.h>
+
 #include "compiler/sema/check.h"
 
 enum { MAX_DEPTH = 1000 };
@@ -59,8 +61,11 @@ TwTx *tw_sm_get_field(TwSema *s, TwTx *t, TwName name, TwSpan name_span, TwSpan 
   const TwType *record = type;
   while (record->kind == TW_TY_ARRAY) record = record->elem;
   if (record->kind != TW_TY_RECORD) {
-    tw_sm_error(s, TW_E0305, name_span, "'%s' is %s and has no field '%s'", tw_sm_text(s, t->span),
-                tw_type_text(s->a, type), name);
+    TwDiag *d = tw_sm_error(s, TW_E0305, name_span, "'%s' is %s and has no field '%s'", tw_sm_text(s, t->span),
+                            tw_type_text(s->a, type), name);
+    if (strcmp(name, "T") == 0) tw_sm_help(s, d, "write transpose(%s)", tw_sm_text(s, t->span));
+    if (strcmp(name, "shape") == 0 || strcmp(name, "size") == 0)
+      tw_sm_help(s, d, "sizes are names in the type, real[n]; len(%s) is the first", tw_sm_text(s, t->span));
     return tw_sm_bad(s, span);
   }
   TwNames names = {0};

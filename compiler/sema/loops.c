@@ -17,8 +17,8 @@ static bool range_end(TwSema *s, const TwSmScope *scope, const TwForClause *c, c
   TwDiag *d = s->u->diags.list.at[before];
   const char *name = c->names.len ? c->names.at[0].name : "i";
   if (d->id == TW_E0412 && !d->help)
-    tw_sm_help(s, d, "run over the widest range and leave out the rest: sum(… for %s in 0 .. n if %s < %s)", name,
-               name, tw_sm_text(s, e->span));
+    tw_sm_help(s, d, "run over the widest range and leave out the rest: sum(… for %s in 0 .. n if %s %s %s)", name,
+               name, e == c->in->a ? ">=" : "<", tw_sm_text(s, e->span));
   return false;
 }
 
@@ -84,6 +84,7 @@ static bool over_array(TwSema *s, TwSmScope *scope, const TwForClause *c, TwTx *
   if (t->kind != TW_TY_ARRAY && (t->kind != TW_TY_TENSOR || t->rank == 0)) {
     TwDiag *d = tw_sm_error(s, TW_E0306, c->in->span, "this is %s, and there is nothing in it to run over",
                             tw_type_text(s->a, t));
+    if (t->kind == TW_TY_TUPLE) tw_sm_help(s, d, "run over an index of both: for i in 0 .. n");
     if (tw_sm_is(t, TW_INT)) tw_sm_help(s, d, "write a range: 0 .. %s", tw_sm_text(s, c->in->span));
     return false;
   }

@@ -208,7 +208,24 @@ static bool loop_body(TwSema *s, const TwSmScope *outer, Loop *l, TwTs *t, bool 
   return !*again;
 }
 
-static void loop(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmStmts *out) {
+/* `for i in …, j in … { }` as one loop in the other. */
+static const TwStmt *nested(TwSema *s, const TwStmt *st) {
+  if (!st->inner.len) return st;
+  TwStmt *outer = TW_NEW(s->a, TwStmt), *inner = TW_NEW(s->a, TwStmt);
+  *inner = *outer = *st;
+  inner->clause = st->inner.at[0];
+  inner->inner.at++;
+  inner->inner.len--;
+  inner->inner.cap = inner->inner.len;
+  outer->inner.len = 0;
+  outer->body = TW_NEW(s->a, TwBlock);
+  outer->body->span = st->span;
+  tw_vec_push(s->a, &outer->body->stmts, inner);
+  return outer;
+}
+
+static void loop(TwSema *s, TwSmScope *scope, const TwStmt *written, TwSmStmts *out) {
+  const TwStmt *st = nested(s, written);
   Loop l = {.st = st};
   TwNames all = {0};
   assigned(s, st->body, &all);
