@@ -11,7 +11,7 @@ typedef enum Form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON } Form;
 
 static const char *const kinds[] = {
     [TW_DE_ERROR] = NULL,        [TW_DE_IMPORT] = NULL,       [TW_DE_CONST] = "const",     [TW_DE_TYPE] = "type",
-    [TW_DE_FN] = "fn",           [TW_DE_OPTIMIZER] = "optimizer", [TW_DE_DATA] = "data",   [TW_DE_PARAM] = "param",
+    [TW_DE_FN] = "fn",           [TW_DE_OPTIMIZER] = "optimizer", [TW_DE_DOMAIN] = "domain", [TW_DE_DATA] = "data",   [TW_DE_PARAM] = "param",
     [TW_DE_WEIGHTS] = "weights", [TW_DE_MODEL] = "model",     [TW_DE_LOSS] = "loss",       [TW_DE_MEASURE] = "measure",
     [TW_DE_STAGE] = "stage",     [TW_DE_ENSURE] = "ensure",   [TW_DE_EXPECT] = "expect",   [TW_DE_VARIANT] = "variant",
     [TW_DE_SKIP] = NULL};
@@ -43,7 +43,7 @@ static const char *signature(TwArena *a, const TwSource *s, const TwDecl *d) {
   bool body = d->kind == TW_DE_FN || d->kind == TW_DE_MODEL;
   if (body && d->value) to = d->value->span.start;
   if (d->kind == TW_DE_OPTIMIZER && d->body) to = d->body->span.start;
-  if (d->kind == TW_DE_OPTIMIZER || d->kind == TW_DE_VARIANT)
+  if (d->kind == TW_DE_OPTIMIZER || d->kind == TW_DE_VARIANT || d->kind == TW_DE_DOMAIN)
     for (to = d->span.start; to < d->span.end && s->text[to] != '{';) to++;
   char *text = one_line(a, s, d->span.start, to);
   size_t n = strlen(text);

@@ -60,14 +60,17 @@ static double reals(const TwType *t) {
 
 static void params(Info *in, cJSON *to) {
   static const char *const transforms[] = {
-      [TW_TR_NONE] = "none", [TW_TR_CLIP] = "clip", [TW_TR_LOGISTIC] = "logistic", [TW_TR_EXP] = "exp"};
+      [TW_TR_NONE] = "none", [TW_TR_CLIP] = "clip", [TW_TR_LOGISTIC] = "logistic", [TW_TR_EXP] = "exp",
+      [TW_TR_DOMAIN] = "forward"};
   for (uint32_t k = 0; k < in->p->params.len; k++) {
     const TwParam *p = &in->p->params.at[k];
     cJSON *o = object(to), *domain;
     text(o, "name", p->name);
     type_of(in, o, p->type);
     number(o, "reals", reals(p->type));
+    number(o, "coordinates", reals(tw_param_coord(p)));
     put(o, "domain", domain = cJSON_CreateObject());
+    text(domain, "name", p->domain ? p->domain->name.name : NULL);
     number(domain, "low", p->lo);
     number(domain, "high", p->hi);
     put(domain, "low_open", cJSON_CreateBool(p->lo_open || isinf(p->lo)));

@@ -59,6 +59,8 @@ expect 0 "$triwave" doc optim --json
 says out '"kind":"optimizer","name":"adamw","signature":"optimizer adamw(rate: schedule = 1e-3, beta1'
 expect 0 "$triwave" doc init --markdown
 says out "^fn raai.m, n.() -> nn.Dense.m, n.$"
+expect 0 "$triwave" doc domain
+says out "^domain ordered.n.(lo: real = -inf, hi: real = inf)$"
 expect 1 "$triwave" doc inti
 says err "did you mean 'init'"
 expect 0 "$triwave" check --info json examples/*.tw
