@@ -68,16 +68,16 @@ static void params(Info *in, cJSON *to) {
     text(o, "name", p->name);
     type_of(in, o, p->type);
     number(o, "reals", reals(p->type));
-    number(o, "coordinates", reals(tw_param_coord(p)));
     put(o, "domain", domain = cJSON_CreateObject());
-    text(domain, "name", p->domain ? p->domain->name.name : NULL);
     number(domain, "low", p->lo);
     number(domain, "high", p->hi);
     put(domain, "low_open", cJSON_CreateBool(p->lo_open || isinf(p->lo)));
     put(domain, "high_open", cJSON_CreateBool(p->hi_open || isinf(p->hi)));
+    text(domain, "name", p->domain ? p->domain->name.name : NULL);
     text(o, "transform", (size_t)p->transform < sizeof transforms / sizeof *transforms ? transforms[p->transform] : NULL);
     put(o, "eps", p->transform == TW_TR_CLIP ? cJSON_CreateNumber(p->eps) : cJSON_CreateNull());
     text(o, "start", p->is_law ? "law" : "value");
+    number(o, "coordinates", reals(tw_param_coord(p)));
     where(in, o, p->span);
   }
 }
