@@ -61,6 +61,16 @@ static void clear_tail(double *column, uint64_t valid, uint64_t room) {
   if (valid < room) memset(column + valid, 0, (room - valid) * sizeof *column);
 }
 
+/* The block's rows of the one input of the data, bound; NULL: there are several, or none. */
+static const double *input_of(const TwRtStageRun *g, const TwRtSquares *q) {
+  const double *t = NULL;
+  for (uint32_t i = 0; i < q->fn.n_in; i++) {
+    const TwRtSlot *slot = &q->fn.in[i];
+    if (slot->role == TW_RT_COLUMN && slot->index == 0 && g->w->p->datas[slot->data].n_inputs == 1) t = g->w->in[i];
+  }
+  return t;
+}
+
 static void add_block(TwRtStageRun *g, const TwRtSquares *q, int64_t row) {
   TwRtWorker *w = g->w;
   TwRtSecond *s = &w->second;
@@ -74,6 +84,7 @@ static void add_block(TwRtStageRun *g, const TwRtSquares *q, int64_t row) {
     else if (q->by_rows) w->out[i] = s->rows + slot->index * room * n;
     else w->out[i] = jacobian + slot->index * room;
   }
+  const double *t = input_of(g, q);
   q->fn.entry(&(TwRtCall){.in = (const void *const *)w->in, .out = w->out, .work = w->work, .pool = w->pool});
   for (uint32_t j = 0; j < q->per_row; j++) {
     double *r = residuals + j * room, *columns = jacobian + j * n * room;
@@ -82,7 +93,8 @@ static void add_block(TwRtStageRun *g, const TwRtSquares *q, int64_t row) {
       for (uint64_t i = 0; q->by_rows && i < valid; i++) columns[k * room + i] = s->rows[j * room * n + i * n + k];
       clear_tail(columns + k * room, valid, room);
     }
-    tw_nm_accumulate(NULL, columns, r, room, n, s->gram, s->rhs);
+    uint64_t left = t ? tw_nm_squeeze(NULL, t, columns, r, valid, room, n, s->marks) : room;
+    tw_nm_accumulate(NULL, columns, r, left, n, s->gram, s->rhs);
   }
 }
 
@@ -124,7 +136,7 @@ static bool solve(TwRtStageRun *g) {
       if (s->held[k] || s->held[i]) row[i] = 0;
   }
   if (!tw_nm_factor(NULL, s->factor, n)) return false;
-  tw_nm_solve(s->factor, n, s->delta);
+  tw_nm_solve(NULL, s->factor, n, s->delta);
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+static const double STRAIGHT = 1e-13; /* of a column's largest element: how far rounding takes a row off a line */
 enum { PANEL = 32 }; /* rows of the factor that are taken off at once, while the row they are taken off is near */
 
 typedef struct Eight {
@@ -75,17 +76,20 @@ AVX2 static inline Halves halves_fma(Halves a, Halves b, Halves c) {
 typedef struct Kernels {
   void (*gram)(const double *j, uint64_t rows, uint64_t n, double *gram);
   void (*rhs)(const double *j, const double *r, uint64_t rows, uint64_t n, double *rhs);
-  void (*reduce)(double *row, const double *other, double x, uint64_t from, uint64_t to);
+  void (*reduce)(double *row, const double *a, uint64_t stride, uint64_t first, uint64_t last, uint64_t column, uint64_t to);
+  void (*solve)(const double *l, uint64_t n, uint64_t stride, double *x);
+  void (*mark)(const double *c, uint64_t rows, const double *before, const double *after, double *bad);
 } Kernels;
 
 static Kernels kernels(int most) {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (most >= 512 && __builtin_cpu_supports("avx512f")) return (Kernels){gram_avx512, rhs_avx512, reduce_avx512};
+  if (most >= 512 && __builtin_cpu_supports("avx512f")) 
+    return (Kernels){gram_avx512, rhs_avx512, reduce_avx512, solve_avx512, mark_avx512};
   if (most >= 256 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return (Kernels){gram_avx2, rhs_avx2, reduce_avx2};
+    return (Kernels){gram_avx2, rhs_avx2, reduce_avx2, solve_avx2, mark_avx2};
 #endif
   (void)most;
-  return (Kernels){gram_any, rhs_any, reduce_any};
+  return (Kernels){gram_any, rhs_any, reduce_any, solve_any, mark_any};
 }
 
 void tw_nm_accumulate(const TwNmWidth *w, const double *j, const double *r, uint64_t rows, uint64_t n, double *gram, double *rhs) {
@@ -104,31 +108,114 @@ bool tw_nm_factor(const TwNmWidth *w, double *a, uint64_t n) {
     uint64_t to = n - from < PANEL ? n : from + PANEL;
     for (uint64_t k = from; k < to; k++) {
       double *row = a + k * stride;
-      for (uint64_t i = from; i < k; i++) kern.reduce(row, a + i * stride, a[i * stride + k], k, n);
+      kern.reduce(row, a, stride, from, k, k, n);
       if (!(row[k] > 0) || !isfinite(row[k])) return false;
       double d = sqrt(row[k]);
       for (uint64_t i = k; i < n; i++) row[i] /= d;
       row[k] = d;
     }
-    for (uint64_t i = to; i < n; i++)
-      for (uint64_t k = from; k < to; k++) kern.reduce(a + i * stride, a + k * stride, a[k * stride + i], i, n);
+    for (uint64_t i = to; i < n; i++) kern.reduce(a + i * stride, a, stride, from, to, i, n);
   }
   return true;
 }
 
-void tw_nm_solve(const double *l, uint64_t n, double *x) {
-  uint64_t stride = tw_nm_stride(n);
+void tw_nm_solve(const TwNmWidth *w, const double *l, uint64_t n, double *x) {
+  kernels(w ? w->bits : 512).solve(l, n, tw_nm_stride(n), x);
+}
+
+/* ---- rows on a line */
+
+/* Rows first … last, of which every column is a + b (t - middle): two rows do for them, √rows a and √spread b. */
+typedef struct Run {
+  uint32_t first, last;
+  double middle, root, spread, width; /* the mean of t; √rows; √Σ(t - middle)²; t of the last less that of the first */
+} Run;
+
+/* Returns how many runs there are, and the rows they come to. */
+static uint64_t runs_of(const double *bad, uint64_t valid, Run *runs, uint64_t *left) {
+  uint64_t n = 0;
+  *left = 0;
+  for (uint64_t first = 0, last; first < valid; first = last + 1) {
+    for (last = first; last + 1 < valid && (last == first || bad[last] == 0);) last++;
+    if (runs) runs[n].first = (uint32_t)first;
+    if (runs) runs[n].last = (uint32_t)last;
+    n++;
+    *left += last > first ? 2 : 1;
+  }
+  return n;
+}
+
+static void measure(Run *run, const double *t) {
+  double m = (double)(run->last - run->first + 1), sum = 0, squares = 0;
+  for (uint64_t i = run->first; i <= run->last; i++) sum += t[i];
+  run->middle = sum / m;
+  for (uint64_t i = run->first; i <= run->last; i++) squares = fma(t[i] - run->middle, t[i] - run->middle, squares);
+  run->root = sqrt(m);
+  run->spread = sqrt(squares);
+  run->width = t[run->last] - t[run->first];
+}
+
+static void squeeze_column(const double *from, double *to, const double *t, const Run *runs, uint64_t n, uint64_t rows) {
+  uint64_t at = 0;
   for (uint64_t k = 0; k < n; k++) {
-    const double *row = l + k * stride;
-    x[k] /= row[k];
-    for (uint64_t i = k + 1; i < n; i++) x[i] = fma(-row[i], x[k], x[i]);
+    const Run *run = &runs[k];
+    double a = from[run->first], b = from[run->last];
+    if (run->last - run->first > 1) {
+      double slope = (b - a) / run->width;
+      to[at++] = run->root * (a + slope * (run->middle - t[run->first]));
+      to[at++] = run->spread * slope;
+    } else {
+      to[at++] = a;
+      if (run->last > run->first) to[at++] = b;
+    }
   }
-  for (uint64_t k = n; k-- > 0;) {
-    const double *row = l + k * stride;
-    double v = x[k];
-    for (uint64_t i = k + 1; i < n; i++) v = fma(-row[i], x[i], v);
-    x[k] = v / row[k];
+  while (at < rows) to[at++] = 0;
+}
+
+/* What the rows are multiplied with and summed: such that the sums stay. */
+static void squeeze_sums(double *r, const double *t, const Run *runs, uint64_t n, uint64_t rows) {
+  uint64_t at = 0;
+  for (uint64_t k = 0; k < n; k++) {
+    const Run *run = &runs[k];
+    double a = r[run->first], b = r[run->last];
+    if (run->last - run->first > 1) {
+      a = b = 0;
+      for (uint64_t i = run->first; i <= run->last; i++) {
+        a += r[i];
+        b = fma(t[i] - run->middle, r[i], b);
+      }
+      a /= run->root;
+      b /= run->spread;
+    }
+    r[at++] = a;
+    if (run->last > run->first) r[at++] = b;
   }
+  while (at < rows) r[at++] = 0;
+}
+
+uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r, uint64_t valid, uint64_t rows, uint64_t n,
+                       double *scratch) {
+  Kernels kern = kernels(w ? w->bits : 512);
+  double *bad = scratch, *before = scratch + rows, *after = scratch + 2 * rows;
+  Run *runs = (Run *)(void *)(scratch + 3 * rows);
+  uint64_t left;
+  memset(bad, 0, rows * sizeof *bad);
+  for (uint64_t i = 1; i + 1 < valid; i++) {
+    before[i] = (t[i + 1] - t[i]) / (t[i + 1] - t[i - 1]);
+    after[i] = (t[i] - t[i - 1]) / (t[i + 1] - t[i - 1]);
+  }
+  for (uint64_t k = 0; k < n; k++) {
+    kern.mark(j + k * rows, valid, before, after, bad);
+    if (k % 16 && k + 1 < n) continue;
+    runs_of(bad, valid, NULL, &left);
+    if (left > valid / 4 * 3) return rows;
+  }
+  uint64_t n_runs = runs_of(bad, valid, runs, &left), fewer = tw_nm_stride(left);
+  if (fewer >= rows) return rows;
+  for (uint64_t k = 0; k < n_runs; k++) measure(&runs[k], t);
+  for (uint64_t k = 0; k < n; k++) squeeze_column(j + k * rows, j + k * fewer, t, runs, n_runs, fewer);
+  squeeze_sums(r, t, runs, n_runs, fewer);
+  return fewer;
 }
 
 double tw_nm_dot(const double *a, const double *b, uint64_t n) {

@@ -26,7 +26,16 @@ void tw_nm_accumulate(const TwNmWidth *w, const double *j, const double *r, uint
  * Element (i, k): a_ik - l_i0 l_k0 - l_i1 l_k1 - …, by fma, in this order. */
 bool tw_nm_factor(const TwNmWidth *w, double *a, uint64_t n);
 /* x := the solution of L Lᵀ x = x. */
-void tw_nm_solve(const double *l, uint64_t n, double *x);
+void tw_nm_solve(const TwNmWidth *w, const double *l, uint64_t n, double *x);
+
+/* In each linear piece of a net of one input t, its derivatives by the weights are linear in t too, so two rows do for all of
+ * a piece's. Where every column lies on a line in t, but for rounding (1e-13 of the column's largest element), runs of
+ * rows become two that have the same JᵀJ and Jᵀr; in place, the columns one after another. Returns how many rows there are
+ * now, a multiple of 16, or `rows`, nothing having been done, where few lie so. `valid`: rows that count, the others are
+ * zeros. scratch: TW_NM_SCRATCH * rows. */
+enum { TW_NM_SCRATCH = 8 };
+uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r, uint64_t valid, uint64_t rows, uint64_t n,
+                       double *scratch);
 
 /* Σ a_i b_i in the order of accumulate, all in one block; n elements, no padding. */
 double tw_nm_dot(const double *a, const double *b, uint64_t n);

@@ -43,7 +43,7 @@ typedef struct TwRtSecond {
   void *trial;             /* values to be tried, in the program's precision */
   double *rhs;             /* LM: Jᵀr. LBFGS: the gradient */
   double *delta;           /* the step, or its direction */
-  double *values, *flat, *block, *rows, *columns, *gram, *factor, *diagonal; /* LM */
+  double *values, *flat, *block, *rows, *columns, *marks, *gram, *factor, *diagonal; /* LM */
   bool *held;
   double *moves, *turns, *curvature, *along, *there; /* LBFGS: pairs; 1 / their products; gradient at the trial */
 } TwRtSecond;

@@ -19,6 +19,7 @@ void tw_rt_second_cover(TwRtSecondSizes *z, const TwRtProgram *p, const TwRtStag
     const TwRtSquares *q = &st->squares[k];
     uint64_t rows = tw_nm_stride((uint64_t)q->block);
     z->block = larger(z->block, q->per_row * (st->n_flat + 1) * rows);
+    z->marks = larger(z->marks, TW_NM_SCRATCH * rows);
     z->columns = larger(z->columns, q->fn.n_in * rows);
   }
 }

@@ -14,6 +14,7 @@ typedef struct TwRtSecondSizes {
   uint64_t flat, values;  /* 0: no stage has such an optimizer */
   uint64_t square;        /* LM: elements of a matrix flat by flat */
   uint64_t block, columns; /* LM: reals of a block of the Jacobian; of one column of it, and how many columns of data */
+  uint64_t marks;         /* LM: scratch of tw_nm_squeeze */
   uint64_t pairs;         /* LBFGS: pairs kept */
 } TwRtSecondSizes;
 void tw_rt_second_cover(TwRtSecondSizes *z, const TwRtProgram *p, const TwRtStage *st);

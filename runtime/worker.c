@@ -81,6 +81,7 @@ static void lay_out_second(TwRtWorker *w, Space *s, const TwRtSecondSizes *z) {
     to->block = carve(s, z->block, sizeof(double));
     to->rows = carve(s, z->block, sizeof(double));
     to->columns = carve(s, z->columns, sizeof(double));
+    to->marks = carve(s, z->marks, sizeof(double));
     to->gram = carve(s, z->square, sizeof(double));
     to->factor = carve(s, z->square, sizeof(double));
     to->diagonal = carve(s, n, sizeof(double));
