@@ -181,6 +181,15 @@ static void walk_region(Walk *w, TwRef get, Square q) {
   walk(w, &in, e, q);
 }
 
+/* Are all factors at this level the same for all elements? */
+static bool only_scalars(const Level *v, const Square *q) {
+  for (uint32_t k = 0; k < q->factors.len; k++) {
+    const Factor *c = &q->factors.at[k];
+    if (c->inner == (q->region != 0) && tw_info(v->f, c->ref)->rank > 0) return false;
+  }
+  return true;
+}
+
 static void walk_select(Walk *w, const Level *v, TwRef e, Square q) {
   TwRef c = tw_arg(v->f, e, 0);
   if (v->dep[c]) {
@@ -212,8 +221,8 @@ static void walk(Walk *w, const Level *v, TwRef e, Square q) {
     walk(w, v, a, with(w, q, OVER, b));
   } else if (op == TW_OP_dot && is_inner_product(f, e) && product(w, v, a, b, q)) {
     return;
-  } else if ((op == TW_OP_sum && scalar) || (op == TW_OP_reshape && tw_info(f, a)->count == 1)) {
-    walk(w, v, a, q);
+  } else if ((op == TW_OP_sum && scalar) || ((op == TW_OP_sum || op == TW_OP_reshape) && only_scalars(v, &q))) {
+    walk(w, v, a, q); /* all elements are summed in the end, so how they are arranged does not matter */
   } else if (op == TW_OP_select) {
     walk_select(w, v, e, q);
   } else if (op == TW_OP_get && f == w->top.f) {
