@@ -31,6 +31,7 @@ typedef struct TwCli {
   uint32_t threads;
   uint32_t pieces; /* of the best fit that losses are compared with; 0: not said */
   TwPrecision precision;
+  bool have_precision;
   uint32_t vector_bits;
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json, info, markdown;

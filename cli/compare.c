@@ -210,7 +210,7 @@ static bool plot(const Comparison *c, const char *path, bool quiet) {
   for (uint32_t k = 0; ok && k < c->n; k++) {
     char *metrics = tw_rundir_path(c->entries[k].job->path, "metrics.csv");
     labels[k] = c->entries[k].job->label;
-    ok = tw_metrics_read(metrics, NULL, &h[k]);
+    ok = tw_metrics_read(metrics, true, NULL, &h[k]);
     free(metrics);
   }
   if (ok) {

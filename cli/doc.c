@@ -9,24 +9,50 @@
 
 typedef enum Form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON } Form;
 
-static const char *const kinds[] = {
-    [TW_DE_ERROR] = NULL,        [TW_DE_IMPORT] = NULL,       [TW_DE_CONST] = "const",     [TW_DE_TYPE] = "type",
-    [TW_DE_FN] = "fn",           [TW_DE_OPTIMIZER] = "optimizer", [TW_DE_DOMAIN] = "domain", [TW_DE_DATA] = "data",   [TW_DE_PARAM] = "param",
-    [TW_DE_WEIGHTS] = "weights", [TW_DE_MODEL] = "model",     [TW_DE_LOSS] = "loss",       [TW_DE_MEASURE] = "measure",
-    [TW_DE_STAGE] = "stage",     [TW_DE_ENSURE] = "ensure",   [TW_DE_EXPECT] = "expect",   [TW_DE_VARIANT] = "variant",
-    [TW_DE_SKIP] = NULL};
+/* What a declaration is called; NULL: it is left out. */
+static const char *kind_of(const TwDecl *d) {
+  switch (d->kind) {
+  case TW_DE_CONST: return "const";
+  case TW_DE_TYPE: return "type";
+  case TW_DE_FN: return "fn";
+  case TW_DE_DOMAIN: return "domain";
+  case TW_DE_OPTIMIZER: return "optimizer";
+  case TW_DE_DATA: return "data";
+  case TW_DE_PARAM: return "param";
+  case TW_DE_WEIGHTS: return "weights";
+  case TW_DE_MODEL: return "model";
+  case TW_DE_LOSS: return "loss";
+  case TW_DE_MEASURE: return "measure";
+  case TW_DE_STAGE: return "stage";
+  case TW_DE_ENSURE: return "ensure";
+  case TW_DE_EXPECT: return "expect";
+  case TW_DE_VARIANT: return "variant";
+  case TW_DE_ERROR:
+  case TW_DE_IMPORT:
+  case TW_DE_SKIP: break;
+  }
+  return NULL;
+}
 
-/* The text from `from` to `to` on one line: blanks are one blank, none after an opening or before a closing bracket. */
+/* The text from `from` to `to` on one line: blanks are one blank, none after an opening or before a closing bracket;
+ * strings as they are. */
 static char *one_line(TwArena *a, const TwSource *s, uint32_t from, uint32_t to) {
   char *out = tw_arena_alloc(a, to - from + 1);
   size_t n = 0;
+  bool text = false;
   for (uint32_t i = from; i < to; i++) {
     char c = s->text[i];
+    if (text || c == '"') {
+      out[n++] = c;
+      if (c == '\\' && i + 1 < to) out[n++] = s->text[++i];
+      else text ^= c == '"';
+      continue;
+    }
     if (c == '/' && i + 1 < to && s->text[i + 1] == '/') { /* a comment in the middle */
       while (i < to && s->text[i] != '\n') i++;
       c = ' ';
     }
-    bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r', opened = n && strchr("([{", out[n - 1]) && out[n - 1] != '{';
+    bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r', opened = n && strchr("([", out[n - 1]);
     if (blank && (n == 0 || out[n - 1] == ' ' || opened)) continue;
     if ((c == ')' || c == ']') && n && out[n - 1] == ' ') n--;
     if ((c == ')' || c == ']') && n && out[n - 1] == ',') n--;
@@ -102,7 +128,7 @@ static void declaration(TwUnit *u, const TwSource *s, const TwDecl *d, Form form
     cJSON *o = cJSON_CreateObject();
     if (!o) tw_bug("out of memory");
     cJSON_AddItemToArray(to, o);
-    add(o, "kind", kinds[d->kind]);
+    add(o, "kind", kind_of(d));
     add(o, "name", d->name.name);
     add(o, "signature", text);
     add(o, "doc", d->doc);
@@ -147,7 +173,7 @@ static bool document(TwUnit *u, uint32_t file, Form form) {
   if (form == FORM_MARKDOWN) printf("# %s\n\n", m->name);
   if (about && !o) indented(about, ""), putchar('\n');
   for (uint32_t k = 0; k < m->decls.len; k++)
-    if (kinds[m->decls.at[k]->kind]) declaration(u, s, m->decls.at[k], form, decls);
+    if (kind_of(m->decls.at[k])) declaration(u, s, m->decls.at[k], form, decls);
   if (!o) return true;
   add(o, "module", m->name);
   add(o, "file", s->path);

@@ -215,11 +215,6 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* One seed's readings while a median goes through the epochs. */
-typedef struct Cursor {
-  size_t next; /* the first reading after the epoch */
-} Cursor;
-
 static double median_of(double *all, size_t n) {
   if (n == 0) return NAN;
   qsort(all, n, sizeof *all, by_size);
@@ -229,18 +224,18 @@ static double median_of(double *all, size_t n) {
 /* The median over the seeds, epoch by epoch: of each seed its last reading so far, at the epochs at which at least half of
  * the seeds that are still there have one (seeds may end a stage at epochs of their own). Returns how many points. */
 static size_t medians(TwFigure *f, const TwHistory *h, const double *of, double *x, double *y, size_t most) {
-  Cursor *at = block(f, h->n_seeds, sizeof *at);
+  size_t *next = block(f, h->n_seeds, sizeof *next); /* of each seed the first reading after the epoch */
   double *scratch = reals(f, h->n_seeds);
   for (size_t n = 0;;) {
     double epoch = INFINITY;
     for (uint32_t s = 0; s < h->n_seeds; s++)
-      if (at[s].next < h->n[s]) epoch = fmin(epoch, h->epoch[s * h->cap + at[s].next]);
+      if (next[s] < h->n[s]) epoch = fmin(epoch, h->epoch[s * h->cap + next[s]]);
     if (isinf(epoch) || n == most) return n;
     size_t have = 0, alive = 0, values = 0;
     for (uint32_t s = 0; s < h->n_seeds; s++) {
-      alive += at[s].next < h->n[s];
-      if (at[s].next < h->n[s] && h->epoch[s * h->cap + at[s].next] == epoch) have++, at[s].next++;
-      double v = at[s].next ? of[s * h->cap + at[s].next - 1] : NAN;
+      alive += next[s] < h->n[s];
+      if (next[s] < h->n[s] && h->epoch[s * h->cap + next[s]] == epoch) have++, next[s]++;
+      double v = next[s] ? of[s * h->cap + next[s] - 1] : NAN;
       if (!isnan(v)) scratch[values++] = v;
     }
     if (2 * have < alive) continue;
@@ -282,12 +277,13 @@ static double last_epoch(const TwHistory *h) {
   return last;
 }
 
-static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of, const char *y_label, bool log) {
+static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of, const char *y_label, bool log,
+                               const char *why_none) {
   if (readings_of(h) == 0) return "nothing was trained";
   bool several = h->n_seeds > 1;
   TwPlotSeries *s = series(f, (size_t)h->n_seeds + 1);
   size_t n = add_lines(f, s, h, of, several ? "median" : NULL, 1, several ? 2 : 1);
-  if (n == 0) return "there are no regions to count: no model is piecewise linear in one input";
+  if (n == 0) return why_none;
   f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = y_label, .y_log = log, .x_lo = 0, .x_hi = last_epoch(h),
                                .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE, .n_series = n, .series = s};
   marks_of(f, h, &f->panels[0]);
@@ -320,5 +316,9 @@ const char *tw_figure_compare(TwFigure *f, const TwHistory *h, const char *const
   return NULL;
 }
 
-const char *tw_figure_loss(TwFigure *f, const TwHistory *h) { return over_epochs(f, h, h->loss, "training loss", true); }
-const char *tw_figure_regions(TwFigure *f, const TwHistory *h) { return over_epochs(f, h, h->regions, "linear regions", false); }
+const char *tw_figure_loss(TwFigure *f, const TwHistory *h) {
+  return over_epochs(f, h, h->loss, "training loss", true, "no epoch has a loss that is a number");
+}
+const char *tw_figure_regions(TwFigure *f, const TwHistory *h) {
+  return over_epochs(f, h, h->regions, "linear regions", false, "there are no regions to count: no model is piecewise linear in one input");
+}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/metrics_file.h"
@@ -52,6 +53,17 @@ struct TwKeep {
 
 /* ---- the folder */
 
+/* Who looks at a run holds a lock for a moment (runview.c), which is waited for; who runs it keeps it. */
+static bool lock(int fd) {
+  const struct timespec moment = {.tv_nsec = 20000000};
+  for (int k = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; k++) {
+    if (errno != EWOULDBLOCK || k == 50) return false;
+    nanosleep(&moment, NULL);
+    errno = EWOULDBLOCK;
+  }
+  return true;
+}
+
 static TwKeep *lock_folder(const char *folder, double seconds, volatile sig_atomic_t *stop, char **error) {
   TwKeep *k = calloc(1, sizeof *k);
   if (!k) abort();
@@ -60,7 +72,7 @@ static TwKeep *lock_folder(const char *folder, double seconds, volatile sig_atom
   pthread_mutex_init(&k->lock, NULL);
   k->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (k->fd < 0) *error = tw_rt_file_error("open", folder, errno);
-  else if (flock(k->fd, LOCK_EX | LOCK_NB) == 0) return k;
+  else if (lock(k->fd)) return k;
   else if (errno == EWOULDBLOCK) *error = tw_rt_textf("another process is at work in '%s'", folder);
   else *error = tw_rt_file_error("lock", folder, errno);
   tw_keep_free(k);
@@ -272,23 +284,26 @@ void tw_kept_restart(TwKept *j, uint32_t seed_index) {
 }
 
 /* The bytes of a safetensors file; NULL: no memory. */
-static unsigned char *encode(const TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown, size_t *n) {
+static unsigned char *encode(const TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values,
+                             size_t *n) {
   const TwRtProgram *p = j->p;
-  char seed[24];
+  char seed[24], *coordinates = tw_rt_stored_coordinates(p, values);
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)j->all->seeds[seed_index]);
   const TwRtStText texts[] = {{"triwave.version", TW_VERSION}, {"triwave.variant", p->variant}, {"triwave.stage", p->stages[stage].name},
-                              {"triwave.seed", seed}, {"triwave.epoch", best ? "best" : "last"}};
+                              {"triwave.seed", seed}, {"triwave.epoch", best ? "best" : "last"},
+                              {TW_RT_COORDINATES, coordinates}};
   double *reals = malloc((p->n_shown + 1) * sizeof *reals);
   for (uint64_t i = 0; reals && i < p->n_shown; i++) reals[i] = tw_rt_get(shown, i, p->f64);
-  unsigned char *bytes = reals ? tw_rt_stored_encode(p, reals, texts, sizeof texts / sizeof *texts, n) : NULL;
+  unsigned char *bytes = reals && coordinates ? tw_rt_stored_encode(p, reals, texts, sizeof texts / sizeof *texts - !*coordinates, n) : NULL;
   free(reals);
+  free(coordinates);
   return bytes;
 }
 
-void tw_kept_stage(TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown) {
+void tw_kept_stage(TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values) {
   char *error = NULL;
   size_t n;
-  unsigned char *bytes = encode(j, seed_index, stage, best, shown, &n);
+  unsigned char *bytes = encode(j, seed_index, stage, best, shown, values, &n);
   char *path = tw_rt_textf("%s/weights/%s%s.seed%llu.safetensors", j->folder, j->p->stages[stage].name, best ? ".best" : "",
                            (unsigned long long)j->all->seeds[seed_index]);
   pthread_mutex_lock(&j->lock);

@@ -31,7 +31,7 @@ void tw_kept_save(TwKept *k, const TwRtSaved *s);
 const void *tw_kept_load(TwKept *k, uint32_t seed_index, size_t *n);
 void tw_kept_watch(TwKept *k, const TwRtEpoch *e);
 void tw_kept_restart(TwKept *k, uint32_t seed_index);
-void tw_kept_stage(TwKept *k, uint32_t seed_index, uint32_t stage, bool best, const void *shown);
+void tw_kept_stage(TwKept *k, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values);
 
 /* Writes what has not been written yet, and summary.json. NULL: all is well; else why not, malloc'ed. */
 char *tw_keep_end(TwKeep *k, const TwRtReport *r);

@@ -15,19 +15,19 @@
 typedef struct Listing {
   TwRtTable table;
   cJSON *json;
-  bool ok;
+  bool ok; /* everything could be read */
   uint32_t n;
 } Listing;
 
-static void count_finished(const TwRunView *v, uint32_t *failed) {
-  *failed = 0;
-  for (uint32_t k = 0; k < v->n_jobs; k++) *failed += v->jobs[k].n_failed;
+static uint32_t failed_seeds(const TwRunView *v) {
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < v->n_jobs; k++) n += v->jobs[k].n_failed;
+  return n;
 }
 
 static void add_run(Listing *l, const TwRunView *v, const char *path) {
-  uint32_t failed;
+  uint32_t failed = failed_seeds(v);
   double best = tw_runview_best(v);
-  count_finished(v, &failed);
   TwRtTable *t = &l->table;
   tw_rt_cell(t, "%s", path);
   tw_rt_cell(t, "%s", tw_run_state_text(v->state));
@@ -79,16 +79,18 @@ static void add(Listing *l, const char *path) {
 static int by_name(const FTSENT **a, const FTSENT **b) { return strcmp((*a)->fts_name, (*b)->fts_name); }
 
 /* Runs have no runs in them, and hidden folders are not looked into. */
-static bool walk(Listing *l, const char *root) {
+static void walk(Listing *l, const char *root) {
   char *roots[] = {(char *)(uintptr_t)root, NULL};
-  FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
-  if (!tree) return tw_cli_said(tw_rt_file_error("read", root, errno));
-  bool ok = true;
+  FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+  if (!tree) {
+    l->ok = tw_cli_said(tw_rt_file_error("read", root, errno));
+    return;
+  }
   for (FTSENT *e; (errno = 0, e = fts_read(tree));) {
     if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
-      ok = tw_cli_said(tw_rt_file_error("read", e->fts_path, e->fts_errno));
+      l->ok = tw_cli_said(tw_rt_file_error("read", e->fts_path, e->fts_errno));
     if (e->fts_info != FTS_D) {
-      if (e->fts_level == FTS_ROOTLEVEL && e->fts_info == FTS_F) ok = tw_cli_said(tw_rt_file_error("read", root, ENOTDIR));
+      if (e->fts_level == FTS_ROOTLEVEL && e->fts_info == FTS_F) l->ok = tw_cli_said(tw_rt_file_error("read", root, ENOTDIR));
       continue;
     }
     bool hidden = e->fts_level > FTS_ROOTLEVEL && e->fts_name[0] == '.', is = !hidden && tw_rundir_is(e->fts_path);
@@ -96,9 +98,8 @@ static bool walk(Listing *l, const char *root) {
     if (is) add(l, path);
     if (is || hidden) fts_set(tree, e, FTS_SKIP);
   }
-  if (errno) ok = tw_cli_said(tw_rt_file_error("read", root, errno));
+  if (errno) l->ok = tw_cli_said(tw_rt_file_error("read", root, errno));
   fts_close(tree);
-  return ok;
 }
 
 int tw_cli_list(const TwCli *c) {
@@ -106,14 +107,15 @@ int tw_cli_list(const TwCli *c) {
   Listing l = {.table = {.columns = sizeof head / sizeof *head}, .json = cJSON_CreateArray(), .ok = true};
   for (size_t k = 0; k < l.table.columns; k++) tw_rt_cell(&l.table, "%s", head[k]);
   const char *root = c->n_files ? c->files[0] : ".";
-  bool ok = walk(&l, root);
-  if (c->json) ok = tw_cli_print_json(l.json) && ok;
-  else {
+  walk(&l, root);
+  if (c->json) {
+    l.ok &= tw_cli_print_json(l.json);
+  } else {
     cJSON_Delete(l.json);
     if (l.n) tw_rt_table_print(&l.table, stdout, isatty(STDOUT_FILENO) != 0);
-    else if (ok) fprintf(stderr, "triwave: there is no run in '%s', nor below it\n", root);
-    ok = tw_cli_stdout_ok() && ok;
+    else if (l.ok) fprintf(stderr, "triwave: there is no run in '%s', nor below it\n", root);
+    l.ok &= tw_cli_stdout_ok();
   }
   tw_rt_table_free(&l.table);
-  return ok && l.ok ? TW_EXIT_OK : TW_EXIT_WRONG;
+  return l.ok ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

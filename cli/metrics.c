@@ -72,7 +72,7 @@ static bool refuse(char **error, const char *path, size_t line, const char *what
   return false;
 }
 
-bool tw_metrics_each(const char *path, const char *(*each)(void *context, const TwMetricsLine *l), void *context, char **error) {
+bool tw_metrics_each(const char *path, bool of_run, const char *(*each)(void *context, const TwMetricsLine *l), void *context, char **error) {
   *error = NULL;
   FILE *in = fopen(path, "re");
   if (!in) return *error = tw_rt_file_error("read", path, errno), false;
@@ -81,17 +81,17 @@ bool tw_metrics_each(const char *path, const char *(*each)(void *context, const 
   size_t size = 0, number = 0, wide = 0;
   int column[N_COLUMNS];
   for (ssize_t n; !what && (n = getline(&line, &size, in)) > 0;) {
-    bool whole = line[n - 1] == '\n' || commas(line) == wide;
+    if (of_run && line[n - 1] != '\n') break;
     line[strcspn(line, "\r\n")] = 0;
     TwMetricsLine l;
     if (++number == 1) wide = commas(line), what = read_head(column, line);
-    else if (!*line || !whole) continue;
+    else if (!*line) continue;
     else if (commas(line) < wide) what = "the line is cut short";
     else if (!(what = read_line(column, line, &l))) what = each(context, &l);
   }
   bool ok = !what || refuse(error, path, number, what);
   if (ok && ferror(in)) ok = (*error = tw_rt_file_error("read", path, errno), false);
-  if (ok && number == 0) ok = refuse(error, path, 1, read_head(column, NULL));
+  if (ok && number == 0 && !of_run) ok = refuse(error, path, 1, read_head(column, NULL));
   fclose(in);
   free(line);
   return ok;
@@ -162,11 +162,11 @@ static void fill(const Table *t, TwHistory *h) {
   free(longest);
 }
 
-bool tw_metrics_read(const char *path, const char *variant, TwHistory *h) {
+bool tw_metrics_read(const char *path, bool of_run, const char *variant, TwHistory *h) {
   *h = (TwHistory){0};
   Table t = {.only = variant};
   char *error;
-  bool ok = tw_metrics_each(path, add_line, &t, &error);
+  bool ok = tw_metrics_each(path, of_run, add_line, &t, &error);
   if (ok && t.n == 0)
     ok = refuse(&error, path, 1, t.variant && variant ? "there is no line of this variant" : "there are no metrics");
   if (ok) fill(&t, h);

@@ -92,10 +92,10 @@ static bool set_threads(TwCli *c, const char *v, char why[256]) {
   return true;
 }
 static bool set_precision(TwCli *c, const char *v, char why[256]) {
-  if (strcmp(v, "f32") == 0) return c->precision = TW_F32, true;
-  if (strcmp(v, "f64") == 0) return c->precision = TW_F64, true;
-  snprintf(why, 256, "--precision wants f32 or f64, not '%.100s'", v);
-  return false;
+  c->have_precision = strcmp(v, "f32") == 0 || strcmp(v, "f64") == 0;
+  c->precision = strcmp(v, "f64") == 0 ? TW_F64 : TW_F32;
+  if (!c->have_precision) snprintf(why, 256, "--precision wants f32 or f64, not '%.100s'", v);
+  return c->have_precision;
 }
 static bool set_vector(TwCli *c, const char *v, char why[256]) {
   uint64_t n;
@@ -266,8 +266,8 @@ bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256
     return false;
   }
   if (c->resume && (c->n_defines || c->n_sweeps || c->variants || c->all_variants || c->have_seed || c->have_seeds ||
-                    c->precision != TW_F32 || c->log_every)) {
-    snprintf(why, 256, "--resume takes program, variants, seeds, settings and precision from its run; they cannot be given anew");
+                    c->have_precision || c->log_every || c->pieces)) {
+    snprintf(why, 256, "--resume takes program, variants, seeds, settings, precision and pieces from its run; they cannot be given anew");
     return false;
   }
   if (!c->help && !c->resume && c->n_files < v->min_files) {

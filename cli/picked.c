@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/output.h"
@@ -41,7 +42,8 @@ static char *run_of(const char *path, const char **job) {
   *job = NULL;
   if (tw_rundir_is(path)) return strdup(path);
   char *folder = parent_of(path, job);
-  if (access(path, F_OK) == 0 && tw_rundir_is(folder)) return folder;
+  struct stat s;
+  if (stat(path, &s) == 0 && S_ISDIR(s.st_mode) && tw_rundir_is(folder)) return folder;
   free(folder);
   return NULL;
 }
@@ -67,11 +69,14 @@ static bool same_name(const char *job, const char *name) {
 static bool find_job(TwPicked *p, const TwCli *c, const char *name) {
   uint32_t n = tw_rundir_n_jobs(&p->dir), found = 0;
   for (uint32_t k = 0; k < n; k++) {
-    bool fits = name ? same_name(name, folder_name(&p->dir, k)) : !c->variants || strcmp(c->variants, tw_rundir_variant(&p->dir, k)) == 0;
-    if (fits && found++ == 0) p->job = k;
+    bool of_variant = !c->variants || strcmp(c->variants, tw_rundir_variant(&p->dir, k)) == 0;
+    if ((name ? same_name(name, folder_name(&p->dir, k)) : of_variant) && found++ == 0) p->job = k;
   }
+  const char *is = tw_rundir_variant(&p->dir, p->job);
+  if (found == 1 && name && c->variants && strcmp(c->variants, is) != 0)
+    return no("'%s/%s' is of variant '%s', not '%s'", p->dir.folder, folder_name(&p->dir, p->job), is, c->variants);
   if (found == 1) return true;
-  if (!found && c->variants) return no("the run in '%s' has no variant '%s'", p->dir.folder, c->variants);
+  if (!found && !name && c->variants) return no("the run in '%s' has no variant '%s'", p->dir.folder, c->variants);
   if (!found) return no("'%s/%s' is not the folder of a job of the run", p->dir.folder, name ? name : "");
   no("the run in '%s' has several nets: name a folder in it", p->dir.folder);
   for (uint32_t k = 0, told = 0; k < n; k++) {
@@ -108,7 +113,8 @@ bool tw_picked_options(const TwPicked *p, const TwCli *c, TwCli *out) {
   *out = *c;
   out->n_files = 0;
   if (!tw_rundir_options(&p->dir, out, &error)) return tw_cli_said(error);
-  if (c->precision != TW_F32 && c->precision != out->precision) return no("the run in '%s' is in f32", p->dir.folder);
+  if (c->have_precision && c->precision != out->precision)
+    return no("the run in '%s' is in %s", p->dir.folder, out->precision == TW_F64 ? "f64" : "f32");
   const cJSON *one;
   cJSON_ArrayForEach(one, tw_rundir_settings(&p->dir, p->job)) {
     const char *value = cJSON_GetStringValue(one);

@@ -160,7 +160,7 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   return ok;
 }
 
-/* The metrics that the path names: malloc'ed; else NULL. */
+/* The metrics that the path names, which is no run: malloc'ed; else NULL. */
 static char *metrics_path(const char *path) {
   struct stat s;
   size_t n = strlen(path);
@@ -172,11 +172,28 @@ static char *metrics_path(const char *path) {
   return out;
 }
 
+/* A file of the name that runs give it may be one that is being written. */
 static bool plot_metrics(const TwCli *c, Chosen *chosen, const char *path) {
+  static const char name[] = "metrics.csv";
+  size_t n = strlen(path), end = strlen(name);
+  bool of_run = n >= end && strcmp(path + n - end, name) == 0;
   if (!c->figures) chosen->is[FIT] = chosen->is[LAYERS] = false, chosen->n = 2;
   TwHistory h;
-  bool ok = tw_metrics_read(path, c->variants, &h) && plot_all(c, chosen, NULL, 0, NULL, &h);
+  bool ok = tw_metrics_read(path, of_run, c->variants, &h) && plot_all(c, chosen, NULL, 0, NULL, &h);
   tw_history_free(&h);
+  return ok;
+}
+
+/* Losses and regions of a job need no compiler. */
+static bool plot_job(const TwCli *c, Chosen *chosen) {
+  TwPicked p;
+  bool ok = tw_picked_open(&p, c);
+  if (ok) {
+    char *path = tw_rundir_path(p.folder, "metrics.csv");
+    ok = plot_metrics(c, chosen, path);
+    free(path);
+  }
+  tw_picked_free(&p);
   return ok;
 }
 
@@ -186,7 +203,7 @@ static bool plot_run(const TwCli *c, const Chosen *chosen) {
   if (ok) {
     char *path = tw_rundir_path(t.run.folder, "metrics.csv");
     TwHistory h = {0};
-    ok = (!(chosen->is[LOSS] || chosen->is[REGIONS]) || tw_metrics_read(path, NULL, &h)) &&
+    ok = (!(chosen->is[LOSS] || chosen->is[REGIONS]) || tw_metrics_read(path, true, c->variants, &h)) &&
          plot_all(c, chosen, t.build.rt, t.stage, t.values, &h);
     tw_history_free(&h);
     free(path);
@@ -211,10 +228,11 @@ int tw_cli_plot(const TwCli *c) {
   TwPlotFormat format;
   if (!choose(c, &chosen) || (c->output && !format_of(c->output, &format))) return TW_EXIT_USAGE;
   char *metrics = metrics_path(c->files[0]);
-  bool of_model = chosen.is[FIT] || chosen.is[LAYERS];
-  bool ok = of_model && tw_picked_is(c->files[0]) ? plot_run(c, &chosen)
-            : metrics                             ? plot_metrics(c, &chosen, metrics)
-                                                  : plot_file(c, &chosen);
+  bool of_model = chosen.is[FIT] || chosen.is[LAYERS], run = tw_picked_is(c->files[0]);
+  bool ok = run && of_model ? plot_run(c, &chosen)
+            : run           ? plot_job(c, &chosen)
+            : metrics       ? plot_metrics(c, &chosen, metrics)
+                            : plot_file(c, &chosen);
   free(metrics);
   return ok ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -144,8 +144,8 @@ static bool compile(Session *s) {
 static void on_save(void *context, const TwRtSaved *saved) { tw_kept_save(((Job *)context)->kept, saved); }
 static const void *on_load(void *context, uint32_t seed, size_t *n) { return tw_kept_load(((Job *)context)->kept, seed, n); }
 static void on_epoch(void *context, const TwRtEpoch *e) { tw_kept_watch(((Job *)context)->kept, e); }
-static void on_stage(void *context, uint32_t seed, uint32_t stage, bool best, const void *shown) {
-  tw_kept_stage(((Job *)context)->kept, seed, stage, best, shown);
+static void on_stage(void *context, uint32_t seed, uint32_t stage, bool best, const void *shown, const void *values) {
+  tw_kept_stage(((Job *)context)->kept, seed, stage, best, shown, values);
 }
 static void on_restart(void *context, uint32_t seed) { tw_kept_restart(((Job *)context)->kept, seed); }
 

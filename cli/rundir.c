@@ -147,6 +147,7 @@ static void add_options(cJSON *run, const TwCli *c) {
   cJSON_AddStringToObject(run, "first_seed", seed); /* a text: it may be larger than a JSON number is exact */
   cJSON_AddNumberToObject(run, "n_seeds", c->have_seeds ? (double)c->seeds : 1);
   cJSON_AddNumberToObject(run, "log_every", c->log_every);
+  if (c->pieces) cJSON_AddNumberToObject(run, "pieces", c->pieces);
   if (c->variants) cJSON_AddStringToObject(run, "variants", c->variants);
   cJSON_AddBoolToObject(run, "all_variants", c->all_variants);
   cJSON *defines = cJSON_AddArrayToObject(run, "defines");
@@ -301,10 +302,11 @@ static bool read_defines(const TwRunDir *r, TwCli *c, char **error) {
 
 bool tw_rundir_options(const TwRunDir *r, TwCli *c, char **error) {
   const char *precision = text_of(r->json, "precision"), *seed = text_of(r->json, "first_seed");
-  const cJSON *n_seeds = item(r->json, "n_seeds"), *every = item(r->json, "log_every");
+  const cJSON *n_seeds = item(r->json, "n_seeds"), *every = item(r->json, "log_every"), *pieces = item(r->json, "pieces");
   if (!precision || !seed || !cJSON_IsNumber(n_seeds) || !cJSON_IsNumber(every)) return damaged(r, error);
   if (!(n_seeds->valuedouble >= 1 && n_seeds->valuedouble <= 1e6 && every->valuedouble >= 0 && every->valuedouble <= 1e9))
     return damaged(r, error);
+  if (pieces && !(cJSON_IsNumber(pieces) && pieces->valuedouble >= 1 && pieces->valuedouble <= 1024)) return damaged(r, error);
   c->files = malloc(sizeof *c->files);
   if (!c->files) abort();
   c->files[0] = path_from_here(r, text_of(r->json, "program"));
@@ -320,6 +322,7 @@ bool tw_rundir_options(const TwRunDir *r, TwCli *c, char **error) {
   c->have_seeds = c->seeds > 1;
   c->have_seed = !c->have_seeds;
   c->log_every = (uint32_t)every->valuedouble;
+  if (pieces && !c->pieces) c->pieces = (uint32_t)pieces->valuedouble;
   return read_defines(r, c, error) && read_sweeps(r, c, error);
 }
 

@@ -197,7 +197,7 @@ static const char *add_line(void *context, const TwMetricsLine *l) {
 static bool read_metrics(TwRunView *v, TwViewJob *j, char **error) {
   char *path = tw_rundir_path(j->path, "metrics.csv");
   Lines lines = {v, j};
-  bool ok = access(path, F_OK) != 0 || tw_metrics_each(path, add_line, &lines, error);
+  bool ok = access(path, F_OK) != 0 || tw_metrics_each(path, true, add_line, &lines, error);
   free(path);
   return ok;
 }
@@ -241,8 +241,9 @@ bool tw_runview_read(TwRunView *v, const char *folder, char **error) {
   char *name = strdup(folder);
   for (size_t n = name ? strlen(name) : 0; n > 1 && name[n - 1] == '/'; n--) name[n - 1] = 0;
   if (!name || !tw_rundir_read(&v->dir, name, error)) return free(name), false;
+  bool running = is_running(name); /* before the summary, which may be written in between */
   bool ok = read_head(v, error) && read_summary(v, error);
-  v->state = !ok || v->summary ? TW_RUN_FINISHED : is_running(name) ? TW_RUN_RUNNING : TW_RUN_INTERRUPTED;
+  v->state = !ok || v->summary ? TW_RUN_FINISHED : running ? TW_RUN_RUNNING : TW_RUN_INTERRUPTED;
   for (uint32_t k = 0; ok && k < v->n_jobs; k++) ok = read_job(v, k, name, error);
   free(name);
   if (!ok) tw_runview_free(v);

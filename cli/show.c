@@ -14,13 +14,24 @@ static const cJSON *item(const cJSON *j, const char *name) { return cJSON_GetObj
 
 static void print_line(const char *name, const char *value) { printf("  %-10s %s\n", name, value); }
 
+/* As a shell takes it. */
+static void print_word(const char *word) {
+  bool quote = !*word || strpbrk(word, " \t\n'\"\\$&|;<>()*?[]#~`");
+  if (quote) putchar('\'');
+  for (; *word; word++) {
+    if (*word == '\'') fputs("'\\''", stdout);
+    else putchar(*word);
+  }
+  if (quote) putchar('\'');
+}
+
 static void print_command(const TwRunView *v) {
   const cJSON *word;
   printf("  %-10s", "command");
   cJSON_ArrayForEach(word, item(v->dir.json, "command")) {
     const char *text = cJSON_GetStringValue(word);
-    bool quote = text && (!*text || strpbrk(text, " \t\n'\"\\$&|;<>()*?[]#~`"));
-    printf(quote ? " '%s'" : " %s", text ? text : "?");
+    putchar(' ');
+    print_word(text ? text : "?");
   }
   printf("\n");
 }
@@ -39,7 +50,7 @@ static void print_head(const TwRunView *v) {
   else printf("  %-10s %llu\n", "seed", (unsigned long long)v->first_seed);
   const cJSON *seconds = item(v->summary, "seconds"), *train = item(seconds, "train"), *total = item(seconds, "total");
   if (cJSON_IsNumber(train) && cJSON_IsNumber(total))
-    printf("  %-10s %.3g s of training, %.3g s in all%s\n", "time", train->valuedouble, total->valuedouble, " (the last process)");
+    printf("  %-10s %.3g s of training, %.3g s in all (the last process)\n", "time", train->valuedouble, total->valuedouble);
 }
 
 /* name = value, … */
@@ -125,17 +136,28 @@ static void print_measures(const TwRunView *v, const TwViewJob *j) {
   }
 }
 
+/* Has an earlier failure the same words? */
+static bool is_told(const TwViewJob *j, const cJSON *until, const char *text) {
+  const cJSON *seed, *one;
+  cJSON_ArrayForEach(seed, item(j->result, "seeds")) {
+    cJSON_ArrayForEach(one, item(seed, "failures")) {
+      if (one == until) return false;
+      const char *other = cJSON_GetStringValue(item(one, "text"));
+      if (other && strcmp(other, text) == 0) return true;
+    }
+  }
+  return false;
+}
+
 /* What did not go well, each kind once. */
 static void print_failures(const TwViewJob *j) {
   const cJSON *seed, *one;
-  const char *before = NULL;
   cJSON_ArrayForEach(seed, item(j->result, "seeds")) {
     cJSON_ArrayForEach(one, item(seed, "failures")) {
       const char *text = cJSON_GetStringValue(item(one, "text"));
       const cJSON *number = item(seed, "seed");
-      if (!text || (before && strcmp(before, text) == 0)) continue;
+      if (!text || is_told(j, one, text)) continue;
       printf("seed %.0f: %s\n", cJSON_IsNumber(number) ? number->valuedouble : 0, text);
-      before = text;
     }
   }
   cJSON_ArrayForEach(one, item(j->result, "expects")) {

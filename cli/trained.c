@@ -10,6 +10,7 @@
 #include "runtime/data.h"
 #include "runtime/predict.h"
 #include "runtime/stored.h"
+#include "runtime/text.h"
 
 static bool find_model(const TwCli *c, TwTrained *t) {
   int64_t model = tw_rt_find_model(t->build.rt, c->model);
@@ -70,7 +71,8 @@ static bool build_file(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *s
 
 /* ---- kept by a run */
 
-/* What training would go on from, if it had these params and weights. */
+/* What training would go on from, if it had these params and weights: a coordinate of a param that is bounded may differ
+ * in its last bit from the one that had this value, which a run therefore keeps as well. */
 static double *values_of(const TwRtProgram *p, const double *shown) {
   void *in = tw_rt_reals(p->n_shown, true), *out = tw_rt_reals(p->n_values, true);
   void *work = tw_rt_reals(p->store.work_bytes / sizeof(double) + 8, true);
@@ -94,8 +96,11 @@ static bool read_weights(TwTrained *t) {
   if (!tw_rt_st_read(t->run.weights, &file, &error)) return tw_cli_said(error);
   t->shown = malloc((p->n_shown + 1) * sizeof *t->shown);
   bool ok = t->shown ? tw_rt_stored_decode(p, &file, t->shown, &error) : no_memory();
+  if (ok) t->values = values_of(p, t->shown);
+  bool sound = !t->values || tw_rt_stored_coordinates_get(p, &file, t->values);
   tw_rt_st_free(&file);
-  if (ok) return (t->values = values_of(p, t->shown)) || no_memory();
+  if (ok && !sound) return tw_cli_said(tw_rt_textf("'%s': its text '%s' is damaged", t->run.weights, TW_RT_COORDINATES));
+  if (ok) return t->values || no_memory();
   if (t->shown) fprintf(stderr, "triwave: '%s': %s\n", t->run.weights, error ? error : "out of memory");
   free(error);
   return false;

@@ -28,8 +28,7 @@ typedef struct TwTrained {
 /* Compiles c->files[0] and trains one seed; or, of the folder of a run, compiles its copy of the program and reads its
  * weights. --stage: as the net is after that stage, else at the end. false: said why, on stderr or
  * in the unit's diagnostics. End in either case. *sound: nothing failed on the way; a bound that does not hold is told, and
- * the net is there.
- * VALUES of a run come from what is shown: a param that is bounded by way of a coordinate may differ in its last bit. */
+ * the net is there. */
 bool tw_cli_trained(const TwCli *c, TwTrainedWant want, TwTrained *out, bool *sound);
 /* Writes the unit's diagnostics to stderr, and frees. */
 void tw_cli_trained_end(TwTrained *t);

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 9u
+#define TW_RT_ABI 10u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -274,6 +274,7 @@ typedef struct TwRtProgram {
   const char *path, *variant;
   TwRtPlace loss_place;
   uint64_t n_values, n_shown;
+  uint64_t n_coordinates; /* of params, the first of VALUES, where some are not the params themselves; 0: all are */
   uint32_t n_datas, n_tensors, n_params, n_stages, n_measures, n_models, n_ensures, n_expects;
   const TwRtData *datas;
   const TwRtTensor *tensors;

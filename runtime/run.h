@@ -203,6 +203,7 @@ void tw_rt_stage_begin(TwRtStageRun *g, const TwRtStageRun *before);
 void tw_rt_stage_enter(TwRtStageRun *g);
 TwRtVerdict tw_rt_stage_epoch(TwRtStageRun *g);
 void tw_rt_stage_end(TwRtStageRun *g, const void **flat);
+void tw_rt_stage_scatter(TwRtStageRun *g, const void *flat); /* into VALUES */
 
 /* ---- check.c */
 void tw_rt_checks_begin(TwRtStageRun *g);

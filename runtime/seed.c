@@ -99,14 +99,18 @@ static void copy_shown(const TwRtWorker *w, double *to) {
 }
 
 /* What a seed leaves, from its last stage's values. */
-static void leave(TwRtWorker *w, const TwRtStageRun *g, const void *flat, bool complete) {
+static void leave(TwRtWorker *w, TwRtStageRun *g, const void *flat, bool complete) {
   TwRtSeedResult *r = w->seed;
   copy_shown(w, r->shown);
   tw_rt_call(w, &g->st->shown, w->flat[g->best]);
   copy_shown(w, r->best_shown);
   bool in_last = g->index + 1 == w->p->n_stages;
   const TwRtOptions *o = w->run->o;
-  if (o->stage_done && in_last && complete) o->stage_done(o->context, w->seed_index, g->index, true, w->shown);
+  if (o->stage_done && in_last && complete) {
+    tw_rt_stage_scatter(g, w->flat[g->best]);
+    o->stage_done(o->context, w->seed_index, g->index, true, w->shown, w->values);
+    tw_rt_stage_scatter(g, flat);
+  }
   if (in_last) {
     r->loss = g->loss;
     r->best_loss = g->best_loss;
@@ -188,7 +192,7 @@ void tw_rt_seed_train(TwRtWorker *w, uint32_t seed_index) {
       saved.resumed = false;
       s = UINT32_MAX; /* the first stage is next */
     } else if (go_on && o->stage_done) {
-      o->stage_done(o->context, seed_index, g->index, false, w->shown);
+      o->stage_done(o->context, seed_index, g->index, false, w->shown, w->values);
     }
   }
   if (s == 0) {

@@ -269,7 +269,7 @@ static void report_regions(TwRtStageRun *g) {
                                      most_reported(&g->st->pls[m]));
 }
 
-static void scatter(TwRtStageRun *g, const void *flat) {
+void tw_rt_stage_scatter(TwRtStageRun *g, const void *flat) {
   for (uint32_t i = 0; i < g->st->n_ranges; i++) {
     const TwRtRange *r = &g->st->ranges[i];
     copy_reals(g->w->values, r->at, flat, r->to, r->n, g->w->f64);
@@ -294,7 +294,7 @@ void tw_rt_stage_end(TwRtStageRun *g, const void **flat) {
   if (finite) report_regions(g);
   *flat = g->w->flat[finite && (g->st->keep_best || g->st->rounds) ? g->best : g->cur];
   tw_rt_call(g->w, &g->st->shown, *flat);
-  scatter(g, *flat);
+  tw_rt_stage_scatter(g, *flat);
   keep_values(g);
 }
 

@@ -2,6 +2,8 @@
 #include "runtime/stored.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +97,20 @@ unsigned char *tw_rt_stored_encode(const TwRtProgram *p, const double *shown, co
   return bytes;
 }
 
+char *tw_rt_stored_coordinates(const TwRtProgram *p, const void *values) {
+  uint64_t n = p->n_coordinates > TW_RT_MOST_COORDINATES ? 0 : p->n_coordinates;
+  size_t digits = 2 * tw_rt_real_size(p->f64);
+  char *text = malloc(n * digits + 1), *at = text;
+  for (uint64_t i = 0; text && i < n; i++, at += digits) {
+    uint64_t wide;
+    uint32_t narrow;
+    if (p->f64) memcpy(&wide, (const double *)values + i, sizeof wide), snprintf(at, digits + 1, "%016" PRIx64, wide);
+    else memcpy(&narrow, (const float *)values + i, sizeof narrow), snprintf(at, digits + 1, "%08" PRIx32, narrow);
+  }
+  if (text) *at = 0;
+  return text;
+}
+
 /* ---- reading */
 
 static bool refuse(char **error, char *why) {
@@ -152,5 +168,23 @@ bool tw_rt_stored_decode(const TwRtProgram *p, const TwRtSt *file, double *shown
   uint64_t wanted = files_tensors(p);
   if (wanted != file->n_tensors)
     return refuse(error, tw_rt_textf("the file has %llu tensors, and the program %llu", (unsigned long long)file->n_tensors, (unsigned long long)wanted));
+  return true;
+}
+
+bool tw_rt_stored_coordinates_get(const TwRtProgram *p, const TwRtSt *file, double *values) {
+  const char *text = tw_rt_st_text(file, TW_RT_COORDINATES);
+  size_t digits = 2 * tw_rt_real_size(p->f64);
+  if (!text) return true;
+  if (strlen(text) != p->n_coordinates * digits || strspn(text, "0123456789abcdef") != strlen(text)) return false;
+  for (uint64_t i = 0; i < p->n_coordinates; i++) {
+    char word[17] = "";
+    memcpy(word, text + i * digits, digits);
+    uint64_t bits = strtoull(word, NULL, 16);
+    uint32_t low = (uint32_t)bits;
+    float single;
+    memcpy(&single, &low, sizeof single);
+    values[i] = single;
+    if (p->f64) memcpy(&values[i], &bits, sizeof bits);
+  }
   return true;
 }

@@ -31,6 +31,15 @@ unsigned char *tw_rt_stored_encode(const TwRtProgram *p, const double *shown, co
  * a tensor of the program, or has one in another shape or of no reals, or one that the program has not. */
 bool tw_rt_stored_decode(const TwRtProgram *p, const TwRtSt *file, double *shown, char **error);
 
+/* The text of this name in a file that a run keeps has the coordinates of the program's params, to the last bit, where
+ * they are not the params themselves: each in hexadecimal, as many digits for each. */
+#define TW_RT_COORDINATES "triwave.coordinates"
+enum { TW_RT_MOST_COORDINATES = 1 << 22 }; /* that are kept: readers of the format limit the size of its texts */
+/* That text of VALUES, in the program's precision; "": there are none to be kept. malloc'ed; NULL: no memory. */
+char *tw_rt_stored_coordinates(const TwRtProgram *p, const void *values);
+/* Puts what the file has of them into p->n_values reals. false: the text is not that of this program. */
+bool tw_rt_stored_coordinates_get(const TwRtProgram *p, const TwRtSt *file, double *values);
+
 /* What decode does for one tensor: the reals of all that it is in the file, in order. */
 bool tw_rt_stored_get(const TwRtSt *file, const char *stored, uint32_t rank, const int64_t *dims, double *out, char **error);
 

@@ -105,11 +105,11 @@ typedef struct TwRtOptions {
   /* Called from the threads that train; each may be NULL. `save`: what a seed has become, when it is done, every
    * save_seconds before that, and when `stop` is seen. `load`: the bytes that `save` was given last for this seed, in an
    * earlier run of the same program; NULL: none. Then the seed goes on from there, and ends with the same bits as if it
-   * had never stopped. `stage_done`: the values a stage hands on, and (best) those of the last stage's best epoch, n_shown
-   * reals of the program. */
+   * had never stopped. `stage_done`: what a stage hands on, and (best) what the last stage's best epoch had: n_shown and
+   * n_values reals of the program. */
   void (*save)(void *context, const TwRtSaved *s);
   const void *(*load)(void *context, uint32_t seed_index, size_t *n);
-  void (*stage_done)(void *context, uint32_t seed_index, uint32_t stage, bool best, const void *shown);
+  void (*stage_done)(void *context, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values);
   /* The seed starts again (`retry`): what `watch` was told of it is void. From a thread that trains; may be NULL. */
   void (*restart)(void *context, uint32_t seed_index);
   double save_seconds;

@@ -51,6 +51,23 @@ static void add_tensors(TwLw *lw, const TwType *type, const char *name, bool is_
   }
 }
 
+/* See TwRtProgram. */
+static uint64_t coordinates(TwLw *lw) {
+  uint64_t n = 0;
+  bool other = false;
+  for (uint32_t k = 0; k < lw->p->params.len; k++) {
+    n += tw_lw_coordinates(lw, k);
+    switch (lw->p->params.at[k].transform) {
+      case TW_TR_NONE:
+      case TW_TR_CLIP: break;
+      case TW_TR_LOGISTIC:
+      case TW_TR_EXP:
+      case TW_TR_DOMAIN: other = true;
+    }
+  }
+  return other ? n : 0;
+}
+
 static void lower_tensors(TwLowered *l, TwLw *lw, const TwLayout *layout) {
   const TwProgram *p = lw->p;
   uint32_t n = p->params.len;
@@ -304,7 +321,8 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   tw_lw_layout(&lw, &layout);
   *l->rt = (TwRtProgram){.abi = TW_RT_ABI, .f64 = u->options.precision == TW_F64, .portable = true,
                          .path = p->span.file ? tw_source(&u->sources, p->span.file)->path : "",
-                         .variant = p->variant, .n_values = layout.n_values, .n_shown = layout.n_shown};
+                         .variant = p->variant, .n_values = layout.n_values, .n_shown = layout.n_shown,
+                         .n_coordinates = coordinates(&lw)};
   if (p->loss) l->rt->loss_place = tw_lw_place(&lw, p->loss->span);
   const char **measures = TW_NEW_N(lw.arena, const char *, p->measures.len);
   for (uint32_t k = 0; k < p->measures.len; k++) measures[k] = p->measures.at[k].name;

@@ -61,12 +61,19 @@ expect 0 "$triwave" doc init --markdown
 says out "^fn raai.m, n.() -> nn.Dense.m, n.$"
 expect 0 "$triwave" doc domain
 says out "^domain ordered.n.(lo: real = -inf, hi: real = inf)$"
+says out "^domain simplex.n.$"
+printf 'data  d = csv("a//b  c.csv", "x",  "y") // rows\nvariant one { }\n' >"$dir/text.tw"
+expect 0 "$triwave" doc "$dir/text.tw"
+says out '^data d = csv("a//b  c.csv", "x", "y")$'
+says out '^variant one$'
 expect 1 "$triwave" doc inti
 says err "did you mean 'init'"
 expect 0 "$triwave" check --info json examples/*.tw
 silent err
 [ "$(wc -l <"$dir/out")" -eq "$(ls examples/*.tw | wc -l)" ] || { echo "FAILED: an object a file"; failed=1; }
 says out '"name":"peak","type":"real.6.","shape":.6.,"reals":6,"domain":{"low":0,"high":1,"low_open":true'
+expect 0 "$triwave" check --info json examples/mixture.tw
+says out '"domain":{[^}]*"name":"simplex"},"transform":"forward"'
 printf 'const a = b\n' >"$dir/wrong.tw"
 expect 1 "$triwave" check --info json "$dir/wrong.tw"
 says out '"variants":..,"ok":false'
@@ -149,6 +156,9 @@ expect 0 "$triwave" plot "$dir/run"
 says out "40  epoch"
 says out "0.001"
 expect 0 "$triwave" plot "$dir/run/metrics.csv" --figure loss --variant full
+printf 'epoch,loss\n0,nan\n1,nan\n' >"$dir/nan.csv"
+expect 1 "$triwave" plot "$dir/nan.csv" --figure loss
+says err "no picture 'loss': no epoch has a loss that is a number"
 expect 1 "$triwave" plot "$dir/run" --variant other
 says err "no line of this variant"
 expect 1 "$triwave" plot "$dir/run" --figure fit

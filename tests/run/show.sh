@@ -56,8 +56,25 @@ cut out >b
 same a b "metrics and summary disagree"
 expect 0 flock -x runs/one "$triwave" show runs/one
 says out '^runs/one: running$'
-printf 'main,second,41,3,0.00' >>runs/one/metrics.csv # as while a line is being written
 expect 0 "$triwave" show runs/one
+mv out before
+for part in 'main,second,41,3,0.00' 'main,second,41,3,0.001,1,,0.1,1e-' 'main,second,41,3,0.001,1,,0.1,1.2'; do
+  cp runs/one/metrics.csv whole.csv
+  printf '%s' "$part" >>runs/one/metrics.csv # as while a line is being written
+  expect 0 "$triwave" show runs/one
+  same before out "a line that is being written is told of: $part"
+  expect 0 "$triwave" compare runs/one runs/both
+  expect 0 "$triwave" plot runs/one --figure loss
+  mv whole.csv runs/one/metrics.csv
+done
+cp runs/one/metrics.csv whole.csv
+for head in '' 'variant,stage,ep'; do
+  printf '%s' "$head" >runs/one/metrics.csv
+  expect 0 "$triwave" show runs/one
+  says out 'no epoch has been logged yet'
+done
+mv whole.csv runs/one/metrics.csv
+printf 'main,second,41,3,0.00' >>runs/one/metrics.csv
 printf '12\n' >>runs/one/metrics.csv
 expect 1 "$triwave" show runs/one
 says err 'runs/one/metrics.csv:[0-9]*: '
@@ -66,6 +83,28 @@ mv kept.json runs/one/summary.json
 expect 0 "$triwave" show runs/both
 says out '^runs/both/steep: variant steep$'
 says out '^  seed  *7$'
+
+# ---- who looks at a run does not keep another from going on with it; --pieces is the run's
+expect 0 "$triwave" run p.tw --quiet --pieces 3 --out pieces
+cp pieces/summary.json kept.json
+rm pieces/summary.json
+flock -s pieces sleep 0.3 &
+sleep 0.1
+expect 0 "$triwave" run --resume pieces --quiet
+wait
+for f in kept.json pieces/summary.json; do grep -o '"over_best_fit.*' $f >$f.best; done
+says kept.json.best '"pieces": 3'
+same kept.json.best pieces/summary.json.best "a run that was resumed has another best fit"
+expect 2 "$triwave" run --resume pieces --pieces 4
+cat >nan.tw <<'TW'
+param a : real = 0.5
+loss = log(a - 1)
+stage s { train a; sgd(); epochs 1 }
+TW
+expect 1 "$triwave" run "nan.tw" --seeds 3 --quiet --out "it's"
+expect 0 "$triwave" show "it's"
+says out "--out 'it'.''s'$"
+[ "$(grep -c '^seed' out)" -eq 1 ] || { echo "FAILED: a failure is told more than once"; cat out; failed=1; }
 
 # ---- compare
 expect 0 "$triwave" compare runs/one runs/deep/two
@@ -111,6 +150,9 @@ says err "'nowhere/run.json': No such file"
 expect 1 "$triwave" compare runs/one foreign
 expect 1 "$triwave" list nowhere
 says err "'nowhere': No such file"
+ln -s runs link
+expect 0 "$triwave" list link
+says out '^link/one  *finished'
 expect 0 "$triwave" list foreign
 says err 'there is no run'
 head -c 300 runs/one/summary.json >cut.json && mv cut.json runs/one/summary.json

@@ -33,6 +33,7 @@ both "eval --seed 2" "$dir/four" "$few" eval --data "$dir/x.csv" --seed 2
 both "eval of a job" "$dir/swept/003-skip,depth=4" "-D depth=4 --variant skip" eval --data "$dir/x.csv"
 both "regions" "$dir/one" "$few --seed 3" regions
 both "regions --stage pretrain" "$dir/four" "$few" regions --stage pretrain --seed 1 --format csv
+both "regions --stage standard" "$dir/four" "$few" regions --stage standard --seed 2
 both "plot" "$dir/one" "$few --seed 3" plot --figure fit,layers
 for form in c safetensors; do
   "$triwave" export "$dir/one" --to $form -o "$dir/net.$form"
@@ -45,6 +46,33 @@ done
 "$triwave" plot "$dir/four" >"$dir/out"
 grep -q "target and model" "$dir/out"
 grep -q "epoch" "$dir/out"
+
+# Params by way of a coordinate: what is kept is the coordinate too, so that pieces are the same to the last byte.
+cat >"$dir/bounded.tw" <<'TW'
+data train = grid(x in [0, 1], 50) -> x ^ 2
+param q : real in (0, 3) = 0.31
+param e : real in (0, inf) = 0.7
+param s : real[3] in simplex = [0.2, 0.5, 0.3]
+param o : real[2] in ordered(0, 1) = [0.3, 0.6]
+model f(x: real) -> real = q * x + s[0] * relu(x - o[0]) + e * s[1] * relu(x - o[1])
+loss = mse(f, train)
+stage first { train q, e, s, o; adam(rate = 1e-2); epochs 37 }
+stage second { train q, s; adam(rate = 1e-2); epochs 23; keep best }
+TW
+for precision in f32 f64; do
+  "$triwave" run "$dir/bounded.tw" --precision $precision --out "$dir/bounded-$precision" --quiet
+  for stage in first second; do
+    "$triwave" regions "$dir/bounded-$precision" --stage $stage >"$dir/got"
+    "$triwave" regions "$dir/bounded.tw" --precision $precision --stage $stage >"$dir/want"
+    same "$dir/want" "$dir/got" "regions of bounded params in $precision after $stage"
+  done
+  "$triwave" plot "$dir/bounded-$precision" --figure layers >"$dir/got"
+  "$triwave" plot "$dir/bounded.tw" --precision $precision --figure layers >"$dir/want"
+  same "$dir/want" "$dir/got" "plot of bounded params in $precision"
+  "$triwave" regions "$dir/bounded-$precision" --stage second.best >"$dir/got" # which is what `keep best` hands on
+  "$triwave" regions "$dir/bounded-$precision" >"$dir/want"
+  same "$dir/want" "$dir/got" "regions of the best epoch in $precision"
+done
 
 # Without --seed: the one with the lowest loss, and which one that is.
 best=$(grep -o '{"seed": [0-9]*, "status": "ok", "loss": [-+0-9.e]*' "$dir/four/summary.json" | sed 's/[^0-9]*\([0-9]*\).*: /\1 /' | sort -g -k2 | head -1)
@@ -77,6 +105,13 @@ refused "best epoch of its last stage" "$triwave" eval "$dir/four" --seed 0 --st
 refused "several nets" "$triwave" eval "$dir/swept" --data "$dir/x.csv"
 refused "several nets" "$triwave" eval "$dir/swept" --variant skip --data "$dir/x.csv"
 refused "no variant 'free'" "$triwave" eval "$dir/four" --variant free --data "$dir/x.csv"
+refused "is of variant 'full', not 'skip'" "$triwave" eval "$dir/swept/000-full,depth=3" --variant skip --data "$dir/x.csv"
+refused "several nets: name a folder" "$triwave" plot "$dir/swept" --figure loss
+refused "is in f64" "$triwave" regions "$dir/bounded-f64" --precision f32
+"$triwave" plot "$dir/moved/metrics.csv" >"$dir/out"
+grep -q "epoch" "$dir/out"
+"$triwave" plot "$dir/swept/003-skip,depth=4" --figure loss >"$dir/out"
+grep -q "epoch" "$dir/out"
 refused "cannot be given anew" "$triwave" regions "$dir/four" -D depth=3
 refused "is in f32" "$triwave" regions "$dir/four" --precision f64
 rm "$dir/four/summary.json"
