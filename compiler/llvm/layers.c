@@ -351,6 +351,11 @@ void tw_ll_full_and_ragged(TwLlLanes *p, LLVMValueRef *full, LLVMValueRef *ragge
   *full = LLVMBuildSub(l->b, p->count, *ragged, "");
 }
 
+/* The same value, of which LLVM does not know that it changes with a loop around the blocks. Each address in the
+ * blocks would be one more that its loop strength reduction weighs for that loop, where nothing is to be gained: it took
+ * a quarter of a compilation. */
+static LLVMValueRef opaque(TwLl *l, LLVMValueRef v) { return LLVMIsConstant(v) ? v : LLVMBuildFreeze(l->b, v, ""); }
+
 /* Full blocks, then the ragged one if it is in this pass; runs of nothing are skipped. */
 static void run_full_and_ragged(Level *v, uint32_t number, TwLlRunFn *fn) {
   TwLlLanes *p = v->y->p;
@@ -361,8 +366,8 @@ static void run_full_and_ragged(Level *v, uint32_t number, TwLlRunFn *fn) {
   LLVMValueRef ragged = LLVMBuildAnd(l->b, here, LLVMBuildZExt(l->b, some, l->i64, ""), "");
   TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, 2));
   LLVMValueRef is_ragged = LLVMBuildICmp(l->b, LLVMIntNE, part.i, zero, "");
-  TwLlRun run = {.first = tw_ll_select(l, is_ragged, full, zero), .ragged = is_ragged, .valid = valid};
-  run.count = tw_ll_select(l, is_ragged, ragged, full);
+  TwLlRun run = {.first = opaque(l, tw_ll_select(l, is_ragged, full, zero)), .ragged = is_ragged, .valid = valid};
+  run.count = opaque(l, tw_ll_select(l, is_ragged, ragged, full));
   LLVMBasicBlockRef go = tw_ll_new_block(l, "blocks"), done = tw_ll_new_block(l, "done");
   LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntUGE, run.count, one, ""), go, done);
   tw_ll_place(l, go);
@@ -392,7 +397,7 @@ TwLlLoop tw_ll_begin_parts(TwLlLevel *v) {
   tw_ll_narrow(v);
   if (l->lanes == TW_LANES) return part;
   part = tw_ll_loop(l, tw_ll_i64(l, TW_LANES / l->lanes));
-  v->y->p->sub = tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes));
+  v->y->p->sub = opaque(l, tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes)));
   return part;
 }
 

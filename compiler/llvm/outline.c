@@ -26,9 +26,10 @@ TwLlOutline tw_ll_outline(TwLl *l) {
 
 /* ---- captured values */
 
+#define NOWHERE UINT64_MAX
 typedef struct Capture {
   LLVMValueRef from, to;
-  uint64_t at; /* in the frame */
+  uint64_t at; /* in the frame, or NOWHERE: it is made anew */
 } Capture;
 
 typedef struct Captures {
@@ -41,9 +42,24 @@ static bool is_foreign(const TwLlOutline *o, LLVMValueRef v) {
   return LLVMIsAArgument(v) && LLVMGetParamParent(v) != o->fn;
 }
 
+/* A place at a fixed distance from another. */
+static bool is_offset(LLVMValueRef v) {
+  return LLVMIsAGetElementPtrInst(v) && LLVMGetNumIndices(v) == 1 && LLVMIsConstant(LLVMGetOperand(v, 1));
+}
+
+/* Of such places the one that they are counted from is handed on, and the distances are code: weights stay memory
+ * operands next to each other, where a pointer for each would take a register. */
 static LLVMValueRef captured(TwLl *l, const TwLlOutline *o, Captures *c, LLVMValueRef v, LLVMValueRef first) {
   for (uint32_t k = 0; k < c->list.len; k++)
     if (c->list.at[k].from == v) return c->list.at[k].to;
+  if (is_offset(v)) {
+    LLVMValueRef base = LLVMGetOperand(v, 0), index = LLVMGetOperand(v, 1);
+    if (is_foreign(o, base)) base = captured(l, o, c, base, first);
+    LLVMPositionBuilderBefore(l->b, first);
+    LLVMValueRef to = LLVMBuildGEP2(l->b, LLVMGetGEPSourceElementType(v), base, &index, 1, "");
+    tw_vec_push(l->arena, &c->list, (Capture){v, to, NOWHERE});
+    return to;
+  }
   LLVMTypeRef t = LLVMTypeOf(v);
   LLVMPositionBuilderBefore(l->b, first);
   LLVMValueRef at = tw_ll_byte_at(l, LLVMGetParam(o->fn, FRAME), c->bytes);
@@ -91,7 +107,8 @@ void tw_ll_outline_end(TwLl *l, const TwLlOutline *o, LLVMValueRef n) {
   LLVMPositionBuilderAtEnd(l->b, o->here);
   uint32_t block = tw_ll_alloc_fresh(l, c.bytes); /* not where the code in between has worked: it runs many times */
   LLVMValueRef frame = tw_ll_block_ptr(l, block);
-  for (uint32_t k = 0; k < c.list.len; k++) LLVMBuildStore(l->b, c.list.at[k].from, tw_ll_byte_at(l, frame, c.list.at[k].at));
+  for (uint32_t k = 0; k < c.list.len; k++)
+    if (c.list.at[k].at != NOWHERE) LLVMBuildStore(l->b, c.list.at[k].from, tw_ll_byte_at(l, frame, c.list.at[k].at));
   call(l, o, frame, n);
   tw_ll_free(l, block);
 }

@@ -53,12 +53,13 @@ void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last) {
   if (n == 0) return;
   uint32_t block = tw_ll_alloc(l, n * each);
   tw_ll_own(owner, block, last);
-  LLVMValueRef at = tw_ll_block_ptr(l, block);
+  LLVMValueRef pool = tw_ll_block_ptr(l, block);
+  uint64_t at = 0;
   for (TwRef r = 1; r < f->insts.len; r++) {
     if (!wanted[r]) continue;
-    b->val[r].ptr = at;
-    tw_ll_store(l, TW_REAL, b->val[r].v, at);
-    at = tw_ll_byte_at(l, at, each);
+    b->val[r].ptr = tw_ll_byte_at(l, pool, at);
+    tw_ll_store(l, TW_REAL, b->val[r].v, b->val[r].ptr);
+    at += each;
   }
 }
 
