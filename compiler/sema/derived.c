@@ -11,6 +11,7 @@
 
 /* ---- the source */
 TwSmEntry *tw_sm_data_named_by(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
+  (void)s;
   if (!e || e->kind != TW_EX_NAME || tw_sm_bound(scope, e->name)) return NULL;
   TwSmEntry *entry = tw_sm_find(scope->module, e->name);
   return entry && entry->decl->kind == TW_DE_DATA ? entry : NULL;

@@ -309,9 +309,16 @@ static bool all_finite(const double *x, int64_t n) {
   return true;
 }
 
+/* At the map that is to be mended; of a domain of the library the arguments are, which stand in the param. */
 static TwDiag *broken(const Use *w, uint32_t map, const char *text) {
   TwSema *s = w->s;
-  TwDiag *e = tw_sm_error(s, TW_E0514, w->d->maps[map]->name.span, "%s", text);
+  TwSpan at = w->d->maps[map]->name.span;
+  if (tw_sm_is_std(s, at.file)) {
+    TwDiag *e = tw_sm_error(s, TW_E0514, w->span, "%s", text);
+    tw_sm_note(s, e, at, "the map");
+    return e;
+  }
+  TwDiag *e = tw_sm_error(s, TW_E0514, at, "%s", text);
   tw_sm_note(s, e, w->span, "for '%s', which is %s", w->p->name, tw_type_text(s->a, w->p->type));
   return e;
 }

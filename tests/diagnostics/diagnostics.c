@@ -199,7 +199,7 @@ static bool run_file(const char *path, bool clean) {
   if (!text) return printf("%s: cannot be read\n", path), false;
   Case *c = calloc(1, sizeof *c);
   bool ok = clean || read_expectations(c, path, text);
-  TwOptions options = {c->defines, c->n_defines, TW_F64};
+  TwOptions options = {.defines = c->defines, .n_defines = c->n_defines, .precision = TW_F64};
   c->unit = tw_unit_new(&options);
   if (ok) ok = compile(c, path, text, len) && compare(c, path);
   tw_unit_free(c->unit);
