@@ -74,19 +74,38 @@ static int64_t near_divisor(int64_t trip, double n) {
   return best;
 }
 
-int64_t tw_ad_block_length(const TwAdForward *w, TwRef r, const TwFn *j, const TwAdResiduals *kept) {
+/* Blocks that are to be cut again are products: l b^(levels - 1), so that each cut but the first leaves no rest. Of rests
+ * that are cut like their blocks there would be 2^levels. */
+static int64_t product_length(int64_t trip, double blocks, uint32_t levels, int64_t *branch) {
+  int64_t b = (int64_t)fmax(2, floor(blocks));
+  double least = (double)trip;
+  for (uint32_t k = 0; k < levels; k++) least /= (double)b;
+  for (int64_t l = (int64_t)fmax(2, floor(least));; l++) {
+    double n = (double)l;
+    for (uint32_t k = 1; k < levels; k++) n *= (double)b;
+    if (n > (double)trip / 2) return 0;
+    *branch = b;
+    if (!leaves_one(trip, (int64_t)n)) return (int64_t)n;
+  }
+}
+
+TwAdCut tw_ad_cut(const TwAdForward *w, TwRef r, const TwFn *j, const TwAdResiduals *kept) {
   const TwRegion *g = tw_region(w->f, r);
   uint32_t levels = w->policy.role == TW_AD_BLOCK ? w->policy.levels : w->policy.limits.levels;
   double trip = (double)g->trip, iteration = 0, carries = 0;
   for (uint32_t k = 0; k < kept->n_kept; k++) iteration += bytes_of(j, kept->kept[k]);
   for (uint32_t k = 0; k < g->n_carry; k++) carries += bytes_of(w->f, tw_arg(w->f, r, g->n_consts + k));
-  if (!levels || trip < 2 || trip * iteration <= (double)w->policy.limits.stack_bytes) return 0;
+  TwAdCut none = {0}, carries_only = {.length = 1};
+  if (!levels || trip < 2 || trip * iteration <= (double)w->policy.limits.stack_bytes) return none;
   double blocks = carries > 0 ? pow(trip * iteration / carries, 1.0 / (levels + 1.0)) : trip;
-  if (blocks > trip / 1.5) return trip * carries + iteration < trip * iteration ? 1 : 0;
-  if (!has_axis_to_spare(g) || !distinct_xs(w->f, r, g)) return 0;
-  int64_t n = near_divisor(g->trip, trip / fmax(blocks, 2));
+  if (blocks > trip / 1.5) return trip * carries + iteration < trip * iteration ? carries_only : none;
+  if (!has_axis_to_spare(g) || !distinct_xs(w->f, r, g)) return none;
+  int64_t branch = w->policy.role == TW_AD_BLOCK ? w->policy.branch : 0, n = 0;
+  if (branch && g->trip % branch == 0 && !leaves_one(g->trip, g->trip / branch)) n = g->trip / branch;
+  else if (levels > 1) n = product_length(g->trip, blocks, levels, &branch);
+  if (!n) n = near_divisor(g->trip, trip / fmax(blocks, 2)), branch = 0;
   double least = n ? trip / (double)n * carries + (double)n * iteration : 0;
-  return levels > 1 || least < trip * iteration ? n : 0;
+  return levels > 1 || least < trip * iteration ? (TwAdCut){n, branch} : none;
 }
 
 /* ---- the blocks */
@@ -214,7 +233,8 @@ static TwRef joined(TwAdForward *w, TwRef a, TwTy type_a, TwRef b, TwTy type_b) 
   return tw_concat(w->out, both, 2, 0);
 }
 
-TwAdParts tw_ad_jvp_blocks(TwAdForward *w, TwRef r, int64_t n) {
+TwAdParts tw_ad_jvp_blocks(TwAdForward *w, TwRef r, TwAdCut cut) {
+  int64_t n = cut.length;
   const TwRegion *g = tw_region(w->f, r);
   TwArena *arena = w->module->arena;
   uint32_t n_args = tw_inst(w->f, r)->n_args;
@@ -225,6 +245,7 @@ TwAdParts tw_ad_jvp_blocks(TwAdForward *w, TwRef r, int64_t n) {
   }
   uint32_t levels = w->policy.role == TW_AD_BLOCK ? w->policy.levels : w->policy.limits.levels;
   TwAdPolicy many = {.limits = w->policy.limits, .role = TW_AD_BLOCKS, .levels = levels - 1}, one = many;
+  many.branch = cut.branch;
   one.role = TW_AD_BLOCK;
   int64_t rest = g->trip % n, whole = g->trip - rest;
   const TwFn *first = blocks(w->module, w->f, r, 0, g->trip / n, n);

@@ -13,6 +13,13 @@ void tw_ad_slot(TwModule *m, TwAdSlots *s, TwRef inner, TwTy type, TwRef outer) 
   tw_ad_slot2(m, s, inner, 0, type, outer);
 }
 
+void tw_ad_stacked_slot(TwModule *m, TwAdSlots *s, const TwFn *f, TwRef inner, TwRef outer) {
+  const TwTyInfo *t = tw_info(f, inner);
+  bool flat = t->rank == TW_MAX_RANK;
+  tw_ad_slot(m, s, inner, flat ? tw_ty(m, t->dtype, 1, &t->count) : tw_type(f, inner), outer);
+  s->at[s->len - 1].flat = flat;
+}
+
 void tw_ad_needed(const TwFn *f, const bool *stops, const TwRef *roots, uint32_t n_roots, bool *need) {
   for (uint32_t k = 0; k < n_roots; k++)
     if (roots[k]) need[roots[k]] = true;
@@ -58,7 +65,8 @@ static void add_params(TwFn *body, const TwAdForm *form, bool *const need[2], co
   for (uint32_t k = 0; k < slots->len; k++) {
     if (!all && !wanted(form, need, &slots->at[k])) continue;
     TwRef p = tw_param(body, slots->at[k].type);
-    if (slots->at[k].inner[b]) map[slots->at[k].inner[b]] = p;
+    TwRef v = slots->at[k].inner[b];
+    if (v) map[v] = slots->at[k].flat ? tw_reshape(body, p, tw_type(form->source[b], v)) : p;
   }
 }
 
@@ -75,7 +83,8 @@ static const TwFn *build(const TwAdForm *form, bool *const need[2], uint32_t b) 
   for (uint32_t g = 0; g < 2; g++)
     for (uint32_t k = 0; k < results[g]->len; k++) {
       const TwAdSlot *s = &results[g]->at[k];
-      tw_result(body, s->inner[b] ? map[s->inner[b]] : tw_zeros(body, s->type));
+      TwRef v = s->inner[b] ? map[s->inner[b]] : tw_zeros(body, s->type);
+      tw_result(body, s->flat ? tw_reshape(body, v, s->type) : v);
     }
   return tw_fn_seal(body);
 }

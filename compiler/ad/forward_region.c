@@ -26,6 +26,7 @@ static Body tangent_body(TwAdForward *w, const TwFn *f, const bool *active) {
   if (w->policy.role == TW_AD_BLOCKS) {
     inside.role = TW_AD_BLOCK;
     inside.levels = w->policy.levels;
+    inside.branch = w->policy.branch;
   }
   TwAdTangent t = tw_ad_tangent(w->module, f, active, w->separated ? &inside : NULL);
   TwRef *dparam = TW_NEW_N(arena, TwRef, f->params.len), *dresult = TW_NEW_N(arena, TwRef, f->results.len);
@@ -195,7 +196,7 @@ static void scan_primal(TwAdForward *w, TwRef r, const TwRegion *g, const Body *
   for (uint32_t k = 0; k < residuals->n_kept; k++) {
     TwRef v = residuals->kept[k];
     for (place[k] = 0; place[k] < form.out_ys.len && form.out_ys.at[place[k]].inner[0] != v;) place[k]++;
-    if (place[k] == form.out_ys.len) tw_ad_slot(w->module, &form.out_ys, v, tw_type(b->j, v), 0);
+    if (place[k] == form.out_ys.len) tw_ad_stacked_slot(w->module, &form.out_ys, b->j, v, 0);
   }
   TwRef region = tw_ad_form_emit(w->out, &form);
   take_values(w, region, 0, parts.primal, 0, s + g->n_ys);
@@ -220,8 +221,7 @@ static void scan_separated(TwAdForward *w, TwRef r, const TwRegion *g, const Bod
   tangent_slots(w, r, b, &form.carries, c, s, 1 + c);
   value_slots(w, r, b, &form.xs, c + s, x, 1 + c + s);
   for (uint32_t k = 0; k < residuals.n_kept; k++) {
-    TwRef v = residuals.kept[k];
-    tw_ad_slot(w->module, &form.xs, v, tw_type(b->j, v), stacks[k]);
+    tw_ad_stacked_slot(w->module, &form.xs, b->j, residuals.kept[k], stacks[k]);
   }
   tangent_slots(w, r, b, &form.xs, c + s, x, 1 + c + s);
   const TwRef *must = b->dparam + 1 + c;
@@ -238,9 +238,10 @@ static TwAdParts scan_within_limits(TwAdForward *w, TwRef r, const TwRegion *g, 
   TwAdSource *source = scan_sources(w, g, b);
   bool carries_only = w->policy.role == TW_AD_BLOCKS;
   TwAdResiduals residuals = tw_ad_residuals(b->j, b->linear, source, carries_only);
-  int64_t n = carries_only ? 0 : tw_ad_block_length(w, r, b->j, &residuals);
-  if (n > 1) return tw_ad_jvp_blocks(w, r, n);
-  if (n == 1) residuals = tw_ad_residuals(b->j, b->linear, source, true);
+  TwAdCut cut = {0};
+  if (!carries_only) cut = tw_ad_cut(w, r, b->j, &residuals);
+  if (cut.length > 1) return tw_ad_jvp_blocks(w, r, cut);
+  if (cut.length == 1) residuals = tw_ad_residuals(b->j, b->linear, source, true);
   TwAdParts parts = new_parts(w, r);
   scan_separated(w, r, g, b, &residuals, parts);
   return parts;

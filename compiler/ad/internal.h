@@ -50,6 +50,7 @@ typedef struct TwAdSlot {
   TwRef inner[2];
   TwTy type;
   TwRef outer;
+  bool flat; /* the param or result is the value as one axis, which `type` says: a stack of it would have too many */
 } TwAdSlot;
 typedef struct TwAdSlots {
   TwAdSlot *at;
@@ -65,6 +66,8 @@ typedef struct TwAdForm {
   TwAdSlots out_carries, out_ys; /* of samples: sums and ys */
 } TwAdForm;
 void tw_ad_slot(TwModule *m, TwAdSlots *s, TwRef inner, TwTy type, TwRef outer);
+/* Of a value that is stacked: as it is, or flat. */
+void tw_ad_stacked_slot(TwModule *m, TwAdSlots *s, const TwFn *f, TwRef inner, TwRef outer);
 void tw_ad_slot2(TwModule *m, TwAdSlots *s, TwRef inner0, TwRef inner1, TwTy type, TwRef outer);
 /* Emits the region; result k of it is out_carries[k], then out_ys. */
 TwRef tw_ad_form_emit(TwFn *out, const TwAdForm *form);
@@ -105,6 +108,7 @@ typedef struct TwAdPolicy {
   TwAdLimits limits;
   TwAdRole role;
   uint32_t levels; /* of BLOCKS and BLOCK: how often a block may still be cut */
+  int64_t branch;  /* … into so many, if that is not 0 and divides it */
 } TwAdPolicy;
 /* `active` is per param of f; flags of params that are not real are ignored. `policy` makes a separated program
  * within these limits; NULL: a joint one. */
@@ -132,11 +136,14 @@ void tw_ad_region_primal(TwAdForward *w, TwRef r); /* copies region r, without t
 
 /* ---- checkpoint.c: long loops of separated tangent programs */
 
-/* Into blocks of how many iterations to cut scan r, given what its linear part would keep of one iteration of the
- * body's tangent program j: 0: do not; 1: keep the carries of each iteration. */
-int64_t tw_ad_block_length(const TwAdForward *w, TwRef r, const TwFn *j, const TwAdResiduals *kept);
-/* Differentiates scan r as a scan of blocks of n iterations. */
-TwAdParts tw_ad_jvp_blocks(TwAdForward *w, TwRef r, int64_t n);
+typedef struct TwAdCut {
+  int64_t length; /* of a block, in iterations; 0: do not cut; 1: keep the carries of each iteration */
+  int64_t branch; /* into so many parts blocks can be cut again without a rest; 0: unknown */
+} TwAdCut;
+/* How to cut scan r, given what its linear part would keep of one iteration of the body's tangent program j. */
+TwAdCut tw_ad_cut(const TwAdForward *w, TwRef r, const TwFn *j, const TwAdResiduals *kept);
+/* Differentiates scan r as a scan of blocks. */
+TwAdParts tw_ad_jvp_blocks(TwAdForward *w, TwRef r, TwAdCut cut);
 
 /* ---- transpose.c, transpose_region.c: cotangents of a separated tangent program */
 typedef struct TwAdBackward {

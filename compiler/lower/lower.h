@@ -32,6 +32,8 @@ typedef enum TwLowerWhat {
  * provides: *out complete up to .primal and .grad; .final is set by tw_lowered_optimize.
  * false iff it added an error: a stage that trains nothing its loss depends on, … */
 bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out);
+/* loss differentiated by FLAT as stage st asks: (params of loss…) -> (loss, gradient). */
+const TwFn *tw_stage_gradient(TwModule *m, const TwStage *st, const TwFn *loss, const bool *active);
 /* Set_Weights before any stage: (VALUES, FLAT of length 0) -> SHOWN, the natural values of all params and
  * all weights; those that a law drew are read from VALUES. For `jac`; it is not among l->fns. */
 const TwFn *tw_lower_set_weights(TwUnit *u, const TwProgram *p, const TwLowered *l);

@@ -65,6 +65,15 @@ static TwRef project(TwScope *s, const TwStage *stage, TwRef p) {
   return tw_lw_join(s, &parts);
 }
 
+/* With `recompute`, loops that keep less than this stay as they are: cutting them would cost time and gain nothing. */
+enum { SMALL_STACK = 32 << 10 };
+
+const TwFn *tw_stage_gradient(TwModule *m, const TwStage *st, const TwFn *loss, const bool *active) {
+  TwAdLimits limits = tw_ad_limits_default();
+  if (st->recompute > 0) limits = (TwAdLimits){.stack_bytes = SMALL_STACK, .levels = (uint32_t)st->recompute};
+  return tw_grad_within(m, loss, active, limits);
+}
+
 static void bind_local(TwScope *s, const TwLocal *l, TwRef r) {
   if (!l) return;
   TwVal v = tw_lw_val(s->lw, 1);
@@ -82,7 +91,7 @@ static void trial(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   if (gradient) {
     bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
     active[1] = true;
-    f = tw_grad(lw->m, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
+    f = tw_stage_gradient(lw->m, stage, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
   }
   tw_lw_begin(&b, lw, at, tw_arena_printf(lw->arena, "%s.step", stage->name));
   TwScope *s = &b.scope;
@@ -125,7 +134,7 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
   active[1] = true;
   const TwFn *prepared = tw_opt_prepare(lw->m, primal, tw_opt_limits_default());
-  const TwFn *grad = tw_grad(lw->m, prepared, active);
+  const TwFn *grad = tw_stage_gradient(lw->m, stage, prepared, active);
 
   tw_lw_begin(&b, lw, at, tw_arena_printf(lw->arena, "%s.step", stage->name));
   TwScope *s = &b.scope;
@@ -167,7 +176,7 @@ void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) 
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.gradient", at->stage->name));
   bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
   active[1] = true;
-  const TwFn *grad = tw_grad(lw->m, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
+  const TwFn *grad = tw_stage_gradient(lw->m, at->stage, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
   TwFnBuild b;
   tw_lw_begin(&b, lw, at, primal->name);
   TwRef *args = TW_NEW_N(lw->arena, TwRef, loss.in.len), value_and_grad[2];

@@ -258,7 +258,7 @@ void tw_probe_gradcheck(TwProbe *p, uint32_t stage, uint64_t seed, TwGradStage *
   *out = (TwGradStage){.name = p->program->stages.at[stage].name, .ok = true};
   c.loss = tw_loss_fn(p, stage, false);
   const bool *active = tw_loss_active(p, &c.loss);
-  c.grad = tw_grad(p->lowered->module, c.loss.prepared, active);
+  c.grad = tw_stage_gradient(p->lowered->module, &p->program->stages.at[stage], c.loss.prepared, active);
   c.jvp = tw_jvp(p->lowered->module, c.loss.prepared, active);
   tw_trained(p, stage, &c.trained);
   out->n_tensors = c.trained.leaves.len;

@@ -355,7 +355,7 @@ bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint3
     return true;
   }
   TwCall gradient =
-      tw_call(&u->arena, tw_grad(l->module, loss.fn, tw_loss_active(&p, &loss)), u->options.precision);
+      tw_call(&u->arena, tw_stage_gradient(l->module, &program->stages.at[stage], loss.fn, tw_loss_active(&p, &loss)), u->options.precision);
   tw_loss_bind(&p, &loss, &at, &gradient);
   found = find(&p, &gradient);
   if (!found.any) return large_gradient(&p, stage, &gradient, to);

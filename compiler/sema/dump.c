@@ -260,6 +260,7 @@ static void stages(Out *o) {
     if (s->method == TW_ME_LM) fprintf(o->f, "  lm, damping %.17g\n", s->damping);
     if (s->method == TW_ME_LBFGS) fprintf(o->f, "  lbfgs, memory %lld\n", (long long)s->memory);
     if (s->patience) fprintf(o->f, "  patience %lld\n", (long long)s->patience);
+    if (s->recompute) fprintf(o->f, "  recompute %lld\n", (long long)s->recompute);
     if (s->rounds) fprintf(o->f, "  rounds %lld, kick %.17g\n", (long long)s->rounds, s->kick);
     target(o, "until", &s->until);
     if (s->retries) fprintf(o->f, "  retry %lld\n", (long long)s->retries);

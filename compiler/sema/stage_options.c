@@ -4,12 +4,15 @@
  *   until loss < 1e-8        ends it at the first such epoch
  *   rounds 20   kick 0.002   its epochs 20 times, each time from the best so far, kicked
  *   retry 5 if loss > 1e-4   at its end: starts the seed again, at most 5 times
+ *   recompute 1              its gradient keeps less of long loops, and computes them once more
  *
  * requires: an item `word value`.   provides: the stage's fields, or a diagnostic. */
 #include <math.h>
 #include <string.h>
 
 #include "compiler/sema/check.h"
+
+enum { MAX_RECOMPUTE = 4 }; /* each cut is copies of the loop to compile, which soon cost more than they save */
 
 static bool twice(TwSema *s, bool given, const TwStageItem *it) {
   if (given) tw_sm_error(s, TW_E0707, it->span, "'%s' is given twice", it->names.at[0].name);
@@ -61,6 +64,11 @@ bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it
     count(s, scope, it, "the number of rounds", &st->rounds);
   } else if (strcmp(word, "kick") == 0) {
     kick(s, scope, it, st);
+  } else if (strcmp(word, "recompute") == 0) {
+    count(s, scope, it, "how often long loops are computed again", &st->recompute);
+    if (st->recompute > MAX_RECOMPUTE)
+      tw_sm_error(s, TW_E0717, it->value->span, "long loops are computed again at most %d times, not %lld", MAX_RECOMPUTE,
+                  (long long)st->recompute);
   } else if (strcmp(word, "until") == 0) {
     if (!twice(s, st->until.given, it)) target(s, scope, it->value, "until loss < 1e-8", &st->until);
   } else if (strcmp(word, "retry") == 0) {
@@ -78,6 +86,10 @@ void tw_sm_stage_options_end(TwSema *s, const TwStage *st, TwSpan name) {
     TwDiag *d = tw_sm_error(s, TW_E0717, name, st->rounds ? "the rounds of stage '%s' have no kick" : "stage '%s' has a kick but no rounds",
                             st->name);
     tw_sm_help(s, d, "write both, such as 'rounds 20' and 'kick 0.002'");
+  }
+  if (st->recompute > 0 && st->method == TW_ME_LM) {
+    TwDiag *d = tw_sm_error(s, TW_E0717, st->optimizer_span, "'lm' has the derivatives of each row, and stage '%s' asks to 'recompute'", st->name);
+    tw_sm_help(s, d, "'lbfgs()' and the optimizers that are written in the language can do so");
   }
   if (st->rounds > 0 && st->method == TW_ME_CODE && st->update.decl) {
     TwDiag *d = tw_sm_error(s, TW_E0717, name, "stage '%s' has rounds, which '%s' cannot do", st->name, st->update.decl->name.name);

@@ -114,7 +114,7 @@ static void option(StageIn *in, const TwStageItem *it) {
   if (it->names.len == 0) return;
   TwIdent id = it->names.at[0];
   static const char *const words[] = {"train",    "epochs", "batch",  "keep", "loss",
-                                      "patience", "until",  "rounds", "kick", "retry", "clip_norm"};
+                                      "patience", "until",  "rounds", "kick", "retry", "clip_norm", "recompute"};
   if (tw_sm_stage_option(s, &in->scope, it, &in->st)) return;
   if (strcmp(id.name, "clip_norm") == 0) {
     if (in->st.clip_norm > 0) tw_sm_error(s, TW_E0707, it->span, "'clip_norm' is given twice");
@@ -130,7 +130,7 @@ static void option(StageIn *in, const TwStageItem *it) {
     tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, words[k]));
   TwDiag *d = tw_sm_error(s, TW_E0707, id.span, "a stage has no item '%s'", id.name);
   if (!tw_sm_suggest(s, d, id.name, names.at, names.len))
-    tw_sm_help(s, d, "items are train, an optimizer, epochs, batch, keep, loss, clip_norm, patience, until, rounds, kick and retry");
+    tw_sm_help(s, d, "items are train, an optimizer, epochs, batch, keep, loss, clip_norm, patience, until, rounds, kick, retry and recompute");
   in->broken = true;
 }
 

@@ -270,6 +270,7 @@ typedef struct TwStage {
   int64_t memory;          /* LBFGS */
   TwSpan optimizer_span;
   int64_t patience, rounds, retries; /* 0: none */
+  int64_t recompute;       /* how often the way back cuts a long loop; 0: only loops that keep very much, once */
   double kick;
   TwTarget until, retry;
   TwTx *loss;              /* the stage's own, or the program's */
