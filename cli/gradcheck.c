@@ -1,5 +1,6 @@
 /* gradcheck.c: triwave gradcheck FILE: the gradient of every stage, in reverse mode as training uses it,
  * against forward mode and against central differences. docs/gradcheck.md says how. */
+#include <math.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -21,7 +22,7 @@ static int name_width(const TwGradStage *s) {
 static void print_stage(const char *variant, const TwGradStage *s) {
   int w = name_width(s);
   printf("%s%sstage %s: loss %.6g at the start; checked at %u point%s\n",
-         strcmp(variant, "main") ? variant : "", strcmp(variant, "main") ? ", " : "", s->name, s->loss,
+         strcmp(variant, "main") ? variant : "", strcmp(variant, "main") ? ", " : "", s->name, isnan(s->loss) ? NAN : s->loss,
          s->n_points, s->n_points == 1 ? "" : "s");
   if (s->n_points)
     printf("  %-*s %9s %9s %9s %9s %9s  %s\n", w + 9, "", "elements", "compared", "rejected", "differ",

@@ -11,10 +11,9 @@ A point does not count, and the program's next point is tried, where the compari
     relative, without being met exactly. A tie that is exact counts: it has a documented derivative (docs/ad.md). It is
     exact if it is one in f32, in f64, and in f64 at three points within 1e-9; else rounding made it.
   * f32 only: PyTorch's own f32 gradient is off its f64 gradient by more than 2e-6 max|g|, here or, if the bound is not
-    kept, at one of eight points within a few roundings of here: the program amplifies rounding.
-An f32 gradient beyond the bound, but within 1e-3 max|g|, whose f64 twin from the same evaluator keeps 1e-12 is rounding and no
-wrong rule: large terms cancel, and the order of additions shows. It is counted and printed as such, and fails if more
-than one program in a thousand has it.
+    kept, at one of eight points within a few roundings of here, or here in one of sixteen runs in which each result is
+    rounded at random, up to one unit in the last place away: the program amplifies rounding. (A program with an exact
+    tie is not run with random rounding, which would break the tie.)
 Where PyTorch's gradient is all zero, the loss takes the place of max|g| in the bound: the function is constant, and what
 cancels in one order of operations may leave a rounding in another. How many programs had no point that counts, and how
 often each rule was used, is printed. Exit code 1 on any disagreement, or if more than a fifth of the
@@ -114,11 +113,18 @@ def uniform(seed, key, counter):
 # ---- the operations
 
 class Machine:
-    """Runs functions at one precision; `near` becomes the distance to the nearest kink that is not met."""
+    """Runs functions at one precision; `near` becomes the distance to the nearest kink that is not met. With a generator
+    of random numbers, what an operation gives is rounded at random."""
 
-    def __init__(self, functions, precision):
-        self.functions, self.real = functions, DTYPE[precision]
+    def __init__(self, functions, precision, random=None):
+        self.functions, self.real, self.random = functions, DTYPE[precision], random
         self.near, self.ties = math.inf, 0
+
+    def rounded(self, op, a):
+        """f32 only. The factor is a constant to autograd, so the way back is rounded at random as well."""
+        if not self.random or op in EXACT or not a.dtype.is_floating_point:
+            return a
+        return a * (1 + 2.0 ** -23 * torch.randint(-1, 2, a.shape, generator=self.random).to(a.dtype))
 
     def split(self, a, b):
         """Notes how far apart two values are that are compared."""
@@ -281,10 +287,13 @@ class Machine:
             if i.op in REGIONS:
                 v[i.to] = REGIONS[i.op](self, i, v)
             else:
-                v[i.to] = OPS[i.op](self, i, *a)
+                v[i.to] = self.rounded(i.op, OPS[i.op](self, i, *a))
         return [v[r] for r in f.results]
 
 
+# What gives its operands' values as they are, or numbers that are exact.
+EXACT = set("const iota draw get neg abs sign relu floor min max select stop to_real broadcast reshape transpose reverse slice "
+            "pad concat index rmax rmin argmask".split())
 REGIONS = {"scan": Machine.scan, "samples": Machine.samples, "cond": Machine.cond}
 OPS = {
     "const": lambda m, i: m.const(i),
@@ -339,9 +348,9 @@ for name in "sqrt exp expm1 log log1p sin cos tan asin acos atan sinh cosh tanh"
     OPS[name] = lambda m, i, a, function=getattr(torch, name): function(a)
 
 
-def gradient(functions, main, numbers, precision):
+def gradient(functions, main, numbers, precision, random=None):
     """PyTorch's value and gradients, row major in one f64 vector, and the machine."""
-    machine, args, at = Machine(functions, precision), [], 0
+    machine, args, at = Machine(functions, precision, random), [], 0
     for _, type in main.params:
         n = math.prod(type.sizes)
         leaf = torch.tensor(numbers[at:at + n], dtype=machine.real).reshape(type.sizes)
@@ -372,12 +381,14 @@ def nearby(numbers, count, distance, dtype=torch.float64):
         yield (here * (1 + distance * (2 * torch.rand(here.shape, generator=random, dtype=dtype) - 1))).double().tolist()
 
 
-def amplifies(functions, main, numbers):
-    """Is PyTorch's f32 gradient uncertain by more than AMPLIFIED near this point?"""
-    worst = 0.0
+def amplifies(functions, main, numbers, here, ties):
+    """Is PyTorch's f32 gradient uncertain by more than AMPLIFIED near this point, where it is `here` in f64?"""
+    worst, random = 0.0, torch.Generator().manual_seed(1)
     for there in nearby(numbers, 8, 1e-6, torch.float32):
         f32, f64 = (gradient(functions, main, there, p)[0] for p in ("f32", "f64"))
         worst = max(worst, error(f32, f64))
+    for _ in range(0 if ties else 16):
+        worst = max(worst, error(gradient(functions, main, numbers, "f32", random)[0], here))
     return worst > AMPLIFIED
 
 
@@ -388,7 +399,7 @@ class Tally:
         self.ops, self.programs, self.ties = {}, 0, 0
         self.compared, self.near, self.amplified = {"f32": 0, "f64": 0}, {"f32": 0, "f64": 0}, 0
         self.without, self.numbers = {"f32": 0, "f64": 0}, 0
-        self.worst, self.failures, self.constant, self.rounded = {}, 0, 0, []
+        self.worst, self.failures, self.constant = {}, 0, 0
 
     def count(self, functions):
         self.programs += 1
@@ -397,16 +408,13 @@ class Tally:
             for i in f.insts:
                 self.ops[i.op] = self.ops.get(i.op, 0) + 1
 
-    def judge(self, seed, who, precision, mine, theirs, twin):
+    def judge(self, seed, who, precision, mine, theirs):
         e = error(mine, theirs)
         key = (who, precision)
         if e > self.worst.get(key, (-1, 0))[0]:
             self.worst[key] = (e, seed)
         self.numbers += len(mine) - 1
         if e <= BOUND[precision]:
-            return
-        if precision == "f32" and e <= 1e-3 and twin <= BOUND["f64"]:
-            self.rounded.append((seed, who, e))
             return
         self.failures += 1
         if self.failures <= 10:
@@ -433,12 +441,12 @@ def compare(tally, seed, functions, main, points):
                 tally.amplified += 1
                 continue
             errors = [error(mine[who, precision], theirs) for who in ("interpreter", "compiled")]
-            if precision == "f32" and max(errors) > BOUND["f32"] and amplifies(functions, main, numbers):
+            if precision == "f32" and max(errors) > BOUND["f32"] and amplifies(functions, main, numbers, results["f64"][0], machine.ties):
                 tally.amplified += 1
                 continue
             tally.constant += not theirs[1:].any()
             for who in ("interpreter", "compiled"):
-                tally.judge(seed, who, precision, mine[who, precision], theirs, error(mine[who, "f64"], results["f64"][0]))
+                tally.judge(seed, who, precision, mine[who, precision], theirs)
             tally.compared[precision] += 1
             tally.ties += machine.ties
             open_.remove(precision)
@@ -476,8 +484,6 @@ def report(t, seconds):
         for who in ("interpreter", "compiled"):
             e, seed = t.worst.get((who, precision), (math.nan, 0))
             print(f"  {who:12s} worst error {e:.3g} of max|g| (program {seed}; bound {BOUND[precision]:g})")
-    for seed, who, e in t.rounded:
-        print(f"  program {seed}, {who}: {e:.3g} of max|g| in f32, by rounding: its f64 keeps the bound")
     print(f"exact ties met: {t.ties}; gradients that are all zero: {t.constant}")
     known = re.findall(r"^TW_OP\((\w+),", open(OPS_DEF).read(), re.M)
     print(f"{len([k for k in known if t.ops.get(k)])} of {len(known)} operations met:")
@@ -500,8 +506,7 @@ def main():
         sys.exit(f"{a.cases} ended with {child.returncode}")
     report(tally, time.time() - start)
     poor = tally.without["f64"] * 5 > tally.programs
-    rough = len({r[0] for r in tally.rounded}) * 1000 > tally.programs + 999
-    sys.exit(1 if tally.failures or poor or rough or not tally.programs else 0)
+    sys.exit(1 if tally.failures or poor or not tally.programs else 0)
 
 
 if __name__ == "__main__":
