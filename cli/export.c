@@ -39,9 +39,9 @@ static char *name_of(const char *path) {
 
 /* One of the functions of a model; NULL: it has none. */
 static const TwLoweredFn *fn_of(const TwLowered *l, const char *model, const char *what) {
-  char *name = tw_rt_textf("%s.%s", model, what);
+  char *name = tw_cli_need(tw_rt_textf("%s.%s", model, what));
   const TwLoweredFn *f = NULL;
-  for (uint32_t k = 0; name && k < l->fns.len; k++)
+  for (uint32_t k = 0; k < l->fns.len; k++)
     if (strcmp(l->fns.at[k].name, name) == 0) f = &l->fns.at[k];
   free(name);
   return f;
@@ -56,7 +56,7 @@ static const TwFn *final_of(const TwLowered *l, const char *model, const char *w
 static bool write_c(const TwCli *c, TwTrained *t, const char *name) {
   const TwRtModel *m = &t->build.rt->models[t->model];
   char *header = tw_rt_textf("%.*s.h", (int)(strlen(c->output) - 2), c->output), *error;
-  if (!header) abort();
+  tw_cli_need(header);
   const char *slash = strrchr(header, '/'), *why = NULL;
   TwExport x = {.name = name, .header = slash ? slash + 1 : header, .p = t->build.rt, .model = m, .predict = final_of(t->build.lowered, m->name, "predict"),
                 .slope = final_of(t->build.lowered, m->name, "slope"), .shown = t->shown};

@@ -139,7 +139,8 @@ static bool compute_known(TwOnnx *x, const double *shown, uint64_t n_shown) {
   }
   for (TwRef r = 1; r < f->insts.len; r++) {
     if (x->of_row[r]) continue;
-    if (tw_op(f, r) == TW_OP_draw || tw_op(f, r) == TW_OP_samples) return tw_onnx_refuse(x, r, "it sums over a data set"), false;
+    if (tw_op(f, r) == TW_OP_draw) return tw_onnx_refuse(x, r, "it draws a number"), false;
+    if (tw_op(f, r) == TW_OP_samples) return tw_onnx_refuse(x, r, "it goes over the rows of a data set"), false;
     map[r] = tw_op(f, r) == TW_OP_param ? tw_param(g, tw_type(f, r)) : tw_copy_inst(g, f, r, map);
     if (!want[r]) continue;
     const TwTyInfo *t = tw_onnx_info(x, r);
@@ -301,6 +302,7 @@ bool tw_export_onnx(const TwExport *e, TwArena *arena, const char *version, cons
   if (x.why) return false;
   TwPb model = tw_onnx_model(arena, e->model->name,
                              tw_arena_printf(arena, "model '%s' of %s, with trained values", e->model->name, e->p->path), version, &x.graph);
+  if (model.n > INT32_MAX) return *why = "the file would have more than 2 GiB, the limit of its format", false;
   *bytes = model.at;
   *n = model.n;
   return true;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "compiler/export/onnx_internal.h"
-#include "compiler/opt/internal.h"
+#include "compiler/opt/opt.h"
 
 enum { FEW_RUNS = 8 }; /* slices, rather than one Gather, which some readers have for one index only */
 
@@ -61,15 +61,13 @@ static const char *elementwise(TwOnnx *x, TwRef r) {
   if (!same_name[op] && op != TW_OP_expm1 && op != TW_OP_log1p && op != TW_OP_ne && op != TW_OP_mul0 && op != TW_OP_fma && op != TW_OP_atan2)
     return NULL;
   for (uint32_t k = 0; k < n && k < 3; k++) a[k] = tw_onnx_arg(x, r, k);
-  switch ((int)op) {
-    case TW_OP_expm1: return tw_onnx_apply2(x, "Sub", tw_onnx_apply1(x, "Exp", a[0]), tw_onnx_scalar(x, 1));
-    case TW_OP_log1p: return tw_onnx_apply1(x, "Log", tw_onnx_apply2(x, "Add", a[0], tw_onnx_scalar(x, 1)));
-    case TW_OP_ne: return tw_onnx_apply1(x, "Not", tw_onnx_apply2(x, "Equal", a[0], a[1]));
-    case TW_OP_mul0: return mul0_of(x, a[0], a[1]);
-    case TW_OP_fma: return tw_onnx_apply2(x, "Add", tw_onnx_apply2(x, "Mul", a[0], a[1]), a[2]);
-    case TW_OP_atan2: return atan2_of(x, a[0], a[1]);
-    case TW_OP_div: return whole ? floor_div(x, a[0], a[1]) : tw_onnx_apply2(x, "Div", a[0], a[1]);
-  }
+  if (op == TW_OP_expm1) return tw_onnx_apply2(x, "Sub", tw_onnx_apply1(x, "Exp", a[0]), tw_onnx_scalar(x, 1));
+  if (op == TW_OP_log1p) return tw_onnx_apply1(x, "Log", tw_onnx_apply2(x, "Add", a[0], tw_onnx_scalar(x, 1)));
+  if (op == TW_OP_ne) return tw_onnx_apply1(x, "Not", tw_onnx_apply2(x, "Equal", a[0], a[1]));
+  if (op == TW_OP_mul0) return mul0_of(x, a[0], a[1]);
+  if (op == TW_OP_fma) return tw_onnx_apply2(x, "Add", tw_onnx_apply2(x, "Mul", a[0], a[1]), a[2]);
+  if (op == TW_OP_atan2) return atan2_of(x, a[0], a[1]);
+  if (op == TW_OP_div) return whole ? floor_div(x, a[0], a[1]) : tw_onnx_apply2(x, "Div", a[0], a[1]);
   return tw_onnx_apply(x, same_name[op], a, n, NULL);
 }
 
@@ -97,6 +95,7 @@ static const char *slice(TwOnnx *x, const char *from, int64_t start, int64_t n) 
 const char *tw_onnx_gather(TwOnnx *x, const char *from, TwDtype d, int64_t width, const int64_t *index, int64_t n) {
   int64_t start[FEW_RUNS], length[FEW_RUNS], one = 1;
   uint32_t runs = 0;
+  if (n == 0) return slice(x, from, 0, 0);
   for (int64_t k = 0; k < n; k++) {
     bool on = k > 0 && index[k] == index[k - 1] + 1;
     if (!on && ++runs > FEW_RUNS) break;
@@ -221,6 +220,6 @@ void tw_onnx_emit(TwOnnx *x, TwRef r) {
   else if (op == TW_OP_sum) tw_onnx_sum(x, r);
   else if (op == TW_OP_rmax || op == TW_OP_rmin) tw_onnx_extremum(x, r);
   else if (op == TW_OP_dot) tw_onnx_dot(x, r, NULL);
-  else if (op == TW_OP_samples) tw_onnx_refuse(x, r, "it sums over a data set");
+  else if (op == TW_OP_samples) tw_onnx_refuse(x, r, "it goes over the rows of a data set");
   else tw_onnx_refuse(x, r, tw_arena_printf(x->arena, "ONNX has nothing for the operation '%s' of a row", tw_op_name(op)));
 }

@@ -22,7 +22,7 @@ void tw_pb_bytes(TwPb *b, uint32_t field, const void *bytes, size_t n);
 void tw_pb_text(TwPb *b, uint32_t field, const char *text);
 void tw_pb_message(TwPb *b, uint32_t field, const TwPb *inner);
 
-/* Parts of a GraphProto, added to it. `attribute`: a name and a whole number, or (n > 0) a list of them; NULL: none. */
+/* Parts of a GraphProto, added to it. `attribute`: a name and a whole number; NULL: none. */
 typedef struct TwOnnxAttr {
   const char *name;
   int64_t value;

@@ -42,11 +42,6 @@ TwFn *tw_opt_open(TwPass *p, const TwFn *f, TwRef **map);
 const TwFn *tw_opt_close(TwFn *g, const TwFn *f, const TwRef *map);
 
 /* ---- view.c: shape operations are maps of element numbers (row major) */
-enum { TW_VIEW_ZERO = -1, TW_VIEW_NOT = -2 };
-/* Which operand, and which element of it, element k of r is. TW_VIEW_ZERO: it is 0 (outside of a pad);
- * TW_VIEW_NOT: r is no view. */
-int tw_view_step(const TwFn *f, TwRef r, int64_t k, int64_t *source);
-bool tw_view_is(const TwFn *f, TwRef r);
 /* Element k of t, found through views: the value that was put there, or a load from what is no view. */
 TwRef tw_view_elem(TwFn *g, TwRef t, int64_t k);
 /* The [n] of elements start, start + step, … of t, found likewise. */

@@ -37,4 +37,11 @@ const TwFn *tw_opt_straight(TwModule *m, const TwFn *f, uint32_t max_size);
 /* Everything unrolled, inlined and scalarized, however large, up to max_size instructions (NULL beyond). */
 const TwFn *tw_opt_flatten(TwModule *m, const TwFn *f, uint32_t max_size);
 
+/* view.c: shape operations are maps of element numbers (row major). */
+enum { TW_VIEW_ZERO = -1, TW_VIEW_NOT = -2 };
+/* Which operand, and which element of it, element k of r is. TW_VIEW_ZERO: it is 0 (outside of a pad);
+ * TW_VIEW_NOT: r is no view. */
+int tw_view_step(const TwFn *f, TwRef r, int64_t k, int64_t *source);
+bool tw_view_is(const TwFn *f, TwRef r);
+
 #endif
