@@ -22,7 +22,10 @@ static bool run_sema(TwBuild *b) {
 
 static unsigned wanted(const TwBuild *b) { return b->what ? b->what : TW_LOWER_TRAIN; }
 
-static bool run_lower(TwBuild *b) { return tw_lower(b->unit, b->program, wanted(b), &b->lowered); }
+static bool run_lower(TwBuild *b) {
+  b->told = b->unit->diags.list.len;
+  return tw_lower(b->unit, b->program, wanted(b), &b->lowered);
+}
 
 static bool run_opt(TwBuild *b) { return tw_lowered_optimize(b->unit, b->lowered); }
 
@@ -119,7 +122,7 @@ static bool link(TwBuild *b, const TwLlFn *fns, uint32_t n, const TwLlObjects *o
     void *at = tw_object_symbol(b->object, fns[k].symbol);
     memcpy(&fns[k].slot->entry, &at, sizeof at);
   }
-  if (b->cache && b->unit->diags.list.len == 0) keep(b, objects); /* what lowering warns of must be told each time */
+  if (b->cache && b->unit->diags.list.len == b->told) keep(b, objects); /* what lowering warns of must be told each time */
   return true;
 }
 

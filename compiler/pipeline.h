@@ -38,6 +38,7 @@ typedef struct TwBuild {
   TwObject *object;
   TwJit *jit; /* where objects cannot be loaded */
   bool looked; /* the cache was asked */
+  size_t told; /* diagnostics of the unit when lowering began */
   uint8_t key[TW_CACHE_KEY];
   double seconds[TW_PHASE_COUNT];
 } TwBuild;

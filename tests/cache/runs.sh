@@ -80,6 +80,12 @@ TW
 cmp nan1 nan2 || say "a kept program tells of its NaN in other words"
 grep -q 'E0801' nan1 || say "no E0801"
 
+# What is warned of before lowering is told each time, and the code is kept.
+sed 's/^param a/param idle : real = 1\nparam a/; s/train a;/train a, idle;/' p.tw >idle.tw
+for how in 1 2; do "$triwave" run idle.tw --time >idle.out 2>idle.$how || say "idle.tw fails"; done
+for how in 1 2; do grep -q 'W0003' idle.$how || say "no W0003 in run $how"; done
+[ "$(awk '$1 == "code" { print $2 }' idle.2)" = 0.000 ] || say "a program with a warning is not kept"
+
 # Damage: each entry is cut; results stay.
 want=$(run)
 for f in cache/triwave/*.tw1; do head -c 300 "$f" >cut && cat cut >"$f"; done
