@@ -17,9 +17,10 @@ typedef struct Entry { /* a job of a run */
   const TwViewJob *job;
 } Entry;
 
-/* A thing that may differ, and what each entry has for it. */
+/* A thing that may differ, and what each entry has for it; the program's constants have names of their own kind, "const n". */
 typedef struct Fact {
   char *name, **values; /* values: NULL where there is none */
+  bool digest;          /* the first digits tell enough to who reads them */
 } Fact;
 
 typedef struct Comparison {
@@ -33,8 +34,7 @@ typedef struct Comparison {
 static const cJSON *item(const cJSON *j, const char *name) { return cJSON_GetObjectItemCaseSensitive(j, name); }
 
 static void *some(size_t n, size_t size) {
-  void *p = calloc(n + 1, size);
-  if (!p) abort();
+  void *p = tw_cli_need(calloc(n + 1, size));
   return p;
 }
 
@@ -43,21 +43,25 @@ static void *some(size_t n, size_t size) {
 static Fact *fact_of(Comparison *c, const char *name) {
   for (uint32_t k = 0; k < c->n_facts; k++)
     if (strcmp(c->facts[k].name, name) == 0) return &c->facts[k];
-  Fact *more = realloc(c->facts, (c->n_facts + 1) * sizeof *more);
-  if (!more) abort();
+  Fact *more = tw_cli_need(realloc(c->facts, (c->n_facts + 1) * sizeof *more));
   c->facts = more;
   Fact *f = &more[c->n_facts++];
   *f = (Fact){strdup(name), some(c->n, sizeof *f->values)};
-  if (!f->name) abort();
+  tw_cli_need(f->name);
   return f;
 }
 
 /* Takes over the value. */
-static void know(Comparison *c, uint32_t entry, const char *name, char *value) {
+static Fact *know(Comparison *c, uint32_t entry, const char *name, char *value) {
   Fact *f = fact_of(c, name);
-  if (!value) abort();
+  tw_cli_need(value);
   free(f->values[entry]);
   f->values[entry] = value;
+  return f;
+}
+
+static void know_digest(Comparison *c, uint32_t entry, const char *name, const char *digest) {
+  know(c, entry, name, tw_rt_textf("%s", digest))->digest = true;
 }
 
 static char *plain(const cJSON *j) {
@@ -66,20 +70,27 @@ static char *plain(const cJSON *j) {
   return out;
 }
 
-static void know_object(Comparison *c, uint32_t entry, const cJSON *object) {
+/* What the settings of a sweep have set is among them. */
+static void know_constants(Comparison *c, uint32_t entry, const cJSON *constants) {
   const cJSON *one;
-  cJSON_ArrayForEach(one, object) know(c, entry, one->string, plain(one));
+  cJSON_ArrayForEach(one, constants) {
+    char *title = tw_cli_need(tw_rt_textf("const %s", one->string));
+    know(c, entry, title, plain(one));
+    free(title);
+  }
 }
 
-/* Rows, and for what is read from files the first digits of what tells the numbers apart. */
+/* Rows, and for what is read from files what tells the numbers apart. */
 static void know_data(Comparison *c, uint32_t entry, const cJSON *about) {
   const cJSON *one;
   cJSON_ArrayForEach(one, item(about, "data")) {
     const char *name = cJSON_GetStringValue(item(one, "name")), *sha = cJSON_GetStringValue(item(one, "rows_sha256"));
     const cJSON *rows = item(one, "rows");
-    char *title = tw_rt_textf("data %s", name ? name : "?");
-    if (title) know(c, entry, title, tw_rt_textf(sha ? "%.0f rows, %.8s…" : "%.0f rows", cJSON_IsNumber(rows) ? rows->valuedouble : 0, sha));
+    char *title = tw_cli_need(tw_rt_textf("data %s", name ? name : "?")), *numbers = tw_cli_need(tw_rt_textf("%s: numbers", title));
+    know(c, entry, title, tw_rt_textf("%.0f rows", cJSON_IsNumber(rows) ? rows->valuedouble : 0));
+    if (sha) know_digest(c, entry, numbers, sha);
     free(title);
+    free(numbers);
   }
 }
 
@@ -90,12 +101,12 @@ static void know_entry(Comparison *c, uint32_t k) {
   const char *sha = cJSON_GetStringValue(item(tw_runview_main(e->run), "sha256"));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     const char *text = tw_runview_text(e->run, names[i]);
-    know(c, k, names[i], tw_rt_textf(i == 3 ? "%.12s" : "%s", text));
-    if (i == 0) know(c, k, "its text", tw_rt_textf("%.8s…", sha ? sha : "?"));
+    if (i == 3) know_digest(c, k, names[i], text);
+    else know(c, k, names[i], tw_rt_textf("%s", text));
+    if (i == 0) know_digest(c, k, "its text", sha ? sha : "?");
   }
   know(c, k, "seeds", e->run->n_seeds > 1 ? tw_rt_textf("0 … %u", e->run->n_seeds - 1) : tw_rt_textf("%llu", (unsigned long long)e->run->first_seed));
-  know_object(c, k, item(e->job->about, "constants"));
-  know_object(c, k, item(e->job->about, "settings"));
+  know_constants(c, k, item(e->job->about, "constants"));
   know_data(c, k, e->job->about);
 }
 
@@ -141,6 +152,14 @@ static void print_stages(const Comparison *c, bool colour) {
   tw_rt_table_free(&t);
 }
 
+/* Digests in short; what differs are the whole ones. */
+static void value_cell(TwRtTable *t, const Fact *f, uint32_t k) {
+  const char *value = f->values[k];
+  if (!value) tw_rt_cell(t, "-");
+  else if (f->digest) tw_rt_cell(t, "%.12s", value);
+  else tw_rt_cell(t, "%s", value);
+}
+
 static void print_differences(const Comparison *c, bool colour) {
   TwRtTable t = {.columns = 2};
   for (uint32_t i = 0; i < c->n_facts; i++) t.columns += differs(c, &c->facts[i]);
@@ -156,7 +175,7 @@ static void print_differences(const Comparison *c, bool colour) {
     tw_rt_cell(&t, "%s", c->entries[k].job->label);
     tw_rt_cell(&t, "%s", tw_run_state_text(c->entries[k].run->state));
     for (uint32_t i = 0; i < c->n_facts; i++)
-      if (differs(c, &c->facts[i])) tw_rt_cell(&t, "%s", c->facts[i].values[k] ? c->facts[i].values[k] : "-");
+      if (differs(c, &c->facts[i])) value_cell(&t, &c->facts[i], k);
   }
   printf("\nwhat differs:\n");
   tw_rt_table_print(&t, stdout, colour);

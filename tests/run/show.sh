@@ -109,10 +109,19 @@ says out "--out 'it'.''s'$"
 # ---- compare
 expect 0 "$triwave" compare runs/one runs/deep/two
 says out '^runs/deep/two  *second  *4 '
-says out '^run  *state  *n  *data train$'
+says out '^run  *state  *const n  *data train$'
 cp -r runs/one copy
 expect 0 "$triwave" compare runs/one copy
 says out '^the same program, settings, data and machine$'
+sed 's/const n = 40/const n = 40\nconst seeds = 3\nconst variant = 4/' p.tw >named.tw
+expect 0 "$triwave" run named.tw --seeds 4 --log-every 1 --quiet --out named
+expect 0 "$triwave" compare --json runs/one named
+says out '"const seeds":	.null, "3".'
+says out '"const variant":	.null, "4".'
+grep -q '"\(seeds\|variant\)":	.".*".,$' out && { echo "FAILED: a constant has taken the place of a fact"; cat out; failed=1; }
+sed 's/\(" *build":.*\).",/\1z",/' copy/run.json >x && mv x copy/run.json # the last digit
+expect 0 "$triwave" compare runs/one copy
+says out '^run  *state  *build$'
 expect 0 "$triwave" compare --json runs/one runs/both
 says out '"differs"'
 says out '"seeds":	\["0 … 3", "7", "7"\]'
