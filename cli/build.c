@@ -44,7 +44,7 @@ static char *text(const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
   char *s = NULL;
-  if (vasprintf(&s, fmt, ap) < 0) abort();
+  if (vasprintf(&s, fmt, ap) < 0) tw_cli_need(NULL);
   va_end(ap);
   return s;
 }

@@ -122,5 +122,8 @@ void tw_cli_diagnostics(const TwUnit *u);
 /* Flushes stdout; a message on stderr and false if anything written to it was lost. */
 bool tw_cli_stdout_ok(void);
 double tw_cli_now(void);
+/* p; where it is NULL, for want of memory, it ends in tw_bug. From tw_cli_memory on, nothing of cJSON is NULL likewise. */
+void *tw_cli_need(void *p);
+void tw_cli_memory(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* common.c: opening programs and reporting on them. */
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +7,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "compiler/base/bug.h"
 
 TwUnit *tw_cli_unit_with(const TwCli *c, const TwDefine *more, uint32_t n) {
-  TwDefine *all = malloc((c->n_defines + n + 1) * sizeof *all);
-  if (!all) abort();
+  TwDefine *all = tw_cli_need(malloc((c->n_defines + n + 1) * sizeof *all));
   for (uint32_t k = 0; k < c->n_defines + n; k++) all[k] = k < c->n_defines ? c->defines[k] : more[k - c->n_defines];
   TwOptions o = {.defines = all, .n_defines = c->n_defines + n, .precision = c->precision, .json = c->diagnostics_json};
   TwUnit *u = tw_unit_new(&o);
@@ -92,6 +93,15 @@ bool tw_cli_stdout_ok(void) {
   fprintf(stderr, "triwave: cannot write to stdout%s%s\n", why ? ": " : "", why ? strerror(why) : "");
   return false;
 }
+
+void *tw_cli_need(void *p) {
+  if (!p) tw_bug("out of memory");
+  return p;
+}
+
+static void *need_bytes(size_t n) { return tw_cli_need(malloc(n ? n : 1)); }
+
+void tw_cli_memory(void) { cJSON_InitHooks(&(cJSON_Hooks){need_bytes, free}); }
 
 double tw_cli_now(void) {
   struct timespec t;

@@ -5,7 +5,6 @@
 
 #include "cli/cli.h"
 #include "compiler/ast/parse.h"
-#include "compiler/base/bug.h"
 
 typedef enum Form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON } Form;
 
@@ -108,7 +107,6 @@ static void indented(const char *text, const char *by) {
 
 static void add(cJSON *to, const char *key, const char *value) {
   cJSON *j = value ? cJSON_CreateString(value) : cJSON_CreateNull();
-  if (!j) tw_bug("out of memory");
   cJSON_AddItemToObject(to, key, j);
 }
 
@@ -126,7 +124,6 @@ static void declaration(TwUnit *u, const TwSource *s, const TwDecl *d, Form form
     break;
   case FORM_JSON: {
     cJSON *o = cJSON_CreateObject();
-    if (!o) tw_bug("out of memory");
     cJSON_AddItemToArray(to, o);
     add(o, "kind", kind_of(d));
     add(o, "name", d->name.name);
@@ -168,7 +165,6 @@ static bool document(TwUnit *u, uint32_t file, Form form) {
   const TwSource *s = tw_source(&u->sources, file);
   const char *about = head(&u->arena, s, m);
   cJSON *o = form == FORM_JSON ? cJSON_CreateObject() : NULL, *decls = o ? cJSON_AddArrayToObject(o, "declarations") : NULL;
-  if (form == FORM_JSON && !decls) tw_bug("out of memory");
   if (form == FORM_TEXT) printf("%s\n\n", m->name);
   if (form == FORM_MARKDOWN) printf("# %s\n\n", m->name);
   if (about && !o) indented(about, ""), putchar('\n');
@@ -179,7 +175,6 @@ static bool document(TwUnit *u, uint32_t file, Form form) {
   add(o, "file", s->path);
   add(o, "doc", about);
   char *line = cJSON_PrintUnformatted(o);
-  if (!line) tw_bug("out of memory");
   puts(line);
   cJSON_free(line);
   cJSON_Delete(o);

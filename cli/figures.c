@@ -5,16 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "runtime/data.h"
 
 static void *block(TwFigure *f, size_t n, size_t size) {
   if (f->n_blocks == f->cap_blocks) {
     f->cap_blocks = f->cap_blocks ? 2 * f->cap_blocks : 16;
-    f->blocks = realloc(f->blocks, f->cap_blocks * sizeof *f->blocks);
-    if (!f->blocks) abort();
+    f->blocks = tw_cli_need(realloc(f->blocks, f->cap_blocks * sizeof *f->blocks));
   }
-  void *p = calloc(n ? n : 1, size);
-  if (!p) abort();
+  void *p = tw_cli_need(calloc(n ? n : 1, size));
   return f->blocks[f->n_blocks++] = p;
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "compiler/base/bug.h"
 #include "compiler/ir/cost.h"
 
 typedef struct Info {
@@ -14,19 +13,14 @@ typedef struct Info {
   const TwLowered *l;
 } Info;
 
-static cJSON *made(cJSON *j) {
-  if (!j) tw_bug("out of memory");
-  return j;
-}
-
-static void put(cJSON *to, const char *key, cJSON *value) { cJSON_AddItemToObject(to, key, made(value)); }
+static void put(cJSON *to, const char *key, cJSON *value) { cJSON_AddItemToObject(to, key, value); }
 static cJSON *list(cJSON *to, const char *key) {
-  cJSON *l = made(cJSON_CreateArray());
+  cJSON *l = cJSON_CreateArray();
   put(to, key, l);
   return l;
 }
 static cJSON *object(cJSON *in) {
-  cJSON *o = made(cJSON_CreateObject());
+  cJSON *o = cJSON_CreateObject();
   cJSON_AddItemToArray(in, o);
   return o;
 }
@@ -46,7 +40,7 @@ static void type_of(Info *in, cJSON *to, const TwType *t) {
   text(to, "type", tw_type_text(&in->text, t));
   if (t->kind != TW_TY_TENSOR) return;
   cJSON *shape = list(to, "shape");
-  for (uint32_t k = 0; k < t->rank; k++) cJSON_AddItemToArray(shape, made(cJSON_CreateNumber((double)t->dims[k].n)));
+  for (uint32_t k = 0; k < t->rank; k++) cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)t->dims[k].n));
 }
 
 static double reals(const TwType *t) {
@@ -58,10 +52,27 @@ static double reals(const TwType *t) {
   return n;
 }
 
+static const char *transform_of(const TwParam *p) {
+  switch (p->transform) {
+    case TW_TR_NONE: return "none";
+    case TW_TR_CLIP: return "clip";
+    case TW_TR_LOGISTIC: return "logistic";
+    case TW_TR_EXP: return "exp";
+    case TW_TR_DOMAIN: return "forward";
+  }
+  return NULL;
+}
+
+static const char *source_of(const TwDataSet *d) {
+  switch (d->kind) {
+    case TW_DATA_GRID: return "grid";
+    case TW_DATA_CSV: return "csv";
+    case TW_DATA_NPY: return "npy";
+  }
+  return NULL;
+}
+
 static void params(Info *in, cJSON *to) {
-  static const char *const transforms[] = {
-      [TW_TR_NONE] = "none", [TW_TR_CLIP] = "clip", [TW_TR_LOGISTIC] = "logistic", [TW_TR_EXP] = "exp",
-      [TW_TR_DOMAIN] = "forward"};
   for (uint32_t k = 0; k < in->p->params.len; k++) {
     const TwParam *p = &in->p->params.at[k];
     cJSON *o = object(to), *domain;
@@ -74,7 +85,7 @@ static void params(Info *in, cJSON *to) {
     put(domain, "low_open", cJSON_CreateBool(p->lo_open || isinf(p->lo)));
     put(domain, "high_open", cJSON_CreateBool(p->hi_open || isinf(p->hi)));
     text(domain, "name", p->domain ? p->domain->name.name : NULL);
-    text(o, "transform", (size_t)p->transform < sizeof transforms / sizeof *transforms ? transforms[p->transform] : NULL);
+    text(o, "transform", transform_of(p));
     put(o, "eps", p->transform == TW_TR_CLIP ? cJSON_CreateNumber(p->eps) : cJSON_CreateNull());
     text(o, "start", p->is_law ? "law" : "value");
     number(o, "coordinates", reals(tw_param_coord(p)));
@@ -95,18 +106,17 @@ static void weights(Info *in, cJSON *to) {
 }
 
 static void data(Info *in, cJSON *to) {
-  static const char *const kinds[] = {[TW_DATA_GRID] = "grid", [TW_DATA_CSV] = "csv", [TW_DATA_NPY] = "npy"};
   for (uint32_t k = 0; k < in->p->datas.len; k++) {
     const TwDataSet *d = &in->p->datas.at[k];
     cJSON *o = object(to), *inputs;
     text(o, "name", d->name);
-    text(o, "source", (size_t)d->kind < sizeof kinds / sizeof *kinds ? kinds[d->kind] : NULL);
+    text(o, "source", source_of(d));
     text(o, "path", d->path);
     number(o, "rows", (double)d->n);
     inputs = list(o, "inputs");
     for (uint32_t j = 0; j < d->inputs.len; j++) {
       const TwAxis *a = &d->inputs.at[j];
-      cJSON_AddItemToArray(inputs, made(cJSON_CreateString(a->column ? a->column : a->local ? a->local->name : "")));
+      cJSON_AddItemToArray(inputs, cJSON_CreateString(a->column ? a->column : a->local ? a->local->name : ""));
     }
     text(o, "target", d->target ? tw_type_text(&in->text, d->target->type) : NULL);
     put(o, "weighted", cJSON_CreateBool(d->weight != NULL));
@@ -142,7 +152,7 @@ static void cost(Info *in, cJSON *to, const char *key, const char *name) {
     const TwLoweredFn *f = &in->l->fns.at[k];
     if (strcmp(f->name, name) != 0) continue;
     TwIrCost c = tw_ir_cost(f->final);
-    cJSON *o = made(cJSON_CreateObject());
+    cJSON *o = cJSON_CreateObject();
     put(to, key, o);
     number(o, "flop", c.flop);
     number(o, "samples", (double)c.samples);
@@ -160,9 +170,9 @@ static void stages(Info *in, cJSON *to) {
     text(o, "name", s->name);
     trains = list(o, "train");
     for (uint32_t j = 0; j < s->params.len; j++)
-      cJSON_AddItemToArray(trains, made(cJSON_CreateString(in->p->params.at[s->params.at[j]].name)));
+      cJSON_AddItemToArray(trains, cJSON_CreateString(in->p->params.at[s->params.at[j]].name));
     for (uint32_t j = 0; j < s->weights.len; j++)
-      cJSON_AddItemToArray(trains, made(cJSON_CreateString(in->p->weights.at[s->weights.at[j]].name)));
+      cJSON_AddItemToArray(trains, cJSON_CreateString(in->p->weights.at[s->weights.at[j]].name));
     number(o, "reals", (double)s->n_flat);
     text(o, "optimizer", s->method == TW_ME_LM ? "lm" : s->method == TW_ME_LBFGS ? "lbfgs" : s->update.decl ? s->update.decl->name.name : NULL);
     number(o, "epochs", (double)s->epochs);
@@ -180,7 +190,8 @@ static void variant(Info *in, cJSON *o) {
   for (uint32_t k = 0; k < in->p->consts.len; k++) {
     cJSON *c = object(consts);
     text(c, "name", in->p->consts.at[k].name);
-    put(c, "value", cJSON_Parse(in->p->consts.at[k].text));
+    cJSON *value = cJSON_Parse(in->p->consts.at[k].text);
+    put(c, "value", value ? value : cJSON_CreateString(in->p->consts.at[k].text));
   }
   data(in, list(o, "data"));
   params(in, list(o, "params"));
@@ -188,7 +199,7 @@ static void variant(Info *in, cJSON *o) {
   models(in, list(o, "models"));
   cJSON *measures = list(o, "measures");
   for (uint32_t k = 0; k < in->p->measures.len; k++)
-    cJSON_AddItemToArray(measures, made(cJSON_CreateString(in->p->measures.at[k].name)));
+    cJSON_AddItemToArray(measures, cJSON_CreateString(in->p->measures.at[k].name));
   stages(in, list(o, "stages"));
 }
 
@@ -201,14 +212,14 @@ static bool all_variants(const TwCli *c, TwUnit *u, uint32_t file, cJSON *to) {
   bool ok = true;
   for (uint32_t k = 0; k < names.len; k++) {
     TwBuild b = {.unit = u, .file = file, .ast = first.ast, .variant = names.at[k]};
-    if (!tw_build(&b, TW_PHASE_OPT)) {
-      ok = false;
-      continue;
+    bool right = tw_build(&b, TW_PHASE_OPT);
+    if (right) {
+      Info in = {.u = u, .p = b.program, .l = b.lowered};
+      variant(&in, object(to));
+      tw_arena_free(&in.text);
     }
-    Info in = {.u = u, .p = b.program, .l = b.lowered};
-    variant(&in, object(to));
-    tw_arena_free(&in.text);
     tw_build_free(&b);
+    ok &= right;
   }
   return ok;
 }
@@ -217,14 +228,13 @@ int tw_cli_info(const TwCli *c) {
   int code = TW_EXIT_OK;
   for (uint32_t k = 0; k < c->n_files; k++) {
     TwUnit *u = tw_cli_unit(c);
-    cJSON *o = made(cJSON_CreateObject());
+    cJSON *o = cJSON_CreateObject();
     text(o, "program", c->files[k]);
     text(o, "precision", c->precision == TW_F64 ? "f64" : "f32");
     uint32_t file = tw_cli_open(u, c->files[k]);
     bool ok = file && all_variants(c, u, file, list(o, "variants"));
     put(o, "ok", cJSON_CreateBool(ok));
     char *line = cJSON_PrintUnformatted(o);
-    if (!line) tw_bug("out of memory");
     puts(line);
     cJSON_free(line);
     cJSON_Delete(o);

@@ -65,8 +65,7 @@ static bool lock(int fd) {
 }
 
 static TwKeep *lock_folder(const char *folder, double seconds, volatile sig_atomic_t *stop, char **error) {
-  TwKeep *k = calloc(1, sizeof *k);
-  if (!k) abort();
+  TwKeep *k = tw_cli_need(calloc(1, sizeof *k));
   *k = (TwKeep){.folder = strdup(folder), .seconds = seconds, .stop = stop};
   pthread_mutex_init(&k->writing, NULL);
   pthread_mutex_init(&k->lock, NULL);

@@ -65,6 +65,7 @@ static int run_verb(const TwVerb *v, TwCli *c, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  tw_cli_memory();
   if (argc < 2) return usage(stderr), TW_EXIT_USAGE;
   const char *name = argv[1];
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) return usage(stdout), TW_EXIT_OK;

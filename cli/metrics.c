@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "runtime/files.h"
 #include "runtime/text.h"
 
@@ -120,8 +121,8 @@ typedef struct Table {
 static size_t word(Words *w, const char *text) {
   for (size_t k = 0; k < w->n; k++)
     if (strcmp(w->at[k], text) == 0) return k;
-  w->at = realloc(w->at, (w->n + 1) * sizeof *w->at);
-  if (!w->at || !(w->at[w->n] = strdup(text))) abort();
+  w->at = tw_cli_need(realloc(w->at, (w->n + 1) * sizeof *w->at));
+  w->at[w->n] = tw_cli_need(strdup(text));
   return w->n++;
 }
 
@@ -132,13 +133,12 @@ static void words_free(Words *w) {
 
 static const char *add_line(void *context, const TwMetricsLine *l) {
   Table *t = context;
-  if (!t->variant && !(t->variant = strdup(t->only ? t->only : l->variant))) abort();
+  if (!t->variant) t->variant = tw_cli_need(strdup(t->only ? t->only : l->variant));
   if (strcmp(t->variant, l->variant) != 0) return NULL;
   Reading r = {word(&t->stages, l->stage), word(&t->seeds, l->seed), l->epoch, l->loss, l->regions};
   if (t->n == t->cap) {
     t->cap = t->cap ? 2 * t->cap : 1024;
-    t->at = realloc(t->at, t->cap * sizeof *t->at);
-    if (!t->at) abort();
+    t->at = tw_cli_need(realloc(t->at, t->cap * sizeof *t->at));
   }
   t->at[t->n++] = r;
   return NULL;
@@ -147,13 +147,13 @@ static const char *add_line(void *context, const TwMetricsLine *l) {
 static void fill(const Table *t, TwHistory *h) {
   size_t most = 0, *of_seed = calloc(t->seeds.n + 1, sizeof *of_seed);
   double *longest = calloc(t->stages.n + 1, sizeof *longest);
-  if (!of_seed || !longest) abort();
+  tw_cli_need(of_seed), tw_cli_need(longest);
   for (size_t k = 0; k < t->n; k++) {
     size_t *n = &of_seed[t->at[k].seed];
     if (++*n > most) most = *n;
     longest[t->at[k].stage] = fmax(longest[t->at[k].stage], t->at[k].epoch);
   }
-  if (!tw_history_init(h, (const char *const *)t->stages.at, longest, (uint32_t)t->stages.n, (uint32_t)t->seeds.n, most)) abort();
+  if (!tw_history_init(h, (const char *const *)t->stages.at, longest, (uint32_t)t->stages.n, (uint32_t)t->seeds.n, most)) tw_cli_need(NULL);
   for (size_t k = 0; k < t->n; k++) {
     const Reading *r = &t->at[k];
     tw_history_add(h, (uint32_t)r->seed, (uint32_t)r->stage, r->epoch, r->loss, r->regions);

@@ -31,7 +31,7 @@ static bool set_define(TwCli *c, const char *v, char why[256]) {
   }
   char *name = strndup(v, (size_t)(eq - v));
   c->defines = realloc(c->defines, (c->n_defines + 1) * sizeof *c->defines);
-  if (!name || !c->defines) abort();
+  tw_cli_need(name), tw_cli_need(c->defines);
   c->defines[c->n_defines++] = (TwDefine){name, eq + 1};
   return true;
 }
@@ -44,14 +44,13 @@ static bool set_sweep(TwCli *c, const char *v, char why[256]) {
     int depth = 0;
     size_t n = 0;
     for (; at[n] && (at[n] != ',' || depth > 0); n++) depth += (at[n] == '(' || at[n] == '[') - (at[n] == ')' || at[n] == ']');
-    sweep.values = realloc(sweep.values, (sweep.n + 1) * sizeof *sweep.values);
-    if (!sweep.values || !(sweep.values[sweep.n++] = strndup(at, n))) abort();
+    sweep.values = tw_cli_need(realloc(sweep.values, (sweep.n + 1) * sizeof *sweep.values));
+    sweep.values[sweep.n++] = tw_cli_need(strndup(at, n));
     ok = n > 0;
     if (!at[n]) break;
     at += n + 1;
   }
-  c->sweeps = realloc(c->sweeps, (c->n_sweeps + 1) * sizeof *c->sweeps);
-  if (!c->sweeps) abort();
+  c->sweeps = tw_cli_need(realloc(c->sweeps, (c->n_sweeps + 1) * sizeof *c->sweeps));
   c->sweeps[c->n_sweeps++] = sweep;
   if (!ok) snprintf(why, 256, "--sweep wants name=value,value,…, not '%.100s'", v);
   return ok;
@@ -181,7 +180,7 @@ static const Option options[] = {
     {"--threads", "N", TW_OPT_THREADS, "threads (default: all cores); never changes a result", set_threads},
     {"--precision", "f32|f64", TW_OPT_PRECISION, "of reals (default f32)", set_precision},
     {"--json", NULL, TW_OPT_JSON, "one JSON object on stdout", set_json},
-    {"--info", "json", TW_OPT_INFO, "what the program is, on stdout: params, shapes, stages, cost", set_info},
+    {"--info", "json", TW_OPT_INFO, "say what the program is, as JSON on stdout: params, shapes, stages, cost", set_info},
     {"--markdown", NULL, TW_OPT_MARKDOWN, "as Markdown", set_markdown},
     {"--quiet", NULL, TW_OPT_QUIET, "no progress, no table", set_quiet},
     {"--time", NULL, TW_OPT_TIME, "seconds of each phase, on stderr", set_time},
@@ -201,7 +200,7 @@ static const Option options[] = {
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
     {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
-    {"--plot", "FILE", TW_OPT_PLOT, "and their losses in one picture, .svg or .png", set_plot},
+    {"--plot", "FILE", TW_OPT_PLOT, "draw their losses in one picture, .svg or .png", set_plot},
     {"--pieces", "N", TW_OPT_PIECES, "compare with the best fit of N pieces (default: as many as the program asks for)", set_pieces},
     {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr", set_diagnostics},
     {"--help", NULL, ~0u, "this", set_help},
@@ -232,35 +231,8 @@ static const Option *find(const char *arg, const char **value) {
   return strcmp(arg, "-h") == 0 ? &options[N_OPTIONS - 1] : NULL;
 }
 
-bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]) {
-  bool only_files = false;
-  for (int k = 0; k < argc; k++) {
-    const char *arg = argv[k], *value;
-    if (only_files || arg[0] != '-' || !arg[1]) {
-      if (c->n_files == v->max_files) {
-        snprintf(why, 256, "'%.100s' is one file too many", arg);
-        return false;
-      }
-      c->files = realloc(c->files, (c->n_files + 1) * sizeof *c->files);
-      if (!c->files) abort();
-      c->files[c->n_files++] = arg;
-      continue;
-    }
-    if (strcmp(arg, "--") == 0) {
-      only_files = true;
-      continue;
-    }
-    const Option *o = find(arg, &value);
-    if (!o || !((v->options | (o->set == set_help ? ~0u : 0)) & o->bit)) {
-      snprintf(why, 256, o ? "'%s' takes no %.100s" : "%s: unknown option '%.100s'", v->name, arg);
-      return false;
-    }
-    if (o->value && !value && ++k == argc) {
-      snprintf(why, 256, "%s wants a value: %s", o->name, o->value);
-      return false;
-    }
-    if (!o->set(c, o->value && !value ? argv[k] : value, why)) return false;
-  }
+/* Do the options that were given exclude each other, or is something missing? */
+static bool go_together(const TwCli *c, const TwVerb *v, char why[256]) {
   if (c->resume && (c->n_files || c->out)) {
     snprintf(why, 256, "--resume goes on with the program and the folder of its run: no FILE, no --out");
     return false;
@@ -291,4 +263,35 @@ bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256
     return false;
   }
   return true;
+}
+
+bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]) {
+  bool only_files = false;
+  for (int k = 0; k < argc; k++) {
+    const char *arg = argv[k], *value;
+    if (only_files || arg[0] != '-' || !arg[1]) {
+      if (c->n_files == v->max_files) {
+        snprintf(why, 256, "'%.100s' is one file too many", arg);
+        return false;
+      }
+      c->files = tw_cli_need(realloc(c->files, (c->n_files + 1) * sizeof *c->files));
+      c->files[c->n_files++] = arg;
+      continue;
+    }
+    if (strcmp(arg, "--") == 0) {
+      only_files = true;
+      continue;
+    }
+    const Option *o = find(arg, &value);
+    if (!o || !((v->options | (o->set == set_help ? ~0u : 0)) & o->bit)) {
+      snprintf(why, 256, o ? "'%s' takes no %.100s" : "%s: unknown option '%.100s'", v->name, arg);
+      return false;
+    }
+    if (o->value && !value && ++k == argc) {
+      snprintf(why, 256, "%s wants a value: %s", o->name, o->value);
+      return false;
+    }
+    if (!o->set(c, o->value && !value ? argv[k] : value, why)) return false;
+  }
+  return go_together(c, v, why);
 }

@@ -25,6 +25,14 @@ bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), co
   return tw_rt_file_commit(&f, &error) || tw_cli_said(error);
 }
 
+bool tw_cli_print_json(cJSON *j) {
+  char *text = cJSON_Print(j);
+  cJSON_Delete(j);
+  printf("%s\n", text);
+  cJSON_free(text);
+  return tw_cli_stdout_ok();
+}
+
 bool tw_cli_draw(const TwPlot *p, const char *path, TwPlotFormat format) {
   TwRtFile f;
   char *error;

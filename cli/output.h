@@ -2,6 +2,8 @@
 #ifndef TW_CLI_OUTPUT_H
 #define TW_CLI_OUTPUT_H
 
+#include <cjson/cJSON.h>
+
 #include "cli/cli.h"
 #include "plot/plot.h"
 
@@ -9,6 +11,8 @@
 bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), const void *what);
 /* Draws into a file, whole or not at all. false: said why on stderr. */
 bool tw_cli_draw(const TwPlot *p, const char *path, TwPlotFormat format);
+/* Prints the object and frees it. false: said why. */
+bool tw_cli_print_json(cJSON *j);
 /* Prints "triwave: " and the text, which it frees; false. */
 bool tw_cli_said(char *error);
 /* A usage error for an --format that is not one of `forms` (NULL at the end), or npy on a terminal: said so. */

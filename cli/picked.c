@@ -33,7 +33,7 @@ static char *parent_of(const char *path, const char **name) {
   while (start > 0 && path[start - 1] != '/') start--;
   *name = path + start;
   char *out = start ? strndup(path, start) : strdup(".");
-  if (!out) abort();
+  tw_cli_need(out);
   return out;
 }
 
@@ -91,7 +91,7 @@ bool tw_picked_open(TwPicked *p, const TwCli *c) {
   *p = (TwPicked){0};
   const char *job;
   char *folder = run_of(c->files[0], &job), *error = NULL;
-  if (!folder) abort();
+  tw_cli_need(folder);
   bool ok = tw_rundir_read(&p->dir, folder, &error) || tw_cli_said(error);
   free(folder);
   if (ok && c->n_defines) ok = no("a run has its settings: -D cannot be given anew");
@@ -118,9 +118,8 @@ bool tw_picked_options(const TwPicked *p, const TwCli *c, TwCli *out) {
   const cJSON *one;
   cJSON_ArrayForEach(one, tw_rundir_settings(&p->dir, p->job)) {
     const char *value = cJSON_GetStringValue(one);
-    out->defines = realloc(out->defines, (out->n_defines + 1) * sizeof *out->defines);
-    if (!out->defines) abort();
-    out->defines[out->n_defines++] = (TwDefine){strdup(one->string), value ? value : ""};
+    out->defines = tw_cli_need(realloc(out->defines, (out->n_defines + 1) * sizeof *out->defines));
+    out->defines[out->n_defines++] = (TwDefine){tw_cli_need(strdup(one->string)), value ? value : ""};
   }
   out->variants = tw_rundir_variant(&p->dir, p->job);
   out->all_variants = false;
@@ -205,7 +204,7 @@ bool tw_picked_weights(TwPicked *p, const TwCli *c, const TwRtProgram *rt) {
   if (!find_stage(p, c, rt) || !find_seed(p, c, &rt->stages[p->stage])) return false;
   p->weights = tw_rt_textf("%s/weights/%s%s.seed%llu.safetensors", p->folder, rt->stages[p->stage].name, p->best ? ".best" : "",
                            (unsigned long long)p->seed);
-  if (!p->weights) abort();
+  tw_cli_need(p->weights);
   if (access(p->weights, F_OK) == 0) return true;
   return no("there is no '%s': seed %llu has not ended stage '%s'", p->weights, (unsigned long long)p->seed, rt->stages[p->stage].name);
 }

@@ -58,8 +58,7 @@ static bool draw(const TwCli *c, const Chosen *chosen, int which, const TwFigure
   TwPlotFormat format;
   if (!format_of(c->output, &format)) return false;
   size_t n = strlen(c->output) + 16, stem = (size_t)(strrchr(c->output, '.') - c->output);
-  char *path = malloc(n);
-  if (!path) abort();
+  char *path = tw_cli_need(malloc(n));
   if (chosen->n > 1) snprintf(path, n, "%.*s-%s%s", (int)stem, c->output, figures[which], c->output + stem);
   else snprintf(path, n, "%s", c->output);
   bool ok = tw_cli_draw(&f->plot, path, format);
@@ -122,7 +121,7 @@ static bool open_history(TwHistory *h, const TwRtProgram *p, uint32_t n_seeds) {
   const char **names = calloc(p->n_stages + 1u, sizeof *names);
   double *epochs = calloc(p->n_stages + 1u, sizeof *epochs);
   size_t readings = 0;
-  if (!names || !epochs) abort();
+  tw_cli_need(names), tw_cli_need(epochs);
   for (uint32_t s = 0; s < p->n_stages; s++) {
     names[s] = p->stages[s].name;
     epochs[s] = (double)p->stages[s].epochs;
@@ -139,8 +138,7 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   int stage = tw_cli_stage(c, p);
   if (stage < 0) return false;
   uint32_t n = c->have_seeds ? (uint32_t)c->seeds : 1;
-  uint64_t *seeds = calloc(n, sizeof *seeds);
-  if (!seeds) abort();
+  uint64_t *seeds = tw_cli_need(calloc(n, sizeof *seeds));
   for (uint32_t k = 0; k < n; k++) seeds[k] = c->have_seeds ? k : c->seed;
   TwHistory h;
   bool ok = open_history(&h, p, n);
@@ -166,8 +164,7 @@ static char *metrics_path(const char *path) {
   size_t n = strlen(path);
   bool folder = stat(path, &s) == 0 && S_ISDIR(s.st_mode);
   if (!folder && (n < 4 || strcmp(path + n - 4, ".csv") != 0)) return NULL;
-  char *out = malloc(n + 16);
-  if (!out) abort();
+  char *out = tw_cli_need(malloc(n + 16));
   snprintf(out, n + 16, folder ? "%s/metrics.csv" : "%s", path);
   return out;
 }

@@ -44,8 +44,8 @@ static void put_table(const void *what, FILE *out) {
       if (s->pieces.n) fprintf(out, "  largest error against '%s': %.3g at %.9g\n", list->target, s->errors[worst].sup, s->errors[worst].at);
     }
     if (s->compared)
-      fprintf(out, "  mean squared error: %.3g; best fit of %u pieces: %.3g; the one over the other: %.3g\n", s->mse, s->pieces_of_best,
-              s->best, s->mse / s->best);
+      fprintf(out, "  mean squared error: %.3g; best fit of %u piece%s: %.3g; error / best fit: %.3g\n", s->mse, s->pieces_of_best,
+              s->pieces_of_best == 1 ? "" : "s", s->best, s->mse / s->best);
     fprintf(out, "  %-24s %-24s %-24s %-24s%s\n", "from", "to", "slope", "intercept", s->errors ? " largest error" : "");
     for (size_t k = 0; k < s->pieces.n; k++) {
       const TwRtPiece *p = &s->pieces.pieces[k];
@@ -75,8 +75,7 @@ static void put_npy(const void *what, FILE *out) {
   enum { COLUMNS = 8 };
   uint64_t rows = 0, row = 0;
   for (uint32_t m = 0; m < list->n; m++) rows += list->at[m].pieces.n;
-  double *at = malloc((rows + 1) * COLUMNS * sizeof *at);
-  if (!at) abort();
+  double *at = tw_cli_need(malloc((rows + 1) * COLUMNS * sizeof *at));
   for (uint32_t m = 0; m < list->n; m++)
     for (size_t k = 0; k < list->at[m].pieces.n; k++) {
       const TwRtPiece *p = &list->at[m].pieces.pieces[k];
@@ -126,8 +125,7 @@ static void put_json(const void *what, FILE *out) {
   const List *list = what;
   cJSON *models = cJSON_CreateArray();
   for (uint32_t m = 0; m < list->n; m++) cJSON_AddItemToArray(models, json_pieces(&list->at[m]));
-  char *text = cJSON_Print(models);
-  if (!text) abort();
+  char *text = tw_cli_need(cJSON_Print(models));
   fprintf(out, "%s\n", text);
   free(text);
   cJSON_Delete(models);
@@ -185,7 +183,7 @@ static bool show(const TwCli *c, TwTrained *t) {
   const TwRtProgram *p = t->build.rt;
   bool ok = true;
   List list = {.at = calloc((size_t)p->n_models + 1, sizeof *list.at)};
-  if (!list.at) abort();
+  tw_cli_need(list.at);
   for (uint32_t m = 0; ok && m < p->n_models; m++) {
     uint32_t before = list.n;
     ok = find_pieces(t->unit, p, &p->stages[t->stage], m, t->values, &list);

@@ -14,7 +14,7 @@
 
 char *tw_rundir_path(const char *folder, const char *name) {
   char *path = strcmp(folder, ".") == 0 ? tw_rt_textf("%s", name) : tw_rt_textf("%s/%s", folder, name);
-  if (!path) abort();
+  tw_cli_need(path);
   return path;
 }
 
@@ -265,7 +265,7 @@ static char *path_from_here(const TwRunDir *r, const char *path) {
   bool as_it_is = path[0] == '/' || path[0] == '<' || !then || !*then || (now && strcmp(then, now) == 0);
   out = as_it_is ? strdup(path) : tw_rt_textf("%s/%s", then, path);
   free(now);
-  if (!out) abort();
+  tw_cli_need(out);
   return out;
 }
 
@@ -275,14 +275,13 @@ static bool read_sweeps(const TwRunDir *r, TwCli *c, char **error) {
     TwSweep s = {0};
     const char *name = text_of(one, "name");
     if (!name) return damaged(r, error);
-    s.name = strdup(name);
+    s.name = tw_cli_need(strdup(name));
     cJSON_ArrayForEach(value, item(one, "values")) {
       const char *text = cJSON_GetStringValue(value);
-      s.values = realloc(s.values, (s.n + 1) * sizeof *s.values);
-      if (!s.values || !text || !(s.values[s.n++] = strdup(text))) abort();
+      s.values = tw_cli_need(realloc(s.values, (s.n + 1) * sizeof *s.values));
+      s.values[s.n++] = tw_cli_need(strdup(text ? text : ""));
     }
-    c->sweeps = realloc(c->sweeps, (c->n_sweeps + 1) * sizeof *c->sweeps);
-    if (!c->sweeps || !s.name) abort();
+    c->sweeps = tw_cli_need(realloc(c->sweeps, (c->n_sweeps + 1) * sizeof *c->sweeps));
     c->sweeps[c->n_sweeps++] = s;
   }
   return true;
@@ -293,9 +292,8 @@ static bool read_defines(const TwRunDir *r, TwCli *c, char **error) {
   cJSON_ArrayForEach(one, item(r->json, "defines")) {
     const char *name = text_of(one, "name"), *value = text_of(one, "value");
     if (!name || !value) return damaged(r, error);
-    c->defines = realloc(c->defines, (c->n_defines + 1) * sizeof *c->defines);
-    if (!c->defines) abort();
-    c->defines[c->n_defines++] = (TwDefine){strdup(name), value};
+    c->defines = tw_cli_need(realloc(c->defines, (c->n_defines + 1) * sizeof *c->defines));
+    c->defines[c->n_defines++] = (TwDefine){tw_cli_need(strdup(name)), value};
   }
   return true;
 }
@@ -307,8 +305,7 @@ bool tw_rundir_options(const TwRunDir *r, TwCli *c, char **error) {
   if (!(n_seeds->valuedouble >= 1 && n_seeds->valuedouble <= 1e6 && every->valuedouble >= 0 && every->valuedouble <= 1e9))
     return damaged(r, error);
   if (pieces && !(cJSON_IsNumber(pieces) && pieces->valuedouble >= 1 && pieces->valuedouble <= 1024)) return damaged(r, error);
-  c->files = malloc(sizeof *c->files);
-  if (!c->files) abort();
+  c->files = tw_cli_need(malloc(sizeof *c->files));
   c->files[0] = path_from_here(r, text_of(r->json, "program"));
   c->n_files = 1;
   c->defines = NULL;
@@ -373,7 +370,7 @@ const cJSON *tw_rundir_settings(const TwRunDir *r, uint32_t k) { return item(job
 char *tw_rundir_folder(const TwRunDir *r, uint32_t k) {
   const char *name = text_of(job(r, k), "folder");
   char *out = !name || strcmp(name, ".") == 0 ? strdup(r->folder) : tw_rundir_path(r->folder, name);
-  if (!out) abort();
+  tw_cli_need(out);
   return out;
 }
 

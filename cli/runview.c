@@ -83,8 +83,8 @@ static double value_of(const TwViewSeed *s, int what) {
 
 TwViewStats tw_runview_stats(const TwRunView *v, const TwViewStage *s, int what) {
   TwViewStats out = {0, NAN, NAN, NAN, NAN};
-  double *all = malloc(((size_t)v->n_seeds + 1) * sizeof *all), sum = 0;
-  for (uint32_t k = 0; all && k < v->n_seeds; k++) {
+  double *all = tw_cli_need(malloc(((size_t)v->n_seeds + 1) * sizeof *all)), sum = 0;
+  for (uint32_t k = 0; k < v->n_seeds; k++) {
     double x = value_of(&s->seeds[k], what);
     if (!isfinite(x)) continue;
     all[out.n++] = x;

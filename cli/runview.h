@@ -58,9 +58,6 @@ const char *tw_runview_text(const TwRunView *v, const char *name);
 /* The source that was run; NULL: none is marked. */
 const cJSON *tw_runview_main(const TwRunView *v);
 
-/* Prints the object and frees it. false: said why. */
-bool tw_cli_print_json(cJSON *j);
-
 /* Cells of tables. */
 struct TwRtTable;
 void tw_view_loss_cell(struct TwRtTable *t, double v);

@@ -115,7 +115,7 @@ static TwViewStats measure_stats(const TwRunView *v, const TwViewJob *j, const c
   TwViewStage as = {NULL, values};
   const cJSON *seed;
   uint32_t k = 0;
-  if (!values) abort();
+  tw_cli_need(values);
   for (uint32_t i = 0; i < v->n_seeds; i++) values[i].loss = NAN;
   cJSON_ArrayForEach(seed, item(j->result, "seeds")) {
     const cJSON *value = item(item(seed, "measures"), name);
@@ -227,15 +227,6 @@ static cJSON *to_json(const TwRunView *v) {
     cJSON_AddItemToArray(jobs, one);
   }
   return out;
-}
-
-bool tw_cli_print_json(cJSON *j) {
-  char *text = cJSON_Print(j);
-  cJSON_Delete(j);
-  if (!text) return tw_cli_said(NULL);
-  printf("%s\n", text);
-  cJSON_free(text);
-  return tw_cli_stdout_ok();
 }
 
 int tw_cli_show(const TwCli *c) {

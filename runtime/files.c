@@ -45,18 +45,23 @@ static ssize_t sink_write(void *cookie, const char *from, size_t n) {
   TwRtSink *s = cookie;
   for (size_t at = 0; at < n && !s->why;) {
     ssize_t put = write(s->fd, from + at, n - at);
-    if (put >= 0) at += (size_t)put;
+    if (put > 0) at += (size_t)put;
+    else if (put == 0) s->why = EIO; /* nothing was written, and nothing was wrong: it would be so for ever */
     else if (errno != EINTR) s->why = errno;
   }
   return s->why ? 0 : (ssize_t)n;
 }
 
-static FILE *sink_open(TwRtSink *s, const char *path) {
+/* temporary: the file is to be gone if there is no stream. */
+static FILE *sink_open(TwRtSink *s, const char *path, bool temporary) {
   s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   FILE *out = s->fd < 0 ? NULL : fopencookie(s, "w", (cookie_io_functions_t){.write = sink_write});
-  if (out) setvbuf(out, NULL, _IOFBF, 1 << 16);
-  else if (s->fd >= 0) close(s->fd), errno = ENOMEM;
-  return out;
+  if (out) return setvbuf(out, NULL, _IOFBF, 1 << 16), out;
+  if (s->fd < 0) return NULL;
+  close(s->fd);
+  if (temporary) unlink(path);
+  errno = ENOMEM;
+  return NULL;
 }
 
 /* ---- folders */
@@ -111,9 +116,11 @@ bool tw_rt_folder_make(const char *path, char **error) {
 bool tw_rt_file_begin(TwRtFile *f, const char *path, char **error) {
   *error = NULL;
   *f = (TwRtFile){.path = tw_rt_textf("%s", path)};
-  if (!is_special(path)) f->part = tw_rt_textf("%s.part", path);
+  bool special = is_special(path);
+  if (!special) f->part = tw_rt_textf("%s.part", path);
   f->sink = calloc(1, sizeof *f->sink);
-  if (f->path && f->sink) f->out = sink_open(f->sink, f->part ? f->part : path);
+  errno = ENOMEM;
+  if (f->path && f->sink && (special || f->part)) f->out = sink_open(f->sink, special ? path : f->part, !special);
   if (f->out && f->part) keep_mode(f->sink->fd, path);
   if (f->out) return true;
   fail(error, "write", path);

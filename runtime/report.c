@@ -204,7 +204,7 @@ static void over_best(FILE *out, const TwRtReport *r, const TwRtReportVariant *v
   if (r->n_variants > 1) fprintf(out, "%s", v->name);
   for (uint32_t k = 0; r->n_variants > 1 && k < v->n_settings; k++) fprintf(out, ", %s = %s", v->settings[k].name, v->settings[k].value);
   if (r->n_variants > 1) fputs(": ", out);
-  fprintf(out, "best fit of %u pieces: %.3e; the best loss%s over it: ", o->pieces, o->loss, v->result->n_seeds > 1 ? "es" : "");
+  fprintf(out, "best fit of %u piece%s: %.3e; best loss / best fit: ", o->pieces, o->pieces == 1 ? "" : "s", o->loss);
   if (v->result->n_seeds > 1) fprintf(out, "min %.3g, mean %.3g\n", o->min, o->mean);
   else fprintf(out, "%.3g\n", o->min);
 }

@@ -190,7 +190,7 @@ typedef struct TwSmInterval {
   int64_t lo, hi; /* both included */
 } TwSmInterval;
 
-/* The modules that are always in scope: loss, optim, domain. The names of data columns come before the last. */
+/* The modules that are always in scope: loss, optim, domain. */
 enum { TW_SM_PRELUDES = 3, TW_SM_PRELUDE_OPTIM = 1, TW_SM_PRELUDE_DOMAIN = 2 };
 
 struct TwSema {

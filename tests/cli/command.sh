@@ -116,16 +116,16 @@ expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format csv
 says out "^model,lo,hi,slope,intercept,sliver,error,error_at"
 says out "^f,0,[-0-9.e]*,[-0-9.e]*,[-0-9.e]*,[01],[-0-9.e]*,[-0-9.e]*$"
 expect 0 "$triwave" regions examples/cubic.tw
-says out "best fit of 32 pieces: 8.96e-09; the one over the other: [0-9.]*$"
+says out "best fit of 32 pieces: 8.96e-09; error / best fit: [0-9.]*$"
 expect 0 "$triwave" regions examples/cubic.tw --json --pieces 1
 says out '"loss":	0.01285'
 expect 0 "$triwave" run examples/cubic.tw --seeds 2 --json
 says out '"over_best_fit": {"pieces": 32, "loss": 8.96'
 says out '"retries": 0'
 expect 0 "$triwave" run examples/cubic.tw --seeds 2
-says out "best fit of 32 pieces: 8.96[0-9]e-09; the best losses over it: min [0-9.]*, mean [0-9.]*$"
+says out "best fit of 32 pieces: 8.96[0-9]e-09; best loss / best fit: min [0-9.]*, mean [0-9.]*$"
 expect 0 "$triwave" run examples/cubic.tw --pieces 8
-says out "best fit of 8 pieces: 2.3[67][0-9]e-06; the best loss over it: [0-9.]*$"
+says out "best fit of 8 pieces: 2.3[67][0-9]e-06; best loss / best fit: [0-9.]*$"
 expect 2 "$triwave" run examples/cubic.tw --pieces 0
 expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format npy -o "$dir/pieces.npy"
 expect 2 "$triwave" regions examples/cubic.tw --format xml
