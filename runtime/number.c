@@ -1,19 +1,18 @@
 /* number.c: see number.h.
  *
- * v · 10^k is exact as a sum of two doubles for 0 <= k <= 22, because 10^k is a double then. Its nearest integer d,
- * of n digits, is good if it lies nearer than half the gap to v's neighbours, which is compared with a margin;
- * so the digits are tried from few to many, and what is out of reach goes to printf and back (in whatever locale:
+ * v · 10^k, with k such that as many digits as are ever needed stand before the point (9, or 17), is computed in a type with
+ * more bits than v has; its error is far below one in the last of these digits. So is the distance to half way between v
+ * and its neighbours. The nearest multiple of 10, 100, … is tried as long as it is surely nearer than that; multiples of 100 are
+ * multiples of 10, so the first that is not ends it. Where the error leaves it open, printf and back decides (in whatever locale:
  * only the digits are looked at). */
 #include "runtime/number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static size_t write_text(char *out, const char *text) {
   size_t n = strlen(text);
@@ -64,24 +63,6 @@ static size_t write_digits(char *out, uint64_t d, int k) {
   return n + 1;
 }
 
-/* Half the distance to the nearer neighbour of v > 0. */
-static double half_gap(double v, bool f64) {
-  if (f64) {
-    uint64_t bits;
-    double below;
-    memcpy(&bits, &v, sizeof bits);
-    bits--;
-    memcpy(&below, &bits, sizeof below);
-    return 0.5 * (v - below);
-  }
-  uint32_t bits;
-  float near = (float)v, below;
-  memcpy(&bits, &near, sizeof bits);
-  bits--;
-  memcpy(&below, &bits, sizeof below);
-  return 0.5 * ((double)near - (double)below);
-}
-
 static size_t write_slowly(char *out, double v, bool f64) {
   char text[40];
   for (int n = 1; n <= 17; n++) { /* a subnormal may need one digit only */
@@ -100,14 +81,152 @@ static size_t write_slowly(char *out, double v, bool f64) {
   return write_digits(out, d, k - atoi(p + 1));
 }
 
-/* *d: v · 10^k to the nearest integer, 1 <= k <= 20. Does it read back as v? */
-static bool digits_are_enough(double v, int k, bool f64, double gap, uint64_t *d) {
-  double t = tens[k], hi = v * t, lo = !f64 && k <= 12 ? 0 : fma(v, t, -hi); /* 24 bits times 28 are exact */
-  uint64_t whole = (uint64_t)hi;
-  double rest = (hi - (double)whole) + lo; /* exact, and small */
-  int64_t up = (int64_t)(rest + 16.5) - 16; /* rounds to nearest: rest is within 16, for 17 digits may be below 0 */
-  *d = whole + (uint64_t)up;
-  return fabs(rest - (double)up) < gap * t;
+/* Eight digits, the first in the lowest byte: halves, then quarters, then single ones, side by side in one word. */
+static uint64_t eight_digits(uint32_t v) {
+  uint64_t halves = v / 10000 | (uint64_t)(v % 10000) << 32;
+  uint64_t hundreds = (halves * 10486 >> 20) & 0x7f0000007f, quarters = hundreds | (halves - 100 * hundreds) << 16;
+  uint64_t tens = (quarters * 103 >> 10) & 0x000f000f000f000f;
+  return (tens | (quarters - 10 * tens) << 8) + 0x3030303030303030;
+}
+
+/* d of `width` digits (9 or 17), the last `zeros` of which are not needed, the first of which counts 10^first. */
+static size_t write_known(char *out, uint64_t d, int width, int zeros, int first) {
+  if (first < -5 || first > 8) {
+    for (int k = 0; k < zeros; k++) d /= 10;
+    return write_digits(out, d, width - 1 - zeros - first);
+  }
+  uint64_t top = d / 100000000, low = eight_digits((uint32_t)(d % 100000000));
+  size_t n = (size_t)(width - zeros), whole = (size_t)(first + 1);
+  char *at = out;
+  if (first < 0) memcpy(out, "0.000000", 8), at += 1 - first;
+  /* Each is stored from a register, and nothing is read back; what is not needed is overwritten, or beyond the end. */
+  unsigned __int128 rest = low;
+  if (width == 17) rest = rest << 64 | eight_digits((uint32_t)(top % 100000000)), top /= 100000000;
+  *at = (char)('0' + top);
+  memcpy(at + 1, &rest, 16);
+  if (first < 0) return (size_t)(1 - first) + n;
+  if (n <= whole) return whole;
+  out[whole] = '.';
+  rest >>= 8 * (whole - 1);
+  memcpy(out + whole + 1, &rest, 16);
+  return n + 1;
+}
+
+/* The multiple of step nearest to x + lo, lo within 16. *way: how far it is. */
+static inline int64_t multiple(int64_t x, double lo, int64_t step, double *way) {
+  const double magic = 0x1.8p52;
+  double rest = (double)(x % step) + lo, n = rest * (1 / (double)step) + magic - magic;
+  *way = fabs(n * (double)step - rest);
+  return x - x % step + (int64_t)n * step;
+}
+
+/* x + lo: digits that are enough, with zeros for those that are not needed, and how many these are. What is nearer than `least`
+ * reads back as the number, what is as far as `most` does not; false: it cannot be told. Most numbers need all digits, or one or
+ * two less. */
+static inline bool shortest(int64_t x, double lo, double least, double most, uint64_t *digits, int *zeros) {
+  double way;
+  int64_t best = multiple(x, lo, 1, &way), c = multiple(x, lo, 10, &way);
+  *zeros = way < least;
+  if (way >= least && way < most) return false;
+  best = way < least ? c : best;
+  for (int64_t step = 100; *zeros; step *= 10) {
+    c = step == 100 ? multiple(x, lo, 100, &way) : multiple(x, lo, step, &way);
+    if (c <= 0 || way >= most) break;
+    if (way >= least) return false;
+    best = c;
+    ++*zeros;
+  }
+  *digits = (uint64_t)best;
+  return true;
+}
+
+/* The distances from v > 0 to its neighbours; the one below is nearer where v is a power of two. */
+#define GAPS(name, T, U, mantissa)                                                                       \
+  static void name(T v, double *down, double *up) {                                                      \
+    U bits, lower;                                                                                       \
+    T below;                                                                                             \
+    memcpy(&bits, &v, sizeof bits);                                                                      \
+    lower = bits - 1;                                                                                    \
+    memcpy(&below, &lower, sizeof below);                                                                \
+    *down = (double)v - (double)below;                                                                   \
+    bool power = (bits & (((U)1 << (mantissa)) - 1)) == 0 && bits >> (mantissa) > 1;                     \
+    *up = power ? 2 * *down : *down;                                                                     \
+  }
+GAPS(gaps_f32, float, uint32_t, 23)
+GAPS(gaps_f64, double, uint64_t, 52)
+
+/* The power of ten of v's first digit, or one less. */
+static int about_log10(double v) {
+  uint64_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  return ((int)(bits >> 52) - 1023) * 1233 >> 12;
+}
+
+/* In doubles: v has 24 bits. */
+static bool try_f32(double v, uint64_t *d, int *zeros, int *e10) {
+  enum { LOWEST = -31 };
+  static const double tens[] = {
+      1e-31, 1e-30, 1e-29, 1e-28, 1e-27, 1e-26, 1e-25, 1e-24, 1e-23, 1e-22, 1e-21, 1e-20, 1e-19, 1e-18, 1e-17, 1e-16, 1e-15, 1e-14,
+      1e-13, 1e-12, 1e-11, 1e-10, 1e-9,  1e-8,  1e-7,  1e-6,  1e-5,  1e-4,  1e-3,  1e-2,  1e-1,  1e0,   1e1,   1e2,   1e3,   1e4,
+      1e5,   1e6,   1e7,   1e8,   1e9,   1e10,  1e11,  1e12,  1e13,  1e14,  1e15,  1e16,  1e17,  1e18,  1e19,  1e20,  1e21,  1e22,
+      1e23,  1e24,  1e25,  1e26,  1e27,  1e28,  1e29,  1e30,  1e31,  1e32,  1e33,  1e34,  1e35,  1e36,  1e37,  1e38,  1e39,  1e40,
+      1e41,  1e42,  1e43,  1e44,  1e45,  1e46,  1e47,  1e48,  1e49,  1e50,  1e51,  1e52,  1e53,  1e54};
+  double down, up;
+  int e = 8 - about_log10(v);
+  e -= v * tens[e - LOWEST] >= 1e9;
+  double t = tens[e - LOWEST];
+  gaps_f32((float)v, &down, &up);
+  *e10 = 8 - e;
+  double x = v * t, whole = (double)(int64_t)x; /* off by 2^-52 of itself: less than 10^-6 */
+  return shortest((int64_t)x, x - whole, down * t * 0.5 - 1e-5, up * t * 0.5 + 1e-5, d, zeros) && *d < 1000000000;
+}
+
+/* 10^-6 <= v < 10^17: v times a power of ten that is a double is a sum of two exactly, the first of which is whole. */
+static bool exactly_f64(double v, int e, double down, double up, uint64_t *d, int *zeros) {
+  static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  double t = tens[e], hi = v * t, lo = fma(v, t, -hi);
+  return shortest((int64_t)hi, lo, down * t * (0.5 - 0x1p-41), up * t * (0.5 + 0x1p-41), d, zeros) && *d < 100000000000000000;
+}
+
+#if LDBL_MANT_DIG >= 64
+/* 10^k, off by 2^-63 of itself at most. */
+static long double ten_to(int k) {
+  static const long double ones[] = {1e0L, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L, 1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L};
+  static const long double sixteens[] = {1e0L,   1e16L,  1e32L,  1e48L,  1e64L,  1e80L,  1e96L,  1e112L, 1e128L, 1e144L, 1e160L, 1e176L,
+                                         1e192L, 1e208L, 1e224L, 1e240L, 1e256L, 1e272L, 1e288L, 1e304L, 1e320L, 1e336L, 1e352L};
+  return k < 16 ? ones[k] : sixteens[k >> 4] * ones[k & 15];
+}
+
+static bool by_long_double(double v, int e, double down, double up, uint64_t *d, int *zeros, int *e10) {
+  long double t = ten_to(e < 0 ? -e : e), x = e < 0 ? v / t : v * t;
+  if (x >= 1e17L) {
+    e--;
+    t = ten_to(e < 0 ? -e : e);
+    x = e < 0 ? v / t : v * t;
+  }
+  *e10 = 16 - e;
+  if (e < 0) t = 1 / t;
+  int64_t whole = (int64_t)x;
+  /* 10^17 times two roundings, and what the gaps are off by. */
+  return shortest(whole, (double)(x - (long double)whole), (double)(down * t * 0.5L) - 0.04, (double)(up * t * 0.5L) + 0.04, d, zeros) && *d < 100000000000000000;
+}
+#else
+static bool by_long_double(double v, int e, double down, double up, uint64_t *d, int *zeros, int *e10) {
+  return (void)v, (void)e, (void)down, (void)up, (void)d, (void)zeros, (void)e10, false;
+}
+#endif
+
+static bool try_f64(double v, uint64_t *d, int *zeros, int *e10) {
+  if (v < DBL_MIN) return false;
+  double down, up;
+  int e = 16 - about_log10(v);
+  gaps_f64(v, &down, &up);
+  if (!(v >= 1e-6 && v < 1e16)) return by_long_double(v, e, down, up, d, zeros, e10);
+  static const double powers[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+  e -= v >= powers[16 - e + 1 + 6]; /* exact where the power is; below 1 the digits may be ten times too many by one */
+  *e10 = 16 - e;
+  return e >= 0 && e <= 22 && exactly_f64(v, e, down, up, d, zeros);
 }
 
 size_t tw_rt_number(char *out, double v, bool f64) {
@@ -117,16 +236,8 @@ size_t tw_rt_number(char *out, double v, bool f64) {
   if (v == 0) *at++ = '0';
   else if (isinf(v)) at += write_text(at, "inf");
   if (at > out && (v == 0 || isinf(v))) return (size_t)(at - out);
-  if (v < 1e-4 || v >= 1e5) return (size_t)(at - out) + write_slowly(at, v, f64);
-  static const double powers[] = {1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4};
-  int e10 = -4, least = f64 ? 15 : 6, most = f64 ? 17 : 9; /* the power of ten of its first digit */
-  while (e10 < 4 && v >= powers[e10 + 4]) e10++;
-  /* Most numbers need the last or the last but one; where that is enough, fewer may be. */
-  double gap = half_gap(v, f64) * (1 - 0x1p-40);
-  uint64_t d, good = 0;
-  int good_k = 0;
-  for (int n = most - 1; n >= least && digits_are_enough(v, n - 1 - e10, f64, gap, &d); n--) good = d, good_k = n - 1 - e10;
-  if (!good && digits_are_enough(v, most - 1 - e10, f64, gap, &d)) good = d, good_k = most - 1 - e10;
-  if (good) return (size_t)(at - out) + write_digits(at, good, good_k);
-  return (size_t)(at - out) + write_slowly(at, v, f64);
+  uint64_t d;
+  int zeros, first;
+  bool known = f64 ? try_f64(v, &d, &zeros, &first) : try_f32(v, &d, &zeros, &first);
+  return (size_t)(at - out) + (known ? write_known(at, d, f64 ? 17 : 9, zeros, first) : write_slowly(at, v, f64));
 }
