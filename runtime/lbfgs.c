@@ -15,6 +15,11 @@
 enum { COUNT, NEXT };
 enum { MAX_TRIALS = 25 };
 
+bool tw_rt_lbfgs_sound(const TwRtStageRun *g) {
+  double memory = (double)g->st->memory, count = g->w->second.state[COUNT], next = g->w->second.state[NEXT];
+  return count >= 0 && count <= memory && count == floor(count) && next >= 0 && next < memory && next == floor(next);
+}
+
 static void take_gradient(TwRtStageRun *g, double *to) {
   for (uint64_t k = 0; k < g->st->n_flat; k++) to[k] = tw_rt_get(g->w->gradient, k, g->w->f64);
 }

@@ -165,6 +165,11 @@ static bool hold(TwRtStageRun *g) {
   return any;
 }
 
+bool tw_rt_lm_sound(const TwRtStageRun *g) {
+  double damping = g->w->second.state[DAMPING], growth = g->w->second.state[GROWTH];
+  return growth == 0 || (growth >= 2 && damping >= 0);
+}
+
 static void refuse(TwRtSecond *s) {
   s->state[DAMPING] *= s->state[GROWTH];
   s->state[GROWTH] *= 2;

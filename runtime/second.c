@@ -37,6 +37,10 @@ uint32_t tw_rt_second_parts(TwRtStageRun *g, TwRtPart parts[TW_RT_MAX_PARTS]) {
   return k;
 }
 
+bool tw_rt_second_sound(const TwRtStageRun *g) {
+  return g->st->method == TW_RT_LM ? tw_rt_lm_sound(g) : g->st->method != TW_RT_LBFGS || tw_rt_lbfgs_sound(g);
+}
+
 double tw_rt_second_try(TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   *g->flat_in = w->second.trial;

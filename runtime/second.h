@@ -27,6 +27,8 @@ typedef struct TwRtPart {
 } TwRtPart;
 enum { TW_RT_MAX_PARTS = 8 };
 uint32_t tw_rt_second_parts(TwRtStageRun *g, TwRtPart parts[TW_RT_MAX_PARTS]);
+/* Could an iteration have left the numbers that were read back? */
+bool tw_rt_second_sound(const TwRtStageRun *g);
 
 /* The stage starts, or a round of it, from flat[cur]. */
 void tw_rt_second_begin(TwRtStageRun *g);
@@ -44,6 +46,8 @@ double tw_rt_second_try(TwRtStageRun *g);
 void tw_rt_second_accept(TwRtStageRun *g, double loss);
 void tw_rt_lm_judge(TwRtStageRun *g);
 void tw_rt_lm_iterate(TwRtStageRun *g);
+bool tw_rt_lm_sound(const TwRtStageRun *g);
+bool tw_rt_lbfgs_sound(const TwRtStageRun *g);
 void tw_rt_lbfgs_iterate(TwRtStageRun *g);
 void tw_rt_lbfgs_judge(TwRtStageRun *g);
 

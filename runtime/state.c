@@ -88,11 +88,30 @@ void tw_rt_item_reals(TwRtItems *s, const char *name, double *at, uint64_t count
 }
 
 #define ITEM(s, x) tw_rt_item(s, #x, &(x), 1, sizeof(x))
+#define FLAG(s, x) flags(s, #x, &(x), 1)
+
+/* Truth values: a byte that is neither 0 nor 1 would be no value at all. */
+static void flags(TwRtItems *s, const char *name, bool *at, uint64_t n) {
+  unsigned char *bytes = calloc(n + 1, 1);
+  if (!bytes) {
+    fail(s, NULL);
+    return;
+  }
+  for (uint64_t i = 0; !s->reading && i < n; i++) bytes[i] = at[i];
+  tw_rt_item(s, name, bytes, n, 1);
+  for (uint64_t i = 0; s->reading && !s->failed && i < n; i++) at[i] = bytes[i] != 0;
+  free(bytes);
+}
+
+/* What was read and cannot have been written: numbers by which others count or are found. */
+static void expect(TwRtItems *s, bool sound, const char *what) {
+  if (s->reading && !s->failed && !sound) fail(s, tw_rt_textf("its %s cannot be", what));
+}
 
 /* An array that may be missing: NULL. */
 static void optional_reals(TwRtItems *s, const char *name, double **at, uint64_t n, bool f64) {
   bool there = *at != NULL;
-  tw_rt_item(s, name, &there, 1, sizeof there);
+  flags(s, name, &there, 1);
   if (s->failed || !there) return;
   if (!*at && !(*at = malloc((n ? n : 1) * sizeof **at))) {
     fail(s, NULL);
@@ -104,7 +123,7 @@ static void optional_reals(TwRtItems *s, const char *name, double **at, uint64_t
 /* ---- results */
 
 static void regions_items(TwRtItems *s, TwRtRegions *regions) {
-  ITEM(s, regions->counted);
+  FLAG(s, regions->counted);
   ITEM(s, regions->patterns);
   ITEM(s, regions->pieces);
   ITEM(s, regions->slivers);
@@ -116,7 +135,7 @@ static void regions_items(TwRtItems *s, TwRtRegions *regions) {
 static void stage_items(TwRtItems *s, const TwRtProgram *p, TwRtStageResult *stage) {
   ITEM(s, stage->epochs);
   ITEM(s, stage->steps);
-  ITEM(s, stage->ended);
+  FLAG(s, stage->ended);
   ITEM(s, stage->loss);
   ITEM(s, stage->best_loss);
   ITEM(s, stage->best_epoch);
@@ -141,7 +160,8 @@ static void failure_items(TwRtItems *s, const TwRtProgram *p, TwRtFailure *failu
   ITEM(s, failure->epoch);
   ITEM(s, place);
   ITEM(s, failure->text);
-  if (!s->reading) return;
+  expect(s, kind >= TW_RT_OK && kind <= TW_RT_STOPPED && failure->stage < p->n_stages, "failure");
+  if (!s->reading || s->failed) return;
   failure->kind = (TwRtStatus)kind;
   failure->place = place < p->n_ensures ? p->ensures[place].place : p->loss_place;
   failure->text[sizeof failure->text - 1] = 0;
@@ -154,7 +174,8 @@ static void seed_items(TwRtItems *s, const TwRtProgram *p, TwRtSeedResult *seed)
   if (s->reading && !s->failed && number != seed->seed)
     fail(s, tw_rt_textf("it is of seed %llu", (unsigned long long)number));
   ITEM(s, status);
-  if (s->reading) seed->status = (TwRtStatus)status;
+  expect(s, status >= TW_RT_OK && status <= TW_RT_STOPPED, "status");
+  if (s->reading && !s->failed) seed->status = (TwRtStatus)status;
   ITEM(s, seed->retries);
   ITEM(s, seed->loss);
   ITEM(s, seed->best_loss);
@@ -173,8 +194,8 @@ static void done_items(TwRtItems *s, TwRtWorker *w) {
   tw_rt_item_reals(s, "best_shown", w->seed->best_shown, p->n_shown, p->f64);
   for (uint32_t k = 0; k < p->n_expects; k++) {
     TwRtExpected *expected = &w->run->expected[(size_t)w->seed_index * p->n_expects + k];
-    ITEM(s, expected->checked);
-    ITEM(s, expected->ok);
+    FLAG(s, expected->checked);
+    FLAG(s, expected->ok);
     ITEM(s, expected->value);
   }
 }
@@ -186,7 +207,7 @@ static void buffer_items(TwRtItems *s, TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   size_t real = tw_rt_real_size(w->f64);
   bool same = g->cur == g->best;
-  ITEM(s, same);
+  FLAG(s, same);
   if (s->reading) {
     g->cur = g->parity = 0;
     g->best = same ? 0 : 1;
@@ -208,17 +229,23 @@ static void stage_run_items(TwRtItems *s, TwRtStageRun *g) {
   ITEM(s, g->loss);
   ITEM(s, g->norm);
   ITEM(s, g->best_loss);
-  ITEM(s, g->settled);
+  FLAG(s, g->settled);
   ITEM(s, g->round);
   ITEM(s, g->round_start);
   ITEM(s, w->draw_seed);
   tw_rt_item(s, "due", w->due, w->p->n_ensures, sizeof *w->due);
-  tw_rt_item(s, "failed", w->failed, w->p->n_ensures, sizeof *w->failed);
+  flags(s, "failed", w->failed, w->p->n_ensures);
   buffer_items(s, g);
   TwRtPart parts[TW_RT_MAX_PARTS];
   uint32_t n = tw_rt_second_parts(g, parts);
   for (uint32_t k = 0; k < n; k++) tw_rt_item(s, "second", parts[k].at, parts[k].bytes, 1);
-  if (s->reading) w->second.ready = false; /* what it holds is made again from the values */
+  if (!s->reading || s->failed) return;
+  w->second.ready = false; /* what it holds is made again from the values */
+  const int64_t most = INT64_MAX / 4; /* what counts up from there does not overflow */
+  expect(s, g->epoch >= 0 && g->epoch <= g->epochs && g->r->best_epoch <= g->epoch, "epoch");
+  expect(s, g->carried >= 0 && g->carried < most && g->steps >= 0 && g->steps < most && g->done_before >= 0 && g->done_before < most, "number of updates");
+  expect(s, g->round >= 0 && g->round < (g->st->rounds > 0 ? g->st->rounds : 1) && g->round_start >= 0 && g->round_start <= g->epoch, "round");
+  expect(s, tw_rt_second_sound(g), "state of the optimizer");
 }
 
 /* ---- both ways */
