@@ -83,7 +83,7 @@ typedef struct Kernels {
 
 static Kernels kernels(int most) {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (most >= 512 && __builtin_cpu_supports("avx512f")) 
+  if (most >= 512 && __builtin_cpu_supports("avx512f"))
     return (Kernels){gram_avx512, rhs_avx512, reduce_avx512, solve_avx512, mark_avx512};
   if (most >= 256 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     return (Kernels){gram_avx2, rhs_avx2, reduce_avx2, solve_avx2, mark_avx2};
@@ -125,7 +125,9 @@ void tw_nm_solve(const TwNmWidth *w, const double *l, uint64_t n, double *x) {
 
 /* ---- rows on a line */
 
-/* Rows first … last, of which every column is a + b (t - middle): two rows do for them, √rows a and √spread b. */
+/* Rows first … last, of which every column is a + b (t - middle): two rows do for them, √rows a and spread b. t goes one way
+ * from the first to the last, so the slope of a column through these two is as good as any: spread is at most √rows of
+ * half the way. */
 typedef struct Run {
   uint32_t first, last;
   double middle, root, spread, width; /* the mean of t; √rows; √Σ(t - middle)²; t of the last less that of the first */
@@ -203,6 +205,7 @@ uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r
   for (uint64_t i = 1; i + 1 < valid; i++) {
     before[i] = (t[i + 1] - t[i]) / (t[i + 1] - t[i - 1]);
     after[i] = (t[i] - t[i - 1]) / (t[i + 1] - t[i - 1]);
+    bad[i] = before[i] > 0 && after[i] > 0 ? 0 : 1; /* t turns here, or stands still, or is no number */
   }
   for (uint64_t k = 0; k < n; k++) {
     kern.mark(j + k * rows, valid, before, after, bad);

@@ -1,5 +1,5 @@
-/* Least squares by the normal equations: beside plain sums, the same bits at every width, and rows on a line that become
- * two. */
+/* Least squares by the normal equations: beside sums in long double, the same bits at every width, and rows on a line that
+ * become two, whatever the order of the rows. */
 #include "runtime/normal.h"
 
 #include <math.h>
@@ -35,22 +35,26 @@ static void fill_pieces(uint64_t n, uint64_t rows, uint64_t valid, uint64_t piec
 
 static void sums(uint64_t n, uint64_t rows, double *gram, double *rhs) {
   for (uint64_t a = 0; a < n; a++) {
-    double s = 0;
-    for (uint64_t i = 0; i < rows; i++) s += j[a * rows + i] * r[i];
-    rhs[a] = s;
+    long double s = 0;
+    for (uint64_t i = 0; i < rows; i++) s += (long double)j[a * rows + i] * r[i];
+    rhs[a] = (double)s;
     for (uint64_t b = 0; b <= a; b++) {
-      double g = 0;
-      for (uint64_t i = 0; i < rows; i++) g += j[a * rows + i] * j[b * rows + i];
-      gram[a * STRIDE + b] = g;
+      long double g = 0;
+      for (uint64_t i = 0; i < rows; i++) g += (long double)j[a * rows + i] * j[b * rows + i];
+      gram[a * STRIDE + b] = (double)g;
     }
   }
 }
 
+/* The greatest difference; not a number where one of them is not. */
 static double worst(const double *a, const double *b, const double *ra, const double *rb, uint64_t n) {
   double most = 0;
   for (uint64_t i = 0; i < n; i++) {
-    most = fmax(most, fabs(ra[i] - rb[i]));
-    for (uint64_t k = 0; k <= i; k++) most = fmax(most, fabs(a[i * STRIDE + k] - b[i * STRIDE + k]));
+    most = fabs(ra[i] - rb[i]) <= most ? most : fabs(ra[i] - rb[i]);
+    for (uint64_t k = 0; k <= i; k++) {
+      double off = fabs(a[i * STRIDE + k] - b[i * STRIDE + k]);
+      most = off <= most ? most : off;
+    }
   }
   return most;
 }
@@ -117,6 +121,71 @@ static void squeezed(uint64_t n, uint64_t rows, uint64_t valid, uint64_t pieces)
         "rows that lie on no line stay");
 }
 
+/* ---- rows in any order */
+
+enum Order { FORWARD, BACK, TWICE, SHUFFLED, ROUND, CLOSE, LAST_FIRST, N_ORDERS };
+static const char *const order_names[] = {"forward", "back", "each twice", "shuffled", "round and round", "rounds, the next a hair on",
+                                          "the last as the first"};
+
+static void put_order(enum Order o, uint64_t valid) {
+  for (uint64_t i = 0; i < valid; i++) {
+    double at = (double)i / (double)valid;
+    switch (o) {
+    case FORWARD: t[i] = at; break;
+    case BACK: t[i] = 1 - at; break;
+    case TWICE: t[i] = (double)(i / 2); break;
+    case SHUFFLED: t[i] = (double)(i * 197 % valid); break;
+    case ROUND: t[i] = (double)(i % 13); break;
+    case CLOSE: t[i] = (double)(i % 40) + 1e-12 * at; break;
+    case LAST_FIRST: t[i] = i + 1 < valid ? at : 0; break;
+    case N_ORDERS: break;
+    }
+  }
+}
+
+/* Columns that lie on one line each. No order may make the sums worse than rounding does. */
+static void ordered(enum Order o, uint64_t n, uint64_t rows, uint64_t valid) {
+  fill(n, rows, valid);
+  put_order(o, valid);
+  for (uint64_t k = 0; k < n; k++)
+    for (uint64_t i = 0; i < valid; i++) j[k * rows + i] = k == 3 ? 0 : fma(uniform(k * 97), t[i], uniform(k * 89));
+  sums(n, rows, plain.gram, plain.rhs);
+  uint64_t left = tw_nm_squeeze(NULL, t, j, r, valid, rows, n, scratch);
+  sums(n, left, made[0].gram, made[0].rhs);
+  double off = worst(plain.gram, made[0].gram, plain.rhs, made[0].rhs, n), most = 0;
+  for (uint64_t k = 0; k < n; k++) most = fmax(most, plain.gram[k * STRIDE + k]);
+  CHECK(off <= 1e-13 * most, "%s, %d columns, %d rows: %g off %g", order_names[o], (int)n, (int)valid, off, most);
+  bool one_way = o == FORWARD || o == BACK;
+  if (one_way && valid > 16) CHECK(left == 16, "%s: %d of %d rows are left", order_names[o], (int)left, (int)valid);
+  if (o == TWICE) CHECK(left == rows, "rows of which none goes on are squeezed to %d", (int)left);
+}
+
+static void orders(void) {
+  static const uint64_t valids[] = {2, 3, 41, 200, 509, 512};
+  for (int o = 0; o < N_ORDERS; o++)
+    for (size_t v = 0; v < sizeof valids / sizeof *valids; v++) {
+      ordered((enum Order)o, 2, tw_nm_stride(valids[v]), valids[v]);
+      ordered((enum Order)o, 97, tw_nm_stride(valids[v]), valids[v]);
+    }
+}
+
+/* What is no number in a column is still there afterwards, and spoils no other column. */
+static void not_finite(double what, uint64_t at, uint64_t column) {
+  enum { N = 18, VALID = 500 };
+  fill_pieces(N, ROWS, VALID, 4);
+  j[column * ROWS + at] = what;
+  sums(N, ROWS, plain.gram, plain.rhs);
+  uint64_t left = tw_nm_squeeze(NULL, t, j, r, VALID, ROWS, N, scratch);
+  memset(&made[0], 0, sizeof made[0]);
+  sums(N, left, made[0].gram, made[0].rhs);
+  for (uint64_t k = 0; k < N; k++) {
+    if (k == column)
+      CHECK(!isfinite(made[0].gram[k * STRIDE + k]), "%g in row %d of column %d is lost", what, (int)at, (int)k);
+    else
+      CHECK(fabs(made[0].gram[k * STRIDE + k] - plain.gram[k * STRIDE + k]) < 1e-10, "column %d is spoilt", (int)k);
+  }
+}
+
 int main(void) {
   accumulated(100, 512, 512);
   accumulated(97, 96, 83);
@@ -125,5 +194,13 @@ int main(void) {
   squeezed(97, 512, 500, 33);
   squeezed(100, 512, 512, 1);
   squeezed(99, 256, 250, 60);
+  orders();
+  static const uint64_t at[] = {0, 1, 7, 8, 250, 498, 499};
+  for (size_t k = 0; k < sizeof at / sizeof *at; k++)
+    for (uint64_t column = 0; column < 18; column += 17) {
+      not_finite(NAN, at[k], column);
+      not_finite(INFINITY, at[k], column);
+      not_finite(-INFINITY, at[k], column);
+    }
   return tw_test_done("normal");
 }
