@@ -46,7 +46,7 @@ static Fact *fact_of(Comparison *c, const char *name) {
   Fact *more = tw_cli_need(realloc(c->facts, (c->n_facts + 1) * sizeof *more));
   c->facts = more;
   Fact *f = &more[c->n_facts++];
-  *f = (Fact){strdup(name), some(c->n, sizeof *f->values)};
+  *f = (Fact){.name = strdup(name), .values = some(c->n, sizeof *f->values)};
   tw_cli_need(f->name);
   return f;
 }

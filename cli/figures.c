@@ -254,7 +254,7 @@ static size_t add_lines(TwFigure *f, TwPlotSeries *s, const TwHistory *h, const 
   size_t most = readings_of(h), any = 0, n = 0;
   double *x = reals(f, most), *y = reals(f, most);
   size_t points = medians(f, h, of, x, y, most);
-  for (size_t k = 0; k < points; k++) any += !isnan(y[k]);
+  for (size_t k = 0; k < points; k++) any += isnan(y[k]) ? 0 : 1;
   if (any == 0) return 0;
   for (uint32_t k = 0; h->n_seeds > 1 && k < h->n_seeds; k++)
     s[n++] = (TwPlotSeries){k == 0 && thin != colour ? "a seed" : NULL, h->n[k], h->epoch + k * h->cap, of + k * h->cap, TW_PLOT_THIN, thin};

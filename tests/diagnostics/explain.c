@@ -82,7 +82,7 @@ static bool compiled(const TwExplainPart *p, const char *want) {
   if (eq) *eq = 0, d = (TwDefine){define, eq + 1};
   size_t len;
   char *text = with_bytes(p, &len);
-  TwUnit *u = tw_unit_new(&(TwOptions){&d, eq != NULL, TW_F64});
+  TwUnit *u = tw_unit_new(&(TwOptions){.defines = &d, .n_defines = eq != NULL, .precision = TW_F64});
   check(u, text, len, word_after(p, "--variant ", variant, sizeof variant));
   bool ok = want ? u->diags.list.len > 0 : u->diags.list.len == 0;
   for (uint32_t k = 0; k < u->diags.list.len; k++) ok &= want && strcmp(tw_diag_code(u->diags.list.at[k]->id), want) == 0;

@@ -151,7 +151,7 @@ static void long_lines(void) {
 
 static void units(void) {
   TwDefine d = {"depth", "8"};
-  TwOptions o = {&d, 1, TW_F64};
+  TwOptions o = {.defines = &d, .n_defines = 1, .precision = TW_F64};
   TwUnit *u = tw_unit_new(&o);
   d.name = "gone";
   CHECK(strcmp(u->options.defines[0].name, "depth") == 0 && u->options.precision == TW_F64);
