@@ -127,12 +127,14 @@ void tw_rt_lm_judge(TwRtStageRun *g) {
 static bool solve(TwRtStageRun *g) {
   TwRtSecond *s = &g->w->second;
   uint64_t n = g->st->n_flat, stride = tw_nm_stride(n);
+  bool any = false;
+  for (uint64_t k = 0; k < n; k++) any |= s->held[k];
   memcpy(s->factor, s->gram, n * stride * sizeof *s->factor);
   for (uint64_t k = 0; k < n; k++) {
     double *row = s->factor + k * stride;
     row[k] = fma(s->state[DAMPING], s->diagonal[k], row[k]);
     s->delta[k] = s->held[k] ? 0 : -s->rhs[k];
-    for (uint64_t i = 0; i < k; i++)
+    for (uint64_t i = 0; any && i < k; i++)
       if (s->held[k] || s->held[i]) row[i] = 0;
   }
   if (!tw_nm_factor(NULL, s->factor, n)) return false;

@@ -23,6 +23,12 @@ static inline Eight eight_fma(Eight a, Eight b, Eight c) {
   return c;
 }
 
+static inline double eight_fold(Eight v) {
+  for (int n = 4; n > 0; n /= 2)
+    for (int k = 0; k < n; k++) v.at[k] += v.at[k + n];
+  return v.at[0];
+}
+
 #define V Eight
 #define FN(name) name##_any
 #define TARGET
@@ -32,6 +38,7 @@ static inline Eight eight_fma(Eight a, Eight b, Eight c) {
 #define LOAD(p) eight_load(p)
 #define STORE(p, v) eight_store(p, v)
 #define FMA(a, b, c) eight_fma(a, b, c)
+#define FOLD(v) eight_fold(v)
 #include "runtime/normal_lanes.inc"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -50,6 +57,11 @@ AVX2 static inline void halves_store(double *p, Halves v) {
 AVX2 static inline Halves halves_fma(Halves a, Halves b, Halves c) {
   return (Halves){_mm256_fmadd_pd(a.lo, b.lo, c.lo), _mm256_fmadd_pd(a.hi, b.hi, c.hi)};
 }
+AVX2 static inline double quarter_fold(__m256d v) {
+  __m128d p = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(p, _mm_unpackhi_pd(p, p)));
+}
+AVX2 static inline double halves_fold(Halves v) { return quarter_fold(_mm256_add_pd(v.lo, v.hi)); }
 #define V Halves
 #define FN(name) name##_avx2
 #define TARGET AVX2
@@ -59,17 +71,22 @@ AVX2 static inline Halves halves_fma(Halves a, Halves b, Halves c) {
 #define LOAD(p) halves_load(p)
 #define STORE(p, v) halves_store(p, v)
 #define FMA(a, b, c) halves_fma(a, b, c)
+#define FOLD(v) halves_fold(v)
 #include "runtime/normal_lanes.inc"
 
+__attribute__((target("avx512f,avx2,fma"))) static inline double wide_fold(__m512d v) {
+  return quarter_fold(_mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1)));
+}
 #define V __m512d
 #define FN(name) name##_avx512
-#define TARGET __attribute__((target("avx512f")))
+#define TARGET __attribute__((target("avx512f,avx2,fma")))
 #define TILE 4
 #define ZERO _mm512_setzero_pd()
 #define SET(x) _mm512_set1_pd(x)
 #define LOAD(p) _mm512_loadu_pd(p)
 #define STORE(p, v) _mm512_storeu_pd(p, v)
 #define FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define FOLD(v) wide_fold(v)
 #include "runtime/normal_lanes.inc"
 #endif
 
@@ -78,7 +95,7 @@ typedef struct Kernels {
   void (*rhs)(const double *j, const double *r, uint64_t rows, uint64_t n, double *rhs);
   void (*reduce)(double *row, const double *a, uint64_t stride, uint64_t first, uint64_t last, uint64_t column, uint64_t to);
   void (*solve)(const double *l, uint64_t n, uint64_t stride, double *x);
-  void (*mark)(const double *c, uint64_t rows, const double *before, const double *after, double *bad);
+  void (*mark)(const double *c, uint64_t step, uint64_t rows, const double *before, const double *after, double *bad);
 } Kernels;
 
 static Kernels kernels(int most) {
@@ -126,11 +143,11 @@ void tw_nm_solve(const TwNmWidth *w, const double *l, uint64_t n, double *x) {
 /* ---- rows on a line */
 
 /* Rows first … last, of which every column is a + b (t - middle): two rows do for them, √rows a and spread b. t goes one way
- * from the first to the last, so the slope of a column through these two is as good as any: spread is at most √rows of
- * half the way. */
+ * from the first to the last, so the slope of a column through these two is as good as any: turn is at most half of √rows. */
 typedef struct Run {
   uint32_t first, last;
-  double middle, root, spread, width; /* the mean of t; √rows; √Σ(t - middle)²; t of the last less that of the first */
+  double middle, root, spread; /* the mean of t; √rows; √Σ(t - middle)² */
+  double share, turn;          /* of the way from the first row to the last, where the middle is; spread over that way */
 } Run;
 
 /* Returns how many runs there are, and the rows they come to. */
@@ -154,18 +171,19 @@ static void measure(Run *run, const double *t) {
   for (uint64_t i = run->first; i <= run->last; i++) squares = fma(t[i] - run->middle, t[i] - run->middle, squares);
   run->root = sqrt(m);
   run->spread = sqrt(squares);
-  run->width = t[run->last] - t[run->first];
+  double way = t[run->last] - t[run->first];
+  run->share = (run->middle - t[run->first]) / way;
+  run->turn = run->spread / way;
 }
 
-static void squeeze_column(const double *from, double *to, const double *t, const Run *runs, uint64_t n, uint64_t rows) {
+static void squeeze_column(const double *from, double *to, const Run *runs, uint64_t n, uint64_t rows) {
   uint64_t at = 0;
   for (uint64_t k = 0; k < n; k++) {
     const Run *run = &runs[k];
     double a = from[run->first], b = from[run->last];
     if (run->last - run->first > 1) {
-      double slope = (b - a) / run->width;
-      to[at++] = run->root * (a + slope * (run->middle - t[run->first]));
-      to[at++] = run->spread * slope;
+      to[at++] = run->root * (a + run->share * (b - a));
+      to[at++] = run->turn * (b - a);
     } else {
       to[at++] = a;
       if (run->last > run->first) to[at++] = b;
@@ -201,22 +219,23 @@ uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r
   double *bad = scratch, *before = scratch + rows, *after = scratch + 2 * rows;
   Run *runs = (Run *)(void *)(scratch + 3 * rows);
   uint64_t left;
+  if (n < 4) return rows;
   memset(bad, 0, rows * sizeof *bad);
   for (uint64_t i = 1; i + 1 < valid; i++) {
     before[i] = (t[i + 1] - t[i]) / (t[i + 1] - t[i - 1]);
     after[i] = (t[i] - t[i - 1]) / (t[i + 1] - t[i - 1]);
     bad[i] = before[i] > 0 && after[i] > 0 ? 0 : 1; /* t turns here, or stands still, or is no number */
   }
-  for (uint64_t k = 0; k < n; k++) {
-    kern.mark(j + k * rows, valid, before, after, bad);
-    if (k % 16 && k + 1 < n) continue;
+  for (uint64_t k = 0; k < n; k += 4) { /* the last four may have been among those before */
+    kern.mark(j + (k + 4 <= n ? k : n - 4) * rows, rows, valid, before, after, bad);
+    if (k % 16) continue;
     runs_of(bad, valid, NULL, &left);
     if (left > valid / 4 * 3) return rows;
   }
   uint64_t n_runs = runs_of(bad, valid, runs, &left), fewer = tw_nm_stride(left);
   if (fewer >= rows) return rows;
   for (uint64_t k = 0; k < n_runs; k++) measure(&runs[k], t);
-  for (uint64_t k = 0; k < n; k++) squeeze_column(j + k * rows, j + k * fewer, t, runs, n_runs, fewer);
+  for (uint64_t k = 0; k < n; k++) squeeze_column(j + k * rows, j + k * fewer, runs, n_runs, fewer);
   squeeze_sums(r, t, runs, n_runs, fewer);
   return fewer;
 }

@@ -34,9 +34,10 @@ void tw_nm_solve(const TwNmWidth *w, const double *l, uint64_t n, double *x);
  * now, a multiple of 16, or `rows`, nothing having been done, where few lie so. `valid`: rows that count, the others are
  * zeros. scratch: TW_NM_SCRATCH * rows.
  *
- * "On a line" is asked of each row and its two neighbours, to 1e-13 of the column's largest element. Columns that bend
- * evenly may so be off the line through a run of m rows by m²/8 of that, 3e-9 for a block of 512: a smooth net on a grid
- * finer than 4e-7. That moves a step of lm by as much; the loss is made without it. */
+ * "On a line" is asked of each row and its two neighbours, to 1e-13 of the largest of every eighth element
+ * of the column. Columns that bend evenly may so be off the line through a run of m rows by m²/8 of that, 3e-9 for a block
+ * of 512: a smooth net on a grid finer than 4e-7. That moves a step of lm by as much; the loss is made without it.
+ * Fewer than four columns are left as they are. */
 enum { TW_NM_SCRATCH = 8 };
 uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r, uint64_t valid, uint64_t rows, uint64_t n,
                        double *scratch);

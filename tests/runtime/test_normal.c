@@ -164,7 +164,8 @@ static void orders(void) {
   static const uint64_t valids[] = {2, 3, 41, 200, 509, 512};
   for (int o = 0; o < N_ORDERS; o++)
     for (size_t v = 0; v < sizeof valids / sizeof *valids; v++) {
-      ordered((enum Order)o, 2, tw_nm_stride(valids[v]), valids[v]);
+      ordered((enum Order)o, 4, tw_nm_stride(valids[v]), valids[v]);
+      ordered((enum Order)o, 7, tw_nm_stride(valids[v]), valids[v]);
       ordered((enum Order)o, 97, tw_nm_stride(valids[v]), valids[v]);
     }
 }
