@@ -126,7 +126,7 @@ typedef struct TwRtExpected {
 
 /* A start value that its domain does not allow. */
 typedef struct TwRtBadStart {
-  uint32_t seed_index, param;
+  uint32_t seed_index, attempt, param; /* attempt: 0, or of `retry` */
   uint64_t element;
   double drawn, value;
 } TwRtBadStart;

@@ -43,24 +43,34 @@ static void bad_start(TwRtRun *run, TwRtBadStart b) {
   pthread_mutex_unlock(&run->lock);
 }
 
-void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
+/* false: a start is outside of its domain, which was told. */
+static bool check_attempt(TwRtWorker *w, uint32_t seed_index, uint32_t attempt) {
   TwRtRun *run = w->run;
-  start(w, seed_index, 0);
+  start(w, seed_index, attempt);
   for (uint32_t k = 0; k < w->p->n_params; k++) {
     const TwRtParam *p = &w->p->params[k];
     double lo = tw_rt_round(p->lo, w->f64), hi = tw_rt_round(p->hi, w->f64);
     for (uint64_t i = 0; i < p->count; i++) {
       double drawn = w->init_shown[p->at + i], value = tw_rt_round(drawn, w->f64);
       if (inside(value, lo, hi, p->lo_open, p->hi_open)) continue;
-      bad_start(run, (TwRtBadStart){seed_index, k, i, drawn, value});
-      return;
+      bad_start(run, (TwRtBadStart){seed_index, attempt, k, i, drawn, value});
+      return false;
     }
   }
   for (uint64_t i = 0; i < w->p->n_shown; i++) w->init_shown[i] = tw_rt_round(w->init_shown[i], w->f64);
   int64_t outside = tw_rt_outside(w);
-  if (outside < 0) return;
+  if (outside < 0) return true;
   const double *x = w->init_shown + w->p->params[outside].at;
-  bad_start(run, (TwRtBadStart){seed_index, (uint32_t)outside, 0, x[0], x[0]});
+  bad_start(run, (TwRtBadStart){seed_index, attempt, (uint32_t)outside, 0, x[0], x[0]});
+  return false;
+}
+
+/* All that `retry` may come to, too: a law that can miss its domain is a mistake, whenever it does. */
+void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
+  int64_t retries = 0;
+  for (uint32_t s = 0; s < w->p->n_stages; s++)
+    if (w->p->stages[s].retries > retries) retries = w->p->stages[s].retries;
+  for (int64_t k = 0; k <= retries && check_attempt(w, seed_index, (uint32_t)k); k++) {}
 }
 
 /* ---- expects */

@@ -12,6 +12,7 @@
 
 #include "compiler/sema/check.h"
 
+enum { MAX_RETRIES = 10000 };
 enum { MAX_RECOMPUTE = 4 }; /* each cut is copies of the loop to compile, which soon cost more than they save */
 
 static bool twice(TwSema *s, bool given, const TwStageItem *it) {
@@ -73,6 +74,9 @@ bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it
     if (!twice(s, st->until.given, it)) target(s, scope, it->value, "until loss < 1e-8", &st->until);
   } else if (strcmp(word, "retry") == 0) {
     count(s, scope, it, "the number of new starts", &st->retries);
+    if (st->retries > MAX_RETRIES) /* each is drawn before training begins */
+      tw_sm_error(s, TW_E0717, it->value->span, "the number of new starts is at most %d, not %lld", MAX_RETRIES,
+                  (long long)st->retries);
     if (it->condition) target(s, scope, it->condition, "retry 5 if loss > 1e-4", &st->retry);
     else tw_sm_help(s, tw_sm_error(s, TW_E0717, it->span, "nothing tells when to start again"), "write 'retry 5 if loss > 1e-4'");
   } else {

@@ -198,6 +198,16 @@ stage s { train a; sgd(); epochs 1 }
 TW
 expect 1 "$triwave" run "$dir/nan.tw"
 says err "nan.tw:2:8: error.E0801.: the loss is nan at epoch 0"
+cat >"$dir/again.tw" <<'TW'
+data d = grid(x in [0, 1], 10) -> x
+param a : real in (0, 1) ~ uniform(0.1, 0.8)
+param b : real in (0, 1) = 1.4 * a
+model f(x: real) -> real = a * b * x
+loss = mse(f, d)
+stage s { train a, b; lm; epochs 3; retry 40 if loss > 1 }
+TW
+expect 1 "$triwave" run "$dir/again.tw" --seed 0
+says err "'b' starts at 1.04.*, outside its domain (0, 1) (seed 0, retry [0-9]*)"
 cat >"$dir/bounds.tw" <<'TW'
 param a : real = 0.5
 loss = a ^ 2
