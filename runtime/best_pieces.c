@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { MAX_STEPS = 100, LEVEL_ROUNDS = 20, ROWS_A_PIECE = 4 };
+enum { FEW = 4, MORE_STARTS = 12 }; /* pieces that have hollows far above the least; starts that they get besides */
 
 /* Of the largest second derivative by a knot: what damps one that lies where next to nothing bends; the least in a factor. */
 static const double FLAT = 1e-2, LEAST = 1e-9;
@@ -216,6 +217,17 @@ static bool step(Fit *f) {
   return true;
 }
 
+/* The best values with the knots where they are; as they were if there are no best, in a piece without rows. */
+static void settle(Fit *f) {
+  derivatives(f);
+  for (uint32_t k = 0; k <= f->n; k++) {
+    f->own[k].vt = f->slope[k].t = 0;
+    f->own[k].tt = 1;
+    if (k < f->n) f->next[k].vt = f->next[k].tv = f->next[k].tt = 0;
+  }
+  if (solve(f, 1e-12) && step(f) && error_of(f, f->trial) < error_of(f, f->at)) memcpy(f->at, f->trial, (f->n + 1) * sizeof *f->at);
+}
+
 /* Down to a local minimum; f->error is the mean there. */
 static void descend(Fit *f) {
   double damping = 1e-3, error = error_of(f, f->at);
@@ -248,6 +260,17 @@ static double value_at(const Fit *f, size_t *i, double t) {
 static void even(Fit *f, double aside) {
   double lo = f->x[0], hi = f->x[f->rows - 1];
   for (uint32_t k = 0; k <= f->n; k++) f->at[k].t = k == 0 ? lo : k == f->n ? hi : lo + (hi - lo) * (k + aside) / f->n;
+}
+
+/* Pieces of widths between 1 and 9, others for each `start`: a sequence that fills the cube of the first three evenly. */
+static void uneven(Fit *f, uint32_t start) {
+  double lo = f->x[0], hi = f->x[f->rows - 1], sum = 0, ratio = 1;
+  f->at[0].t = 0;
+  for (uint32_t k = 0; k < f->n; k++) {
+    ratio *= 0.8191725133961645; /* r^3 + r^4 = 1 */
+    f->at[k + 1].t = sum += 1 + 8 * fmod(start * ratio, 1);
+  }
+  for (uint32_t k = 0; k <= f->n; k++) f->at[k].t = k == f->n ? hi : lo + (hi - lo) * f->at[k].t / sum;
 }
 
 /* Squared error of the best line on each piece, alone. */
@@ -312,11 +335,14 @@ bool tw_rt_best_pieces(const double *x, const double *y, size_t rows, bool betwe
     f.below = f.next + m;
   }
   *mse = (double)INFINITY;
-  for (int from = 0; ok && from < 2; from++) {
-    if (from) even(&f, 0.25); /* aside, as what is symmetric can be stuck in its symmetry */
-    else level(&f);
+  uint32_t starts = pieces > 1 && pieces <= FEW ? 2 + MORE_STARTS : 2;
+  for (uint32_t from = 0; ok && from < starts; from++) {
+    if (from == 0) level(&f);
+    else if (from == 1) even(&f, 0.25); /* aside, as what is symmetric can be stuck in its symmetry */
+    else uneven(&f, from);
     size_t near = 0;
     for (uint32_t k = 0; k <= pieces; k++) f.at[k].v = value_at(&f, &near, f.at[k].t);
+    if (from > 1) settle(&f);
     descend(&f);
     if (f.error < *mse) *mse = f.error;
   }

@@ -1,9 +1,10 @@
 /* best_pieces.h: how well any continuous function of n straight pieces can do.
  *
  * What a net of n linear pieces is measured against: the least mean squared error of a continuous function of n pieces
- * whose knots and values are free. The problem is not convex; what is given is the lower of the errors that two descents
+ * whose knots and values are free. The problem is not convex; what is given is the lowest of the errors that descents
  * come to by Newton's method, to within 1e-3 or so: one from knots by which all pieces err alike, one from pieces of about
- * one width. For a smooth target it goes to (∫|f''|^(2/5))^5 / (720 n^4) per unit of length as n grows. */
+ * one width, and up to four pieces twelve more from pieces of many widths. For a smooth target it goes to
+ * (∫|f''|^(2/5))^5 / (720 n^4) per unit of length as n grows. */
 #ifndef TW_RUNTIME_BEST_PIECES_H
 #define TW_RUNTIME_BEST_PIECES_H
 
