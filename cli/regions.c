@@ -142,8 +142,10 @@ static bool put(const TwCli *c, const List *list) {
 
 static TwSpan span_of(const TwRtPlace *p) { return (TwSpan){p->file, p->start, p->end}; }
 
-/* The model's squared error beside what as many pieces can do as are asked for, by an option or the program, or it has. */
-static void compare(const TwCli *c, const TwRtProgram *p, uint32_t stage, Shown *s) {
+/* The squared error of the model that the loss is about, beside what as many pieces can do as are asked for, by an option or
+ * the program, or it has. */
+static void compare(const TwCli *c, const TwRtProgram *p, uint32_t stage, uint32_t model, Shown *s) {
+  if (p->stages[stage].fits_model != model + 1) return;
   uint32_t asked = c->pieces ? c->pieces : tw_rt_pieces_asked(p);
   s->pieces_of_best = asked ? asked : (uint32_t)s->pieces.counts.pieces;
   s->compared = tw_rt_pieces_mse(p, stage, &s->pieces, &s->mse) && tw_rt_best_fit(p, stage, s->pieces_of_best, &s->best) && s->best > 0;
@@ -187,7 +189,7 @@ static bool show(const TwCli *c, TwTrained *t) {
   for (uint32_t m = 0; ok && m < p->n_models; m++) {
     uint32_t before = list.n;
     ok = find_pieces(t->unit, p, &p->stages[t->stage], m, t->values, &list);
-    if (ok && list.n > before) compare(c, p, (uint32_t)t->stage, &list.at[before]);
+    if (ok && list.n > before) compare(c, p, (uint32_t)t->stage, m, &list.at[before]);
   }
   ok = ok && put(c, &list);
   for (uint32_t m = 0; m < list.n; m++) {

@@ -8,7 +8,8 @@
 #include "runtime/data.h"
 #include "runtime/report.h"
 
-enum { LEAST_ROWS = 2048, ROWS_A_PIECE = 32 };
+enum { LEAST_ROWS = 2048, ROWS_A_PIECE = 32 }; /* of a grid's target, which is known between them */
+enum { ROWS_LEAST = 4 };                       /* of the data for each piece */
 
 typedef struct Row {
   double x, y;
@@ -22,7 +23,7 @@ static int by_x(const void *a, const void *b) {
 /* The rows of a data set, in the order of x. false: no memory. */
 static bool sorted_rows(const TwRtProgram *p, uint32_t data, double *x, double *y) {
   TwRtDatas all;
-  bool ok = tw_rt_datas_make(p, &all);
+  bool ok = tw_rt_data_make(p, data, &all);
   size_t n = (size_t)p->datas[data].n_rows;
   Row *rows = malloc((n + 1) * sizeof *rows);
   ok = ok && rows;
@@ -53,6 +54,7 @@ bool tw_rt_best_fit(const TwRtProgram *p, uint32_t stage, uint32_t pieces, doubl
   uint32_t fits = stage < p->n_stages ? p->stages[stage].fits : 0;
   if (!fits || pieces == 0 || pieces > TW_RT_MOST_PIECES) return false;
   const TwRtData *d = &p->datas[fits - 1];
+  if ((int64_t)pieces > d->n_rows / ROWS_LEAST) return false; /* what is measured at so few rows is not an error between them */
   bool between = tw_rt_has_target_at(d);
   if (!between && d->axes) return false;
   size_t n = !between ? (size_t)d->n_rows : pieces * ROWS_A_PIECE > LEAST_ROWS ? (size_t)pieces * ROWS_A_PIECE : LEAST_ROWS;

@@ -164,17 +164,22 @@ static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtD
   return ok;
 }
 
+static bool room_for(const TwRtProgram *p, TwRtDatas *out) {
+  *out = (TwRtDatas){.at = calloc((size_t)p->n_datas + 1, sizeof *out->at)};
+  if (out->at) out->n = p->n_datas;
+  else out->error = tw_rt_textf("out of memory");
+  return out->at != NULL;
+}
+
 bool tw_rt_datas_make(const TwRtProgram *p, TwRtDatas *out) {
-  *out = (TwRtDatas){.n = p->n_datas};
-  out->at = calloc((size_t)p->n_datas + 1, sizeof *out->at);
-  if (!out->at) {
-    out->n = 0;
-    out->error = tw_rt_textf("out of memory");
-    return false;
-  }
+  if (!room_for(p, out)) return false;
   for (uint32_t i = 0; i < p->n_datas; i++)
     if (!make(p, &p->datas[i], &out->at[i], out)) return false;
   return true;
+}
+
+bool tw_rt_data_make(const TwRtProgram *p, uint32_t data, TwRtDatas *out) {
+  return room_for(p, out) && make(p, &p->datas[data], &out->at[data], out);
 }
 
 void tw_rt_datas_free(TwRtDatas *d) {

@@ -28,6 +28,8 @@ void tw_rt_data_inputs(const TwRtData *d, double **columns);
 /* requires: compiled entries. provides: every column of every data set, all finite; false iff `error`
  * is set. Free `out` in either case. */
 bool tw_rt_datas_make(const TwRtProgram *p, TwRtDatas *out);
+/* The columns of this one alone; the others have none. */
+bool tw_rt_data_make(const TwRtProgram *p, uint32_t data, TwRtDatas *out);
 void tw_rt_datas_free(TwRtDatas *d);
 
 /* Whether tw_rt_target_at can be asked: a grid of one axis with a target. */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 10u
+#define TW_RT_ABI 11u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -215,6 +215,7 @@ typedef struct TwRtStage {
   uint32_t n_squares; /* LM: the loss is the sum of the squares of all residuals, and what does not depend on FLAT */
   const TwRtSquares *squares;
   uint32_t fits;  /* 1 + the data set of one input against whose target the loss is the mean squared error; 0: it is none */
+  uint32_t fits_model; /* 1 + the model whose squared error it is; 0: of something else */
   TwRtPl *pls;    /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
 } TwRtStage;
 

@@ -158,8 +158,8 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef natural);
 void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 /* The squares that the loss of the stage is a sum of (for lm), or a diagnostic. `f` is the loss, sealed, `loss` what built it. */
 void tw_lw_squares(TwLowered *l, TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
-/* fits.c: the data set that the loss is a mean squared error against; see TwRtStage.fits. */
-uint32_t tw_lw_fits(TwLw *lw, const TwFnBuild *loss, const TwFn *f);
+/* fits.c: the data set that the loss is a mean squared error against, and of which model: TwRtStage.fits and .fits_model. */
+void tw_lw_fits(TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
 void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_eval(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
@@ -169,6 +169,8 @@ void tw_lw_inside(TwLowered *l, TwLw *lw, const TwLayout *layout);
 void tw_lw_target(TwLowered *l, TwLw *lw, uint32_t data, TwRtData *out);
 
 /* ---- model.c: predictions and slopes of a model */
+/* Of one scalar, and a scalar. */
+bool tw_lw_one_to_one(const TwModel *model);
 /* SHOWN -> VALUES, in f64. */
 void tw_lw_store(TwLowered *l, TwLw *lw, const TwLayout *layout);
 void tw_lw_model(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t model, TwRtModel *out);

@@ -8,6 +8,12 @@
 
 enum { MAX_SLOPES = 64 }; /* elements of the inputs, each of which takes a tangent of its own */
 
+static bool is_scalar(const TwType *t) { return t->kind == TW_TY_TENSOR && t->rank == 0; }
+
+bool tw_lw_one_to_one(const TwModel *model) {
+  return model->inputs.len == 1 && is_scalar(model->inputs.at[0]->type) && is_scalar(model->body->type);
+}
+
 /* A model's body for one row: (what it uses of the scope…, inputs…) -> leaves of its result. */
 typedef struct Row {
   const TwFn *fn;

@@ -212,9 +212,7 @@ static void release(TwLw *lw, const TwLayout *layout, const TwStage *s, bool *st
 
 static bool wants_regions(const TwProgram *p, const TwRtProgram *rt, uint32_t model) {
   const TwModel *m = &p->models.at[model];
-  if (m->inputs.len != 1 || m->body->type->kind != TW_TY_TENSOR || m->body->type->rank != 0) return false;
-  if (m->inputs.at[0]->type->kind != TW_TY_TENSOR || m->inputs.at[0]->type->rank != 0) return false;
-  return rt->models[model].lo < rt->models[model].hi;
+  return tw_lw_one_to_one(m) && rt->models[model].lo < rt->models[model].hi;
 }
 
 static TwRtTarget target(const TwTarget *t) { return (TwRtTarget){t->given, t->given ? compare_of(t->op) : 0, t->bound}; }

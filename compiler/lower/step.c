@@ -86,7 +86,7 @@ static void trial(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   const TwStage *stage = at->stage;
   TwFnBuild loss, b;
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name)), *f = primal;
-  out->fits = tw_lw_fits(lw, &loss, primal);
+  tw_lw_fits(lw, at, &loss, primal, out);
   bool gradient = stage->method == TW_ME_LBFGS;
   if (gradient) {
     bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
@@ -130,7 +130,7 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   }
   TwFnBuild loss, b;
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.loss", stage->name));
-  out->fits = tw_lw_fits(lw, &loss, primal);
+  tw_lw_fits(lw, at, &loss, primal, out);
   bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
   active[1] = true;
   const TwFn *prepared = tw_opt_prepare(lw->m, primal, tw_opt_limits_default());

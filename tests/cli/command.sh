@@ -127,6 +127,22 @@ says out "best fit of 32 pieces: 8.96[0-9]e-09; best loss / best fit: min [0-9.]
 expect 0 "$triwave" run examples/cubic.tw --pieces 8
 says out "best fit of 8 pieces: 2.3[67][0-9]e-06; best loss / best fit: [0-9.]*$"
 expect 2 "$triwave" run examples/cubic.tw --pieces 0
+# Of fewer than four rows a piece nothing is said; of two models the one that the loss is about is compared.
+cat >"$dir/two.tw" <<'TW'
+data d = grid(x in [0, 1], 9) -> x ^ 3
+param a : real = 0.5
+model other(x: real) -> real = max(a, x)
+model f(x: real) -> real = a * max(x, 0.5)
+loss = mse(f, d)
+stage s { train a; lm; epochs 3 }
+TW
+expect 0 "$triwave" run "$dir/two.tw" --pieces 3
+grep -q "best fit" "$dir/out" && { echo "FAILED: three pieces beside nine rows"; failed=1; }
+expect 0 "$triwave" run "$dir/two.tw" --pieces 2
+says out "best fit of 2 pieces"
+expect 0 "$triwave" regions "$dir/two.tw" --pieces 2
+says out "^other: 2 regions"
+[ "$(grep -c "best fit" "$dir/out")" = 1 ] || { echo "FAILED: not one model is compared"; failed=1; }
 expect 0 "$triwave" regions examples/cubic.tw --stage pretrain --format npy -o "$dir/pieces.npy"
 expect 2 "$triwave" regions examples/cubic.tw --format xml
 expect 1 "$triwave" regions examples/cubic.tw -o /nowhere/at/all
