@@ -124,6 +124,9 @@ bool tw_cli_stdout_ok(void);
 double tw_cli_now(void);
 /* p; where it is NULL, for want of memory, it ends in tw_bug. From tw_cli_memory on, nothing of cJSON is NULL likewise. */
 void *tw_cli_need(void *p);
+
+/* The machine's cores, or as many threads as were asked for. */
+uint32_t tw_cli_threads(const TwCli *c);
 void tw_cli_memory(void);
 
 #endif

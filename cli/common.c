@@ -94,6 +94,11 @@ bool tw_cli_stdout_ok(void) {
   return false;
 }
 
+uint32_t tw_cli_threads(const TwCli *c) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return c->threads ? c->threads : cores > 0 ? (uint32_t)cores : 1;
+}
+
 void *tw_cli_need(void *p) {
   if (!p) tw_bug("out of memory");
   return p;

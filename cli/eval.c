@@ -1,8 +1,9 @@
 /* eval.c: triwave eval FILE|RUN --data CSV: train, or take what a run has kept, then write the model's value at each row
  * of the data.
  *
- * Two threads and a ring of blocks: one reads rows, the other evaluates, prints and writes them, in order. So a
- * file of any length goes through in constant memory, at nearly the pace at which it can be read. */
+ * A thread a core. Each reads a block of rows, evaluates it, makes its text, and writes it; they take turns at
+ * reading and at writing, so the blocks leave in the order in which they came. So a file of any length goes through
+ * in constant memory, at nearly the pace at which it can be read. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,30 +18,35 @@
 #include "runtime/predict.h"
 #include "runtime/text.h"
 
-enum { ROWS = 16 * TW_RT_BLOCK, RING = 4 };
+enum { MOST_ROWS = 32 * TW_RT_BLOCK, MOST_REALS = 1 << 21, MOST_WORKERS = 16 };
 
-typedef struct Block {
-  double *rows;
-  int64_t n; /* 0: the end */
-} Block;
+typedef struct Eval Eval;
 
-typedef struct Eval {
+typedef struct Worker {
+  Eval *all;
+  pthread_t thread;
+  TwRtPredictor *predictor;
+  double *rows, *values, *slopes;
+  char *text;
+} Worker;
+
+struct Eval {
   const TwCli *c;
   const TwRtProgram *p;
   const TwRtModel *m;
-  TwRtPredictor *predictor;
-  TwRtCsvStream *in;
-  FILE *out;
-  char *text;
-  double *values, *slopes;
-  /* the ring */
-  pthread_mutex_t lock;
+  TwRtCsvStream *in; /* of whose turn it is to read */
+  FILE *out;         /* of whose turn it is to write */
+  uint64_t rows;     /* of a block */
+  Worker workers[MOST_WORKERS];
+  uint32_t n_workers;
+  pthread_mutex_t reading, lock;
   pthread_cond_t changed;
-  Block ring[RING];
-  uint64_t read, written; /* blocks; guarded */
-  bool failed;            /* guarded: the writer has given up, … */
-  int why;                /* … with this errno */
-} Eval;
+  uint64_t read; /* blocks; guarded by `reading` */
+  bool ended, sound; /* guarded by `reading`: no more is to come; what was read had no fault */
+  uint64_t written;  /* blocks; guarded by `lock` */
+  bool failed;       /* guarded by `lock`: writing has been given up, … */
+  int why;           /* … with this errno */
+};
 
 /* "p[1]", "p[0, 1]": an element of an input or output. malloc'ed */
 static char *element(const TwRtTensor *t, uint64_t e) {
@@ -94,94 +100,116 @@ static size_t print_row(char *at, const double *values, uint64_t n, bool first, 
   return (size_t)(at - start);
 }
 
-static bool write_block(Eval *v, const Block *b) {
-  uint64_t n = (uint64_t)b->n, wide = v->m->out_width, each = wide * v->m->in_width;
-  tw_rt_predict(v->predictor, n, b->rows, v->values);
-  if (v->c->derivative) tw_rt_slopes(v->predictor, n, b->rows, v->slopes);
-  char *at = v->text;
+/* The text of n rows of the worker. Its length. */
+static size_t make_text(Worker *w, uint64_t n) {
+  const Eval *v = w->all;
+  uint64_t wide = v->m->out_width, each = wide * v->m->in_width;
+  tw_rt_predict(w->predictor, n, w->rows, w->values);
+  if (v->c->derivative) tw_rt_slopes(w->predictor, n, w->rows, w->slopes);
+  char *at = w->text;
   for (uint64_t r = 0; r < n; r++) {
-    at += print_row(at, v->values + r * wide, wide, true, v->p->f64);
-    if (v->c->derivative) at += print_row(at, v->slopes + r * each, each, false, v->p->f64);
+    at += print_row(at, w->values + r * wide, wide, true, v->p->f64);
+    if (v->c->derivative) at += print_row(at, w->slopes + r * each, each, false, v->p->f64);
     *at++ = '\n';
   }
-  size_t length = (size_t)(at - v->text);
-  return fwrite(v->text, 1, length, v->out) == length;
+  return (size_t)(at - w->text);
 }
 
-static void *write_all(void *context) {
-  Eval *v = context;
-  for (;;) {
-    pthread_mutex_lock(&v->lock);
-    while (v->written == v->read) pthread_cond_wait(&v->changed, &v->lock);
-    const Block *b = &v->ring[v->written % RING];
-    pthread_mutex_unlock(&v->lock);
-    bool ok = b->n > 0 && write_block(v, b), end = b->n <= 0;
-    if (!ok && !end) v->why = errno;
-    pthread_mutex_lock(&v->lock);
-    v->written++;
-    v->failed |= !ok && !end;
-    pthread_cond_signal(&v->changed);
-    pthread_mutex_unlock(&v->lock);
-    if (!ok) return NULL;
+/* A block of rows, and its number; 0: there is none. */
+static uint64_t read_block(Worker *w, uint64_t *number) {
+  Eval *v = w->all;
+  pthread_mutex_lock(&v->reading);
+  int64_t n = v->ended ? 0 : tw_rt_csv_next(v->in, (int64_t)v->rows, w->rows);
+  v->ended |= n <= 0;
+  v->sound &= n >= 0;
+  *number = v->read;
+  v->read += n > 0;
+  pthread_mutex_unlock(&v->reading);
+  return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Blocks before it have been written. false: and one of them could not be. */
+static bool wait_for_turn(Eval *v, uint64_t number) {
+  pthread_mutex_lock(&v->lock);
+  while (v->written != number) pthread_cond_wait(&v->changed, &v->lock);
+  bool ok = !v->failed;
+  pthread_mutex_unlock(&v->lock);
+  return ok;
+}
+
+static void end_turn(Eval *v, int why) {
+  pthread_mutex_lock(&v->lock);
+  v->written++;
+  if (why && !v->failed) v->failed = true, v->why = why;
+  pthread_cond_broadcast(&v->changed);
+  pthread_mutex_unlock(&v->lock);
+}
+
+static void *work(void *context) {
+  Worker *w = context;
+  Eval *v = w->all;
+  uint64_t n, number;
+  for (bool ok = true; ok && (n = read_block(w, &number)) > 0;) {
+    size_t length = make_text(w, n);
+    ok = wait_for_turn(v, number);
+    errno = EIO; /* of a stream that does not say why */
+    bool failed = ok && fwrite(w->text, 1, length, v->out) != length;
+    end_turn(v, failed ? errno : 0);
+    ok &= !failed;
   }
+  return NULL;
 }
 
-/* A block to read into; NULL if the writer has given up. */
-static Block *next_block(Eval *v) {
-  pthread_mutex_lock(&v->lock);
-  while (v->read - v->written == RING && !v->failed) pthread_cond_wait(&v->changed, &v->lock);
-  Block *b = v->failed ? NULL : &v->ring[v->read % RING];
-  pthread_mutex_unlock(&v->lock);
-  return b;
-}
-
-static void hand_on(Eval *v) {
-  pthread_mutex_lock(&v->lock);
-  v->read++;
-  pthread_cond_signal(&v->changed);
-  pthread_mutex_unlock(&v->lock);
-}
-
-/* Reads blocks until the end. false: said why, unless the writer failed, who has an errno. */
+/* All blocks. false: said why, unless writing failed, which has an errno. */
 static bool stream(Eval *v) {
-  pthread_t writer;
-  if (pthread_create(&writer, NULL, write_all, v) != 0) {
-    fprintf(stderr, "triwave: cannot start a thread\n");
-    return false;
-  }
-  bool ok = true;
-  for (bool more = true; more;) {
-    Block *b = next_block(v);
-    if (!b) break;
-    b->n = tw_rt_csv_next(v->in, ROWS, b->rows);
-    ok = b->n >= 0;
-    more = b->n > 0;
-    hand_on(v);
-  }
-  pthread_join(writer, NULL);
-  if (!ok) fprintf(stderr, "triwave: %s\n", tw_rt_csv_error(v->in));
+  uint32_t started = 1; /* the first is this thread */
+  while (started < v->n_workers && pthread_create(&v->workers[started].thread, NULL, work, &v->workers[started]) == 0) started++;
+  work(&v->workers[0]);
+  for (uint32_t k = 1; k < started; k++) pthread_join(v->workers[k].thread, NULL);
+  if (!v->sound) fprintf(stderr, "triwave: %s\n", tw_rt_csv_error(v->in));
+  return v->sound;
+}
+
+/* A predictor and room for a block. false: *error */
+static bool hire(Eval *v, Worker *w, uint32_t model, const double *shown, char **error) {
+  uint64_t wide = v->m->out_width, each = v->c->derivative ? wide * v->m->in_width : 0;
+  *w = (Worker){.all = v, .predictor = tw_rt_predictor_new(v->p, model, v->c->derivative, shown, error)};
+  if (!w->predictor) return false;
+  bool ok = (w->rows = malloc(v->rows * v->m->in_width * sizeof(double))) != NULL;
+  ok &= (w->values = malloc((v->rows * wide + 1) * sizeof(double))) != NULL;
+  ok &= (w->slopes = malloc((v->rows * each + 1) * sizeof(double))) != NULL;
+  ok &= (w->text = malloc(v->rows * ((wide + each) * (TW_RT_NUMBER + 1) + 1))) != NULL;
   return ok;
 }
 
-static bool make_room(Eval *v) {
-  uint64_t wide = v->m->out_width, each = v->c->derivative ? wide * v->m->in_width : 0;
-  bool ok = (v->values = malloc((ROWS * wide + 1) * sizeof(double))) != NULL;
-  ok &= (v->slopes = malloc((ROWS * each + 1) * sizeof(double))) != NULL;
-  ok &= (v->text = malloc(ROWS * ((wide + each) * (TW_RT_NUMBER + 1) + 1))) != NULL;
-  for (int k = 0; k < RING; k++) ok &= (v->ring[k].rows = malloc(ROWS * v->m->in_width * sizeof(double))) != NULL;
-  if (!ok) fprintf(stderr, "triwave: out of memory\n");
-  return ok;
+static void dismiss(Worker *w) {
+  tw_rt_predictor_free(w->predictor);
+  free(w->rows);
+  free(w->values);
+  free(w->slopes);
+  free(w->text);
+}
+
+/* Blocks are of as many rows as memory is small for. */
+static bool make_workers(Eval *v, uint32_t model, const double *shown, char **error) {
+  uint64_t a_row = v->m->in_width + v->m->out_width * (v->c->derivative ? 1 + v->m->in_width : 1);
+  uint32_t threads = tw_cli_threads(v->c);
+  v->rows = MOST_ROWS;
+  while (v->rows > 1 && v->rows * a_row > MOST_REALS) v->rows /= 2;
+  v->n_workers = threads < MOST_WORKERS ? threads : MOST_WORKERS;
+  for (uint32_t k = 0; k < v->n_workers; k++)
+    if (!hire(v, &v->workers[k], model, shown, error)) return false;
+  return true;
 }
 
 static bool evaluate(Eval *v, uint32_t model, const double *shown) {
   char *error = NULL, **inputs = elements(v->m->inputs, v->m->n_inputs, v->m->in_width);
-  v->predictor = tw_rt_predictor_new(v->p, model, v->c->derivative, shown, &error);
-  if (v->predictor && inputs)
-    v->in = tw_rt_csv_open(v->c->data, (const char *const *)inputs, (uint32_t)v->m->in_width, &error);
-  bool ok = v->in != NULL;
+  bool ok = inputs && make_workers(v, model, shown, &error);
+  if (ok) v->in = tw_rt_csv_open(v->c->data, (const char *const *)inputs, (uint32_t)v->m->in_width, &error);
+  ok = v->in != NULL;
   if (!ok) fprintf(stderr, "triwave: %s\n", error ? error : "out of memory");
   free(error);
-  if (ok && make_room(v)) {
+  if (ok) {
     write_header(v, inputs);
     ok = stream(v);
   }
@@ -209,19 +237,17 @@ int tw_cli_eval(const TwCli *c) {
   TwTrained t;
   bool sound, ok = tw_cli_trained(c, TW_TRAINED_MODEL, &t, &sound);
   if (ok) {
-    Eval v = {.c = c, .p = t.build.rt, .m = &t.build.rt->models[t.model], .out = stdout};
+    Eval v = {.c = c, .p = t.build.rt, .m = &t.build.rt->models[t.model], .out = stdout, .sound = true};
+    pthread_mutex_init(&v.reading, NULL);
     pthread_mutex_init(&v.lock, NULL);
     pthread_cond_init(&v.changed, NULL);
     if (c->output) ok = to_file(&v, t.model, t.shown);
     else ok = evaluate(&v, t.model, t.shown), errno = v.failed ? v.why : 0, ok = tw_cli_stdout_ok() && ok;
     pthread_cond_destroy(&v.changed);
     pthread_mutex_destroy(&v.lock);
+    pthread_mutex_destroy(&v.reading);
     tw_rt_csv_close(v.in);
-    tw_rt_predictor_free(v.predictor);
-    for (int k = 0; k < RING; k++) free(v.ring[k].rows);
-    free(v.values);
-    free(v.slopes);
-    free(v.text);
+    for (uint32_t k = 0; k < v.n_workers; k++) dismiss(&v.workers[k]);
   }
   tw_cli_trained_end(&t);
   return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;

@@ -279,12 +279,6 @@ static void choose_seeds(Session *s) {
   for (uint32_t k = 0; k < s->n_seeds; k++) s->seeds[k] = s->c->have_seeds ? k : s->c->seed;
 }
 
-/* The machine's cores, or as many threads as were asked for. */
-static uint32_t thread_count(const TwCli *c) {
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  return c->threads ? c->threads : cores > 0 ? (uint32_t)cores : 1;
-}
-
 /* A cell's diagnostics, and for a sweep which cell it is. */
 static void tell(Session *s, uint32_t unit) {
   const TwUnit *u = s->units[unit];
@@ -319,7 +313,7 @@ static bool open_kept(Session *s, TwCli *c) {
 int tw_cli_run(const TwCli *given) {
   double started = tw_cli_now();
   TwCli c = *given;
-  Session s = {.c = &c, .cache = c.no_cache ? NULL : tw_cache_open(0), .threads = thread_count(&c)};
+  Session s = {.c = &c, .cache = c.no_cache ? NULL : tw_cache_open(0), .threads = tw_cli_threads(&c)};
   pthread_mutex_init(&s.lock, NULL);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);

@@ -112,29 +112,38 @@ static size_t write_known(char *out, uint64_t d, int width, int zeros, int first
   return n + 1;
 }
 
-/* The multiple of step nearest to x + lo, lo within 16. *way: how far it is. */
-static inline int64_t multiple(int64_t x, double lo, int64_t step, double *way) {
+/* A number of as many digits as are ever needed before its point, and what lies near it: what is nearer than `least` reads back
+ * as the same real, what is as far as `most` does not. */
+typedef struct Scaled {
+  int64_t whole;
+  double rest; /* of f64 within 16 of 0; of f32 all of it, with whole = 0 */
+  double least, most;
+} Scaled;
+
+/* The multiple of step nearest to it. *way: how far it is. */
+static inline int64_t multiple(const Scaled *s, int64_t step, double *way) {
   const double magic = 0x1.8p52;
-  double rest = (double)(x % step) + lo, n = rest * (1 / (double)step) + magic - magic;
+  double rest = (double)(s->whole % step) + s->rest, n = rest * (1 / (double)step) + magic - magic;
   *way = fabs(n * (double)step - rest);
-  return x - x % step + (int64_t)n * step;
+  return s->whole - s->whole % step + (int64_t)n * step;
 }
 
-/* x + lo: digits that are enough, with zeros for those that are not needed, and how many these are. What is nearer than `least`
- * reads back as the number, what is as far as `most` does not; false: it cannot be told. Most numbers need all digits, or one or
- * two less. */
-static inline bool shortest(int64_t x, double lo, double least, double most, uint64_t *digits, int *zeros) {
-  double way;
-  int64_t best = multiple(x, lo, 1, &way), c = multiple(x, lo, 10, &way);
-  *zeros = way < least;
-  if (way >= least && way < most) return false;
-  best = way < least ? c : best;
-  for (int64_t step = 100; *zeros; step *= 10) {
-    c = step == 100 ? multiple(x, lo, 100, &way) : multiple(x, lo, step, &way);
-    if (c <= 0 || way >= most) break;
-    if (way >= least) return false;
+/* Digits that are enough, with zeros for those that are not needed, and how many these are. false: it cannot be told.
+ * Most numbers need all digits, or one or two less: which of these is as good as drawn, so it is selected, not jumped to. */
+static inline bool shortest(const Scaled *s, uint64_t *digits, int *zeros) {
+  double way, way10, way100;
+  int64_t all = multiple(s, 1, &way), c10 = multiple(s, 10, &way10), c100 = multiple(s, 100, &way100);
+  bool less = way10 < s->least, still_less = less & (c100 > 0) & (way100 < s->least);
+  if (((way10 >= s->least) & (way10 < s->most)) | ((way100 >= s->least) & (way100 < s->most))) return false;
+  int64_t best = less ? c10 : all;
+  best = still_less ? c100 : best;
+  *zeros = less + still_less;
+  int64_t c = still_less ? multiple(s, 1000, &way) : 0;
+  for (int64_t step = 10000; c > 0 && way < s->most; step *= 10) {
+    if (way >= s->least) return false;
     best = c;
     ++*zeros;
+    c = multiple(s, step, &way);
   }
   *digits = (uint64_t)best;
   return true;
@@ -177,8 +186,9 @@ static bool try_f32(double v, uint64_t *d, int *zeros, int *e10) {
   double t = tens[e - LOWEST];
   gaps_f32((float)v, &down, &up);
   *e10 = 8 - e;
-  double x = v * t, whole = (double)(int64_t)x; /* off by 2^-52 of itself: less than 10^-6 */
-  return shortest((int64_t)x, x - whole, down * t * 0.5 - 1e-5, up * t * 0.5 + 1e-5, d, zeros) && *d < 1000000000;
+  double x = v * t; /* off by 2^-52 of itself: less than 10^-6 */
+  Scaled s = {0, x, down * t * 0.5 - 1e-5, up * t * 0.5 + 1e-5};
+  return shortest(&s, d, zeros) && *d < 1000000000;
 }
 
 /* 10^-6 <= v < 10^17: v times a power of ten that is a double is a sum of two exactly, the first of which is whole. */
@@ -186,7 +196,8 @@ static bool exactly_f64(double v, int e, double down, double up, uint64_t *d, in
   static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
   double t = tens[e], hi = v * t, lo = fma(v, t, -hi);
-  return shortest((int64_t)hi, lo, down * t * (0.5 - 0x1p-41), up * t * (0.5 + 0x1p-41), d, zeros) && *d < 100000000000000000;
+  Scaled s = {(int64_t)hi, lo, down * t * (0.5 - 0x1p-41), up * t * (0.5 + 0x1p-41)};
+  return shortest(&s, d, zeros) && *d < 100000000000000000;
 }
 
 #if LDBL_MANT_DIG >= 64
@@ -209,7 +220,8 @@ static bool by_long_double(double v, int e, double down, double up, uint64_t *d,
   if (e < 0) t = 1 / t;
   int64_t whole = (int64_t)x;
   /* 10^17 times two roundings, and what the gaps are off by. */
-  return shortest(whole, (double)(x - (long double)whole), (double)(down * t * 0.5L) - 0.04, (double)(up * t * 0.5L) + 0.04, d, zeros) && *d < 100000000000000000;
+  Scaled s = {whole, (double)(x - (long double)whole), (double)(down * t * 0.5L) - 0.04, (double)(up * t * 0.5L) + 0.04};
+  return shortest(&s, d, zeros) && *d < 100000000000000000;
 }
 #else
 static bool by_long_double(double v, int e, double down, double up, uint64_t *d, int *zeros, int *e10) {
