@@ -159,7 +159,7 @@ const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs
   for (uint32_t l = 1; l < n_layers; l++)
     if (f->panels[l].n_series > f->panels[fullest].n_series) fullest = l;
   f->panels[fullest].legend = TW_PLOT_LEGEND_TOP_LEFT;
-  f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; constant ones left out", .n_panels = n_layers,
+  f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; equal ones once, constant ones not", .n_panels = n_layers,
                      .columns = n_layers < 3 ? n_layers : 3, .panels = f->panels, .width = 360, .height = 270};
   return NULL;
 }

@@ -40,6 +40,8 @@ static void widen(Range *r, double v) {
   r->hi = fmax(r->hi, v);
 }
 
+static const double STUCK = 1e-5;
+
 static void add_seed(Row *r, const cJSON *seed) {
   const cJSON *stages = item(seed, "stages"), *first = cJSON_GetArrayItem(stages, 0);
   const cJSON *last = cJSON_GetArrayItem(stages, cJSON_GetArraySize(stages) - 1);
@@ -47,23 +49,28 @@ static void add_seed(Row *r, const cJSON *seed) {
   widen(&r->first, number(first, "regions"));
   widen(&r->end, regions);
   r->dead += regions == 1;
+  r->stuck += regions == 1 || !(number(last, "best_loss") <= STUCK);
   r->last += number(seed, "loss");
   r->first_stage_min = fmin(r->first_stage_min, before);
   r->first_stage_mean += before;
   r->test_mean += test;
+  r->retries += (int)number(seed, "retries");
+  r->before_last_mean += number(cJSON_GetArrayItem(stages, cJSON_GetArraySize(stages) - 2), "best_loss");
   r->test_min = isnan(r->test_min) ? test : fmin(r->test_min, test);
 }
 
 static Row row(const cJSON *variant) {
-  const cJSON *summary = item(variant, "summary"), *seed;
+  const cJSON *summary = item(variant, "summary"), *over = item(summary, "over_best_fit"), *seed;
   Row r = {.n = (int)number(summary, "n"), .failed = (int)number(summary, "failed"), .min = number(summary, "min"),
            .mean = number(summary, "mean"), .median = number(summary, "median"), .max = number(summary, "max"),
+           .best_fit = number(over, "loss"), .over_min = number(over, "min"), .over_mean = number(over, "mean"),
            .first_stage_min = INFINITY, .test_min = NAN, .first = {INFINITY, -INFINITY}, .end = {INFINITY, -INFINITY}};
   snprintf(r.name, sizeof r.name, "%s", item(variant, "name")->valuestring);
   cJSON_ArrayForEach(seed, item(variant, "seeds")) add_seed(&r, seed);
   r.last /= r.n;
   r.first_stage_mean /= r.n;
   r.test_mean /= r.n;
+  r.before_last_mean /= r.n;
   r.dead /= r.n;
   return r;
 }

@@ -26,6 +26,10 @@ typedef struct Row {
   double first_stage_min, first_stage_mean; /* best loss of the first stage */
   double test_min, test_mean;
   double dead; /* share of the nets whose output is affine on the whole interval at the end */
+  int stuck;   /* nets that are dead, or whose best loss is above 1e-5 */
+  int retries;
+  double before_last_mean; /* best loss of the stage before the last */
+  double best_fit, over_min, over_mean; /* of as many pieces as the program asks for; losses over it; NaN: not asked */
   Range first, end; /* regions after the first stage and after the last */
 } Row;
 

@@ -29,7 +29,7 @@ void draw_pictures(const Settings *s) {
   }
   Settings whole = *s;
   whole.epochs = 0; /* beyond.tw has no such constants */
-  const char *shorter = s->epochs ? "-D rounds=1" : "";
+  const char *shorter = s->epochs ? "-D rounds=1 -D enough=1" : "";
   static const char *const figures[] = {"fit", "loss"};
   for (int k = 0; k < 2; k++) {
     char options[64], to[64];
