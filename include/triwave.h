@@ -146,6 +146,21 @@ typedef bool (*tw_on_step)(void *context, const tw_net *n, const tw_step *step);
 /* Trains to the end of the last stage, or until the callback (which may be NULL) says stop, which is no error. */
 bool tw_net_train(tw_net *n, tw_on_step on_step, void *context, char **error);
 
+/* ---- files. Each appears whole or not at all; false and *error: nothing was written, or the net is as it was. */
+
+/* All values as a safetensors file, under the names and in the shapes that PyTorch's modules have (docs/use.md). */
+bool tw_net_write(const tw_net *n, const char *path, char **error);
+/* Sets them from such a file, which may come from a run (RUN/weights), from PyTorch, …: tw_net_set_values. An error if weights
+ * that are a function of params at this moment are others in the file. */
+bool tw_net_read(tw_net *n, const char *path, char **error);
+
+/* The net with all that its training carries, in a file with a checksum; the file that was there stays as PATH.old. */
+bool tw_net_save(tw_net *n, const char *path, char **error);
+/* Goes to where the saved net was: its stage, epoch, values and optimizer, so what follows has the bits that it would have
+ * had there. The net must be of the same seed, and of a program with the same tensors and stages. Where the file is damaged,
+ * PATH.old is taken. */
+bool tw_net_load(tw_net *n, const char *path, char **error);
+
 #ifdef __cplusplus
 }
 #endif

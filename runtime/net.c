@@ -6,30 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "include/triwave.h"
-#include "runtime/predict.h"
-#include "runtime/run.h"
+#include "runtime/net.h"
 #include "runtime/text.h"
 
-struct tw_net {
-  TwRtRun run;
-  TwRtOptions options;
-  uint64_t seed;
-  TwRtWorker *w;
-  TwRtStageRun stages[2]; /* the present one is stages[stage % 2], and before it … */
-  uint32_t stage;         /* n_stages: all are done */
-  const void *flat;       /* after the last stage: what it has handed on */
-  char *failed;           /* why training cannot go on, or NULL */
-  double *values;         /* n_shown: natural values now */
-  TwRtPredictor **predictors; /* [2 * model + slopes], made when needed; fresh ones have `values` */
-  bool *fresh;
-};
-
-static bool fail(char **error, char *text) {
+bool tw_net_fail(char **error, char *text) {
   if (error) *error = text;
   else free(text);
   return false;
 }
+
+static bool fail(char **error, char *text) { return tw_net_fail(error, text); }
 
 static void begin_call(char **error) {
   if (error) *error = NULL;
@@ -47,8 +33,7 @@ static const void *flat_of(tw_net *n) {
   return n->stage < n->run.p->n_stages ? n->w->flat[present(n)->cur] : n->flat;
 }
 
-/* `values` follows VALUES and FLAT. */
-static void refresh(tw_net *n) {
+void tw_net_refresh(tw_net *n) {
   const TwRtProgram *p = n->run.p;
   if (p->n_stages) tw_rt_call(n->w, &moment(n)->shown, flat_of(n));
   for (uint64_t i = 0; i < p->n_shown; i++) n->values[i] = tw_rt_get(n->w->shown, i, p->f64);
@@ -79,7 +64,7 @@ tw_net *tw_net_new(const tw_program *p, uint64_t seed, char **error) {
     n->w = &n->run.workers[0];
     tw_rt_seed_start(n->w, 0);
     enter_stage(n);
-    refresh(n);
+    tw_net_refresh(n);
     return n;
   }
   if (!ok && n->run.result && n->run.result->error) {
@@ -124,8 +109,7 @@ static bool in_domains(const TwRtProgram *p, const double *shown, char **error) 
   return true;
 }
 
-/* VALUES and FLAT from natural values. Weights that follow from params are not looked at. */
-static bool store(tw_net *n, const double *shown, char **error) {
+bool tw_net_store(tw_net *n, const double *shown, const double *coordinates, char **error) {
   const TwRtProgram *p = n->run.p;
   TwRtWorker *w = n->w;
   if (!p->n_stages) return fail(error, tw_rt_textf("the program has no stage, so its values do not change"));
@@ -140,6 +124,7 @@ static bool store(tw_net *n, const double *shown, char **error) {
   if (outside >= 0)
     return fail(error, tw_rt_textf("'%s' is not in its domain '%s'", p->params[outside].name, p->params[outside].domain));
   p->store.entry(&(TwRtCall){.in = &in, .out = &out, .work = w->work});
+  if (coordinates) memcpy(w->init_values, coordinates, p->n_coordinates * sizeof *coordinates);
   for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], p->f64);
   const TwRtStage *st = moment(n);
   void *flat = (void *)(uintptr_t)flat_of(n);
@@ -156,13 +141,13 @@ static bool store(tw_net *n, const double *shown, char **error) {
   }
   free(n->failed);
   n->failed = NULL;
-  refresh(n);
+  tw_net_refresh(n);
   return true;
 }
 
 bool tw_net_set_values(tw_net *n, const double *values, char **error) {
   begin_call(error);
-  return store(n, values, error);
+  return tw_net_store(n, values, NULL, error);
 }
 
 bool tw_net_set_tensor(tw_net *n, uint32_t tensor, const double *values, uint64_t count, char **error) {
@@ -179,11 +164,11 @@ bool tw_net_set_tensor(tw_net *n, uint32_t tensor, const double *values, uint64_
     tw_net_values(n, old);
     tw_net_values(n, all);
     if (count) memcpy(all + t->at, values, count * sizeof *values);
-    ok = store(n, all, error);
+    ok = tw_net_store(n, all, NULL, error);
     bool kept = true;
     for (uint64_t i = 0; ok && !t->is_param && i < count; i++) kept &= n->values[t->at + i] == tw_rt_round(values[i], p->f64);
     if (ok && !kept) {
-      store(n, old, NULL);
+      tw_net_store(n, old, NULL, NULL);
       ok = fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and cannot be set", t->name, moment(n)->name));
     }
   }
@@ -271,7 +256,7 @@ bool tw_net_step(tw_net *n, tw_step *out, char **error) {
     n->stage++;
     enter_stage(n);
   }
-  refresh(n);
+  tw_net_refresh(n);
   if (verdict == TW_RT_END_SEED) {
     n->failed = reason(n);
     return fail(error, tw_rt_textf("%s", n->failed ? n->failed : "out of memory"));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <triwave.h>
+#include <unistd.h>
 
 #include "runtime/number.h"
 
@@ -59,6 +60,73 @@ static void check_setting(tw_net *net, const tw_program *p) {
   free(after);
 }
 
+/* A file with its byte number `at` from the end changed. */
+static void damage(const char *path, long at) {
+  FILE *f = fopen(path, "r+b");
+  CHECK(f && fseek(f, -at, SEEK_END) == 0);
+  int c = f ? fgetc(f) : EOF;
+  CHECK(c != EOF && fseek(f, -at, SEEK_END) == 0 && fputc(c ^ 1, f) != EOF && fclose(f) == 0);
+}
+
+/* What is saved at some moment goes on with the same bits, and what is written is read. `last`: the values at the end. */
+static void check_files(const tw_program *p, const double *last) {
+  uint64_t n = tw_program_n_values(p);
+  double *got = calloc(n + 1, sizeof *got), *want = calloc(n + 1, sizeof *want);
+  char *error = NULL, saved[] = "/tmp/tw_agree_XXXXXX", old[sizeof saved + 4];
+  int fd = mkstemp(saved);
+  CHECK(fd >= 0 && close(fd) == 0 && remove(saved) == 0);
+  snprintf(old, sizeof old, "%s.old", saved);
+  tw_net *net = tw_net_new(p, 0, NULL), *again = tw_net_new(p, 0, NULL), *other = tw_net_new(p, 1, NULL);
+  CHECK(net && again && other);
+  for (uint32_t stage = 0; stage < tw_program_n_stages(p); stage++) { /* in the midst of each stage */
+    tw_stage_info st;
+    CHECK(tw_program_stage(p, stage, &st));
+    while (tw_net_stage(net) < stage || tw_net_epoch(net) < st.epochs / 3) CHECK(tw_net_step(net, NULL, NULL));
+    CHECK(tw_net_save(net, saved, &error) && !error);
+    tw_net_values(net, want);
+    CHECK(tw_net_load(again, saved, &error) && !error);
+    tw_net_values(again, got);
+    CHECK(memcmp(got, want, n * sizeof *got) == 0);
+    CHECK(tw_net_stage(again) == stage && tw_net_epoch(again) == tw_net_epoch(net));
+    CHECK(tw_net_train(again, NULL, NULL, NULL));
+    tw_net_values(again, got);
+    CHECK(memcmp(got, last, n * sizeof *got) == 0);
+    CHECK(!tw_net_load(other, saved, &error) && error && strstr(error, "of seed 0"));
+    tw_text_free(error);
+    CHECK(tw_net_train(other, NULL, NULL, NULL)); /* what could not be loaded has left it as it was */
+  }
+  CHECK(tw_net_train(net, NULL, NULL, NULL));
+  CHECK(tw_net_save(net, saved, NULL)); /* all stages are done */
+  tw_net_free(again);
+  again = tw_net_new(p, 0, NULL);
+  CHECK(again && tw_net_load(again, saved, NULL));
+  tw_net_values(again, got);
+  CHECK(memcmp(got, last, n * sizeof *got) == 0 && tw_net_stage(again) == tw_program_n_stages(p));
+  CHECK(tw_net_write(net, old, NULL) && tw_net_read(again, old, &error) && !error); /* over the older state: it is damaged next */
+  tw_net_values(again, got);
+  CHECK(memcmp(got, last, n * sizeof *got) == 0);
+  damage(saved, 40);
+  CHECK(!tw_net_load(again, saved, &error) && error && strstr(error, saved));
+  tw_text_free(error);
+  damage(old, 1);
+  tw_net_values(again, want);
+  CHECK(tw_net_read(again, old, &error) || (error && strstr(error, old)));
+  bool refused = error != NULL;
+  tw_net_values(again, got);
+  CHECK(refused == (memcmp(got, want, n * sizeof *got) == 0));
+  tw_text_free(error);
+  CHECK(remove(saved) == 0 && remove(old) == 0);
+  CHECK(!tw_net_load(again, saved, &error) && error && strstr(error, saved));
+  tw_text_free(error);
+  CHECK(!tw_net_save(again, "/proc/nowhere/net", &error) && error);
+  tw_text_free(error);
+  tw_net_free(net);
+  tw_net_free(again);
+  tw_net_free(other);
+  free(got);
+  free(want);
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   const tw_program *p = &net_program;
@@ -97,6 +165,7 @@ int main(int argc, char **argv) {
   }
   fclose(in);
   CHECK(fclose(out) == 0);
+  check_files(p, values[0]);
   check_setting(net, p);
   tw_net_free(net);
   tw_net_free(other);

@@ -7,7 +7,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/include" && cp "$source/include/triwave.h" "$dir/include"
 awk -v n="$rows" 'BEGIN { print "x"; for (i = 0; i < n; i++) printf "%.9g\n", (i * 7919 % n) / n * 1.25 - 0.125 }' >"$dir/x.csv"
-libs="-lsleef -lcjson -lgmp -lm -lpthread"
+libs="-lsleef -lcjson -lgmp -lmd -lm -lpthread"
 forms="libnet.so libnet.a net.o"
 [ -z "${SANITIZE:-}" ] || forms="libnet.a net.o" # a sanitized runtime is no part of a shared object
 for program in cubic sine; do
