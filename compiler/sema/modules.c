@@ -32,10 +32,8 @@ static uint32_t open_module(TwSema *s, TwName name, uint32_t from_file, TwSpan s
   TwDiag *d = tw_sm_error(s, TW_E0203, span, "there is no module '%s'", name);
   tw_sm_note(s, d, (TwSpan){0}, "it is not in the standard library, and %s cannot be read: %s", path,
              why ? why : "");
-  static const char *const std[] = {"triwave", "nn", "init", "optim", "loss", "constraint", "domain"};
   TwNames names = {0};
-  for (size_t k = 0; k < sizeof std / sizeof *std; k++)
-    tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, std[k]));
+  for (uint32_t k = 0; tw_stdlib_name(k); k++) tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, tw_stdlib_name(k)));
   tw_sm_suggest(s, d, name, names.at, names.len);
   return 0;
 }
