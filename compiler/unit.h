@@ -17,6 +17,7 @@ typedef struct TwOptions {
   uint32_t n_defines;
   TwPrecision precision;
   bool json; /* diagnostics are for programs to read */
+  uint32_t max_nodes; /* of the typed program, E0902; 0: 500,000 */
 } TwOptions;
 
 typedef struct TwUnit {

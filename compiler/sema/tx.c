@@ -8,11 +8,11 @@
 enum { MAX_NODES = 500000 };
 
 TwTx *tw_sm_node(TwSema *s, TwTxKind kind, const TwType *type, TwSpan span) {
-  if (++s->nodes > MAX_NODES && !s->too_large) {
+  uint32_t most = s->u->options.max_nodes ? s->u->options.max_nodes : MAX_NODES;
+  if (++s->nodes > most && !s->too_large) {
     s->too_large = true;
-    TwDiag *d =
-        tw_sm_error(s, TW_E0902, span,
-                    "the program grows beyond %d expressions when its calls are elaborated", MAX_NODES);
+    TwDiag *d = tw_sm_error(s, TW_E0902, span,
+                            "the program grows beyond %u expressions when its calls are elaborated", most);
     tw_sm_help(s, d, "use a loop or a comprehension in place of nested calls");
   }
   TwTx *t = TW_NEW(s->a, TwTx);

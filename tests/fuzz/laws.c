@@ -19,6 +19,9 @@ enum { SHARE_TYPES = 32, SHARE_ALL = 1024 };
 /* More than this is not interpreted: the laws are about what happens, not how long it takes. */
 enum { MOST_ELEMENTS = 1 << 16, MOST_WORK = 1 << 20 };
 
+/* Programs of the size that the language allows take a fuzzer's minute. */
+enum { MOST_NODES = 20000 };
+
 typedef struct Text {
   const char *at;
   size_t len;
@@ -142,7 +145,7 @@ LawDepth law_share(const char *text, size_t len) {
 
 bool law_text(const char *text, size_t len, LawDepth depth, bool run, uint64_t seed) {
   Text t = {text, len};
-  TwUnit *u = tw_unit_new(&(TwOptions){.precision = seed & 1 ? TW_F64 : TW_F32});
+  TwUnit *u = tw_unit_new(&(TwOptions){.precision = seed & 1 ? TW_F64 : TW_F32, .max_nodes = MOST_NODES});
   TwModuleAst *m = NULL;
   bool ok = tw_parse(u, tw_source_add(&u->sources, "fuzz.tw", text, len), &m);
   if (ok != (u->diags.errors == 0)) breach(t, "the parser's answer and its errors disagree", NULL);
