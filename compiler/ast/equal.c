@@ -1,6 +1,6 @@
 /* equal.c: whether two modules are the same program.
  *
- * requires: trees as the parser makes them.   provides: tw_ast_equal.
+ * requires: trees as the parser makes them.   provides: tw_ast_equal, tw_stage_item_equal.
  * Spans, comments and documentation do not count. Names are compared by spelling, so that modules of
  * different units can be compared. */
 #include <string.h>
@@ -131,6 +131,8 @@ static bool decl(const TwDecl *a, const TwDecl *b) {
          expr(a->transform, b->transform) && ident(&a->source, &b->source) && block(a->body, b->body) &&
          idents(&a->during, &b->during) && expr(a->every, b->every);
 }
+
+bool tw_stage_item_equal(const TwStageItem *a, const TwStageItem *b) { return item(a, b); }
 
 bool tw_ast_equal(const TwModuleAst *a, const TwModuleAst *b) {
   EACH(&a->decls, &b->decls, decl);

@@ -10,5 +10,6 @@ const char *tw_format(TwUnit *u, const TwModuleAst *m);
 
 /* Whether two modules are the same program: equal trees, spans and comments aside. */
 bool tw_ast_equal(const TwModuleAst *a, const TwModuleAst *b);
+bool tw_stage_item_equal(const TwStageItem *a, const TwStageItem *b);
 
 #endif

@@ -457,6 +457,18 @@ bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const doubl
 /* A value where a local, a tensor of reals, is x: its elements. false: it has none there; *too_long: not computed, too long. */
 bool tw_sm_eval_with(TwSema *s, const TwTx *t, const TwLocal *l, const double *x, double *out, bool *too_long);
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out);
+/* Computes t with these values of the params and weights, and something for rows of data and for locals, and notes the
+ * first division by 0 of those whose result counts. Its value, in .arena; NULL: it cannot be computed so. */
+typedef struct TwSmProbe {
+  TwArena *arena;
+  const TwSmNum *const *params, *const *weights; /* NULL in them: not known */
+  int64_t budget;                                /* of element operations: what is left of it */
+  bool found;
+  TwSpan at, divisor;
+  TwName callee; /* the function that divides; NULL: none */
+  TwName inside; /* eval.c's own */
+} TwSmProbe;
+const TwSmNum *tw_sm_probe(TwSema *s, const TwTx *t, TwLocal *const *locals, uint32_t n, TwSmProbe *p);
 /* A constant real scalar, or reports that it is none. */
 bool tw_sm_const_real(TwSema *s, const TwSmScope *scope, const TwExpr *e, const char *what, double *out);
 
@@ -500,6 +512,8 @@ bool tw_sm_uses_data(TwSema *s, const TwTx *t, uint32_t data);
 void tw_sm_check_stages(TwSema *s);
 bool tw_sm_trained(const TwSema *s, uint32_t param); /* by any stage: then check_stages speaks of it */
 void tw_sm_warn_unused(TwSema *s, const TwModuleAst *ast, bool library);
+void tw_sm_warn_divisors(TwSema *s);
+void tw_sm_warn_stages(TwSema *s, const TwModuleAst *ast);
 void tw_sm_ensures(TwSema *s);
 
 /* ---- library.c */

@@ -23,6 +23,8 @@ typedef struct Ev {
   bool finite; /* a result that is not, of operands that are, is a failure */
   const char *why;
   TwVec(Bound) bound;
+  TwSmProbe *probe; /* params have values, rows of data some, and divisions by 0 are noted */
+  uint32_t mute;    /* inside how many choices by element, which compute what they do not take */
 } Ev;
 
 static const TwSmNum *eval(Ev *v, const TwTx *t);
@@ -78,8 +80,18 @@ static bool may_be(Ev *v, TwOp op, const double *a, uint32_t n, double x) {
   return false;
 }
 
+static void note_zero(Ev *v, const TwTx *t, const TwTx *divisor) {
+  TwSmProbe *p = v->probe;
+  if (!p || p->found || v->mute) return;
+  p->found = true;
+  p->at = t->span;
+  p->divisor = divisor->span;
+  p->callee = p->inside;
+}
+
 static bool apply_op(Ev *v, const TwTx *t, const double *a, double *out) {
   TwOp op = t->op;
+  if (op == TW_OP_div && a[1] == 0) note_zero(v, t, t->args.at[1]);
   bool ints = t->type->dtype == TW_INT;
   if (op == TW_OP_select) *out = a[0] != 0 ? a[1] : a[2];
   else if (op == TW_OP_and) *out = a[0] != 0 && a[1] != 0;
@@ -94,7 +106,7 @@ static bool apply_op(Ev *v, const TwTx *t, const double *a, double *out) {
   else if (op == TW_OP_mod) {
     if (a[1] == 0) return fail(v, "it takes a remainder by zero"), false;
     *out = a[0] - a[1] * floor(a[0] / a[1]);
-  } else if (op == TW_OP_div && a[1] == 0 && a[0] == 0 && !v->finite) return false;
+  } else if (op == TW_OP_div && a[1] == 0 && a[0] == 0 && !v->finite && !v->probe) return false;
   else if (tw_is_scalar1(op)) *out = tw_scalar1_f64(op, a[0]);
   else if (tw_is_scalar2(op)) *out = tw_scalar2_f64(op, a[0], a[1]);
   else return false;
@@ -106,8 +118,10 @@ static bool apply_op(Ev *v, const TwTx *t, const double *a, double *out) {
 static const TwSmNum *eval_op(Ev *v, const TwTx *t) {
   const TwSmNum *arg[3] = {0};
   if (t->args.len > 3 || t->type->kind != TW_TY_TENSOR) return NULL;
+  v->mute += t->op == TW_OP_select;
   for (uint32_t k = 0; k < t->args.len; k++)
-    if (!(arg[k] = eval(v, t->args.at[k]))) return NULL;
+    if (!(arg[k] = eval(v, t->args.at[k]))) return NULL; /* with it the whole */
+  v->mute -= t->op == TW_OP_select;
   TwSmNum *r = num_new(v, t->type);
   if (!r) return NULL;
   for (int64_t i = 0; i < r->n; i++) {
@@ -128,6 +142,7 @@ static const TwSmNum *eval_powi(Ev *v, const TwTx *t) {
     for (uint64_t k = n; k; k >>= 1, square *= square)
       if (k & 1) y *= square;
     r->x[i] = t->integer < 0 ? 1 / y : y;
+    if (t->integer < 0 && a->x[i] == 0) note_zero(v, t, t->args.at[0]);
     if (!may_be(v, TW_OP_pow, &a->x[i], 1, r->x[i])) return NULL;
     if (t->type->dtype == TW_INT && fabs(r->x[i]) > 0x1p53) return fail(v, "an integer in it is beyond 2^53");
   }
@@ -316,8 +331,17 @@ static bool nest_run(Ev *v, Nest *n, uint32_t level) {
   return true;
 }
 
+/* What a loop over rows comes to in a probe: some number. */
+static const TwSmNum *some(Ev *v, const TwType *type) {
+  TwSmNum *r = type->kind == TW_TY_TENSOR ? num_new(v, type) : NULL;
+  for (int64_t i = 0; r && i < r->n; i++) r->x[i] = 0.618;
+  return r;
+}
+
 static const TwSmNum *eval_for(Ev *v, const TwTx *t) {
   Nest n = {.t = t};
+  for (uint32_t k = 0; v->probe && k < t->iters.len; k++)
+    if (t->iters.at[k].kind == TW_IT_DATA) return some(v, t->type);
   int64_t total = 1;
   for (uint32_t k = 0; k < t->iters.len; k++)
     if (__builtin_mul_overflow(total, t->iters.at[k].n, &total) || total > v->budget) return NULL;
@@ -391,8 +415,11 @@ static bool eval_stmts(Ev *v, TwTs *const *stmts, uint32_t n) {
 
 static const TwSmNum *eval_block(Ev *v, const TwTx *t) {
   uint32_t mark = v->bound.len;
+  TwName outside = v->probe ? v->probe->inside : NULL;
+  if (v->probe && t->callee) v->probe->inside = t->callee->name.name;
   const TwSmNum *r = eval_stmts(v, t->stmts.at, t->stmts.len) ? eval(v, t->args.at[0]) : NULL;
   v->bound.len = mark;
+  if (v->probe) v->probe->inside = outside;
   return r;
 }
 
@@ -427,9 +454,9 @@ static const TwSmNum *eval(Ev *v, const TwTx *t) {
     return c ? eval(v, t->args.at[c->x[0] != 0 ? 1 : 2]) : NULL;
   }
   case TW_TX_BLOCK: return eval_block(v, t);
+  case TW_TX_PARAM: return v->probe ? v->probe->params[t->index] : NULL;
+  case TW_TX_WEIGHTS: return v->probe ? v->probe->weights[t->index] : NULL;
   case TW_TX_POISON:
-  case TW_TX_PARAM:
-  case TW_TX_WEIGHTS:
   case TW_TX_DRAW:
   case TW_TX_LOADED:
   case TW_TX_DERIVATIVE: break;
@@ -480,6 +507,22 @@ bool tw_sm_eval_with(TwSema *s, const TwTx *t, const TwLocal *l, const double *x
   *too_long = !r && v.budget < 0;
   tw_arena_free(&v.scratch);
   return r != NULL;
+}
+
+const TwSmNum *tw_sm_probe(TwSema *s, const TwTx *t, TwLocal *const *locals, uint32_t n, TwSmProbe *p) {
+  Ev v = {.s = s, .budget = p->budget, .probe = p};
+  p->found = false;
+  p->inside = NULL;
+  for (uint32_t k = 0; k < n; k++) {
+    const TwSmNum *x = some(&v, locals[k]->type);
+    if (x) bind(&v, locals[k], x);
+  }
+  const TwSmNum *r = eval(&v, t);
+  TwSmNum *out = r ? TW_NEW(p->arena, TwSmNum) : NULL;
+  if (r) *out = copy(p->arena, r);
+  p->budget = v.budget;
+  tw_arena_free(&v.scratch);
+  return out;
 }
 
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out) {

@@ -96,14 +96,16 @@ static bool is_name(TwSema *s, const TwSmScope *scope, TwName name) {
   return false;
 }
 
-/* A schedule is a rate: a step against the gradient's descent is legal, and hardly meant. */
-static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, const char *what) {
+/* A schedule is a rate: a step against the gradient's descent is legal, and hardly meant; so is none, where steps are to
+ * be taken (`many`). */
+static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, bool many, const char *what) {
   const char *why = NULL;
   const TwSmNum *n = tw_sm_eval(s, t, &why);
   if (!n && why) tw_sm_error(s, TW_E0314, span, "%s cannot be computed: %s", what, why);
   else if (n && !isfinite(n->x[0])) tw_sm_error(s, TW_E0717, span, "%s is %g, and must be finite", what, n->x[0]);
   else {
     if (n && n->x[0] < 0) tw_sm_warn(s, TW_W0005, span, "%s is negative: %g", what, n->x[0]);
+    if (n && n->x[0] == 0 && many) tw_sm_warn(s, TW_W0005, span, "%s is 0: this stage changes nothing", what);
     return true;
   }
   return false;
@@ -111,9 +113,12 @@ static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, const char *what) 
 
 /* Binds the parameters of an optimizer to the arguments of a stage. */
 static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *args, TwSpan span,
-                       TwSmScope *scope, TwSmStmts *out) {
+                       TwSmScope *scope, TwStage *st) {
+  TwUpdate *u = &st->update;
+  bool many = tw_sm_is_std(s, d->span.file) && st->epochs > 1 && !st->patience; /* std has no schedules but rates */
   TwSmArg **slots = TW_NEW_N(s->a, TwSmArg *, d->params.len);
   if (!tw_sm_bind_args(s, f, &d->params, args, span, slots)) return false;
+  TwSmStmts stmts = {0};
   bool ok = true;
   for (uint32_t j = 0; j < d->params.len; j++) {
     const TwParamDecl *p = &d->params.at[j];
@@ -128,7 +133,7 @@ static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *ar
     if (number && v.kind != TW_V_POISON) {
       TwTx *t = tw_sm_coerce(s, tw_sm_need(s, v, a->span), type ? type : s->t_real, false, a->span, what);
       bool good = !tw_sm_poison(t->type);
-      if (good && kind == TW_PK_SCHEDULE) good = check_rate(s, t, a->span, what);
+      if (good && kind == TW_PK_SCHEDULE) good = check_rate(s, t, a->span, many, what);
       v = good ? tw_sm_v(t) : tw_sm_vbad();
     }
     if (kind == TW_PK_SCHEDULE && v.kind != TW_V_POISON && v.kind != TW_V_SCHEDULE) {
@@ -138,11 +143,13 @@ static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *ar
                     what, tw_sm_kind_text(&v));
       TwSmValue *inner = TW_NEW(s->a, TwSmValue);
       *inner = fn ? v : tw_sm_vbad();
+      u->scheduled |= v.kind != TW_V_TX;
       v = (TwSmValue){.kind = fn ? TW_V_SCHEDULE : TW_V_POISON, .inner = inner};
     }
     ok &= v.kind != TW_V_POISON;
-    tw_sm_bind_value(s, scope, p->name, v, out);
+    tw_sm_bind_value(s, scope, p->name, v, &stmts);
   }
+  for (uint32_t k = 0; k < stmts.len; k++) tw_vec_push(s->a, &u->stmts, stmts.at[k]);
   return ok;
 }
 
@@ -173,13 +180,10 @@ void tw_sm_update(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage
   TwSmFrame frame;
   TwSmScope inner = f.scope;
   TwUpdate *u = &st->update;
-  TwSmStmts stmts = {0};
   u->t = local(s, &inner, "t", s->t_real, d->name.span);
   u->epoch = local(s, &inner, "epoch", s->t_real, d->name.span);
   u->epochs = local(s, &inner, "epochs", s->t_real, d->name.span);
-  bool ok = parameters(s, d, &f, &args, call->span, &inner, &stmts);
-  for (uint32_t k = 0; k < stmts.len; k++) tw_vec_push(s->a, &u->stmts, stmts.at[k]);
-  if (!ok) return;
+  if (!parameters(s, d, &f, &args, call->span, &inner, st)) return;
   tw_sm_push_frame(s, &frame, &f, call->span);
   s->ctx.epoch = tw_sm_use(s, u->epoch, call->span);
   s->ctx.epochs = tw_sm_use(s, u->epochs, call->span);

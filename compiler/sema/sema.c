@@ -63,7 +63,11 @@ static void check(TwSema *s, const TwModuleAst *ast, bool body) {
   tw_sm_ensures(s);
   if (s->errors == 0) tw_sm_check_stages(s);
   tw_sm_library(s, library);
-  if (s->errors == 0 && body) tw_sm_warn_unused(s, ast, library);
+  if (s->errors || !body) return;
+  tw_sm_warn_unused(s, ast, library);
+  if (library) return;
+  tw_sm_warn_stages(s, ast);
+  tw_sm_warn_divisors(s);
 }
 
 bool tw_sema(TwUnit *u, TwModuleAst *ast, TwName variant, TwProgram **out) {

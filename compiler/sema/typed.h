@@ -242,6 +242,7 @@ typedef struct TwUpdate {
   TwTx *next_p;
   TwVec(TwTx *) next_state;
   const TwDecl *decl;
+  bool scheduled; /* a rate of it is a function of the epoch */
 } TwUpdate;
 
 /* lm and lbfgs are no code of the language: update is empty, and the runtime does them. */

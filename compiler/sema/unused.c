@@ -1,4 +1,6 @@
-/* unused.c: what is legal and surely not meant: imports and params that nothing uses.
+/* unused.c: what is legal and surely not meant: declarations that nothing uses.
+ *
+ * A const, function or data set of a program counts as used where anything names it, other than itself.
  *
  * requires: a program without errors, that of the body of the file. A variant may leave things out
  * that the body uses, and use what the body leaves out: a name that any variant spells is used. */
@@ -38,6 +40,13 @@ static TwSmDeps reached(TwSema *s) {
   return deps;
 }
 
+/* Of what is declared for use by name alone; NULL: other things have an effect of their own, or a check. */
+static const char *kind_word(TwDeclKind kind) {
+  if (kind == TW_DE_CONST) return "const";
+  if (kind == TW_DE_DATA) return "data set";
+  return kind == TW_DE_FN ? "function" : NULL;
+}
+
 void tw_sm_warn_unused(TwSema *s, const TwModuleAst *ast, bool library) {
   TwSmDeps deps = reached(s);
   mark_variant_uses(s, ast);
@@ -45,6 +54,8 @@ void tw_sm_warn_unused(TwSema *s, const TwModuleAst *ast, bool library) {
     const TwSmEntry *e = s->main->entries.at[k];
     if (!e->used && e->decl->kind == TW_DE_IMPORT && e->value.kind == TW_V_MODULE)
       tw_sm_warn(s, TW_W0001, e->span, "module '%s' is imported and never used", e->name);
+    const char *word = kind_word(e->decl->kind);
+    if (!e->used && word && !library) tw_sm_warn(s, TW_W0001, e->span, "%s '%s' is never used", word, e->name);
     if (e->decl->kind != TW_DE_PARAM || library || e->in_variant) continue;
     if (!e->used) tw_sm_warn(s, TW_W0003, e->span, "nothing depends on param '%s'", e->name);
     else if (s->p->loss && !deps.params[e->index] && !tw_sm_trained(s, e->index))
