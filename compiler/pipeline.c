@@ -9,7 +9,15 @@
 #include "compiler/ast/parse.h"
 #include "compiler/ir/passes.h"
 
-static bool run_parse(TwBuild *b) { return tw_parse(b->unit, b->file, &b->ast); }
+/* A mistake in the syntax does not hide those of the rest: the body of the file is checked for its words. */
+static bool run_parse(TwBuild *b) {
+  if (tw_parse(b->unit, b->file, &b->ast)) return true;
+  TwVariantNames names = {0};
+  TwProgram *none;
+  tw_variants(b->unit, b->ast, &names);
+  tw_sema(b->unit, b->ast, names.at[0], &none);
+  return false;
+}
 
 static bool run_sema(TwBuild *b) {
   if (!b->variant) {

@@ -208,7 +208,7 @@ TwDecls *tw_b_decls(TwParser *p, TwDecls *list, TwDecl *d) {
 void tw_b_module_decl(TwParser *p, TwDecl *d) {
   if (d->kind == TW_DE_SKIP) {
     TwDiag *e = tw_diag(&p->u->diags, TW_E0116, first_word(p, d), "only a variant skips a stage");
-    tw_diag_help(&p->u->diags, e, "write 'variant name { skip %s }'", d->name.name);
+    tw_diag_help(&p->u->diags, e, "write 'variant name { skip %s }', or delete the stage", d->name.name);
   }
   tw_vec_push(&p->u->arena, &p->module->decls, d);
 }
@@ -264,6 +264,6 @@ TwStageItem tw_b_option(TwParser *p, TwToken word, TwToken *second, TwPart value
 
 TwStageItems *tw_b_stage_items(TwParser *p, TwStageItems *list, TwStageItem item) {
   if (!list) list = TW_NEW(&p->u->arena, TwStageItems);
-  if (item.span.file) tw_vec_push(&p->u->arena, list, item); /* one that could not be read has no place */
+  tw_vec_push(&p->u->arena, list, item); /* one that could not be read has no place */
   return list;
 }

@@ -123,7 +123,7 @@ TwPart tw_b_string(TwParser *p, TwToken t) {
   e->span.end = t.end;
   size_t n, len = 0;
   const char *s = tw_token_text(p, t, &n);
-  bool closed = n >= 2 && (s[n - 1] == '"' || s[n - 1] == '\'');
+  bool known = true, closed = n >= 2 && (s[n - 1] == '"' || s[n - 1] == '\'');
   size_t end = closed ? n - 1 : n;
   char *out = tw_arena_alloc(&p->u->arena, n + 1);
   for (size_t i = 1; i < end; i++) {
@@ -135,9 +135,10 @@ TwPart tw_b_string(TwParser *p, TwToken t) {
     if (c == 'n') out[len++] = '\n';
     else if (c == 't') out[len++] = '\t';
     else if (c == '"' || c == '\\') out[len++] = c;
-    else unknown_escape(p, t, i);
+    else unknown_escape(p, t, i), known = false;
     i++;
   }
+  if (!known) e->kind = TW_EX_ERROR; /* what it names is not known */
   e->string = tw_intern(&p->u->names, out, len);
   return finish(p, e);
 }
@@ -205,6 +206,7 @@ TwPart tw_b_binary(TwParser *p, TwPart a, TwToken op, int which, TwPart b) {
   if (which >= TW_BI_LT && which <= TW_BI_NE && is_comparison(a)) {
     TwDiag *d = tw_diag(&p->u->diags, TW_E0111, tw_token_span(p, op), "comparisons do not chain");
     tw_diag_help(&p->u->diags, d, "write 'a < b and b < c'");
+    return finish(p, new_expr(p, TW_EX_ERROR, a.start));
   }
   TwExpr *e = new_expr(p, TW_EX_BINARY, a.start);
   e->op = which;

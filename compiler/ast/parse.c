@@ -44,10 +44,17 @@ static TwName stem(TwUnit *u, const char *path) {
 static void mark_broken(TwUnit *u, TwModuleAst *m) {
   for (uint32_t k = 0; k < m->decls.len; k++)
     if (m->decls.at[k]->kind == TW_DE_ERROR) return;
-  uint32_t n = m->decls.len, end = tw_source(&u->sources, m->file)->len;
+  const TwSource *f = tw_source(&u->sources, m->file);
+  uint32_t n = m->decls.len, end = f->len, start = n ? m->decls.at[n - 1]->span.end : 0;
+  for (bool comment = false; start < end; start++) { /* the last line itself was read, and comments declare nothing */
+    char c = f->text[start];
+    if (c == '/' && start + 1 < end && f->text[start + 1] == '/') comment = true;
+    if (c == '\n') comment = false;
+    else if (!comment && !strchr(" \t\r", c)) break;
+  }
   TwDecl *d = TW_NEW(&u->arena, TwDecl);
   d->kind = TW_DE_ERROR;
-  d->span = (TwSpan){m->file, n ? m->decls.at[n - 1]->span.end : 0, end};
+  d->span = (TwSpan){m->file, start, end};
   tw_vec_push(&u->arena, &m->decls, d);
 }
 

@@ -94,7 +94,7 @@ void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     const TwParamDecl *p = &d->params.at[k];
     const TwType *type = s->t_poison;
     if (!p->type) {
-      tw_sm_error(s, TW_E0714, p->name.span, "the input '%s' of a model needs a type", p->name.name);
+      s->errors++; /* the parser has said so */
     } else if (tw_sm_param_kind(s, &scope, p->type) != TW_PK_VALUE) {
       tw_sm_error(s, TW_E0714, p->type->span,
                   "the input of a model is real, not a function, schedule or data set");

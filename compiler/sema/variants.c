@@ -79,8 +79,7 @@ bool tw_sm_effective(TwSema *s, const TwModuleAst *m, TwName variant) {
   for (uint32_t k = 0; k < m->decls.len; k++) {
     const TwDecl *d = m->decls.at[k];
     if (d->kind == TW_DE_SKIP) {
-      TwDiag *e = tw_sm_error(s, TW_E0116, d->span, "'skip' can only stand in a variant");
-      tw_sm_help(s, e, "to leave a stage out of the program itself, delete it");
+      s->errors++; /* the parser has said so */
     } else if (d->kind != TW_DE_VARIANT) {
       tw_vec_push(s->a, &s->decls, (TwSmDecl){d, NULL});
     } else if (!body && d->name.name == variant && !chosen) {
