@@ -100,7 +100,7 @@ uint32_t tw_cli_threads(const TwCli *c) {
 }
 
 void *tw_cli_need(void *p) {
-  if (!p) tw_bug("out of memory");
+  if (!p) tw_no_memory(0);
   return p;
 }
 

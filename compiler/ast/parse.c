@@ -15,7 +15,7 @@ static void feed_all(TwParser *p, int start) {
   tw_layout_start(&l, p->u, p->file, p->module);
   p->layout = &l;
   void *parser = tw_grammarAlloc(malloc, p);
-  if (!parser) tw_bug("out of memory");
+  if (!parser) tw_no_memory(0);
   TwToken begin = {.kind = (uint16_t)start};
   tw_grammar(parser, start, begin);
   while (!p->fatal) {

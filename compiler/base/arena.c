@@ -19,7 +19,7 @@ struct TwArenaBlock {
 enum { ALIGN = 16, FIRST_BLOCK = 16 * 1024, LARGEST_STEP = 1024 * 1024 };
 
 static _Noreturn void out_of_memory(size_t bytes) {
-  tw_bug("out of memory (%zu bytes more were needed)", bytes);
+  tw_no_memory(bytes);
 }
 
 static TwArenaBlock *new_block(TwArena *a, size_t bytes) {

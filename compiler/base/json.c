@@ -9,7 +9,7 @@
 #include "compiler/base/diag.h"
 
 static cJSON *made(cJSON *j) {
-  if (!j) tw_bug("out of memory");
+  if (!j) tw_no_memory(0);
   return j;
 }
 
@@ -85,7 +85,7 @@ void tw_diags_json(const TwDiags *d, FILE *out) {
   for (uint32_t k = 0; k < n; k++) {
     cJSON *j = whole(d, sorted[k]);
     char *text = cJSON_PrintUnformatted(j);
-    if (!text) tw_bug("out of memory");
+    if (!text) tw_no_memory(0);
     fprintf(out, "%s\n", text);
     cJSON_free(text);
     cJSON_Delete(j);

@@ -10,7 +10,7 @@
 
 TwUnit *tw_unit_new(const TwOptions *options) {
   TwUnit *u = calloc(1, sizeof *u);
-  if (!u) tw_bug("out of memory");
+  if (!u) tw_no_memory(0);
   u->names.arena = &u->text;
   u->sources.arena = &u->text;
   u->diags.arena = &u->text;

@@ -7,10 +7,12 @@
 #ifndef TW_CODEGEN_CODEGEN_H
 #define TW_CODEGEN_CODEGEN_H
 
+#include "compiler/base/bug.h"
 #include "compiler/llvm/llvm.h"
 
 typedef struct TwCodegen {
   uint32_t abi; /* TW_CODEGEN_ABI */
+  void (*bug_forward)(TwBugTo to); /* see compiler/base/bug.h */
   bool (*objects)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out, char **error);
   void (*objects_free)(TwLlObjects *o);
   TwJit *(*jit)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
@@ -20,7 +22,7 @@ typedef struct TwCodegen {
                          char **error);
   void (*plan_dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
 } TwCodegen;
-#define TW_CODEGEN_ABI 2u
+#define TW_CODEGEN_ABI 3u
 
 /* The generator; for as long as the process lives. NULL and *error (malloc'ed, the caller frees): it is not where
  * it belongs, beside the binary that asks or in ../lib/triwave from there. Safe from several threads. */

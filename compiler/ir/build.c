@@ -57,7 +57,7 @@ _Noreturn void tw_ir_bug(const TwFn *f, const TwProto *p, const char *why) {
 void *tw_scratch(size_t n, size_t size) {
   void *at = calloc(n ? n : 1, size);
   if (at) return at;
-  tw_bug("out of memory");
+  tw_no_memory(0);
 }
 
 /* ---- hashing and equality */
