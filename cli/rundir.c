@@ -36,17 +36,6 @@ void tw_rundir_build(char out[65]) {
 
 /* ---- writing */
 
-static char *sha256_of_file(const char *path) {
-  char *bytes, *error, text[2 * TW_RT_DIGEST + 1];
-  uint8_t digest[TW_RT_DIGEST];
-  size_t n;
-  if (!tw_rt_file_read(path, &bytes, &n, &error)) return free(error), NULL;
-  tw_rt_digest(bytes, n, digest);
-  tw_rt_digest_text(digest, text);
-  free(bytes);
-  return strdup(text);
-}
-
 static void digest_of(const void *bytes, size_t n, char text[2 * TW_RT_DIGEST + 1]) {
   uint8_t digest[TW_RT_DIGEST];
   tw_rt_digest(bytes, n, digest);
@@ -71,11 +60,10 @@ static cJSON *data_json(const TwRunJob *j) {
     cJSON_AddNumberToObject(one, "rows", (double)d->n_rows);
     if (*rows) cJSON_AddStringToObject(one, "rows_sha256", rows);
     if (typed && typed->file) {
-      char *path = realpath(typed->file, NULL), *sha = sha256_of_file(typed->file);
+      char *path = realpath(typed->file, NULL);
       cJSON_AddStringToObject(one, "path", path ? path : typed->file);
-      if (sha) cJSON_AddStringToObject(one, "sha256", sha);
+      if (typed->sha256) cJSON_AddStringToObject(one, "sha256", typed->sha256);
       free(path);
-      free(sha);
     }
     cJSON_AddItemToArray(all, one);
   }
@@ -86,13 +74,12 @@ static cJSON *data_json(const TwRunJob *j) {
 static cJSON *loads_json(const TwProgram *p) {
   cJSON *all = cJSON_CreateArray();
   for (uint32_t k = 0; k < p->loads.len; k++) {
-    char *path = realpath(p->loads.at[k].file, NULL), *sha = sha256_of_file(p->loads.at[k].file);
+    char *path = realpath(p->loads.at[k].file, NULL);
     cJSON *one = cJSON_CreateObject();
     cJSON_AddStringToObject(one, "path", path ? path : p->loads.at[k].file);
-    cJSON_AddStringToObject(one, "sha256", sha ? sha : "");
+    cJSON_AddStringToObject(one, "sha256", p->loads.at[k].sha256);
     cJSON_AddItemToArray(all, one);
     free(path);
-    free(sha);
   }
   return all;
 }
@@ -391,10 +378,7 @@ static bool same_data(const cJSON *list, const TwRunJob *j, char **error) {
 static bool same_loads(const cJSON *list, const TwProgram *p, char **error) {
   for (uint32_t k = 0; k < p->loads.len; k++) {
     const char *then = text_of(cJSON_GetArrayItem(list, (int)k), "sha256");
-    char *now = sha256_of_file(p->loads.at[k].file);
-    bool same = then && strcmp(then, now ? now : "") == 0;
-    free(now);
-    if (same) continue;
+    if (then && strcmp(then, p->loads.at[k].sha256) == 0) continue;
     *error = tw_rt_textf("'%s', from which values are loaded, has been changed since the run was started", p->loads.at[k].file);
     return false;
   }

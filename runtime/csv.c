@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <sha2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ typedef struct Reader {
   uint64_t blank; /* the first blank line, or 0 */
   bool any;       /* a row was read */
   bool borrowed;  /* file is stdin, which nobody closes */
+  SHA2_CTX *sha;  /* of all that was read; NULL: nobody asks */
 } Reader;
 
 typedef enum Split { SPLIT_OK, SPLIT_NEED_MORE, SPLIT_ERROR } Split;
@@ -96,6 +98,7 @@ static bool fill(Reader *r) {
     r->cap = cap;
   }
   size_t n = fread(r->buf + r->len, 1, r->cap - r->len, r->file);
+  if (r->sha) SHA256Update(r->sha, (const uint8_t *)r->buf + r->len, n);
   r->len += n;
   r->buf[r->len] = '\n';
   if (n == 0) {
@@ -524,9 +527,13 @@ bool tw_rt_csv_read(const char *path, const char *const *columns, uint32_t n_col
     out->error = tw_rt_textf("%s: out of memory", path);
     return false;
   }
-  s->r = (Reader){.out = &s->out, .line = 1};
+  SHA2_CTX sha;
+  SHA256Init(&sha);
+  s->r = (Reader){.out = &s->out, .line = 1, .sha = &sha};
   bool ok = start(&s->r, path, columns, n_columns) && read_all(s, n_columns, out);
-  if (!ok) {
+  if (ok) {
+    SHA256Final(out->digest, &sha);
+  } else {
     free(out->rows);
     *out = s->out;
     s->out.error = NULL;

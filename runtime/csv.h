@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/digest.h"
+
 /* What kind of mistake an error is. */
 typedef enum TwRtCsvFault {
   TW_RT_CSV_FILE,    /* it cannot be read, or is no CSV file */
@@ -23,6 +25,7 @@ typedef enum TwRtCsvFault {
 typedef struct TwRtCsv {
   int64_t n_rows;
   double *rows; /* n_rows x n_columns, row major, in the order the columns were asked for */
+  uint8_t digest[TW_RT_DIGEST]; /* SHA-256 of the bytes that were read, the whole file */
   char *error;  /* NULL, or "path:line:column: a sentence", without the final stop */
   uint64_t line, column; /* of the error, from 1, the column in code points; 0 if it is about the file itself */
   TwRtCsvFault fault;

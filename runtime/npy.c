@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
+#include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,7 +30,15 @@ typedef struct Reader {
   uint32_t rank;
   uint64_t dims[MOST_DIMS];
   bool has_descr, has_order, has_shape;
+  SHA2_CTX sha; /* of all that was read */
 } Reader;
+
+/* fread, and what it gives goes into the digest. */
+static size_t get(Reader *r, void *to, size_t size, size_t n) {
+  size_t got = fread(to, size, n, r->file);
+  SHA256Update(&r->sha, to, got * size);
+  return got;
+}
 
 static bool refuse(Reader *r, TwRtNpyWhy why, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static bool refuse(Reader *r, TwRtNpyWhy why, const char *fmt, ...) {
@@ -159,19 +168,19 @@ static bool read_dictionary(Reader *r) {
 
 static bool read_header(Reader *r) {
   unsigned char b[12];
-  if (fread(b, 1, 8, r->file) != 8 || memcmp(b, "\x93NUMPY", 6) != 0) {
+  if (get(r, b, 1, 8) != 8 || memcmp(b, "\x93NUMPY", 6) != 0) {
     if (ferror(r->file)) return cut_short(r, "its header");
     return refuse(r, TW_RT_NPY_FILE, "this is no NPY file: it does not begin with \\x93NUMPY");
   }
   if (b[6] < 1 || b[6] > 3)
     return refuse(r, TW_RT_NPY_FILE, "it is of version %d.%d, and versions 1 to 3 are read", b[6], b[7]);
   size_t wide = b[6] == 1 ? 2 : 4, n = 0;
-  if (fread(b, 1, wide, r->file) != wide) return cut_short(r, "its header");
+  if (get(r, b, 1, wide) != wide) return cut_short(r, "its header");
   for (size_t k = wide; k-- > 0;) n = n << 8 | b[k];
   if (n > LONGEST_HEADER) return refuse(r, TW_RT_NPY_FILE, "its header would have %zu bytes, more than any array needs", n);
   r->header = malloc(n + 1);
   if (!r->header) return refuse(r, TW_RT_NPY_FILE, "out of memory");
-  if (fread(r->header, 1, n, r->file) != n) return cut_short(r, "its header");
+  if (get(r, r->header, 1, n) != n) return cut_short(r, "its header");
   r->header[n] = '\0';
   r->at = r->header;
   if (strlen(r->header) != n) return malformed(r);
@@ -223,7 +232,7 @@ static bool read_elements(Reader *r, uint64_t count) {
   if (cap && !(r->out->rows = to = malloc((size_t)cap * sizeof *to))) return refuse(r, TW_RT_NPY_FILE, "out of memory");
   while (n < count) {
     uint64_t want = count - n < at_once ? count - n : at_once;
-    if (fread(block, r->size, want, r->file) != want) return cut_short(r, "its array");
+    if (get(r, block, r->size, want) != want) return cut_short(r, "its array");
     if (n + want > cap) {
       cap = cap ? cap * 2 : at_once;
       if (!(to = realloc(r->out->rows, (size_t)cap * sizeof *to))) return refuse(r, TW_RT_NPY_FILE, "out of memory");
@@ -270,7 +279,9 @@ static bool read_file(Reader *r) {
 bool tw_rt_npy_read(const char *path, TwRtNpy *out) {
   *out = (TwRtNpy){0};
   Reader r = {.path = path, .out = out};
+  SHA256Init(&r.sha);
   bool ok = read_file(&r);
+  if (ok) SHA256Final(out->digest, &r.sha);
   if (r.file) fclose(r.file);
   free(r.header);
   if (!ok) {

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "runtime/digest.h"
+
 typedef enum TwRtNpyWhy {
   TW_RT_NPY_OK,
   TW_RT_NPY_FILE,      /* it cannot be opened or read, is no NPY file, or is cut short */
@@ -23,6 +25,7 @@ typedef struct TwRtNpy {
   int64_t n_rows;
   uint32_t n_columns; /* 1 for an array of one dimension */
   double *rows;       /* n_rows x n_columns, row major; 64-bit integers are rounded to f64 */
+  uint8_t digest[TW_RT_DIGEST]; /* SHA-256 of the bytes that were read, the whole file */
   TwRtNpyWhy why;
   char *error; /* NULL, or "path: a sentence", without the final stop */
 } TwRtNpy;

@@ -337,6 +337,7 @@ bool tw_rt_st_read(const char *path, TwRtSt *out, char **error) {
     tw_rt_st_free(out);
     return refuse(error, tw_rt_textf("cannot read '%s': %s", path, strerror(why)));
   }
+  tw_rt_digest(bytes, size, out->digest);
   if (decode(out, bytes, size, error)) return true;
   char *said = *error;
   if (said) *error = tw_rt_textf("%s: %s", path, said);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/digest.h"
+
 typedef struct TwRtStTensor {
   const char *name;
   const char *dtype; /* "F32", "F64", or another of the format, which has no reals to read here */
@@ -34,6 +36,7 @@ typedef struct TwRtSt {
   TwRtStText *texts;     /* sorted by key */
   size_t n_tensors, n_texts;
   void *blocks;          /* what all of it lies in */
+  uint8_t digest[TW_RT_DIGEST]; /* of a file: SHA-256 of its bytes */
 } TwRtSt;
 
 /* Reads `size` bytes, which must outlive *out. false and *error, a sentence without the final stop (malloc'ed; NULL if

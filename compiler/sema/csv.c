@@ -29,6 +29,7 @@ static bool read_file(TwSema *s, TwDataSet *out) {
   bool ok = tw_rt_csv_read(out->file, columns, n, &csv);
   if (ok) {
     out->n = csv.n_rows;
+    out->sha256 = tw_sm_digest(s, csv.digest);
     out->rows = tw_arena_dup(s->a, csv.rows, (size_t)csv.n_rows * n * sizeof(double));
   } else {
     TwSpan span = out->path_span;

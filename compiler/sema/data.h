@@ -8,6 +8,8 @@ enum { TW_SM_MAX_ROWS = 1 << 28, TW_SM_MAX_TARGETS = 256 };
 
 /* The path of a file as the program's folder makes it. */
 const char *tw_sm_data_path(TwSema *s, const char *path);
+/* The digest of a file as text. */
+const char *tw_sm_digest(TwSema *s, const uint8_t digest[32]);
 /* A new column, bound in *scope: an input of the data set, or one that the target may use. */
 TwLocal *tw_sm_data_column(TwSema *s, TwSmScope *scope, TwIdent id, bool input, TwDataSet *out);
 

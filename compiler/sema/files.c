@@ -2,12 +2,19 @@
 #include <string.h>
 
 #include "compiler/sema/data.h"
+#include "runtime/digest.h"
 
 const char *tw_sm_data_path(TwSema *s, const char *path) {
   const char *program = tw_source(&s->u->sources, s->main->file)->path;
   const char *slash = strrchr(program, '/');
   if (path[0] == '/' || !slash) return path;
   return tw_arena_printf(s->a, "%.*s%s", (int)(slash - program) + 1, program, path);
+}
+
+const char *tw_sm_digest(TwSema *s, const uint8_t digest[TW_RT_DIGEST]) {
+  char *text = TW_NEW_N(s->a, char, 2 * TW_RT_DIGEST + 1);
+  tw_rt_digest_text(digest, text);
+  return text;
 }
 
 TwLocal *tw_sm_data_column(TwSema *s, TwSmScope *scope, TwIdent id, bool input, TwDataSet *out) {

@@ -137,7 +137,7 @@ TwTx *tw_sm_load_file(TwSema *s, const TwExpr *e, const TwType *type, const char
     return tw_sm_bad(s, e->span);
   }
   /* Whoever watches what a program read finds the file even if it does not fit. */
-  tw_vec_push(s->a, &s->p->loads, ((TwLoad){l.path, file, l.path_span}));
+  tw_vec_push(s->a, &s->p->loads, ((TwLoad){l.path, file, tw_sm_digest(s, l.file.digest), l.path_span}));
   const char *prefix = e->args.len > 1 ? e->args.at[1].value->string : name;
   const char **stored = TW_NEW_N(s->a, const char *, tw_sm_parts(type, TW_SM_MAX_PARTS) + 1), **next = stored;
   uint32_t n = tw_stored_names(s->a, type, prefix, stored);

@@ -66,6 +66,7 @@ static bool read_file(TwSema *s, uint32_t n_named, const int64_t *from, TwDataSe
     tw_sm_help(s, d, "name each in order; '_' for one that is not used, among columns = […]");
   } else {
     out->n = a.n_rows;
+    out->sha256 = tw_sm_digest(s, a.digest);
     out->rows = TW_NEW_N(s->a, double, (size_t)a.n_rows * n);
     for (int64_t r = 0; r < a.n_rows; r++)
       for (uint32_t c = 0; c < n; c++)

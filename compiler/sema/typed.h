@@ -173,7 +173,7 @@ typedef struct TwDataSet {
   TwSpan span;
   TwDataKind kind;
   const char *path; /* CSV, NPY: as written, relative to the program's folder; .file resolved */
-  const char *file;
+  const char *file, *sha256; /* sha256: of the bytes that were read, in hexadecimal */
   TwSpan path_span;
   TwVec(TwAxis) inputs;  /* the model's inputs, in order */
   TwVec(TwAxis) columns; /* other columns that target and weight use: of the file, or numbers that were drawn */
@@ -332,7 +332,7 @@ typedef struct TwGlobal {
 /* load("w.safetensors"): a file that a param or weights start from. */
 typedef struct TwLoad {
   const char *path; /* as written, relative to the program's folder; .file resolved */
-  const char *file;
+  const char *file, *sha256; /* sha256: of the bytes that were read, in hexadecimal */
   TwSpan span;
 } TwLoad;
 
