@@ -85,6 +85,7 @@ static void bind_in(TwBenchStep *s, TwBenchProgram *p, uint32_t k, float *epochs
     case TW_RT_LOADED:
     case TW_RT_LOSS:
     case TW_RT_NORM:
+    case TW_RT_RATE:
     case TW_RT_MEASURE:
     case TW_RT_SHOWN:
     case TW_RT_COEFFS:

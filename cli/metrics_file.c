@@ -20,7 +20,7 @@ static bool out_of_memory(char **error) { return *error = NULL, false; }
 /* ---- the first line */
 
 static bool is_taken(const char *name) {
-  static const char *const taken[] = {"variant", "stage", "epoch", "seed", "loss", "regions", "gradient_norm", "seconds"};
+  static const char *const taken[] = {"variant", "stage", "epoch", "seed", "loss", "regions", "rate", "gradient_norm", "seconds"};
   for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
     if (strcmp(name, taken[k]) == 0) return true;
   return false;
@@ -34,7 +34,7 @@ static char *head_line(const TwRtProgram *p) {
     free(s);
     s = longer;
   }
-  char *line = s ? tw_rt_textf("%s,regions,gradient_norm,seconds\n", s) : NULL;
+  char *line = s ? tw_rt_textf("%s,regions,rate,gradient_norm,seconds\n", s) : NULL;
   free(s);
   return line;
 }
@@ -182,7 +182,7 @@ static bool flush(TwMetricsFile *m, char **error) {
 bool tw_metrics_file_add(TwMetricsFile *m, const TwRtEpoch *e, char **error) {
   const TwRtProgram *p = m->p;
   const char *stage = p->stages[e->stage].name;
-  if (!room(m, strlen(p->variant) + strlen(stage) + (p->n_measures + 10) * (TW_RT_NUMBER + 1))) return out_of_memory(error);
+  if (!room(m, strlen(p->variant) + strlen(stage) + (p->n_measures + 11) * (TW_RT_NUMBER + 1))) return out_of_memory(error);
   add_text(m, p->variant);
   add_text(m, ",");
   add_text(m, stage);
@@ -191,6 +191,8 @@ bool tw_metrics_file_add(TwMetricsFile *m, const TwRtEpoch *e, char **error) {
   add_number(m, e->loss);
   for (uint32_t k = 0; k < p->n_measures; k++) add_number(m, e->measures[k]);
   if (e->regions >= 0) add_count(m, (uint64_t)e->regions);
+  else add_text(m, ",");
+  if (!isnan(e->rate)) add_number(m, e->rate);
   else add_text(m, ",");
   if (e->norm != 0) add_number(m, e->norm);
   else add_text(m, ",");

@@ -239,6 +239,15 @@ void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *
 
 /* ---- for whoever watches */
 
+int64_t tw_rt_pieces_now(TwRtStageRun *g, const void *flat) {
+  const TwRtProgram *p = g->w->p;
+  uint32_t m = tw_rt_reported_model(p, g->st);
+  if (m == p->n_models) return -1;
+  const TwRtModel *model = &p->models[m];
+  TwRtRegions r = tw_rt_pieces_of(g->w, g->index, m, flat, model->lo, model->hi, model->sliver);
+  return r.counted ? r.pieces : -1;
+}
+
 void tw_rt_watch(TwRtStageRun *g, const void *flat) {
   TwRtWorker *w = g->w;
   const TwRtProgram *p = w->p;
@@ -246,15 +255,12 @@ void tw_rt_watch(TwRtStageRun *g, const void *flat) {
   if (!measures) return;
   if (p->n_measures) tw_rt_call(w, &g->st->eval, flat);
   for (uint32_t i = 0; i < p->n_measures; i++) measures[i] = tw_rt_scalar(w, w->measures, i);
+  if (g->st->rate.entry) tw_rt_call(w, &g->st->rate, flat);
   TwRtEpoch e = {.seed_index = w->seed_index, .stage = g->index, .epoch = g->epoch, .loss = g->loss, .norm = g->norm,
+                 .rate = g->st->rate.entry ? tw_rt_get(w->rate, 0, w->f64) : NAN,
                  .measures = measures, .regions = -1,
                  .seconds = g->r->seconds + tw_rt_now() - g->started};
-  uint32_t m = tw_rt_reported_model(p, g->st);
-  if (m < p->n_models) {
-    const TwRtModel *model = &p->models[m];
-    TwRtRegions r = tw_rt_pieces_of(w, g->index, m, flat, model->lo, model->hi, model->sliver);
-    if (r.counted) e.regions = r.pieces;
-  }
+  e.regions = tw_rt_pieces_now(g, flat);
   w->run->o->watch(w->run->o->context, &e);
   free(measures);
 }

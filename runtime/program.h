@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 11u
+#define TW_RT_ABI 12u
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -54,6 +54,7 @@ typedef enum TwRtRole {
   TW_RT_COLUMN,  /* column `index` of data set `data`: see TwRtData */
   TW_RT_LOSS,    /* scalar real: the loss at the values that came in */
   TW_RT_NORM,    /* scalar real: Euclidean norm of the gradient */
+  TW_RT_RATE,    /* scalar real: the optimizer's rate */
   TW_RT_MEASURE, /* scalar real: measure `index` */
   TW_RT_SHOWN,   /* natural values of all params, then all weights, flattened: see TwRtTensor */
   TW_RT_COEFFS,  /* coefficients of a piecewise-linear model: see TwRtPl */
@@ -211,6 +212,7 @@ typedef struct TwRtStage {
   TwRtFn eval;    /* in VALUES FLAT COLUMN…; out LOSS MEASURE… on the full data */
   TwRtFn shown;   /* in VALUES FLAT; out SHOWN */
   TwRtFn checks;  /* in VALUES FLAT; out CHECK…; entry NULL if there are none */
+  TwRtFn rate;    /* in EPOCH EPOCHS; out RATE: the first schedule of the optimizer; entry NULL if it has none */
   TwRtFn gradient; /* in VALUES FLAT COLUMN…; out LOSS GRADIENT on the full data; entry NULL if models were not asked for */
   uint32_t n_squares; /* LM: the loss is the sum of the squares of all residuals, and what does not depend on FLAT */
   const TwRtSquares *squares;

@@ -301,14 +301,15 @@ static void duration_text(char *out, size_t size, double s) {
 }
 
 void tw_rt_report_progress(FILE *out, const char *variant, const TwRtProgress *p, uint32_t columns) {
-  char rate[32] = "", left[32] = "", seeds[48] = "";
+  char rate[32] = "", left[32] = "", seeds[48] = "", regions[40] = "";
+  if (p->regions >= 0) tw_rt_text_into(regions, sizeof regions, "  %lld regions", (long long)p->regions);
   if (p->n_seeds > 1) tw_rt_text_into(seeds, sizeof seeds, "  seeds %u/%u", p->seeds_done, p->n_seeds);
   if (p->rate > 0) rate_text(rate, sizeof rate, p->rate);
   if (p->fraction > 0.01 && p->fraction < 1)
     duration_text(left, sizeof left, p->seconds * (1 - p->fraction) / p->fraction);
-  char *line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s", variant, p->stage_name,
+  char *line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s%s", variant, p->stage_name,
                            (long long)p->epoch, (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss),
-                           seeds, *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
+                           regions, seeds, *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
   if (!line) return;
   if (columns) {
     size_t end = strlen(line);

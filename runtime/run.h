@@ -27,6 +27,7 @@ typedef struct TwRtSnapshot {
   uint64_t seed;
   uint32_t stage;
   int64_t epoch, done; /* done: epochs of all stages of this seed */
+  int64_t regions;     /* when they were counted last; -1: they were not */
   double loss, best_loss;
 } TwRtSnapshot;
 
@@ -88,7 +89,7 @@ struct TwRtWorker {
   void *values, *shown;
   void *flat[3];
   void **state[2]; /* state[parity][number] */
-  void *step, *epoch, *epochs, *loss, *norm; /* scalars */
+  void *step, *epoch, *epochs, *loss, *norm, *rate; /* scalars */
   unsigned char *measures, *checks;          /* scalars, `scalar` bytes apart */
   size_t scalar;
   void *coeffs;
@@ -115,7 +116,7 @@ struct TwRtWorker {
   uint64_t draw_seed;   /* what keys its random numbers: the seed, or, after a retry, seed and attempt mixed */
   uint32_t seed_index;
   int64_t until_tick, ticks; /* epochs until the clock is read, and between two readings */
-  double last_tick, last_save;
+  double last_tick, last_save, next_count; /* next_count: when regions are counted again, for the progress */
   TwRtSnapshot snapshot; /* guarded by run->lock */
 };
 
@@ -224,6 +225,8 @@ uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st);
 bool tw_rt_holds(double value, uint32_t compare, double bound);
 const char *tw_rt_compare_text(uint32_t compare);
 
+/* The pieces of the model that the stage reports; -1: they cannot be counted. */
+int64_t tw_rt_pieces_now(TwRtStageRun *g, const void *flat);
 /* Tells TwRtOptions.watch of the present epoch. */
 void tw_rt_watch(TwRtStageRun *g, const void *flat);
 

@@ -11,7 +11,7 @@
 #include "runtime/state.h"
 #include "runtime/text.h"
 
-static const double TICK_SECONDS = 0.02, PROGRESS_SECONDS = 0.1;
+static const double TICK_SECONDS = 0.02, PROGRESS_SECONDS = 0.1, COUNT_SHARE = 50;
 
 const char *tw_rt_status_text(TwRtStatus s) {
   switch (s) {
@@ -68,11 +68,24 @@ static void show_progress(TwRtRun *run, bool final) {
       .n_seeds = run->o->n_seeds,
       .loss = s->loss,
       .best_loss = s->best_loss,
+      .regions = s->regions,
       .fraction = total > 0 ? (double)epochs / total : 1,
       .seconds = now - run->started,
       .rate = run->rate,
   };
   run->o->progress(run->o->context, &out);
+}
+
+/* For the progress line: seldom enough that it takes a fiftieth of the time. */
+static int64_t count_regions(TwRtStageRun *g, double now) {
+  TwRtWorker *w = g->w;
+  bool same = w->snapshot.active && w->snapshot.stage == g->index && w->snapshot.seed == w->seed->seed;
+  if (!w->run->o->progress || !w->run->show_progress) return -1;
+  if (now < w->next_count) return same ? w->snapshot.regions : -1;
+  int64_t n = tw_rt_pieces_now(g, w->flat[g->cur]);
+  double after = tw_rt_now();
+  w->next_count = after + fmax(PROGRESS_SECONDS, COUNT_SHARE * (after - now));
+  return n;
 }
 
 void tw_rt_tick(TwRtStageRun *g) {
@@ -86,6 +99,7 @@ void tw_rt_tick(TwRtStageRun *g) {
   w->ticks = want < 1 ? 1 : want > 1e9 ? (int64_t)1000000000 : (int64_t)want;
   w->until_tick = w->ticks;
   w->last_tick = now;
+  int64_t regions = count_regions(g, now);
   pthread_mutex_lock(&w->run->lock);
   w->snapshot = (TwRtSnapshot){
       .active = true,
@@ -95,6 +109,7 @@ void tw_rt_tick(TwRtStageRun *g) {
       .done = g->done_before + g->epoch,
       .loss = g->loss,
       .best_loss = g->best_loss,
+      .regions = regions,
   };
   pthread_mutex_unlock(&w->run->lock);
   const TwRtOptions *o = w->run->o;

@@ -66,6 +66,7 @@ typedef struct TwRtProgress {
   int64_t epoch, epochs;       /* of seed `seed` */
   uint32_t seeds_done, n_seeds;
   double loss, best_loss;
+  int64_t regions;             /* of this seed, lately; -1: not counted */
   double fraction, seconds;    /* of all the work of this program; so far */
   double rate;                 /* epochs a second, of all seeds together, lately; 0: not known yet */
 } TwRtProgress;
@@ -75,6 +76,7 @@ typedef struct TwRtEpoch {
   uint32_t seed_index, stage; /* seed_index: in the order asked */
   int64_t epoch;
   double loss, norm;      /* norm: of the gradient; 0 where the epoch had batches, or was the last */
+  double rate;            /* of the optimizer; NaN: it has none */
   const double *measures; /* n_measures */
   int64_t regions;        /* of the model that the stage reports; -1: not counted */
   double seconds;         /* since the stage began, without interruptions */

@@ -50,6 +50,7 @@ static void cover_stage(Sizes *z, const TwRtProgram *p, const TwRtStage *st) {
   cover(z, &st->eval);
   cover(z, &st->shown);
   cover(z, &st->checks);
+  cover(z, &st->rate);
   cover(z, &st->gradient);
   for (uint32_t k = 0; k < st->n_squares; k++) cover(z, &st->squares[k].fn);
   tw_rt_second_cover(&z->second, p, st);
@@ -120,6 +121,7 @@ static void lay_out(TwRtWorker *w, Space *s, const Sizes *z) {
   w->epochs = carve(s, 16, real);
   w->loss = carve(s, 16, real);
   w->norm = carve(s, 16, real);
+  w->rate = carve(s, 16, real);
   w->measures = carve(s, p->n_measures, w->scalar);
   w->checks = carve(s, z->checks, w->scalar);
   w->gradient = carve(s, up16(z->gradient), real);
@@ -186,6 +188,7 @@ static void *bound(TwRtWorker *w, const TwRtSlot *slot, bool batch) {
     case TW_RT_COLUMN: return batch ? w->batch[slot->index] : w->run->datas.at[slot->data].at[slot->index];
     case TW_RT_LOSS: return w->loss;
     case TW_RT_NORM: return w->norm;
+    case TW_RT_RATE: return w->rate;
     case TW_RT_MEASURE: return w->measures + slot->index * w->scalar;
     case TW_RT_SHOWN: return w->shown;
     case TW_RT_COEFFS: return w->coeffs;

@@ -160,6 +160,7 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_squares(TwLowered *l, TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
 /* fits.c: the data set that the loss is a mean squared error against, and of which model: TwRtStage.fits and .fits_model. */
 void tw_lw_fits(TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
+void tw_lw_rate(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_eval(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_shown(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);

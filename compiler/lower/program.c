@@ -247,6 +247,7 @@ static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t
   out->state_start = start;
   TwMoment at = {layout, s, stored};
   tw_lw_step(l, lw, &at, out);
+  tw_lw_rate(l, lw, &at, out);
   tw_lw_eval(l, lw, &at, out);
   tw_lw_shown(l, lw, &at, out);
   tw_lw_checks(l, lw, &at, out);
@@ -299,7 +300,7 @@ static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
     if (slot == &rt->datas[k].target) return true;
   for (uint32_t k = 0; k < rt->n_stages; k++) {
     const TwRtStage *s = &rt->stages[k];
-    if (slot == &s->shown) return true;
+    if (slot == &s->shown || slot == &s->rate) return true;
     if (slot == &s->checks) return !is_checked(rt, k, false, 0);
     for (uint32_t m = 0; m < rt->n_models; m++)
       if (slot == &s->pls[m].coeffs) return !is_checked(rt, k, true, m);

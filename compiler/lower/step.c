@@ -170,6 +170,21 @@ void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   if (stage->batch) lw->rows[stage->batch_data] = full_rows;
 }
 
+/* The rate at an epoch, for those who look at a run. */
+void tw_lw_rate(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
+  const TwUpdate *u = &at->stage->update;
+  if (!u->rate) return;
+  TwFnBuild b;
+  TwTy scalar = tw_ty_scalar(lw->m, TW_REAL);
+  tw_lw_begin(&b, lw, at, tw_arena_printf(lw->arena, "%s.rate", at->stage->name));
+  TwScope *s = &b.scope;
+  bind_local(s, u->epoch, tw_lw_operand(&b, TW_RT_EPOCH, 0, 0, scalar));
+  bind_local(s, u->epochs, tw_lw_operand(&b, TW_RT_EPOCHS, 0, 0, scalar));
+  for (uint32_t k = 0; k < u->n_arguments; k++) tw_lw_ts(s, u->stmts.at[k]);
+  tw_lw_output(&b, TW_RT_RATE, 0, 0, tw_lw_ref(s, u->rate));
+  tw_lw_end(l, &b, lw->unit->options.precision, NULL, &out->rate);
+}
+
 /* (VALUES, FLAT, columns…) -> loss and gradient on full data, for those who train in their own way. */
 void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) {
   TwFnBuild loss;

@@ -111,9 +111,9 @@ static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, bool many, const c
   return false;
 }
 
-/* Binds the parameters of an optimizer to the arguments of a stage. */
+/* Binds the parameters of an optimizer to the arguments of a stage. rate: its first schedule, if there is one. */
 static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *args, TwSpan span,
-                       TwSmScope *scope, TwStage *st) {
+                       TwSmScope *scope, TwStage *st, TwName *rate) {
   TwUpdate *u = &st->update;
   bool many = tw_sm_is_std(s, d->span.file) && st->epochs > 1 && !st->patience; /* std has no schedules but rates */
   TwSmArg **slots = TW_NEW_N(s->a, TwSmArg *, d->params.len);
@@ -148,9 +148,18 @@ static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *ar
     }
     ok &= v.kind != TW_V_POISON;
     tw_sm_bind_value(s, scope, p->name, v, &stmts);
+    if (kind == TW_PK_SCHEDULE && !*rate) *rate = p->name.name;
   }
   for (uint32_t k = 0; k < stmts.len; k++) tw_vec_push(s->a, &u->stmts, stmts.at[k]);
+  u->n_arguments = u->stmts.len;
   return ok;
+}
+
+/* What a schedule is at the epoch; NULL if it has a mistake. */
+static TwTx *rate_now(TwSema *s, const TwSmScope *scope, TwName name, TwSpan span) {
+  TwSmValue v = tw_sm_lookup(s, scope, name, span);
+  TwTx *t = tw_sm_coerce(s, tw_sm_need(s, v, span), s->t_real, false, span, "the value of a schedule");
+  return tw_sm_poison(t->type) ? NULL : t;
 }
 
 void tw_sm_update(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage *st) {
@@ -183,10 +192,12 @@ void tw_sm_update(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage
   u->t = local(s, &inner, "t", s->t_real, d->name.span);
   u->epoch = local(s, &inner, "epoch", s->t_real, d->name.span);
   u->epochs = local(s, &inner, "epochs", s->t_real, d->name.span);
-  if (!parameters(s, d, &f, &args, call->span, &inner, st)) return;
+  TwName rate = NULL;
+  if (!parameters(s, d, &f, &args, call->span, &inner, st, &rate)) return;
   tw_sm_push_frame(s, &frame, &f, call->span);
   s->ctx.epoch = tw_sm_use(s, u->epoch, call->span);
   s->ctx.epochs = tw_sm_use(s, u->epochs, call->span);
+  if (rate) u->rate = rate_now(s, &inner, rate, call->span);
   tw_sm_optimizer_body(s, d, &inner, st->n_flat, u);
   tw_sm_pop_frame(s);
   s->ctx = (TwSmCtx){0};

@@ -238,7 +238,9 @@ typedef struct TwOptState {
 typedef struct TwUpdate {
   TwLocal *p, *g, *t, *epoch, *epochs;
   TwVec(TwOptState) states;
-  TwVec(TwTs *) stmts;
+  TwVec(TwTs *) stmts; /* n_arguments of them bind the arguments */
+  uint32_t n_arguments;
+  TwTx *rate; /* its first schedule, at the epoch: over epoch, epochs and the arguments; NULL: it has none */
   TwTx *next_p;
   TwVec(TwTx *) next_state;
   const TwDecl *decl;

@@ -91,6 +91,7 @@ static void *argument(Walk *w, const TwRtSlot *s, const TwTyInfo *ty, TwPrecisio
     case TW_RT_COLUMN: from = columns ? columns[s->index] : NULL; break;
     case TW_RT_LOSS:
     case TW_RT_NORM:
+    case TW_RT_RATE:
     case TW_RT_MEASURE:
     case TW_RT_COEFFS:
     case TW_RT_CHECK:

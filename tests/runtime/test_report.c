@@ -208,12 +208,19 @@ static void texts(void) {
   free(text);
   const TwRtProgress p = {.n_stages = 2, .stage_name = "standard", .epoch = 412, .epochs = 1000, .seeds_done = 3,
                           .n_seeds = 30, .loss = 3.21e-7, .best_loss = 2.9e-7, .fraction = 0.5, .seconds = 75,
-                          .rate = 1234567};
+                          .rate = 1234567, .regions = -1};
   f = tmpfile();
   tw_rt_report_progress(f, "full", &p, 0);
   text = slurp(f);
   CHECK(strcmp(text, "full: standard 412/1000  loss 3.21e-07  best 2.90e-07  seeds 3/30  1.2M epochs/s  1m15s left") == 0,
         "%s", text);
+  free(text);
+  TwRtProgress counted = p;
+  counted.regions = 32;
+  f = tmpfile();
+  tw_rt_report_progress(f, "full", &counted, 0);
+  text = slurp(f);
+  CHECK_HAS(text, "best 2.90e-07  32 regions  seeds 3/30");
   free(text);
   f = tmpfile();
   tw_rt_report_progress(f, "full", &p, 20);
