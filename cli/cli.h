@@ -37,6 +37,7 @@ typedef struct TwCli {
   bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json, info, markdown;
   const char *out, *resume; /* folders of runs */
   const char *plot; /* a picture to draw besides */
+  const char *log;  /* "jsonl", which is stdout, or a file */
   uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
   double checkpoint_every; /* seconds */
   int argc; /* the whole command line */

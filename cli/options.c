@@ -128,6 +128,14 @@ static bool set_resume(TwCli *c, const char *v, char why[256]) {
   return c->resume = v, *v;
 }
 static bool set_plot(TwCli *c, const char *v, char why[256]) { (void)why; return c->plot = v, true; }
+static bool set_log(TwCli *c, const char *v, char why[256]) {
+  size_t n = strlen(v);
+  if (strcmp(v, "jsonl") != 0 && (n < 7 || strcmp(v + n - 6, ".jsonl") != 0)) {
+    snprintf(why, 256, "--log wants jsonl, or a file that ends in .jsonl, not '%.100s'", v);
+    return false;
+  }
+  return c->log = v, true;
+}
 static bool set_log_every(TwCli *c, const char *v, char why[256]) {
   uint64_t n;
   if (!whole(v, 1000000000, &n) || n == 0) {
@@ -199,7 +207,8 @@ static const Option options[] = {
     {"--out", "DIR", TW_OPT_RUN, "keep the run there: program, metrics, weights, checkpoint, summary", set_out},
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
     {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
-    {"--log-every", "K", TW_OPT_RUN, "epochs from one line of metrics to the next (default 1; 10 for several seeds)", set_log_every},
+    {"--log", "jsonl|FILE", TW_OPT_RUN, "each reading as a JSON object on a line of its own, on stdout or in FILE.jsonl", set_log},
+    {"--log-every", "K", TW_OPT_RUN, "epochs from one reading, a line of metrics, to the next (default 1; 10 for several seeds)", set_log_every},
     {"--plot", "FILE", TW_OPT_PLOT, "draw their losses in one picture, .svg or .png", set_plot},
     {"--pieces", "N", TW_OPT_PIECES, "compare with the best fit of N pieces (default: as many as the program asks for)", set_pieces},
     {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr", set_diagnostics},
@@ -244,6 +253,10 @@ static bool go_together(const TwCli *c, const TwVerb *v, char why[256]) {
   }
   if (!c->help && !c->resume && c->n_files < v->min_files) {
     snprintf(why, 256, "%s wants %s", v->name, v->arguments);
+    return false;
+  }
+  if (c->json && c->log && strcmp(c->log, "jsonl") == 0) {
+    snprintf(why, 256, "--json and --log jsonl both want stdout: --log FILE.jsonl writes to a file");
     return false;
   }
   if (c->have_seed && c->have_seeds) {

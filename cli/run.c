@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/failures.h"
 #include "cli/keep.h"
+#include "cli/log.h"
 #include "cli/output.h"
 #include "runtime/report.h"
 #include "runtime/text.h"
@@ -33,6 +34,9 @@ typedef struct Job {
   const TwRtSetting *settings;
   TwRtResult *result;
   TwKept *kept; /* NULL: nothing is */
+  TwLog *log;   /* NULL: there is none */
+  const uint64_t *seeds;
+  TwRtReportVariant as; /* for the log */
 } Job;
 
 typedef struct Session {
@@ -47,6 +51,7 @@ typedef struct Session {
   uint32_t n_seeds, threads;
   double compile_seconds, train_seconds;
   TwKeep *keep; /* NULL: nothing is kept */
+  TwLog *log;   /* NULL: there is none */
   /* training */
   pthread_mutex_t lock;
   uint32_t next_job, threads_each;
@@ -143,11 +148,19 @@ static bool compile(Session *s) {
 
 static void on_save(void *context, const TwRtSaved *saved) { tw_kept_save(((Job *)context)->kept, saved); }
 static const void *on_load(void *context, uint32_t seed, size_t *n) { return tw_kept_load(((Job *)context)->kept, seed, n); }
-static void on_epoch(void *context, const TwRtEpoch *e) { tw_kept_watch(((Job *)context)->kept, e); }
+static void on_epoch(void *context, const TwRtEpoch *e) {
+  const Job *j = context;
+  if (j->kept) tw_kept_watch(j->kept, e);
+  if (j->log) tw_log_epoch(j->log, &j->as, j->seeds[e->seed_index], e);
+}
 static void on_stage(void *context, uint32_t seed, uint32_t stage, bool best, const void *shown, const void *values) {
   tw_kept_stage(((Job *)context)->kept, seed, stage, best, shown, values);
 }
-static void on_restart(void *context, uint32_t seed) { tw_kept_restart(((Job *)context)->kept, seed); }
+static void on_restart(void *context, uint32_t seed) {
+  const Job *j = context;
+  if (j->kept) tw_kept_restart(j->kept, seed);
+  if (j->log) tw_log_restart(j->log, &j->as, j->seeds[seed]);
+}
 
 static void train_job(Session *s, Job *j, bool show) {
   TwRtOptions o = {.seeds = s->seeds, .n_seeds = s->n_seeds, .threads = s->threads_each,
@@ -155,10 +168,12 @@ static void train_job(Session *s, Job *j, bool show) {
   if (j->kept) {
     o.save = on_save;
     o.load = on_load;
-    o.watch = on_epoch;
     o.stage_done = on_stage;
-    o.restart = on_restart;
     o.save_seconds = s->c->checkpoint_every;
+  }
+  if (j->kept || j->log) {
+    o.watch = on_epoch;
+    o.restart = on_restart;
     o.watch_every = s->c->log_every ? s->c->log_every : s->n_seeds > 1 ? 10 : 1;
   }
   j->result = tw_rt_train(j->build.rt, &o);
@@ -236,6 +251,26 @@ static bool begin_keeping(Session *s) {
   return true;
 }
 
+static bool begin_logging(Session *s) {
+  char *error;
+  if (!s->c->log) return true;
+  s->log = tw_log_open(s->c->log, &error);
+  for (uint32_t k = 0; k < s->n_jobs; k++) {
+    Job *j = &s->jobs[k];
+    j->log = s->log;
+    j->seeds = s->seeds;
+    j->as = (TwRtReportVariant){.name = j->build.rt->variant, .program = j->build.rt, .settings = j->settings, .n_settings = s->c->n_sweeps};
+  }
+  return s->log || tw_cli_said(error);
+}
+
+/* false: something could not be written. */
+static bool end_logging(Session *s) {
+  char *error = tw_log_close(s->log);
+  s->log = NULL;
+  return !error || tw_cli_said(error);
+}
+
 /* false: something could not be written. */
 static bool end_keeping(Session *s, const TwRtReport *r) {
   char *error = s->keep ? tw_keep_end(s->keep, r) : NULL;
@@ -245,13 +280,18 @@ static bool end_keeping(Session *s, const TwRtReport *r) {
   const char *folder = s->c->resume ? s->c->resume : s->c->out;
   if (lost) {
     tw_cli_said(error);
-    fprintf(stderr, "triwave: so the run has ended; what was saved before is whole, and triwave run --resume %s goes on from there\n", folder);
+    if (tw_rundir_is(folder))
+      fprintf(stderr, "triwave: so the run has ended; what was saved before is whole, and triwave run --resume %s goes on from there\n", folder);
+    else
+      fprintf(stderr, "triwave: so the run has ended; its folder, '%s', is not there any more, nor what was saved in it\n", folder);
   } else if (stopped) {
     fprintf(stderr, "triwave: stopped by a signal; the figures are of the epochs that were done\n");
     if (s->keep) fprintf(stderr, "triwave: the run is saved: triwave run --resume %s goes on with it\n", folder);
   }
   return !lost;
 }
+
+static bool log_takes_stdout(const TwCli *c) { return c->log && strcmp(c->log, "jsonl") == 0; }
 
 /* false: something could not be written. */
 static bool report(Session *s, double started) {
@@ -265,10 +305,10 @@ static bool report(Session *s, double started) {
   TwRtReport r = {.program = s->c->files[0], .f64 = s->c->precision == TW_F64, .n_variants = s->n_jobs, .variants = variants,
                   .compile_seconds = s->compile_seconds, .train_seconds = s->train_seconds,
                   .total_seconds = tw_cli_now() - started};
-  bool ok = end_keeping(s, &r);
+  bool logged = end_logging(s), ok = end_keeping(s, &r) && logged;
   if (s->c->json)
     tw_rt_report_json(stdout, &r);
-  else if (!s->c->quiet)
+  else if (!s->c->quiet && !log_takes_stdout(s->c))
     tw_rt_report_table(stdout, &r, isatty(STDOUT_FILENO) != 0);
   return tw_cli_stdout_ok() && ok;
 }
@@ -296,6 +336,7 @@ static void session_free(Session *s) {
     tw_build_free(&s->jobs[k].build);
   }
   for (uint32_t k = 0; k < s->n_units; k++) tw_unit_free(s->units[k]);
+  free(tw_log_close(s->log));
   tw_keep_free(s->keep);
   tw_cache_close(s->cache);
   pthread_mutex_destroy(&s->lock);
@@ -321,8 +362,9 @@ int tw_cli_run(const TwCli *given) {
   if (ok) choose_seeds(&s);
   bool compiled = ok && compile(&s);
   s.compile_seconds = tw_cli_now() - started;
-  ok = compiled && begin_keeping(&s);
+  ok = compiled && begin_logging(&s) && begin_keeping(&s);
   if (ok) {
+    if (!c.resume) tw_log_empty(s.log); /* now that nothing refuses the run */
     ok = train(&s);
     ok = report(&s, started) && ok;
   }
