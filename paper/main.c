@@ -47,8 +47,15 @@ static bool make_page(const Settings *s, const char *out_dir) {
   if (!in) return complain(tw_rt_file_error("read", path, errno));
   snprintf(path, sizeof path, "%s/paper.md", out_dir);
   bool ok = tw_rt_file_begin(&f, path, &error) || complain(error);
-  while (ok && fgets(line, sizeof line, in)) write_line(s, line, f.out);
+  if (!ok) return fclose(in), false;
+  while (fgets(line, sizeof line, in)) write_line(s, line, f.out);
+  bool broken = ferror(in) != 0;
+  int why = errno;
   fclose(in);
+  if (broken) {
+    tw_rt_file_abandon(&f);
+    return complain(tw_rt_file_error("read", "paper/page.md", why));
+  }
   return ok && (tw_rt_file_commit(&f, &error) || complain(error));
 }
 
