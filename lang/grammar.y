@@ -20,7 +20,7 @@
 #define NEW(T) TW_NEW(&p->u->arena, T)
 }
 
-%syntax_error { (void)yymajor; tw_on_syntax_error(p, yypParser, TOKEN); }
+%syntax_error { (void)yymajor; tw_on_syntax_error(p, yypParser, TOKEN); tw_grammar_leave_block(yypParser); }
 %stack_overflow { tw_on_too_deep(p); }
 
 // ---- precedence, weakest first
@@ -374,6 +374,15 @@ condition_opt(A) ::= IF expr(E). { A = E; }
 
 %code {
 void tw_grammar_settle(void *parser) { ((yyParser *)parser)->yyerrcnt = -1; }
+
+/* After an error right behind the brace that closes a body: the body is closed, though no token has reduced it yet, and
+ * recovery must not go on inside of it. Its declaration goes with it. */
+void tw_grammar_leave_block(void *parser) {
+  yyParser *y = parser;
+  if (y->yytos->major != TW_T_RBLOCK) return;
+  while (y->yytos > y->yystack && y->yytos->major != TW_T_LBLOCK) yy_pop_parser_stack(y);
+  if (y->yytos > y->yystack) yy_pop_parser_stack(y);
+}
 
 /* Whether the parser would shift `kind` after the reductions that it calls for; `states` holds the
  * stack's states and has room to grow by one for each. */

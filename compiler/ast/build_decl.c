@@ -59,7 +59,7 @@ TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name) {
 }
 
 TwDecl *tw_b_decl_error(TwParser *p) {
-  TwToken here = {.start = p->last_end};
+  TwToken here = {.start = p->broken < p->last_end ? p->broken : p->last_end};
   return new_decl(p, TW_DE_ERROR, here, NULL);
 }
 

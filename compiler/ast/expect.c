@@ -140,6 +140,7 @@ static void advise(TwParser *p, TwDiag *d, const Expected *e, TwToken t) {
 
 void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
   p->failed = true;
+  p->broken = tw_layout_declaration(p->layout, t);
   if (t.kind == TW_T_BAD || p->layout->reported) return;
   if (p->layout->after_stray) return; /* what is missing where the bracket stands is the same mistake */
   p->layout->reported = true;

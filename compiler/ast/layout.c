@@ -86,7 +86,7 @@ static TwToken give(TwLayout *l, int kind, TwToken place) {
   TwBracket *b = top(l);
   if (holds_lines(b->kind)) {
     if (kind == TW_T_SEP) b->head = 0, l->reported = false;
-    else if (b->head == 0) b->head = kind;
+    else if (b->head == 0) b->head = kind, b->start = place.start;
   }
   return place;
 }
@@ -296,6 +296,13 @@ TwToken tw_layout_next(TwLayout *l) {
     l->at++;
     return give(l, t.kind, t);
   }
+}
+
+uint32_t tw_layout_declaration(const TwLayout *l, TwToken t) {
+  uint32_t level = l->stack.len - 1;
+  if (t.kind == TW_T_LBLOCK && level > 0) level--;
+  while (level > 0 && !(holds_lines(l->stack.at[level].kind) && holds_declarations(&l->stack.at[level]))) level--;
+  return l->stack.at[level].start;
 }
 
 static bool in_dropped_body(const TwLayout *l, uint32_t level) {

@@ -19,6 +19,7 @@ typedef struct TwBracket {
   bool after_in;  /* opened right after `in`: an interval, which either kind of bracket may close */
   int owner;      /* BLOCK: the first token of the statement it belongs to */
   int head;       /* FILE, BLOCK: the first token of the statement being read; 0 at its start */
+  uint32_t start; /* and where that token is; after the statement's end still its own */
   TwToken opener;
 } TwBracket;
 
@@ -42,6 +43,8 @@ enum { TW_MANY_ERRORS = 1000 };
 /* Scans everything. Comments go to m->comments if m is not NULL. */
 void tw_layout_start(TwLayout *l, TwUnit *u, uint32_t file, TwModuleAst *m);
 TwToken tw_layout_next(TwLayout *l); /* kind 0 at the end, as often as asked */
+/* Where the declaration begins to which `t`, the last token handed out, belongs. */
+uint32_t tw_layout_declaration(const TwLayout *l, TwToken t);
 /* After the grammar refused `t`, the last token handed out: passes over the rest of the statement. */
 void tw_layout_recover(TwLayout *l, TwToken t);
 const TwToken *tw_layout_peek(const TwLayout *l); /* the next token of the text, as scanned */

@@ -16,6 +16,7 @@ typedef struct TwParser {
   TwExpr *expr;        /* the result of tw_parse_expr */
   uint32_t file;
   uint32_t last_end; /* where the token fed before this one ends: the end of what is being reduced */
+  uint32_t broken;   /* where the declaration begins that was refused last */
   bool failed;       /* the last token was refused: skip to the end of the statement */
   bool fatal;        /* stop feeding */
 } TwParser;
@@ -66,6 +67,7 @@ void tw_grammar(void *parser, int kind, TwToken token);
 int tw_grammarFallback(int kind);
 /* Ends the silence after an error: the next one is reported. */
 void tw_grammar_settle(void *parser);
+void tw_grammar_leave_block(void *parser);
 /* Which tokens the parser would take now; `set` has a place for each token kind. */
 enum { TW_TOKEN_KINDS = 128 };
 void tw_grammar_expected(void *parser, TwArena *scratch, bool set[TW_TOKEN_KINDS]);

@@ -1,8 +1,9 @@
 /* mutate.c: every program with one token deleted, doubled or swapped with the next: no crash, no hang,
  * no refusal without a place, no acceptance that contradicts itself.
  *
- *   mutate STEP FILE…     every STEP-th mutant of each file; prints how many first errors are within a
- *                         line of the mutation. */
+ *   mutate STEP FILE…     every STEP-th mutant of each file; prints how many first errors are within a line of the
+ *                         mutation (at least MOST_NEAR of a hundred), and how many mutants give one error.
+ *   mutate -N STEP FILE…  and shows those that give N errors or more, and what they give */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #include "compiler/ast/parse.h"
+#include "compiler/lower/lower.h"
 #include "compiler/sema/sema.h"
 
 typedef struct Token {
@@ -17,7 +19,8 @@ typedef struct Token {
 } Token;
 
 typedef struct Tally {
-  uint32_t mutants, refused, near, bad;
+  uint32_t mutants, refused, near, single, bad;
+  uint32_t shown; /* from how many errors on; 0: none */
 } Tally;
 
 static char *slurp(const char *path, size_t *len) {
@@ -84,12 +87,19 @@ static void run(const char *path, const char *text, size_t len, uint32_t line, T
     bool good = tw_sema(u, ast, names.at[k], &p);
     contradiction |= good != (p != NULL);
     ok &= good;
+    TwLowered *lowered = NULL;
+    if (u->diags.errors == 0) ok &= tw_lower(u, p, TW_LOWER_TRAIN, &lowered);
   }
   double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
   uint32_t first = first_error(u, file, &placeless);
   contradiction |= ok != (u->diags.errors == 0);
   t->mutants++;
   t->refused += !ok;
+  t->single += u->diags.errors == 1;
+  if (t->shown && u->diags.errors >= t->shown) {
+    printf("==== %s:%u: %u errors\n", path, line, u->diags.errors);
+    tw_diags_render(&u->diags, stdout, (TwDiagStyle){0});
+  }
   t->near += !ok && first != UINT32_MAX && first + 1 >= line && first <= line + 1;
   if (placeless || contradiction || seconds > 2) {
     t->bad++;
@@ -133,11 +143,17 @@ static void mutate(const char *path, uint32_t step, Tally *t) {
   free(text);
 }
 
+enum { MOST_NEAR = 90 };
+
 int main(int argc, char **argv) {
   Tally t = {0};
-  if (argc < 3) return 2;
-  for (int k = 2; k < argc; k++) mutate(argv[k], (uint32_t)atoi(argv[1]), &t);
-  printf("%u mutants, %u refused, the first error within a line of the mutation in %.1f%%, %u bad\n",
-         t.mutants, t.refused, t.refused ? 100.0 * t.near / t.refused : 100.0, t.bad);
-  return t.bad != 0;
+  int k = argc > 1 && argv[1][0] == '-' ? 2 : 1;
+  if (k == 2) t.shown = (uint32_t)atoi(argv[1] + 1);
+  uint32_t step = argc > k ? (uint32_t)atoi(argv[k]) : 0;
+  if (!step || argc < k + 2) return 2;
+  for (k++; k < argc; k++) mutate(argv[k], step, &t);
+  double near = t.refused ? 100.0 * t.near / t.refused : 100, single = t.refused ? 100.0 * t.single / t.refused : 100;
+  printf("%u mutants, %u refused, the first error within a line of the mutation in %.1f%%, one error in %.1f%%, %u bad\n",
+         t.mutants, t.refused, near, single, t.bad);
+  return t.bad != 0 || near < MOST_NEAR;
 }
