@@ -120,7 +120,7 @@ TwBodyLine tw_b_result(TwParser *p, TwPart e) {
 }
 
 TwBodyLine tw_b_stmt_error(TwParser *p) {
-  TwStmt *s = new_stmt(p, TW_ST_ERROR, p->last_end);
+  TwStmt *s = new_stmt(p, TW_ST_ERROR, p->broken_line < p->last_end ? p->broken_line : p->last_end);
   return finish(p, s);
 }
 

@@ -138,10 +138,25 @@ static void advise(TwParser *p, TwDiag *d, const Expected *e, TwToken t) {
     tw_diag_help(to, d, "to go on with the line before, put a blank after the '-' or end that line with it");
 }
 
+/* Whether the scanner has reported a mistake in this statement: then no more is known of what it should be. */
+static bool misspelt(const TwParser *p, TwToken t) {
+  for (uint32_t k = 0; k < p->u->diags.list.len; k++) {
+    const TwDiag *d = p->u->diags.list.at[k];
+    bool here = d->span.file == p->file && d->span.start >= p->broken_line && d->span.start <= t.start;
+    if (here && d->id >= TW_E0101 && d->id <= TW_E0107) return true;
+  }
+  return false;
+}
+
 void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
   p->failed = true;
   p->broken = tw_layout_declaration(p->layout, t);
+  p->broken_line = tw_layout_statement(p->layout, t);
   if (t.kind == TW_T_BAD || p->layout->reported) return;
+  if (misspelt(p, t)) {
+    p->layout->reported = true;
+    return;
+  }
   if (p->layout->after_stray) return; /* what is missing where the bracket stands is the same mistake */
   p->layout->reported = true;
   TwArena scratch = {0};

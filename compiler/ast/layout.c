@@ -215,9 +215,10 @@ static TwToken open(TwLayout *l, TwToken t) {
   return out;
 }
 
-/* Bodies of functions, loops, optimizers and stages hold no declarations, but for functions of their own. */
+/* Bodies of functions, loops, optimizers and stages hold no declarations, but for functions of their own. What follows a
+ * name that begins no declaration may be meant for a variant. */
 static bool holds_declarations(const TwBracket *b) {
-  return b->kind == TW_BR_FILE || b->owner == TW_T_VARIANT;
+  return b->kind == TW_BR_FILE || b->owner == TW_T_VARIANT || b->owner == TW_T_ID;
 }
 
 static uint32_t indent_of(const TwLayout *l, uint32_t at) {
@@ -228,11 +229,19 @@ static uint32_t indent_of(const TwLayout *l, uint32_t at) {
   return n;
 }
 
+static bool deeper_than(const TwLayout *l, uint32_t at, uint32_t other) { return indent_of(l, at) > indent_of(l, other); }
+
 /* A function of a body's own stands further in than the line on which the body's brace is; so after a brace that is
  * missing the next function is still a declaration. */
 static bool starts_local_fn(const TwLayout *l) {
   const TwToken *t = after(l, 0);
-  return (t->kind == TW_T_FN || t->kind == TW_T_CUSTOM) && indent_of(l, t->start) > indent_of(l, top(l)->opener.start);
+  return (t->kind == TW_T_FN || t->kind == TW_T_CUSTOM) && deeper_than(l, t->start, top(l)->opener.start);
+}
+
+/* What is in a variant stands further in than the variant, unless it is on the same line. */
+static bool stands_before(const TwLayout *l) {
+  const TwToken *t = after(l, 0);
+  return t->newline && !deeper_than(l, t->start, top(l)->opener.start);
 }
 
 /* The end of a statement before the token `t` that comes next, if there is one. */
@@ -272,7 +281,8 @@ TwToken tw_layout_next(TwLayout *l) {
     TwToken t = *after(l, 0);
     TwBracketKind k = top(l)->kind;
     if (!holds_lines(k) && starts_statement(l)) return close_missing(l, t);
-    if (k == TW_BR_BLOCK && !holds_declarations(top(l)) && starts_declaration(l) && !starts_local_fn(l)) {
+    bool outside = !holds_declarations(top(l)) ? !starts_local_fn(l) : stands_before(l);
+    if (k == TW_BR_BLOCK && starts_declaration(l) && outside) {
       out = close_missing(l, t);
       l->reported = false;
       return out;
@@ -290,12 +300,19 @@ TwToken tw_layout_next(TwLayout *l) {
         continue;
       case TW_LEX_SEMICOLON: /* inside brackets */
         l->at++;
-        return give(l, TW_T_SEP, t);
+        return give(l, TW_T_SEMICOLON, t);
       default: break;
     }
     l->at++;
     return give(l, t.kind, t);
   }
+}
+
+uint32_t tw_layout_statement(const TwLayout *l, TwToken t) {
+  uint32_t level = l->stack.len - 1;
+  if (t.kind == TW_T_LBLOCK && level > 0) level--;
+  while (level > 0 && !holds_lines(l->stack.at[level].kind)) level--;
+  return l->stack.at[level].start;
 }
 
 uint32_t tw_layout_declaration(const TwLayout *l, TwToken t) {
@@ -311,36 +328,72 @@ static bool in_dropped_body(const TwLayout *l, uint32_t level) {
   return false;
 }
 
-/* Passes over tokens until the next one that is handed out ends the statement. Round and square
- * brackets opened in the statement are forgotten at a line that begins a statement. */
+/* Whether the next line is still of the declaration that is being dropped: it stands further in. Without the brace of its
+ * body (`headless`), what looks like a declaration is one of its lines too. */
+static bool goes_on_inside(const TwLayout *l, uint32_t start, bool headless) {
+  const TwToken *next = after(l, 0);
+  return next->newline && next->kind != TW_LEX_CLOSE_BRACE && deeper_than(l, next->start, start) &&
+         (headless || !starts_declaration(l));
+}
+
+/* A line that begins no further in than the statement, in the midst of its brackets: these lack their partners. */
+static bool begins_anew(const TwLayout *l, uint32_t start) {
+  const TwToken *next = after(l, 0);
+  bool closes = next->kind == TW_T_RPAREN || next->kind == TW_T_RBRACK || next->kind == TW_LEX_CLOSE_BRACE;
+  return next->newline && !closes && next->kind != TW_LEX_OPEN_BRACE && !deeper_than(l, next->start, start);
+}
+
+static void pass(TwLayout *l) {
+  tw_layout_next(l);
+  l->reported = true;
+}
+
+/* Passes over tokens until the next one that is handed out ends the statement. Brackets opened in the statement are
+ * forgotten at a line that begins a statement. */
 void tw_layout_recover(TwLayout *l, TwToken t) {
   uint32_t level = l->stack.len;
   if (t.kind == TW_T_LBLOCK) level--; /* the body belongs to the statement that is being dropped */
   while (level > 1 && !holds_lines(l->stack.at[level - 1].kind)) level--;
-  if (t.kind == 0 || t.kind == TW_T_RBLOCK || (t.kind == TW_T_SEP && l->stack.len == level)) {
+  const TwBracket *b = &l->stack.at[level - 1];
+  uint32_t start = b->start;
+  bool declares = holds_declarations(b), ended = t.kind == TW_T_SEP;
+  bool headless = declares && (b->head == TW_T_STAGE || b->head == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
+  if (t.kind == 0 || t.kind == TW_T_RBLOCK || ended) {
     l->reported = false; /* the refused token ended the statement already */
-    if (t.kind != TW_T_SEP || after(l, 0)->kind != TW_LEX_OPEN_BRACE) return;
-    /* A body that begins on the next line belongs to the refused statement. */
+    bool body = ended && after(l, 0)->kind == TW_LEX_OPEN_BRACE;
+    if (!body && !(ended && declares && goes_on_inside(l, start, headless))) return;
     l->reported = true;
     l->previous = TW_T_ID;
-    top(l)->head = TW_T_FN;
-    if (tw_layout_next(l).kind == 0) return;
+    if (body) top(l)->head = TW_T_FN; /* it begins on the next line */
+    if (body && tw_layout_next(l).kind == 0) return;
   }
   l->reported = true;
   while (l->stack.len >= level) {
     const TwToken *next = after(l, 0);
     bool here = l->stack.len == level;
-    if (next->kind == 0) return;
-    if (here && (next->kind == TW_LEX_SEMICOLON || next->kind == TW_LEX_CLOSE_BRACE)) return;
-    if (starts_statement(l) && (here || !in_dropped_body(l, level))) {
+    if (next->kind == 0) break;
+    if (here && declares && goes_on_inside(l, start, headless)) {
+      pass(l);
+      continue;
+    }
+    if (here && next->kind == TW_LEX_CLOSE_BRACE && (headless || level == 1)) {
+      l->at++; /* of the body that was not opened */
+      headless = false;
+      continue;
+    }
+    if (here && next->kind == TW_LEX_CLOSE_BRACE) break;
+    if (here && next->kind == TW_LEX_SEMICOLON && !headless) break;
+    if ((starts_statement(l) && (here || !in_dropped_body(l, level))) || (!here && declares && begins_anew(l, start))) {
       l->stack.len = level;
       l->previous = TW_T_ID;
-      return;
+      break;
     }
-    if (here && next->newline && !goes_on_after(l->previous, 0) && !goes_on_with(next, top(l)->head)) return;
-    tw_layout_next(l);
-    l->reported = true;
+    if (here && next->newline && !goes_on_after(l->previous, 0) && !goes_on_with(next, top(l)->head)) break;
+    bool stray = next->kind == TW_T_RPAREN || next->kind == TW_T_RBRACK || next->kind == TW_LEX_SEMICOLON;
+    if (here && stray) l->at++; /* the driver would hand out what comes after it */
+    else pass(l);
   }
+  if (ended) top(l)->head = 0; /* the separator was handed out */
 }
 
 /* ---- scanning */

@@ -43,8 +43,9 @@ enum { TW_MANY_ERRORS = 1000 };
 /* Scans everything. Comments go to m->comments if m is not NULL. */
 void tw_layout_start(TwLayout *l, TwUnit *u, uint32_t file, TwModuleAst *m);
 TwToken tw_layout_next(TwLayout *l); /* kind 0 at the end, as often as asked */
-/* Where the declaration begins to which `t`, the last token handed out, belongs. */
+/* Where the declaration begins to which `t`, the last token handed out, belongs; and the line of a body. */
 uint32_t tw_layout_declaration(const TwLayout *l, TwToken t);
+uint32_t tw_layout_statement(const TwLayout *l, TwToken t);
 /* After the grammar refused `t`, the last token handed out: passes over the rest of the statement. */
 void tw_layout_recover(TwLayout *l, TwToken t);
 const TwToken *tw_layout_peek(const TwLayout *l); /* the next token of the text, as scanned */

@@ -24,6 +24,7 @@ static void feed_all(TwParser *p, int start) {
     tw_grammar(parser, t.kind, t);
     if (p->failed && !p->fatal) {
       tw_layout_recover(&l, t);
+      if (l.at && l.tokens.at[l.at - 1].end > p->last_end) p->last_end = l.tokens.at[l.at - 1].end; /* passed over */
       tw_grammar_settle(parser);
       p->failed = false;
     }

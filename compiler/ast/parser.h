@@ -16,7 +16,7 @@ typedef struct TwParser {
   TwExpr *expr;        /* the result of tw_parse_expr */
   uint32_t file;
   uint32_t last_end; /* where the token fed before this one ends: the end of what is being reduced */
-  uint32_t broken;   /* where the declaration begins that was refused last */
+  uint32_t broken, broken_line; /* where the declaration begins that was refused last, and the line of a body */
   bool failed;       /* the last token was refused: skip to the end of the statement */
   bool fatal;        /* stop feeding */
 } TwParser;

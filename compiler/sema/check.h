@@ -212,6 +212,7 @@ struct TwSema {
   TwVec(TwSmInterval) ranges;        /* per local id */
   TwVec(TwSpan) broken;              /* stretches of source the parser gave up on */
   TwVec(const void *) recursive;     /* declarations whose recursion was reported */
+  TwSmSet unknown;                   /* names that were reported: each is one mistake, wherever it stands */
   TwSmSet elaborated;                /* declarations whose body was checked */
   TwSmSet custom_seen, custom_good;  /* custom functions whose rules were checked, and were right */
   TwVec(const TwDecl *) stage_decls; /* parallel to p->stages */
@@ -233,6 +234,8 @@ bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, 
 typedef TwVec(TwName) TwNames;
 /* Whether the parser gave up on text that holds this word, which may have declared it. */
 bool tw_sm_in_broken(TwSema *s, TwName name);
+/* Whether a declaration that the parser gave up on says what it declares. If not, it may have been anything. */
+bool tw_sm_has_name(const TwSema *s, TwSpan decl);
 const char *tw_sm_text(TwSema *s, TwSpan span); /* the source under a span */
 /* Two types that should agree: adds notes where the sizes that differ were fixed. */
 void tw_sm_note_sizes(TwSema *s, TwDiag *d, const TwType *a, const TwType *b);

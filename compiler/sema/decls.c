@@ -26,6 +26,7 @@ static const TwType *weights_type(TwSema *s, const TwSmScope *scope, const TwSmE
   bool load = tw_sm_is_load(s, scope, d->value);
   if (!d->is_law && !load) return NULL;
   if (e->replaced) return replaced_type(s, scope, e->replaced);
+  if (in_variant(s, d) && tw_sm_in_broken(s, e->name)) return s->errors++, s->t_poison;
   TwDiag *x = in_variant(s, d)
                   ? tw_sm_error(s, TW_E0711, e->span,
                                 "there are no weights '%s' that this %s could replace the value of", e->name,

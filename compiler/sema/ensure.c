@@ -268,7 +268,8 @@ static bool result_name(TwSema *s, const TwExpr *e, TwExpect *out) {
 }
 
 static void unknown_result(TwSema *s, const TwExpr *e) {
-  if (e->kind == TW_EX_NAME && tw_sm_in_broken(s, e->name)) {
+  const TwExpr *name = e->kind == TW_EX_CALL && e->args.len ? e->args.at[0].value : e; /* min(f, …): of a model */
+  if (name->kind == TW_EX_NAME && tw_sm_in_broken(s, name->name)) {
     s->errors++;
     return;
   }

@@ -121,7 +121,7 @@ void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replac
   switch (d->kind) {
   case TW_DE_ERROR:
     s->errors++;
-    tw_vec_push(s->a, &s->broken, d->span);
+    tw_vec_push(s->a, &s->broken, tw_sm_has_name(s, d->span) ? d->span : (TwSpan){0});
     break;
   case TW_DE_IMPORT:
   case TW_DE_CONST:
@@ -231,10 +231,11 @@ void tw_sm_prelude(TwSema *s) {
 }
 
 static void unknown_name(TwSema *s, const TwSmScope *scope, TwName name, TwSpan span) {
-  if (tw_sm_in_broken(s, name)) {
+  if (tw_sm_in_broken(s, name) || tw_sm_set_has(&s->unknown, name)) {
     s->errors++;
     return;
   }
+  tw_sm_set_add(s, &s->unknown, name);
   if (tw_sm_many(s)) {
     tw_sm_error(s, TW_E0201, span, "there is no '%s' here", name);
     return;

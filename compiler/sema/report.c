@@ -35,6 +35,20 @@ static void blame_defines(TwSema *s, TwDiagId id, TwDiag *d) {
   }
 }
 
+/* Whether it may come of a mistake that was told: one in the syntax of the same line, or any at the very same place. */
+static bool comes_of_another(TwSema *s, TwSpan at) {
+  const TwDiags *all = &s->u->diags;
+  if (!at.file || tw_sm_many(s)) return false;
+  uint32_t line = tw_place(all->sources, at.file, at.start).line;
+  for (uint32_t k = 0; k < all->list.len; k++) {
+    const TwDiag *d = all->list.at[k];
+    if (d->severity != TW_SEV_error || d->span.file != at.file) continue;
+    if (d->span.start == at.start && d->span.end == at.end) return true;
+    if (d->id <= TW_E0119 && tw_place(all->sources, at.file, d->span.start).line == line) return true;
+  }
+  return false;
+}
+
 static TwDiag *add(TwSema *s, TwDiagId id, TwSpan span, const char *text) {
   const TwSmFrame *f = s->frame;
   TwSpan at = span;
@@ -43,6 +57,7 @@ static TwDiag *add(TwSema *s, TwDiagId id, TwSpan span, const char *text) {
     f = f->caller;
   }
   if (tw_sm_is_std(s, at.file)) at = span, f = s->frame;
+  if (comes_of_another(s, at)) return TW_NEW(s->a, TwDiag);
   TwDiag *d = tw_diag(&s->u->diags, id, at, "%s", text);
   if (at.file != span.file || at.start != span.start) tw_diag_note(&s->u->diags, d, span, "it shows here");
   for (uint32_t k = 0; f && k < 3; f = f->caller, k++) {
@@ -101,6 +116,20 @@ bool tw_sm_suggest(TwSema *s, TwDiag *d, TwName name, const TwName *candidates, 
 
 static bool word_char(char c) {
   return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c & 0x80);
+}
+
+bool tw_sm_has_name(const TwSema *s, TwSpan decl) {
+  static const char *const words[] = {"import", "const", "type", "fn", "optimizer", "domain", "data", "param",
+                                      "weights", "model", "measure", "stage", "variant"};
+  const TwSource *src = tw_source(&s->u->sources, decl.file);
+  uint32_t at = decl.start, end;
+  for (uint32_t k = 0; k < sizeof words / sizeof *words; k++) {
+    for (end = at; end < src->len && word_char(src->text[end]); end++) {}
+    if (strlen(words[k]) != end - at || memcmp(src->text + at, words[k], end - at) != 0) continue;
+    while (end < src->len && (src->text[end] == ' ' || src->text[end] == '\t')) end++;
+    return end < src->len && word_char(src->text[end]);
+  }
+  return true;
 }
 
 bool tw_sm_in_broken(TwSema *s, TwName name) {

@@ -153,7 +153,11 @@ static void item(StageIn *in, const TwStageItem *it) {
     in->broken = true;
     return;
   }
-  if (!once(in, it)) return;
+  if (!once(in, it)) {
+    in->broken = true;
+    in->optimizer = NULL; /* of two, neither is looked at */
+    return;
+  }
   switch (it->kind) {
   case TW_SI_TRAIN:
     for (uint32_t k = 0; k < it->names.len; k++) train_name(in, it->names.at[k]);
@@ -168,7 +172,12 @@ static void item(StageIn *in, const TwStageItem *it) {
     in->st.loss = tw_sm_real_scalar(s, &t, TW_E0710, "the loss of a stage") ? t : tw_sm_bad(s, it->span);
     return;
   }
-  case TW_SI_OPTION: option(in, it); return;
+  case TW_SI_OPTION: {
+    uint32_t before = s->errors;
+    option(in, it);
+    in->broken |= s->errors != before;
+    return;
+  }
   }
 }
 

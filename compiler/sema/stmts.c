@@ -107,6 +107,8 @@ static void assign(TwSema *s, TwSmScope *scope, const TwStmt *st, bool allowed, 
   const TwSmBind *b = tw_sm_bound(scope, id.name);
   if (!allowed) {
     s->errors++; /* the parser has said it */
+  } else if (!b && tw_sm_in_broken(s, id.name)) {
+    s->errors++;
   } else if (!b) {
     TwDiag *d =
         tw_sm_error(s, TW_E0320, id.span, "there is no '%s' from outside the loop to assign to", id.name);

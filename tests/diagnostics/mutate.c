@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "compiler/ast/layout.h"
 #include "compiler/ast/parse.h"
 #include "compiler/lower/lower.h"
 #include "compiler/sema/sema.h"
@@ -35,24 +36,23 @@ static char *slurp(const char *path, size_t *len) {
 
 static bool word(char c) { return isalnum((unsigned char)c) || c == '_' || (c & 0x80); }
 
-/* Coarse: words, strings, single marks; comments are left out. */
+/* The tokens of the language; comments are left out. */
 static uint32_t split(const char *s, size_t len, Token *out) {
-  uint32_t n = 0, i = 0;
-  while (i < len) {
-    if (s[i] == '/' && s[i + 1] == '/') {
-      while (i < len && s[i] != '\n') i++;
-    } else if (isspace((unsigned char)s[i])) {
-      i++;
-    } else {
-      uint32_t from = i++;
-      if (s[from] == '"')
-        while (i < len && s[i - 1] != '\n' && s[i++] != '"') {}
-      else if (word(s[from]))
-        while (i < len && word(s[i])) i++;
-      out[n++] = (Token){from, i};
-    }
-  }
+  TwUnit *u = tw_unit_new(NULL);
+  TwLayout l;
+  tw_layout_start(&l, u, tw_source_add(&u->sources, "split.tw", s, len), NULL);
+  uint32_t n = 0;
+  for (uint32_t k = 0; k < l.tokens.len; k++)
+    if (l.tokens.at[k].kind) out[n++] = (Token){l.tokens.at[k].start, l.tokens.at[k].end};
+  tw_unit_free(u);
   return n;
+}
+
+/* Appends a stretch of text; words that would grow together are kept apart. */
+static size_t put(char *out, size_t m, const char *from, size_t n) {
+  if (m && n && word(out[m - 1]) && word(from[0])) out[m++] = ' ';
+  memcpy(out + m, from, n);
+  return m + n;
 }
 
 static uint32_t line_of(const char *s, uint32_t at) {
@@ -117,23 +117,23 @@ static void mutate(const char *path, uint32_t step, Tally *t) {
   char *text = slurp(path, &len);
   if (!text) exit(2);
   Token *tokens = malloc((len + 1) * sizeof *tokens);
-  char *out = malloc(2 * len + 2);
+  char *out = malloc(2 * len + 8);
   uint32_t n = split(text, len, tokens);
   for (uint32_t k = 0; k < 3 * n; k += step) {
     Token a = tokens[k / 3], b = tokens[k / 3 + 1 < n ? k / 3 + 1 : k / 3];
     size_t m = a.start;
     memcpy(out, text, m);
     if (k % 3 == 0) {
-      memcpy(out + m, text + a.end, len - a.end), m += len - a.end;
+      m = put(out, m, text + a.end, len - a.end);
     } else if (k % 3 == 1) {
-      memcpy(out + m, text + a.start, a.end - a.start), m += a.end - a.start;
+      m = put(out, m, text + a.start, a.end - a.start);
       out[m++] = ' ';
-      memcpy(out + m, text + a.start, len - a.start), m += len - a.start;
+      m = put(out, m, text + a.start, len - a.start);
     } else {
-      memcpy(out + m, text + b.start, b.end - b.start), m += b.end - b.start;
-      if (b.start > a.end) memcpy(out + m, text + a.end, b.start - a.end), m += b.start - a.end;
-      memcpy(out + m, text + a.start, a.end - a.start), m += a.end - a.start;
-      memcpy(out + m, text + b.end, len - b.end), m += len - b.end;
+      m = put(out, m, text + b.start, b.end - b.start);
+      if (b.start > a.end) m = put(out, m, text + a.end, b.start - a.end);
+      m = put(out, m, text + a.start, a.end - a.start);
+      m = put(out, m, text + b.end, len - b.end);
     }
     out[m] = 0;
     run(path, out, m, line_of(text, a.start), t);
