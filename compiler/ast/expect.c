@@ -158,6 +158,7 @@ void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
     return;
   }
   if (p->layout->after_stray) return; /* what is missing where the bracket stands is the same mistake */
+  if (tw_layout_unclosed(p->layout, t)) return;
   p->layout->reported = true;
   TwArena scratch = {0};
   Expected e = {0};

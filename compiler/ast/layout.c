@@ -86,7 +86,7 @@ static TwToken give(TwLayout *l, int kind, TwToken place) {
   TwBracket *b = top(l);
   if (holds_lines(b->kind)) {
     if (kind == TW_T_SEP) b->head = 0, l->reported = false;
-    else if (b->head == 0) b->head = kind, b->start = place.start;
+    else if (b->head == 0) b->head = b->began = kind, b->start = place.start;
   }
   return place;
 }
@@ -343,6 +343,13 @@ static bool begins_anew(const TwLayout *l, uint32_t start) {
   return next->newline && !closes && next->kind != TW_LEX_OPEN_BRACE && !deeper_than(l, next->start, start);
 }
 
+bool tw_layout_unclosed(TwLayout *l, TwToken t) {
+  bool open = !holds_lines(top(l)->kind) && t.newline && t.kind != 0;
+  if (!open || deeper_than(l, t.start, l->stack.at[0].start)) return false;
+  report_unclosed(l, top(l), t);
+  return true;
+}
+
 static void pass(TwLayout *l) {
   tw_layout_next(l);
   l->reported = true;
@@ -357,7 +364,7 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
   const TwBracket *b = &l->stack.at[level - 1];
   uint32_t start = b->start;
   bool declares = holds_declarations(b), ended = t.kind == TW_T_SEP;
-  bool headless = declares && (b->head == TW_T_STAGE || b->head == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
+  bool headless = declares && (b->began == TW_T_STAGE || b->began == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
   if (t.kind == 0 || t.kind == TW_T_RBLOCK || ended) {
     l->reported = false; /* the refused token ended the statement already */
     bool body = ended && after(l, 0)->kind == TW_LEX_OPEN_BRACE;

@@ -19,7 +19,8 @@ typedef struct TwBracket {
   bool after_in;  /* opened right after `in`: an interval, which either kind of bracket may close */
   int owner;      /* BLOCK: the first token of the statement it belongs to */
   int head;       /* FILE, BLOCK: the first token of the statement being read; 0 at its start */
-  uint32_t start; /* and where that token is; after the statement's end still its own */
+  int began;      /* and the same when the statement has ended; … */
+  uint32_t start; /* … where that token is */
   TwToken opener;
 } TwBracket;
 
@@ -46,6 +47,9 @@ TwToken tw_layout_next(TwLayout *l); /* kind 0 at the end, as often as asked */
 /* Where the declaration begins to which `t`, the last token handed out, belongs; and the line of a body. */
 uint32_t tw_layout_declaration(const TwLayout *l, TwToken t);
 uint32_t tw_layout_statement(const TwLayout *l, TwToken t);
+/* The grammar refused `t`: if it begins a line no further in than the statement, in the midst of brackets, what is wrong is
+ * that one of these is not closed. Says so and returns true, or does nothing. */
+bool tw_layout_unclosed(TwLayout *l, TwToken t);
 /* After the grammar refused `t`, the last token handed out: passes over the rest of the statement. */
 void tw_layout_recover(TwLayout *l, TwToken t);
 const TwToken *tw_layout_peek(const TwLayout *l); /* the next token of the text, as scanned */
