@@ -238,10 +238,24 @@ static bool starts_local_fn(const TwLayout *l) {
   return (t->kind == TW_T_FN || t->kind == TW_T_CUSTOM) && deeper_than(l, t->start, top(l)->opener.start);
 }
 
-/* What is in a variant stands further in than the variant, unless it is on the same line. */
-static bool stands_before(const TwLayout *l) {
+/* A variant holds no variants and imports nothing: one that stands no further in than the variant comes after it. */
+static bool comes_after_variant(const TwLayout *l) {
   const TwToken *t = after(l, 0);
-  return t->newline && !deeper_than(l, t->start, top(l)->opener.start);
+  return (t->kind == TW_T_VARIANT || t->kind == TW_T_IMPORT) && t->newline &&
+         !deeper_than(l, t->start, top(l)->opener.start);
+}
+
+/* Whether a `)`, `]` or `}` of this bracket's comes after the `;` that stands in it, on its line. */
+static bool closes_later(const TwLayout *l) {
+  int depth = 0;
+  for (uint32_t n = 1; !after(l, n)->newline && after(l, n)->kind != 0; n++) {
+    int kind = after(l, n)->kind;
+    bool opens = kind == TW_T_LPAREN || kind == TW_T_LBRACK || kind == TW_LEX_OPEN_BRACE;
+    bool closes = kind == TW_T_RPAREN || kind == TW_T_RBRACK || kind == TW_LEX_CLOSE_BRACE;
+    if (closes && depth == 0) return (kind == TW_LEX_CLOSE_BRACE) == (top(l)->kind == TW_BR_RECORD);
+    depth += opens - closes;
+  }
+  return false;
 }
 
 /* The end of a statement before the token `t` that comes next, if there is one. */
@@ -281,7 +295,7 @@ TwToken tw_layout_next(TwLayout *l) {
     TwToken t = *after(l, 0);
     TwBracketKind k = top(l)->kind;
     if (!holds_lines(k) && starts_statement(l)) return close_missing(l, t);
-    bool outside = !holds_declarations(top(l)) ? !starts_local_fn(l) : stands_before(l);
+    bool outside = !holds_declarations(top(l)) ? !starts_local_fn(l) : comes_after_variant(l);
     if (k == TW_BR_BLOCK && starts_declaration(l) && outside) {
       out = close_missing(l, t);
       l->reported = false;
@@ -299,6 +313,7 @@ TwToken tw_layout_next(TwLayout *l) {
         if (close_brace(l, t, &out)) return out;
         continue;
       case TW_LEX_SEMICOLON: /* inside brackets */
+        if (!closes_later(l)) return close_missing(l, t);
         l->at++;
         return give(l, TW_T_SEMICOLON, t);
       default: break;
