@@ -12,7 +12,7 @@
 
 #include "tests/run/json.h"
 
-enum { MOST_ARGS = 40, MOST_STOPS = 4 };
+enum { MOST_ARGS = 40, MOST_STOPS = 4, MORE = 20 /* runs, if none was stopped in time */ };
 
 static uint64_t state;
 static double uniform(void) { /* Knuth's MMIX generator */
@@ -127,8 +127,8 @@ int main(int argc, char **argv) {
   remove_folder(folder); /* how long one takes that saves all the time */
   double begun = now();
   if (run(part, err, -1, 0) != 0) return show_file(err), 1;
-  double seconds = now() - begun;
-  for (int k = 0; k < times; k++) {
+  double longest = now() - begun, seconds = longest;
+  for (int k = 0; k < times || (saved == 0 && failed == 0 && k < times + MORE); k++) {
     int s = interrupted_run(part, resume, folder, err, seconds, sig, &saved);
     char *is = s >= 0 ? result_of(folder) : NULL;
     if (!is || strcmp(is, want) != 0) {
@@ -142,10 +142,11 @@ int main(int argc, char **argv) {
     }
     stops += s > 0 ? s : 0;
     untouched += s == 0;
+    if (s == 0) seconds *= 0.7; /* it was timed when the machine had more to do */
     free(is);
   }
-  printf("%d runs of %.2f s, stopped %d times by %s, %d of these with a checkpoint, %d runs never: %d end differently\n", times,
-         seconds, stops, argv[3], saved, untouched, failed);
+  printf("%d runs of up to %.2f s, stopped %d times by %s, %d of these with a checkpoint, %d runs never: %d end differently\n", times,
+         longest, stops, argv[3], saved, untouched, failed);
   free(want);
   remove_folder(dir);
   return failed != 0 || saved == 0;
