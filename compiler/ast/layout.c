@@ -380,6 +380,13 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
   uint32_t start = b->start;
   bool declares = holds_declarations(b), ended = t.kind == TW_T_SEP;
   bool headless = declares && (b->began == TW_T_STAGE || b->began == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
+  if (declares && l->stack.len > level && t.newline && !deeper_than(l, t.start, start) && l->tokens.at[l->at - 1].start == t.start) {
+    l->at--; /* it begins the next statement: what is open above it is forgotten */
+    l->stack.len = level;
+    l->previous = TW_T_ID;
+    l->reported = true;
+    return;
+  }
   if (t.kind == 0 || t.kind == TW_T_RBLOCK || ended) {
     l->reported = false; /* the refused token ended the statement already */
     bool body = ended && after(l, 0)->kind == TW_LEX_OPEN_BRACE;

@@ -140,6 +140,21 @@ static bool section(TwDiagId id) {
   return false;
 }
 
+/* E0203 names the modules of the standard library: those that are embedded, in their order. */
+static bool modules(void) {
+  const char *at = tw_explain(TW_E0203);
+  char want[1000] = "(`";
+  for (uint32_t k = 0; tw_stdlib_name(k); k++) {
+    size_t n = strlen(want);
+    snprintf(want + n, sizeof want - n, "%s%s", k ? " " : "", tw_stdlib_name(k));
+  }
+  size_t n = strlen(want);
+  snprintf(want + n, sizeof want - n, "`)");
+  if (at && strstr(at, want)) return true;
+  printf("E0203 in lang/explain.md does not name the modules: %s\n", want);
+  return false;
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
   triwave = argv[1];
@@ -148,8 +163,9 @@ int main(int argc, char **argv) {
   if (!mkdtemp(folder) || chdir(folder) != 0) return 2;
   int bad = 0;
   for (int id = 0; id < TW_DIAG_COUNT; id++) bad += !section((TwDiagId)id);
+  bad += !modules();
   snprintf(command, sizeof command, "rm -r '%s'", folder);
   if (chdir("/") != 0 || system(command) != 0) return 2;
-  printf("%d of %d ids are explained\n", TW_DIAG_COUNT - bad, TW_DIAG_COUNT);
+  printf("%d ids, %d mistakes\n", TW_DIAG_COUNT, bad);
   return bad != 0;
 }
