@@ -238,11 +238,12 @@ static bool starts_local_fn(const TwLayout *l) {
   return (t->kind == TW_T_FN || t->kind == TW_T_CUSTOM) && deeper_than(l, t->start, top(l)->opener.start);
 }
 
-/* A variant holds no variants and imports nothing: one that stands no further in than the variant comes after it. */
-static bool comes_after_variant(const TwLayout *l) {
+/* What a variant or a stage never holds, and what stands no further in than it, comes after it. */
+static bool comes_after(const TwLayout *l) {
   const TwToken *t = after(l, 0);
-  return (t->kind == TW_T_VARIANT || t->kind == TW_T_IMPORT) && t->newline &&
-         !deeper_than(l, t->start, top(l)->opener.start);
+  bool variant = top(l)->owner == TW_T_VARIANT && (t->kind == TW_T_VARIANT || t->kind == TW_T_IMPORT);
+  bool stage = top(l)->owner == TW_T_STAGE && (t->kind == TW_T_EXPECT || t->kind == TW_T_ENSURE);
+  return (variant || stage) && t->newline && !deeper_than(l, t->start, top(l)->opener.start);
 }
 
 /* Whether a `)`, `]` or `}` of this bracket's comes after the `;` that stands in it, on its line. */
@@ -295,8 +296,8 @@ TwToken tw_layout_next(TwLayout *l) {
     TwToken t = *after(l, 0);
     TwBracketKind k = top(l)->kind;
     if (!holds_lines(k) && starts_statement(l)) return close_missing(l, t);
-    bool outside = !holds_declarations(top(l)) ? !starts_local_fn(l) : comes_after_variant(l);
-    if (k == TW_BR_BLOCK && starts_declaration(l) && outside) {
+    bool declares = !holds_declarations(top(l)) && starts_declaration(l) && !starts_local_fn(l);
+    if (k == TW_BR_BLOCK && (declares || comes_after(l))) {
       out = close_missing(l, t);
       l->reported = false;
       return out;
@@ -380,7 +381,8 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
   uint32_t start = b->start;
   bool declares = holds_declarations(b), ended = t.kind == TW_T_SEP;
   bool headless = declares && (b->began == TW_T_STAGE || b->began == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
-  if (declares && l->stack.len > level && t.newline && !deeper_than(l, t.start, start) && l->tokens.at[l->at - 1].start == t.start) {
+  bool anew = t.newline && !deeper_than(l, t.start, start) && l->tokens.at[l->at - 1].start == t.start;
+  if (declares && l->stack.len > level && anew) {
     l->at--; /* it begins the next statement: what is open above it is forgotten */
     l->stack.len = level;
     l->previous = TW_T_ID;
@@ -401,6 +403,7 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
     const TwToken *next = after(l, 0);
     bool here = l->stack.len == level;
     if (next->kind == 0) break;
+    if (next->kind == TW_LEX_OPEN_BRACE) headless = false;
     if (here && declares && goes_on_inside(l, start, headless)) {
       pass(l);
       continue;
@@ -412,7 +415,8 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
     }
     if (here && next->kind == TW_LEX_CLOSE_BRACE) break;
     if (here && next->kind == TW_LEX_SEMICOLON && !headless) break;
-    if ((starts_statement(l) && (here || !in_dropped_body(l, level))) || (!here && declares && begins_anew(l, start))) {
+    bool statement = starts_statement(l) && (here || !in_dropped_body(l, level));
+    if (statement || (!here && declares && begins_anew(l, start))) {
       l->stack.len = level;
       l->previous = TW_T_ID;
       break;

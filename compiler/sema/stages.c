@@ -181,6 +181,13 @@ static void item(StageIn *in, const TwStageItem *it) {
   }
 }
 
+/* It is one mistake, however many stages there are, in variants too. */
+static bool no_loss_told(const TwSema *s) {
+  for (uint32_t k = 0; k < s->u->diags.list.len; k++)
+    if (s->u->diags.list.at[k]->id == TW_E0703) return true;
+  return false;
+}
+
 static void missing(StageIn *in) {
   TwSema *s = in->s;
   if (in->broken) return;
@@ -201,8 +208,8 @@ static void missing(StageIn *in) {
         tw_sm_error(s, TW_E0707, in->d->name.span, "stage '%s' does not say how many epochs it has", name);
     tw_sm_help(s, d, "write 'epochs 1000'");
   }
-  if (!in->st.loss && !s->p->loss && tw_sm_in_broken(s, tw_intern_z(&s->u->names, "loss"))) {
-    s->errors++;
+  if (!in->st.loss && !s->p->loss && (s->broken.len || no_loss_told(s))) {
+    s->errors++; /* what could not be read may have been the loss */
   } else if (!in->st.loss && !s->p->loss) {
     TwDiag *d =
         tw_sm_error(s, TW_E0703, in->d->name.span, "there is no loss that stage '%s' could lower", name);
