@@ -215,8 +215,8 @@ static TwToken open(TwLayout *l, TwToken t) {
   return out;
 }
 
-/* Bodies of functions, loops, optimizers and stages hold no declarations, but for functions of their own. What follows a
- * name that begins no declaration may be meant for a variant. */
+/* Bodies of functions, loops, optimizers and stages hold no declarations, but for functions of their own. What
+ * follows a name that begins no declaration may be meant for a variant. */
 static bool holds_declarations(const TwBracket *b) {
   return b->kind == TW_BR_FILE || b->owner == TW_T_VARIANT || b->owner == TW_T_ID;
 }
@@ -229,7 +229,9 @@ static uint32_t indent_of(const TwLayout *l, uint32_t at) {
   return n;
 }
 
-static bool deeper_than(const TwLayout *l, uint32_t at, uint32_t other) { return indent_of(l, at) > indent_of(l, other); }
+static bool deeper_than(const TwLayout *l, uint32_t at, uint32_t other) {
+  return indent_of(l, at) > indent_of(l, other);
+}
 
 /* A function of a body's own stands further in than the line on which the body's brace is; so after a brace that is
  * missing the next function is still a declaration. */
@@ -344,8 +346,8 @@ static bool in_dropped_body(const TwLayout *l, uint32_t level) {
   return false;
 }
 
-/* Whether the next line is still of the declaration that is being dropped: it stands further in. Without the brace of its
- * body (`headless`), what looks like a declaration is one of its lines too. */
+/* Whether the next line is still of the declaration that is being dropped: it stands further in. Without the brace of
+ * its body (`headless`), what looks like a declaration is one of its lines too. */
 static bool goes_on_inside(const TwLayout *l, uint32_t start, bool headless) {
   const TwToken *next = after(l, 0);
   return next->newline && next->kind != TW_LEX_CLOSE_BRACE && deeper_than(l, next->start, start) &&
@@ -381,7 +383,9 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
   uint32_t start = b->start;
   bool declares = holds_declarations(b), ended = t.kind == TW_T_SEP;
   bool headless = declares && (b->began == TW_T_STAGE || b->began == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
-  bool anew = t.newline && !deeper_than(l, t.start, start) && l->tokens.at[l->at - 1].start == t.start;
+  bool opener = top(l)->opener.start == t.start; /* it is what is open */
+  bool anew = t.newline && t.start > start && !opener && !deeper_than(l, t.start, start) && l->at > 0 &&
+              l->tokens.at[l->at - 1].start == t.start;
   if (declares && l->stack.len > level && anew) {
     l->at--; /* it begins the next statement: what is open above it is forgotten */
     l->stack.len = level;
