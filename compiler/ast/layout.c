@@ -86,7 +86,7 @@ static TwToken give(TwLayout *l, int kind, TwToken place) {
   TwBracket *b = top(l);
   if (holds_lines(b->kind)) {
     if (kind == TW_T_SEP) b->head = 0, l->reported = false;
-    else if (b->head == 0) b->head = b->began = kind, b->start = place.start;
+    else if (b->head == 0) b->head = b->began = kind, b->start = place.start, b->bodied = false;
   }
   return place;
 }
@@ -198,7 +198,7 @@ static TwToken open(TwLayout *l, TwToken t) {
                                                     : TW_BR_RECORD,
                  .after_in = l->previous == TW_T_IN,
                  .opener = t};
-  if (b.kind == TW_BR_BLOCK && holds_lines(top(l)->kind)) b.owner = top(l)->head;
+  if (b.kind == TW_BR_BLOCK && holds_lines(top(l)->kind)) b.owner = top(l)->head, top(l)->bodied = true;
   int kind = b.kind == TW_BR_BLOCK ? TW_T_LBLOCK : b.kind == TW_BR_RECORD ? TW_T_LBRACE : t.kind;
   l->at++;
   TwToken out = give(l, kind, t); /* belongs to what is around it */
@@ -381,8 +381,9 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
   while (level > 1 && !holds_lines(l->stack.at[level - 1].kind)) level--;
   const TwBracket *b = &l->stack.at[level - 1];
   uint32_t start = b->start;
-  bool declares = holds_declarations(b), ended = t.kind == TW_T_SEP;
-  bool headless = declares && (b->began == TW_T_STAGE || b->began == TW_T_VARIANT) && t.kind != TW_T_LBLOCK;
+  bool declares = holds_declarations(b) || b->owner == TW_T_DOMAIN, ended = t.kind == TW_T_SEP;
+  bool block = b->began == TW_T_STAGE || b->began == TW_T_VARIANT || (b->owner == TW_T_DOMAIN && ended);
+  bool headless = declares && block && !b->bodied;
   bool opener = top(l)->opener.start == t.start; /* it is what is open */
   bool anew = t.newline && t.start > start && !opener && !deeper_than(l, t.start, start) && l->at > 0 &&
               l->tokens.at[l->at - 1].start == t.start;
@@ -408,11 +409,12 @@ void tw_layout_recover(TwLayout *l, TwToken t) {
     bool here = l->stack.len == level;
     if (next->kind == 0) break;
     if (next->kind == TW_LEX_OPEN_BRACE) headless = false;
-    if (here && declares && goes_on_inside(l, start, headless)) {
+    if (declares && goes_on_inside(l, start, headless)) {
       pass(l);
       continue;
     }
-    if (here && next->kind == TW_LEX_CLOSE_BRACE && (headless || level == 1)) {
+    bool own = level == 1 || (headless && !deeper_than(l, start, next->start));
+    if (here && next->kind == TW_LEX_CLOSE_BRACE && own) {
       l->at++; /* of the body that was not opened */
       headless = false;
       continue;

@@ -21,6 +21,7 @@ typedef struct TwBracket {
   int head;       /* FILE, BLOCK: the first token of the statement being read; 0 at its start */
   int began;      /* and the same when the statement has ended; … */
   uint32_t start; /* … where that token is */
+  bool bodied;    /* … and whether it has had a body */
   TwToken opener;
 } TwBracket;
 
