@@ -120,6 +120,8 @@ bool tw_cli_variants(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwVarian
 bool tw_cli_one_variant(const TwCli *c, TwUnit *u, const TwModuleAst *ast, TwName *out);
 /* Writes the unit's diagnostics to stderr. */
 void tw_cli_diagnostics(const TwUnit *u);
+/* To be called first: from here on, stdout knows why a write to it failed. */
+void tw_cli_stdout_begin(void);
 /* Flushes stdout; a message on stderr and false if anything written to it was lost. */
 bool tw_cli_stdout_ok(void);
 double tw_cli_now(void);

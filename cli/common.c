@@ -1,6 +1,5 @@
 /* common.c: opening programs and reporting on them. */
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,14 +83,6 @@ void tw_cli_diagnostics(const TwUnit *u) {
   const TwDiag *const *sorted;
   if (style.colour && tw_diags_sorted(&u->diags, &sorted) > 0)
     fprintf(stderr, "(triwave explain %s says more)\n", tw_diag_code(sorted[0]->id));
-}
-
-bool tw_cli_stdout_ok(void) {
-  errno = 0;
-  if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-  int why = errno; /* 0: it failed before, and why is not known any more */
-  fprintf(stderr, "triwave: cannot write to stdout%s%s\n", why ? ": " : "", why ? strerror(why) : "");
-  return false;
 }
 
 uint32_t tw_cli_threads(const TwCli *c) {

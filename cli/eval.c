@@ -160,7 +160,7 @@ static void *work(void *context) {
   return NULL;
 }
 
-/* All blocks. false: said why, unless writing failed, which has an errno. */
+/* All blocks. false: said why, unless writing failed. */
 static bool stream(Eval *v) {
   uint32_t started = 1; /* the first is this thread */
   while (started < v->n_workers && pthread_create(&v->workers[started].thread, NULL, work, &v->workers[started]) == 0) started++;
@@ -242,7 +242,7 @@ int tw_cli_eval(const TwCli *c) {
     pthread_mutex_init(&v.lock, NULL);
     pthread_cond_init(&v.changed, NULL);
     if (c->output) ok = to_file(&v, t.model, t.shown);
-    else ok = evaluate(&v, t.model, t.shown), errno = v.failed ? v.why : 0, ok = tw_cli_stdout_ok() && ok;
+    else ok = evaluate(&v, t.model, t.shown), ok = tw_cli_stdout_ok() && ok;
     pthread_cond_destroy(&v.changed);
     pthread_mutex_destroy(&v.lock);
     pthread_mutex_destroy(&v.reading);

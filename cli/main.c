@@ -61,15 +61,10 @@ static int run_verb(const TwVerb *v, TwCli *c, int argc, char **argv) {
   if (!c->help) return v->run(c);
   printf("triwave %s %s: %s\n\n", v->name, v->arguments, v->summary);
   tw_cli_options_help(v->options, stdout);
-  return TW_EXIT_OK;
+  return tw_cli_stdout_ok() ? TW_EXIT_OK : TW_EXIT_WRONG;
 }
 
-int main(int argc, char **argv) {
-  tw_cli_memory();
-  if (argc < 2) return usage(stderr), TW_EXIT_USAGE;
-  const char *name = argv[1];
-  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) return usage(stdout), TW_EXIT_OK;
-  if (strcmp(name, "--version") == 0) return printf("triwave %s\n", TW_VERSION), TW_EXIT_OK;
+static int verb(const char *name, int argc, char **argv) {
   for (int k = 0; k < N_VERBS; k++) {
     if (strcmp(name, verbs[k].name) != 0) continue;
     TwCli c = {.verb = name, .argc = argc, .argv = argv, .checkpoint_every = 10};
@@ -82,4 +77,15 @@ int main(int argc, char **argv) {
   }
   fprintf(stderr, "triwave: unknown verb '%s'\n(triwave --help lists the verbs)\n", name);
   return TW_EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+  tw_cli_memory();
+  tw_cli_stdout_begin();
+  if (argc < 2) return usage(stderr), TW_EXIT_USAGE;
+  const char *name = argv[1];
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) usage(stdout);
+  else if (strcmp(name, "--version") == 0) printf("triwave %s\n", TW_VERSION);
+  else return verb(name, argc, argv);
+  return tw_cli_stdout_ok() ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -61,13 +61,15 @@ expect 1 "$triwave" run p.tw --log none/log.jsonl --out none2
 
 # ---- full streams
 if [ -c /dev/full ]; then
+  printf 'x\n0.5\n' >x.csv
+  awk 'BEGIN { print "x"; for (i = 0; i < 60000; i++) print i / 60000 }' >long.csv
   for options in "run p.tw" "run p.tw --json" "run p.tw --log jsonl" "show run" "show --json run" "list" "compare run run" "check --info json p.tw" \
-      "regions p.tw" "eval p.tw --data x.csv" "emit p.tw --as ir" "fmt p.tw"; do
-    printf 'x\n0.5\n' >x.csv
+      "regions p.tw" "eval p.tw --data x.csv" "eval p.tw --data long.csv" "eval p.tw --data long.csv --threads 1" "emit p.tw --as ir" "emit p.tw --as llvm" \
+      "fmt p.tw" "--help" "--version" "run --help"; do
     # shellcheck disable=SC2086
     "$triwave" $options >/dev/full 2>err
     [ $? -eq 1 ] || { echo "FAILED: a full stdout is no error: $options"; failed=1; }
-    says err 'cannot write to stdout'
+    says err '^triwave: cannot write to stdout: No space left on device$'
   done
   ln -s /dev/full full.jsonl
   expect 1 "$triwave" run p.tw --quiet --log full.jsonl
