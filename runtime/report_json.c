@@ -1,4 +1,4 @@
-/* report_json.c: the object of `run --json`. Its keys are a contract; docs name them.
+/* report_json.c: the object of `run --json`. Its keys are a contract; docs/runs.md names them.
  *
  * Written by hand rather than through a tree: a thousand seeds stream out, and every number is printed
  * so that it reads back to the same bits (9 significant digits for f32, 17 for f64). */
