@@ -1,4 +1,5 @@
 /* main.c: triwave VERB …: the table of verbs. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ static int verb(const char *name, int argc, char **argv) {
 int main(int argc, char **argv) {
   tw_cli_memory();
   tw_cli_stdout_begin();
+  signal(SIGXFSZ, SIG_IGN); /* then a file that would be too large is an error of the write, with words */
   if (argc < 2) return usage(stderr), TW_EXIT_USAGE;
   const char *name = argv[1];
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) usage(stdout);

@@ -2,9 +2,11 @@
 #include <ctype.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -15,15 +17,22 @@
 #include "runtime/report.h"
 #include "runtime/text.h"
 
-enum { MAX_CELLS = 10000 };
+enum { MAX_CELLS = 10000, SAME_SIGNAL = 500000000 /* nanoseconds within which two signals are one */ };
 
-/* Set by SIGINT and SIGTERM: the seeds finish their epoch and end with status stopped. The one object
- * that a signal handler can reach. */
+/* Set by SIGINT and SIGTERM: the seeds finish their epoch and end with status stopped. With `first_signal`, all that a
+ * signal handler can reach. */
 static volatile sig_atomic_t interrupted;
+static atomic_llong first_signal; /* when, in nanoseconds; 0: none has come */
 static void on_signal(int number) {
+  static const char text[] = "triwave: ended at once, by a second signal; what was saved before is whole\n";
   (void)number;
-  if (interrupted) _exit(130);
-  interrupted = 1;
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  long long now = 1000000000ll * t.tv_sec + t.tv_nsec, first = 0;
+  if (atomic_compare_exchange_strong(&first_signal, &first, now)) interrupted = 1;
+  if (first == 0 || now - first < SAME_SIGNAL) return; /* timeout(1) sends each signal twice */
+  (void)!write(STDERR_FILENO, text, sizeof text - 1);
+  _exit(TW_EXIT_WRONG);
 }
 
 /* One program to train: a variant at the settings of a cell of the sweep (one cell without settings if there is
