@@ -307,10 +307,17 @@ void tw_rt_report_progress(FILE *out, const char *variant, const TwRtProgress *p
   if (p->rate > 0) rate_text(rate, sizeof rate, p->rate);
   if (p->fraction > 0.01 && p->fraction < 1)
     duration_text(left, sizeof left, p->seconds * (1 - p->fraction) / p->fraction);
-  char *line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s%s", variant, p->stage_name,
-                           (long long)p->epoch, (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss),
-                           regions, seeds, *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
-  if (!line) return;
+  /* On a narrow terminal regions go first, then seeds: the time that is left is what one looks for. */
+  char *line = NULL;
+  for (int without = 0; without < 3; without++) {
+    free(line);
+    line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s%s", variant, p->stage_name, (long long)p->epoch,
+                       (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss), without < 1 ? regions : "",
+                       without < 2 ? seeds : "", *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left,
+                       *left ? " left" : "");
+    if (!line) return;
+    if (!columns || tw_rt_text_width(line, strlen(line)) <= columns) break;
+  }
   if (columns) {
     size_t end = strlen(line);
     while (end > 0 && tw_rt_text_width(line, end) > columns) end--;

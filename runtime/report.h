@@ -56,7 +56,7 @@ void tw_rt_report_table(FILE *out, const TwRtReport *r, bool colour);
  * seeds is told once, with their number. */
 void tw_rt_report_failures(FILE *out, const TwRtReport *r, bool colour);
 
-/* "full: standard 412/1000 …", without a newline, cut to `columns` (0: not cut). For a terminal: write
+/* "full: standard 412/1000 …", without a newline, shortened, then cut, to `columns` (0: neither). For a terminal: write
  * "\r", this, and "\033[K". */
 void tw_rt_report_progress(FILE *out, const char *variant, const TwRtProgress *p, uint32_t columns);
 

@@ -223,6 +223,16 @@ static void texts(void) {
   CHECK_HAS(text, "best 2.90e-07  32 regions  seeds 3/30");
   free(text);
   f = tmpfile();
+  tw_rt_report_progress(f, "full", &counted, 93);
+  text = slurp(f);
+  CHECK_HAS(text, "best 2.90e-07  seeds 3/30  1.2M epochs/s  1m15s left");
+  free(text);
+  f = tmpfile();
+  tw_rt_report_progress(f, "full", &counted, 80);
+  text = slurp(f);
+  CHECK_HAS(text, "best 2.90e-07  1.2M epochs/s  1m15s left");
+  free(text);
+  f = tmpfile();
   tw_rt_report_progress(f, "full", &p, 20);
   text = slurp(f);
   CHECK(strcmp(text, "full: standard 412/1") == 0, "%s", text);
