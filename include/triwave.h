@@ -151,14 +151,13 @@ bool tw_net_train(tw_net *n, tw_on_step on_step, void *context, char **error);
 /* All values as a safetensors file, under the names and in the shapes that PyTorch's modules have (docs/use.md). */
 bool tw_net_write(const tw_net *n, const char *path, char **error);
 /* Sets them from such a file, which may come from a run (RUN/weights), from PyTorch, …: tw_net_set_values. An error if weights
- * that are a function of params at this moment are others in the file. */
+ * that are a function of params at this moment are others in the file, by more than rounding. */
 bool tw_net_read(tw_net *n, const char *path, char **error);
 
-/* The net with all that its training carries, in a file with a checksum; the file that was there stays as PATH.old. */
+/* The net with all that its training carries, in a file with a checksum. */
 bool tw_net_save(tw_net *n, const char *path, char **error);
 /* Goes to where the saved net was: its stage, epoch, values and optimizer, so what follows has the bits that it would have
- * had there. The net must be of the same seed, and of a program with the same tensors and stages. Where the file is damaged,
- * PATH.old is taken. */
+ * had there. The net must be of the same seed, and of a program with the same tensors, stages and Set_Weights. */
 bool tw_net_load(tw_net *n, const char *path, char **error);
 
 #ifdef __cplusplus

@@ -57,23 +57,27 @@ static void put(FILE *out, SHA2_CTX *sha, const void *bytes, size_t n) {
   fwrite(bytes, 1, n, out);
 }
 
-bool tw_rt_checkpoint_write(const TwRtCheckpoint *c, const char *path, char **error) {
-  TwRtFile f;
-  if (!tw_rt_file_begin(&f, path, error)) return false;
+static void put_all(const TwRtCheckpoint *c, FILE *out) {
   SHA2_CTX sha;
   SHA256Init(&sha);
   Head h = {.magic = MAGIC, .n_seeds = c->n_seeds};
   memcpy(h.of, c->of, sizeof h.of);
-  put(f.out, &sha, &h, sizeof h);
+  put(out, &sha, &h, sizeof h);
   for (uint32_t k = 0; k < c->n_seeds; k++) {
     const TwRtSaved *s = &c->seeds[k];
     SeedHead seed = {.size = s->n, .there = s->bytes != NULL, .done = s->done, .stage = s->stage, .epoch = s->epoch};
-    put(f.out, &sha, &seed, sizeof seed);
-    if (s->bytes) put(f.out, &sha, s->bytes, s->n);
+    put(out, &sha, &seed, sizeof seed);
+    if (s->bytes) put(out, &sha, s->bytes, s->n);
   }
   uint8_t digest[TW_RT_DIGEST];
   SHA256Final(digest, &sha);
-  fwrite(digest, 1, sizeof digest, f.out);
+  fwrite(digest, 1, sizeof digest, out);
+}
+
+bool tw_rt_checkpoint_write(const TwRtCheckpoint *c, const char *path, char **error) {
+  TwRtFile f;
+  if (!tw_rt_file_begin(&f, path, error)) return false;
+  put_all(c, f.out);
   char *old = tw_rt_textf("%s.old", path);
   bool ok = old && (rename(path, old) == 0 || errno == ENOENT);
   if (!ok) {
@@ -82,6 +86,13 @@ bool tw_rt_checkpoint_write(const TwRtCheckpoint *c, const char *path, char **er
   }
   free(old);
   return ok && tw_rt_file_commit(&f, error);
+}
+
+bool tw_rt_checkpoint_write_alone(const TwRtCheckpoint *c, const char *path, char **error) {
+  TwRtFile f;
+  if (!tw_rt_file_begin(&f, path, error)) return false;
+  put_all(c, f.out);
+  return tw_rt_file_commit(&f, error);
 }
 
 /* ---- reading */
@@ -134,6 +145,12 @@ static int read_one(TwRtCheckpoint *c, const char *path, char **error) {
   clear(c);
   *error = tw_rt_textf("the checkpoint '%s' is not to be used: %s", path, why);
   return -1;
+}
+
+bool tw_rt_checkpoint_read_alone(TwRtCheckpoint *c, const char *path, char **error) {
+  int read = read_one(c, path, error);
+  if (read == 0) *error = tw_rt_file_error("read", path, ENOENT);
+  return read > 0;
 }
 
 bool tw_rt_checkpoint_read(TwRtCheckpoint *c, const char *path, char **warning, char **error) {

@@ -25,4 +25,8 @@ bool tw_rt_checkpoint_write(const TwRtCheckpoint *c, const char *path, char **er
  * so. If neither is there, nothing has been saved, which is no error. false: *error: what is there is not to be used. */
 bool tw_rt_checkpoint_read(TwRtCheckpoint *c, const char *path, char **warning, char **error);
 
+/* The same without path.old: what is at `path` stays until the new one takes its place; a file that is not there is an error. */
+bool tw_rt_checkpoint_write_alone(const TwRtCheckpoint *c, const char *path, char **error);
+bool tw_rt_checkpoint_read_alone(TwRtCheckpoint *c, const char *path, char **error);
+
 #endif

@@ -109,7 +109,7 @@ static bool in_domains(const TwRtProgram *p, const double *shown, char **error) 
   return true;
 }
 
-bool tw_net_store(tw_net *n, const double *shown, const double *coordinates, char **error) {
+static bool store(tw_net *n, const double *shown, const double *coordinates, char **error) {
   const TwRtProgram *p = n->run.p;
   TwRtWorker *w = n->w;
   if (!p->n_stages) return fail(error, tw_rt_textf("the program has no stage, so its values do not change"));
@@ -139,15 +139,41 @@ bool tw_net_store(tw_net *n, const double *shown, const double *coordinates, cha
     g->next = (g->cur + 1) % 3;
     g->best_loss = NAN;
   }
-  free(n->failed);
-  n->failed = NULL;
   tw_net_refresh(n);
   return true;
 }
 
+bool tw_net_store(tw_net *n, const double *shown, const double *coordinates, TwNetLook look, const void *context, char **error) {
+  TwRtSaved old = look ? tw_net_state(n) : (TwRtSaved){0};
+  if (look && !old.bytes) return fail(error, NULL);
+  bool ok = store(n, shown, coordinates, error);
+  if (ok && look && !look(n, context, error)) {
+    char *why;
+    ok = false;
+    if (!tw_net_enter(n, &old, &why)) free(n->failed), n->failed = why ? why : tw_rt_textf("out of memory");
+  }
+  if (ok) free(n->failed), n->failed = NULL;
+  free(old.bytes);
+  return ok;
+}
+
 bool tw_net_set_values(tw_net *n, const double *values, char **error) {
   begin_call(error);
-  return tw_net_store(n, values, NULL, error);
+  return tw_net_store(n, values, NULL, NULL, NULL, error);
+}
+
+typedef struct Wanted {
+  const TwRtTensor *tensor;
+  const double *values;
+} Wanted;
+
+static bool is_set(const tw_net *n, const void *context, char **error) {
+  const Wanted *v = context;
+  const TwRtTensor *t = v->tensor;
+  for (uint64_t i = 0; i < t->count; i++)
+    if (n->values[t->at + i] != tw_rt_round(v->values[i], n->run.p->f64))
+      return fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and cannot be set", t->name, moment(n)->name));
+  return true;
 }
 
 bool tw_net_set_tensor(tw_net *n, uint32_t tensor, const double *values, uint64_t count, char **error) {
@@ -158,21 +184,11 @@ bool tw_net_set_tensor(tw_net *n, uint32_t tensor, const double *values, uint64_
                                               : tw_rt_textf("'%s' has %llu elements, not %llu", p->tensors[tensor].name,
                                                             (unsigned long long)p->tensors[tensor].count, (unsigned long long)count));
   const TwRtTensor *t = &p->tensors[tensor];
-  double *old = malloc((p->n_shown + 1) * sizeof *old), *all = malloc((p->n_shown + 1) * sizeof *all);
-  bool ok = old && all;
-  if (ok) {
-    tw_net_values(n, old);
-    tw_net_values(n, all);
-    if (count) memcpy(all + t->at, values, count * sizeof *values);
-    ok = tw_net_store(n, all, NULL, error);
-    bool kept = true;
-    for (uint64_t i = 0; ok && !t->is_param && i < count; i++) kept &= n->values[t->at + i] == tw_rt_round(values[i], p->f64);
-    if (ok && !kept) {
-      tw_net_store(n, old, NULL, NULL);
-      ok = fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and cannot be set", t->name, moment(n)->name));
-    }
-  }
-  free(old);
+  double *all = malloc((p->n_shown + 1) * sizeof *all);
+  if (!all) return fail(error, NULL);
+  tw_net_values(n, all);
+  if (count) memcpy(all + t->at, values, count * sizeof *values);
+  bool ok = tw_net_store(n, all, NULL, t->is_param ? NULL : is_set, &(Wanted){t, values}, error);
   free(all);
   return ok;
 }

@@ -1,7 +1,8 @@
 /* net_file.c: nets of include/triwave.h in files: their values as safetensors, all of their training as a checkpoint.
  *
  * A checkpoint has one seed and belongs to the program's layout, not to its text: tensors, stages and what an optimizer
- * carries decide what is in it. That all stages are done is a mark beside the last one's state, which is ended again. */
+ * carries decide what is in it; and that the natural values beside the state are those that follow from it shows that
+ * they are the same function of it still. */
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -41,46 +42,56 @@ bool tw_net_write(const tw_net *n, const char *path, char **error) {
   return ok || tw_net_fail(error, why);
 }
 
-/* Weights that follow from params have been computed from them; were they so in the file, but for rounding? */
-static bool as_read(const tw_net *n, const double *read, char **error) {
+typedef struct Read {
+  const double *values;
+  bool exact; /* with the params' coordinates */
+} Read;
+
+/* Is it what was read? Params that have gone through their coordinate may differ in their last bits, and what follows from
+ * them by that and the rounding of a few operations more. */
+static bool as_read(const tw_net *n, const void *context, char **error) {
   const TwRtProgram *p = n->run.p;
+  const Read *read = context;
   for (uint32_t k = 0; k < p->n_tensors; k++) {
     const TwRtTensor *t = &p->tensors[k];
-    double most = 0, apart = 0;
-    for (uint64_t i = t->at; i < t->at + t->count; i++) {
-      most = fmax(most, fabs(read[i]));
-      apart = fmax(apart, fabs(read[i] - n->values[i]));
+    const double *now = n->values + t->at, *want = read->values + t->at;
+    double most = 0, bound = t->is_param && read->exact ? 0 : 64 * (p->f64 ? DBL_EPSILON : (double)FLT_EPSILON);
+    for (uint64_t i = 0; i < t->count; i++) most = fmax(most, fabs(now[i]));
+    for (uint64_t i = 0; i < t->count; i++) {
+      double is = tw_rt_round(want[i], p->f64);
+      if (is == now[i] || fabs(is - now[i]) <= bound * most) continue; /* not so with NaN */
+      if (t->is_param) return tw_net_fail(error, tw_rt_textf("its text '%s' is not of its params", TW_RT_COORDINATES));
+      const char *stage = p->stages[n->stage < p->n_stages ? n->stage : p->n_stages - 1].name;
+      return tw_net_fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and the file has other weights for it", t->name, stage));
     }
-    /* A parameter that has gone through its coordinate, and a few operations on it. */
-    if (apart <= 64 * (p->f64 ? DBL_EPSILON : (double)FLT_EPSILON) * most) continue;
-    const char *stage = p->stages[n->stage < p->n_stages ? n->stage : p->n_stages - 1].name;
-    return tw_net_fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and the file has other weights for it", t->name, stage));
   }
   return true;
+}
+
+/* The params' coordinates, if the file has them; malloc'ed. false and *why: it has them, and they are damaged. */
+static bool coordinates_of(const TwRtProgram *p, const TwRtSt *file, double **out, char **why) {
+  *out = NULL;
+  if (!p->n_coordinates || !tw_rt_st_text(file, TW_RT_COORDINATES)) return true;
+  *out = calloc(p->n_values + 1, sizeof **out);
+  bool ok = *out && tw_rt_stored_coordinates_get(p, file, *out);
+  for (uint64_t i = 0; ok && i < p->n_coordinates; i++) ok = isfinite((*out)[i]);
+  if (!ok && *out) *why = tw_rt_textf("its text '%s' is damaged", TW_RT_COORDINATES);
+  return ok;
 }
 
 bool tw_net_read(tw_net *n, const char *path, char **error) {
   const TwRtProgram *p = n->run.p;
   TwRtSt file;
   char *why = NULL;
+  double *coordinates = NULL;
   if (error) *error = NULL;
   if (!tw_rt_st_read(path, &file, &why)) return tw_net_fail(error, why);
-  double *read = malloc((p->n_shown + 1) * sizeof *read), *coordinates = calloc(p->n_values + 1, sizeof *coordinates),
-         *old = malloc((p->n_shown + 1) * sizeof *old);
-  bool ok = read && coordinates && old && tw_rt_stored_decode(p, &file, read, &why);
-  bool exact = ok && p->n_coordinates && tw_rt_st_text(&file, TW_RT_COORDINATES);
-  bool sound = !exact || tw_rt_stored_coordinates_get(p, &file, coordinates);
-  for (uint64_t i = 0; exact && i < p->n_coordinates; i++) sound &= isfinite(coordinates[i]);
-  if (!sound) ok = false, why = tw_rt_textf("its text '%s' is damaged", TW_RT_COORDINATES);
-  if (ok) {
-    tw_net_values(n, old);
-    ok = tw_net_store(n, read, exact ? coordinates : NULL, &why);
-    if (ok && !as_read(n, read, &why)) tw_net_store(n, old, NULL, NULL), ok = false;
-  }
+  double *values = malloc((p->n_shown + 1) * sizeof *values);
+  bool ok = values && tw_rt_stored_decode(p, &file, values, &why) && coordinates_of(p, &file, &coordinates, &why);
+  ok = ok && tw_net_store(n, values, coordinates, as_read, &(Read){values, coordinates != NULL}, &why);
   tw_rt_st_free(&file);
-  free(read);
+  free(values);
   free(coordinates);
-  free(old);
   return ok || refuse(error, path, why);
 }
 
@@ -110,15 +121,20 @@ static bool layout(const TwRtProgram *p, uint8_t of[TW_RT_DIGEST]) {
 
 static void take(void *context, const TwRtSaved *s) { *(TwRtSaved *)context = *s; }
 
-/* The state, malloc'ed; NULL bytes: no memory. */
-static TwRtSaved state_of(tw_net *n) {
+TwRtSaved tw_net_state(tw_net *n) {
   TwRtSaved s = {0};
   bool done = n->stage == n->run.p->n_stages;
-  TwRtStageRun *g = &n->stages[(n->stage - done) % 2];
+  size_t shown = n->run.p->n_shown * sizeof *n->values;
+  if (!n->run.p->n_stages) return s;
   n->options.save = take;
   n->options.context = &s;
-  tw_rt_state_save(n->w, g);
+  tw_rt_state_save(n->w, &n->stages[(n->stage - done) % 2]);
   n->options.save = NULL;
+  unsigned char *all = s.bytes ? realloc(s.bytes, s.n + shown) : NULL;
+  if (!all) return free(s.bytes), (TwRtSaved){0};
+  memcpy(all + s.n, n->values, shown);
+  s.bytes = all;
+  s.n += shown;
   s.done = done;
   return s;
 }
@@ -130,11 +146,15 @@ static const void *give(void *context, uint32_t seed_index, size_t *size) {
   return s->bytes;
 }
 
-/* Goes where the state says. false and *why: the net is anywhere. */
-static bool enter(tw_net *n, TwRtSaved *s, char **why) {
+bool tw_net_enter(tw_net *n, const TwRtSaved *s, char **why) {
   TwRtStageRun g = {0};
+  TwRtSaved state = *s; /* without the values */
+  size_t shown = n->run.p->n_shown * sizeof *n->values;
+  *why = NULL;
+  if (s->n < shown) return *why = tw_rt_textf("the saved state is too short"), false;
+  state.n -= shown;
   n->options.load = give;
-  n->options.context = s;
+  n->options.context = &state;
   TwRtLoaded loaded = tw_rt_state_load(n->w, &g);
   n->options.load = NULL;
   *why = n->run.load_error;
@@ -145,7 +165,9 @@ static bool enter(tw_net *n, TwRtSaved *s, char **why) {
   tw_rt_bind_step(&n->stages[g.index % 2]);
   if (s->done) tw_rt_stage_end(&n->stages[n->stage++ % 2], &n->flat);
   tw_net_refresh(n);
-  return true;
+  if (!shown || memcmp(n->values, s->bytes + state.n, shown) == 0) return true;
+  *why = tw_rt_textf("its params and weights were another function of what is trained: it is of another program");
+  return false;
 }
 
 bool tw_net_save(tw_net *n, const char *path, char **error) {
@@ -157,35 +179,39 @@ bool tw_net_save(tw_net *n, const char *path, char **error) {
   if (!p->n_stages) return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
   if (n->failed) return tw_net_fail(error, tw_rt_textf("training has failed, and cannot go on: %s", n->failed));
   if (!layout(p, of) || !tw_rt_checkpoint_init(&c, of, 1)) return no_memory(error);
-  TwRtSaved s = state_of(n);
+  TwRtSaved s = tw_net_state(n);
   bool ok = s.bytes != NULL;
   if (ok) tw_rt_checkpoint_put(&c, &s);
-  ok = ok && tw_rt_checkpoint_write(&c, path, &why);
+  ok = ok && tw_rt_checkpoint_write_alone(&c, path, &why);
   tw_rt_checkpoint_free(&c);
   return ok || tw_net_fail(error, why);
+}
+
+/* To where the state says, or nowhere. */
+static bool go(tw_net *n, const TwRtSaved *to, const char *path, char **error) {
+  char *why;
+  TwRtSaved old = tw_net_state(n);
+  bool entered = old.bytes && tw_net_enter(n, to, &why);
+  if (old.bytes && !entered) {
+    refuse(error, path, why);
+    if (!tw_net_enter(n, &old, &why) && !n->failed) n->failed = why ? why : tw_rt_textf("out of memory");
+  }
+  if (entered) free(n->failed), n->failed = NULL;
+  free(old.bytes);
+  return entered;
 }
 
 bool tw_net_load(tw_net *n, const char *path, char **error) {
   const TwRtProgram *p = n->run.p;
   uint8_t of[TW_RT_DIGEST];
   TwRtCheckpoint c;
-  char *why = NULL, *warning = NULL;
+  char *why = NULL;
   if (error) *error = NULL;
   if (!p->n_stages) return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
   if (!layout(p, of) || !tw_rt_checkpoint_init(&c, of, 1)) return no_memory(error);
-  bool ok = tw_rt_checkpoint_read(&c, path, &warning, &why);
-  free(warning);
-  if (ok && !c.seeds[0].bytes) ok = false, why = tw_rt_textf("cannot read '%s': there is no such file", path);
-  TwRtSaved old = ok ? state_of(n) : (TwRtSaved){0};
-  if (ok && !old.bytes) ok = false;
-  bool entered = ok && enter(n, &c.seeds[0], &why);
-  if (ok && !entered) {
-    char *never;
-    enter(n, &old, &never);
-    free(never);
-  }
-  if (entered) free(n->failed), n->failed = NULL;
-  free(old.bytes);
+  bool ok = tw_rt_checkpoint_read_alone(&c, path, &why);
+  if (!ok) tw_net_fail(error, why);
+  ok = ok && c.seeds[0].bytes && go(n, &c.seeds[0], path, error);
   tw_rt_checkpoint_free(&c);
-  return entered || tw_net_fail(error, why);
+  return ok;
 }

@@ -8,7 +8,7 @@ cmake --install "$build" --prefix "$dir/usr" >"$dir/log"
 lib=$(dirname "$(find "$dir/usr" -name libtriwave.so.0)")
 # Only what the header declares can be seen.
 nm -D --defined-only "$lib/libtriwave.so" "$lib/libtriwave-runtime.so" | grep -E ' [A-Za-z] ' | grep -v -E ' (tw_net_[a-z0-9_]+|tw_program_[a-z0-9_]+|tw_text_free|tw_version|tw_rt_uniform|TRIWAVE_0)(@|$)' && exit 1
-cmake -S "$source/tests/use/consumer" -B "$dir/consumer" -DCMAKE_PREFIX_PATH="$dir/usr" -DEXAMPLES="$source/examples" \
+cmake -G Ninja -S "$source/tests/use/consumer" -B "$dir/consumer" -DCMAKE_PREFIX_PATH="$dir/usr" -DEXAMPLES="$source/examples" \
   -DCMAKE_C_COMPILER="$cc" >"$dir/log"
 cmake --build "$dir/consumer" >"$dir/log" || { cat "$dir/log"; exit 1; }
 "$dir/consumer/embed" | tee "$dir/embed"
