@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,7 @@ TwLog *tw_log_open(const char *where, char **error) {
   l->path = to_stdout ? NULL : tw_cli_need(strdup(where));
   l->out = to_stdout ? stdout : fopen(where, "ae");
   pthread_mutex_init(&l->lock, NULL);
+  if (to_stdout) signal(SIGPIPE, SIG_IGN); /* who reads may stop before training does */
   if (l->out) return l;
   *error = tw_rt_file_error("write", where, errno);
   free(l->path);

@@ -258,9 +258,8 @@ void tw_rt_watch(TwRtStageRun *g, const void *flat) {
   if (g->st->rate.entry) tw_rt_call(w, &g->st->rate, flat);
   TwRtEpoch e = {.seed_index = w->seed_index, .stage = g->index, .epoch = g->epoch, .loss = g->loss, .norm = g->norm,
                  .rate = g->st->rate.entry ? tw_rt_get(w->rate, 0, w->f64) : NAN,
-                 .measures = measures, .regions = -1,
+                 .measures = measures, .regions = tw_rt_pieces_now(g, flat),
                  .seconds = g->r->seconds + tw_rt_now() - g->started};
-  e.regions = tw_rt_pieces_now(g, flat);
   w->run->o->watch(w->run->o->context, &e);
   free(measures);
 }

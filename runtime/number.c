@@ -81,6 +81,8 @@ static size_t write_slowly(char *out, double v, bool f64) {
   return write_digits(out, d, k - atoi(p + 1));
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "digits are stored as they lie in a register");
+
 /* Eight digits, the first in the lowest byte: halves, then quarters, then single ones, side by side in one word. */
 static uint64_t eight_digits(uint32_t v) {
   uint64_t halves = v / 10000 | (uint64_t)(v % 10000) << 32;

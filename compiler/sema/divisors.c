@@ -128,7 +128,7 @@ void tw_sm_warn_divisors(TwSema *s) {
   if (divides(&t)) return; /* whatever they are */
   for (uint32_t k = 0; k < n; k++) {
     const TwParam *p = &s->p->params.at[k];
-    bool done = p->domain || !p->domain_span.file || (isinf(p->lo) && isinf(p->hi));
+    bool done = p->domain || !p->domain_span.file || (isinf(p->lo) && isinf(p->hi)) || !tw_sm_trained(s, k);
     for (int64_t i = 0; i < t.values[k]->n && i < ELEMENTS && !done; i++) done = try_all(&t, k, i);
   }
 }
