@@ -77,6 +77,7 @@ static bool is_bound(TwSema *s, const TwExpr *e, const char *what) {
   TwDiag *d =
       tw_sm_error(s, TW_E0719, e->span, "%s is a comparison such as 'regions(f, [0, 1]) >= 32'", what);
   if (e->kind == TW_EX_BINARY && e->op == TW_BI_AND) tw_sm_help(s, d, "write one for each condition");
+  if (e->kind == TW_EX_CALL) tw_sm_help(s, d, "of a model also increasing, decreasing, convex and concave: 'increasing(f, [0, 1])'");
   return false;
 }
 
