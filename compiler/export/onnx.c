@@ -288,7 +288,12 @@ bool tw_export_onnx(const TwExport *e, TwArena *arena, const char *version, cons
                     TwSpan *at) {
   TwOnnx x = {.arena = arena, .graph = {.arena = arena}, .f64 = e->p->f64};
   const TwRtFn *slot = &e->model->predict;
-  x.f = row_function(&x, e->predict, slot);
+  if (e->model->in_width) {
+    x.f = row_function(&x, e->predict, slot);
+  } else { /* nothing in the graph would have the dimension N of its outputs */
+    x.why = "it has no input, from which a graph would know how many rows there are";
+    x.at = tw_inst(e->predict, e->predict->results.at[0])->span;
+  }
   if (x.f) {
     uint32_t size = x.f->insts.len;
     x.of_row = rows_of(&x, slot);

@@ -37,6 +37,7 @@ fn long(x: real) -> real {
 }
 model loop(x: real) -> real = long(x)
 model chosen(p: real[4]) -> real = p[min(max(int(4 * p[0]), 0), 3)] * a[1]
+model nothing() -> real = 3 * a[3]
 model fine(x: real) -> real = x * a[2]
 loss = mse(fine, train)
 stage all { train a; adam(rate = 1e-3); epochs 2 }
@@ -48,6 +49,8 @@ refused() {
 }
 refused loop "too large"
 refused chosen "index that depends on the row"
+refused nothing "it has no input"
+grep -q '^.*no.tw:9:.*E0806' "$dir/err"
 code=0
 "$triwave" export "$source/examples/cubic.tw" --to onnx -o "$dir/net.c" 2>"$dir/err" || code=$?
 [ $code -eq 2 ] && grep -q "ends in .onnx" "$dir/err"
