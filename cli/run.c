@@ -305,11 +305,12 @@ static bool log_takes_stdout(const TwCli *c) { return c->log && strcmp(c->log, "
 /* false: something could not be written. */
 static bool report(Session *s, double started) {
   TwRtReportVariant *variants = TW_NEW_N(&s->arena, TwRtReportVariant, s->n_jobs);
+  bool read = s->keep || s->c->json || !s->c->quiet;
   for (uint32_t k = 0; k < s->n_jobs; k++) {
     const Job *j = &s->jobs[k];
     const TwRtProgram *p = j->build.rt;
     variants[k] = (TwRtReportVariant){p->variant, p, j->result, j->settings, s->c->n_sweeps,
-                                      tw_rt_over_best(p, j->result, s->c->pieces)};
+                                      read ? tw_rt_over_best(p, j->result, s->c->pieces) : (TwRtOverBest){0}};
   }
   TwRtReport r = {.program = s->c->files[0], .f64 = s->c->precision == TW_F64, .n_variants = s->n_jobs, .variants = variants,
                   .compile_seconds = s->compile_seconds, .train_seconds = s->train_seconds,
@@ -365,12 +366,14 @@ int tw_cli_run(const TwCli *given) {
   TwCli c = *given;
   Session s = {.c = &c, .cache = c.no_cache ? NULL : tw_cache_open(0), .threads = tw_cli_threads(&c)};
   pthread_mutex_init(&s.lock, NULL);
-  signal(SIGINT, on_signal);
-  signal(SIGTERM, on_signal);
   bool ok = open_kept(&s, &c);
   if (ok) choose_seeds(&s);
   bool compiled = ok && compile(&s);
   s.compile_seconds = tw_cli_now() - started;
+  if (compiled) { /* before, there is nothing to save, and a signal ends it where it stands: reading a pipe, say */
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+  }
   ok = compiled && begin_logging(&s) && begin_keeping(&s);
   if (ok) {
     if (!c.resume) tw_log_empty(s.log); /* now that nothing refuses the run */

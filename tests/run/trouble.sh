@@ -78,6 +78,12 @@ wait $pid 2>/dev/null
 ends $? 0 "show of a run that was killed"
 grep -q '^large: interrupted' out || wrong "a run that was killed is not 'interrupted'"
 
+# ---- before there is anything to save, a signal ends it: here where it waits for a pipe that nobody writes to
+mkfifo pipe
+printf 'data d = csv("pipe", x) -> y\nparam a : real = 1\nmodel f(x: real) -> real = a * x\nloss = mse(f, d)\nstage s { train a; adam; epochs 5 }\n' >waits.tw
+timeout 1 "$triwave" run waits.tw 2>err
+ends $? 124 "a run that waits for its data"
+
 # ---- its folder goes, and nothing is written before the end
 "$triwave" run p.tw --quiet --checkpoint-every 1000 --log-every 1000000000 --out gone 2>err &
 pid=$!
