@@ -41,9 +41,17 @@ uint32_t tw_rt_reported_model(const TwRtProgram *p, const TwRtStage *st) {
   return p->n_models;
 }
 
+/* Why pl_of has nothing. */
+static const char *no_pl(const TwRtStage *st, uint32_t model) {
+  const char *why = st->pls ? st->pls[model].why_not : NULL;
+  return why ? why : "the model is not of one real input and one real output";
+}
+
 /* The counter of a model in a stage, and its coefficients now; NULL: it cannot be counted. */
 static TwRtCounter *counter_at(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, const double **coeffs) {
-  const TwRtPl *pl = model < w->p->n_models ? pl_of(&w->p->stages[stage], model) : NULL;
+  const TwRtStage *st = &w->p->stages[stage];
+  const TwRtPl *pl = model < w->p->n_models ? pl_of(st, model) : NULL;
+  w->refused = pl ? "out of memory" : model < w->p->n_models ? no_pl(st, model) : "there is no model";
   if (!pl) return NULL;
   TwRtCounter **counter = &w->counters[stage * w->p->n_models + model];
   if (!*counter) *counter = tw_rt_counter_new(pl);
@@ -64,7 +72,9 @@ static TwRtRegions count_in(TwRtWorker *w, uint32_t stage, uint32_t model, const
   TwRtCounter *counter = counter_at(w, stage, model, flat, &c);
   if (!counter) return (TwRtRegions){0};
   tw_rt_counter_limit(counter, most);
-  return all ? tw_rt_count(counter, c, lo, hi, sliver) : tw_rt_count_pieces(counter, c, lo, hi, sliver);
+  TwRtRegions r = all ? tw_rt_count(counter, c, lo, hi, sliver) : tw_rt_count_pieces(counter, c, lo, hi, sliver);
+  w->refused = tw_rt_counter_error(counter);
+  return r;
 }
 
 bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi, double sliver,
@@ -73,7 +83,9 @@ bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *f
   TwRtCounter *counter = counter_at(w, stage, model, flat, &c);
   if (!counter) return false;
   tw_rt_counter_limit(counter, UINT32_MAX);
-  return tw_rt_counter_find(counter, c, lo, hi, sliver, q, out);
+  bool found = tw_rt_counter_find(counter, c, lo, hi, sliver, q, out);
+  w->refused = tw_rt_counter_error(counter);
+  return found;
 }
 
 TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
@@ -97,6 +109,7 @@ static TwRtRegions count_for(TwRtWorker *w, uint32_t stage, uint32_t i, const vo
     if (!b->is_regions || b->quantity != TW_RT_QU_PIECES || w->counted[j].moment != w->moment) continue;
     if (a->model == b->model && a->lo == b->lo && a->hi == b->hi && a->sliver == b->sliver) {
       *mine = w->counted[j];
+      w->refused = mine->refused;
       return mine->regions;
     }
   }
@@ -104,6 +117,7 @@ static TwRtRegions count_for(TwRtWorker *w, uint32_t stage, uint32_t i, const vo
       .moment = w->moment,
       .regions = tw_rt_pieces_of(w, stage, a->model, flat, a->lo, a->hi, a->sliver),
   };
+  mine->refused = w->refused;
   return mine->regions;
 }
 
@@ -126,10 +140,17 @@ static void fail(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, const
                   (int)tw_rt_text_cut(e->text, 120), e->text, (long long)epoch, w->p->stages[stage].name, why);
 }
 
-/* What a bound on values, slopes or bends found, for whoever has to mend it. */
-static void found_text(const TwRtFound *f, TwRtQuantity q, char *why, size_t n) {
+void tw_rt_refused_text(const TwRtWorker *w, TwRtQuantity q, char *why, size_t n) {
+  const char *what = q == TW_RT_QU_PIECES ? "regions cannot be counted" : "pieces cannot be found";
+  tw_rt_text_into(why, n, "the %s%s%s", what, w->refused ? ": " : "", w->refused ? w->refused : "");
+}
+
+/* What a bound on pieces, values, slopes or bends found, for whoever has to mend it. */
+void tw_rt_found_text(const TwRtFound *f, TwRtQuantity q, char *why, size_t n) {
   switch (q) {
-    case TW_RT_QU_PIECES: return;
+    case TW_RT_QU_PIECES:
+      tw_rt_text_into(why, n, "there %s %lld", f->value == 1 ? "is" : "are", (long long)f->value);
+      return;
     case TW_RT_QU_LEAST:
     case TW_RT_QU_GREATEST: tw_rt_text_into(why, n, "it is %.9g at x = %.9g", f->value, f->at); return;
     case TW_RT_QU_LEAST_SLOPE:
@@ -147,13 +168,11 @@ static bool look_at_pieces(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t ep
   const TwRtEnsure *e = &w->p->ensures[i];
   TwRtQuantity q = (TwRtQuantity)e->quantity;
   TwRtFound f;
-  if (!tw_rt_found_of(w, stage, e->model, flat, e->lo, e->hi, e->sliver, q, &f)) {
-    fail(w, stage, i, epoch, "the pieces cannot be found");
-    return false;
-  }
-  if (tw_rt_holds(f.value, e->compare, e->bound)) return true;
+  bool found = tw_rt_found_of(w, stage, e->model, flat, e->lo, e->hi, e->sliver, q, &f);
+  if (found && tw_rt_holds(f.value, e->compare, e->bound)) return true;
   char why[128];
-  found_text(&f, q, why, sizeof why);
+  if (found) tw_rt_found_text(&f, q, why, sizeof why);
+  else tw_rt_refused_text(w, q, why, sizeof why);
   fail(w, stage, i, epoch, why);
   return false;
 }
@@ -174,17 +193,13 @@ static bool look_at(TwRtWorker *w, uint32_t stage, uint32_t i, int64_t epoch, co
   if (e->quantity != TW_RT_QU_PIECES) return look_at_pieces(w, stage, i, epoch, flat);
   TwRtRegions regions = count_for(w, stage, i, flat);
   note_regions(w, stage, e, &regions);
-  if (!regions.counted) {
-    fail(w, stage, i, epoch, "the regions cannot be counted");
-    return false;
-  }
-  bool holds = tw_rt_holds((double)regions.pieces, e->compare, e->bound);
-  if (!holds) {
-    char why[64];
-    tw_rt_text_into(why, sizeof why, "there %s %lld", regions.pieces == 1 ? "is" : "are", (long long)regions.pieces);
-    fail(w, stage, i, epoch, why);
-  }
-  return holds;
+  if (regions.counted && tw_rt_holds((double)regions.pieces, e->compare, e->bound)) return true;
+  char why[128];
+  TwRtFound f = {.value = (double)regions.pieces};
+  if (regions.counted) tw_rt_found_text(&f, TW_RT_QU_PIECES, why, sizeof why);
+  else tw_rt_refused_text(w, TW_RT_QU_PIECES, why, sizeof why);
+  fail(w, stage, i, epoch, why);
+  return false;
 }
 
 static bool provides_check(const TwRtStage *st, uint32_t check) {

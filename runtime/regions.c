@@ -27,6 +27,8 @@ void tw_rt_counter_limit(TwRtCounter *c, uint32_t most) {
   c->most = most < TW_RG_MAX_PIECES ? most : TW_RG_MAX_PIECES;
 }
 
+const char *tw_rt_counter_error(const TwRtCounter *c) { return c->error; }
+
 void tw_rt_counter_free(TwRtCounter *c) {
   if (!c)
     return;

@@ -37,6 +37,8 @@ void tw_rt_counter_limit(TwRtCounter *c, uint32_t most);
 TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
 /* Pieces only, the other figures being 0: the same number, several times faster. */
 TwRtRegions tw_rt_count_pieces(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver);
+/* Why the last of these counts was refused (static text); NULL: it was not. */
+const char *tw_rt_counter_error(const TwRtCounter *c);
 void tw_rt_counter_free(TwRtCounter *c);
 
 /* The quantity of the pieces, and where it is: `at` is an end of the piece or the breakpoint that has it, and

@@ -108,7 +108,9 @@ struct TwRtWorker {
   struct TwRtCounted { /* region counts of one moment, so that ensures share them */
     uint64_t moment;
     TwRtRegions regions;
+    const char *refused;
   } *counted;
+  const char *refused; /* why the pieces asked for last could not be found (static text) */
   uint64_t moment;
   TwRtCounter **counters; /* [stage * n_models + model], made when needed; not in `memory` */
 
@@ -123,6 +125,7 @@ struct TwRtWorker {
 typedef struct TwRtExpected {
   bool checked, ok;
   double value;
+  char why[128]; /* where it is not ok: what was found instead */
 } TwRtExpected;
 
 /* A start value that its domain does not allow. */
@@ -211,9 +214,12 @@ void tw_rt_checks_begin(TwRtStageRun *g);
 /* Looks at what is due at this epoch (all of the stage's if it is the last one). False: stop the seed. */
 bool tw_rt_checks_at(TwRtStageRun *g, const void *flat, bool last);
 void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *flat);
-/* A quantity of the pieces of a model now; false if they cannot be found. */
+/* A quantity of the pieces of a model now; false if they cannot be found (w->refused says why). */
 bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi, double sliver,
                     TwRtQuantity q, TwRtFound *out);
+/* What a bound on the quantity found, or that nothing could be found and why. */
+void tw_rt_found_text(const TwRtFound *f, TwRtQuantity q, char *why, size_t n);
+void tw_rt_refused_text(const TwRtWorker *w, TwRtQuantity q, char *why, size_t n);
 /* Regions of a model now; not counted beyond `most` pieces. */
 TwRtRegions tw_rt_regions_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
                              double sliver, uint32_t most);

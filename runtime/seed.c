@@ -75,30 +75,48 @@ void tw_rt_seed_check_start(TwRtWorker *w, uint32_t seed_index) {
 
 /* ---- expects */
 
-static double expected_value(TwRtWorker *w, const TwRtExpect *x, const void *flat) {
+/* A quantity of the pieces; false: they cannot be found. */
+static bool expected_pieces(TwRtWorker *w, const TwRtExpect *x, const void *flat, TwRtFound *f) {
+  uint32_t last = w->p->n_stages - 1;
+  if (x->quantity != TW_RT_QU_PIECES)
+    return tw_rt_found_of(w, last, x->model, flat, x->lo, x->hi, x->sliver, (TwRtQuantity)x->quantity, f);
+  TwRtRegions r = tw_rt_regions_of(w, last, x->model, flat, x->lo, x->hi, x->sliver, UINT32_MAX);
+  *f = (TwRtFound){.value = (double)r.pieces};
+  return r.counted;
+}
+
+static void expect_pieces(TwRtWorker *w, const TwRtExpect *x, const void *flat, TwRtExpected *to) {
+  TwRtFound f = {0};
+  bool found = w->p->n_stages > 0 && expected_pieces(w, x, flat, &f);
+  to->value = found ? f.value : NAN;
+  to->ok = tw_rt_holds(to->value, x->compare, x->bound);
+  if (to->ok) return;
+  if (found) tw_rt_found_text(&f, (TwRtQuantity)x->quantity, to->why, sizeof to->why);
+  else tw_rt_refused_text(w, (TwRtQuantity)x->quantity, to->why, sizeof to->why);
+}
+
+static double expected_value(const TwRtWorker *w, const TwRtExpect *x) {
   switch (x->kind) {
     case TW_RT_XP_LOSS: return w->seed->loss;
     case TW_RT_XP_BEST_LOSS: return w->seed->best_loss;
     case TW_RT_XP_MEASURE: return w->seed->measures[x->measure];
     case TW_RT_XP_REGIONS: break;
   }
-  if (w->p->n_stages == 0) return NAN;
-  TwRtFound f;
-  if (x->quantity != TW_RT_QU_PIECES)
-    return tw_rt_found_of(w, w->p->n_stages - 1, x->model, flat, x->lo, x->hi, x->sliver, (TwRtQuantity)x->quantity, &f)
-               ? f.value
-               : NAN;
-  TwRtRegions r = tw_rt_regions_of(w, w->p->n_stages - 1, x->model, flat, x->lo, x->hi, x->sliver, UINT32_MAX);
-  return r.counted ? (double)r.pieces : NAN;
+  return NAN;
 }
 
 static void check_expects(TwRtWorker *w, const void *flat) {
   for (uint32_t k = 0; k < w->p->n_expects; k++) {
     const TwRtExpect *x = &w->p->expects[k];
     TwRtExpected *to = &w->run->expected[(size_t)w->seed_index * w->p->n_expects + k];
-    double value = expected_value(w, x, flat);
-    double bound = x->kind == TW_RT_XP_REGIONS ? x->bound : tw_rt_round(x->bound, w->f64);
-    *to = (TwRtExpected){.checked = true, .ok = tw_rt_holds(value, x->compare, bound), .value = value};
+    *to = (TwRtExpected){.checked = true};
+    if (x->kind == TW_RT_XP_REGIONS) {
+      expect_pieces(w, x, flat, to);
+      continue;
+    }
+    to->value = expected_value(w, x);
+    to->ok = tw_rt_holds(to->value, x->compare, tw_rt_round(x->bound, w->f64));
+    if (!to->ok) tw_rt_text_into(to->why, sizeof to->why, "the left side is %.*g", w->f64 ? 17 : 9, to->value);
   }
 }
 

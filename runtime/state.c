@@ -197,6 +197,8 @@ static void done_items(TwRtItems *s, TwRtWorker *w) {
     FLAG(s, expected->checked);
     FLAG(s, expected->ok);
     ITEM(s, expected->value);
+    ITEM(s, expected->why);
+    expected->why[sizeof expected->why - 1] = 0;
   }
 }
 

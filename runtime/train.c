@@ -271,8 +271,8 @@ static bool fill_expects(TwRtRun *run) {
     f->stage = p->n_stages ? p->n_stages - 1 : 0;
     f->epoch = p->n_stages ? s->stages[f->stage].epochs : 0;
     f->place = x->place;
-    tw_rt_text_into(f->text, sizeof f->text, "'%.*s' is not met by seed %llu: the left side is %.*g",
-                    (int)tw_rt_text_cut(x->text, 120), x->text, (unsigned long long)s->seed, run->p->f64 ? 17 : 9, e->value);
+    tw_rt_text_into(f->text, sizeof f->text, "'%.*s' is not met by seed %llu: %s", (int)tw_rt_text_cut(x->text, 120),
+                    x->text, (unsigned long long)s->seed, e->why);
   }
   return true;
 }

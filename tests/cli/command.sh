@@ -248,12 +248,33 @@ ensure convex(f, [0, 1]) during s
 ensure increasing(f, [0, 1])
 ensure max(f, [0, 1]) < 0.75
 expect min(f, [0, 1]) > 0.25
+expect convex(f, [0, 1])
+expect regions(f, [0, 1]) > 2
 TW
 expect 1 "$triwave" run "$dir/shape.tw"
 says err "shape.tw:7:1: error.E0712.: .*fails at epoch 0 of stage 's': the slope goes from 2 to -1 at x = 0.5"
 says err "shape.tw:8:1: error.E0712.: .*: the slope is -1 from x = 0.5 on"
 says err "shape.tw:9:1: error.E0712.: .*: it is 1 at x = 0.5"
-says err "shape.tw:10:1: error.E0713.: .*: the left side is 0"
+says err "shape.tw:10:1: error.E0713.: .*: it is 0 at x = 0"
+says err "shape.tw:11:1: error.E0713.: .*: the slope goes from 2 to -1 at x = 0.5"
+says err "shape.tw:12:1: error.E0713.: .*: there are 2"
+
+# A count that is refused says why.
+cat >"$dir/refused.tw" <<'TW'
+param a : real = 1
+model f(x: real) -> real = a * x / 0
+loss = a ^ 2
+stage s { train a; sgd(rate = 1e-3); epochs 1 }
+ensure regions(f, [0, 1]) == 1 during s
+ensure increasing(f, [0, 1])
+expect regions(f, [0, 1]) == 1
+expect convex(f, [0, 1])
+TW
+expect 1 "$triwave" run "$dir/refused.tw"
+says err "refused.tw:5:1: error.E0712.: .*: the regions cannot be counted: a coefficient is not finite"
+says err "refused.tw:6:1: error.E0712.: .*: the pieces cannot be found: a coefficient is not finite"
+says err "refused.tw:7:1: error.E0713.: .*: the regions cannot be counted: a coefficient is not finite"
+says err "refused.tw:8:1: error.E0713.: .*: the pieces cannot be found: a coefficient is not finite"
 
 if [ -c /dev/full ]; then
   for c in "run examples/cubic.tw -D depth=2 --json" "emit examples/cubic.tw --as ir" "fmt examples/cubic.tw"; do
