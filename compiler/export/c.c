@@ -68,7 +68,10 @@ static bool write_block(TwC *c, const TwFn *f, const TwRtFn *slot, const char *w
   }
   for (uint32_t k = 0; k < slot->n_out; k++) head = tw_c_text(c, "%s, real *y%u_", head, k);
   tw_c_open(c, tw_c_text(c, "%s)", head));
-  tw_c_line(c, "(void)values; /* a model may have none */");
+  const char *unused = "(void)rows, (void)values";
+  for (uint32_t k = 0; k < slot->n_in; k++)
+    if (slot->in[k].role == TW_RT_INPUT) unused = tw_c_text(c, "%s, (void)%s", unused, params[k]);
+  tw_c_line(c, "%s; /* of which a model may use none */", unused);
   c->bytes = 0;
   bool ok = tw_c_body(c, f, params, "rows", results);
   for (uint32_t k = 0; ok && k < slot->n_out; k++) {
@@ -80,18 +83,23 @@ static bool write_block(TwC *c, const TwFn *f, const TwRtFn *slot, const char *w
   return !c->why;
 }
 
+/* C has no arrays of nothing, and a model may have an input real[0]. */
+static uint64_t at_least_one(uint64_t count) { return count ? count : 1; }
+
 /* The function that callers see: rows of all inputs -> rows of all outputs, block by block. */
 static void write_outer(TwC *c, const TwExport *x, const TwRtFn *slot, const char *what, const char *name, bool slopes) {
   const TwRtModel *m = x->model;
   uint64_t width = slopes ? m->out_width * m->in_width : m->out_width, n_inputs = 0;
   tw_c_open(c, tw_c_text(c, "\nvoid %s(size_t n, const %s *x, %s *y)", name, c->f64 ? "double" : "float", c->f64 ? "double" : "float"));
+  if (!m->in_width) tw_c_line(c, "(void)x; /* the model has no inputs */");
+  if (!width) tw_c_line(c, "(void)y; /* and so no slopes */");
   tw_c_open(c, "for (size_t done = 0; done < n; done += 512)");
   tw_c_line(c, "const int64_t rows = n - done < 512 ? (int64_t)(n - done) : 512;");
   const char *call = tw_c_text(c, "%s(rows", what);
   for (uint32_t k = 0; k < slot->n_in; k++) {
     if (slot->in[k].role != TW_RT_INPUT) continue;
     const TwRtTensor *t = &m->inputs[slot->in[k].index];
-    tw_c_line(c, "real in%llu[512 * %llu] = {0};", (unsigned long long)n_inputs, (unsigned long long)t->count);
+    tw_c_line(c, "real in%llu[512 * %llu] = {0};", (unsigned long long)n_inputs, (unsigned long long)at_least_one(t->count));
     tw_c_line(c, "for (int64_t r = 0; r < rows; r++)");
     tw_c_line(c, "  for (int64_t e = 0; e < %llu; e++) in%llu[r * %llu + e] = x[(done + (size_t)r) * %llu + %llu + (size_t)e];",
               (unsigned long long)t->count, (unsigned long long)n_inputs, (unsigned long long)t->count,
@@ -99,7 +107,7 @@ static void write_outer(TwC *c, const TwExport *x, const TwRtFn *slot, const cha
     call = tw_c_text(c, "%s, in%llu", call, (unsigned long long)n_inputs++);
   }
   for (uint32_t k = 0; k < slot->n_out; k++) {
-    tw_c_line(c, "real out%u[512 * %llu];", k, (unsigned long long)m->outputs[k % m->n_outputs].count);
+    tw_c_line(c, "real out%u[512 * %llu];", k, (unsigned long long)at_least_one(m->outputs[k % m->n_outputs].count));
     call = tw_c_text(c, "%s, out%u", call, k);
   }
   tw_c_line(c, "%s);", call);

@@ -23,6 +23,28 @@ compiled() {
   "$cc" -std=gnu11 -DREAL=$real -I"$dir" -I"$source" ${SANITIZE:-} "$source/tests/use/export.c" "$dir/net.o" "$runtime" -lm -o "$dir/run"
   "$dir/run" "$dir/x.csv" "$dir/got.csv"
 }
+# Models that do not use all that a model may have: no warning of a compiler that warns of what is not used.
+cat >"$dir/plain.tw" <<'TW'
+param a : real = 0.5
+model nothing() -> real = 3 * a
+model constant(x: real) -> real = 3
+model half(p: real[2], q: real) -> real[2] = [a, p[1]]
+model linear(x: real) -> real = a * x
+model line(x: real) -> real = a * x + 1
+model empty(p: real[0], x: real) -> real = a * x
+model none(p: real[0]) -> real = a
+type Pair = { u: real, v: real }
+model pair(x: real) -> Pair = { u = x, v = 2 }
+model zero(x: real) -> real[0] = []
+loss = a ^ 2
+stage all { train a; sgd(rate = 1e-2); epochs 3 }
+TW
+for plain in nothing constant half linear line empty none pair zero; do
+  "$triwave" export "$dir/plain.tw" --model $plain --to c -o "$dir/plain.c"
+  for flags in "-std=c99 -O2" "-std=c11 -O0" "-std=gnu11 -O3"; do
+    "$cc" $flags -pedantic -Wall -Wextra -Werror -c "$dir/plain.c" -o "$dir/plain.o"
+  done
+done
 for precision in f32 f64; do
   for case in "cubic:x:-O0" "cubic:x:-O3 -march=native -std=gnu11" "dense:x:-O2" "radial:x y:-O2 -mfma" "tanh3:x:-O1" "sine:x:-O2"; do
     program=${case%%:*} rest=${case#*:}
