@@ -1,6 +1,5 @@
 /* export.c: triwave export FILE|RUN --to c -o NAME.c: a trained model as a file of C99, and its header; --to onnx: as a
  * graph of ONNX; --to safetensors: all params and weights as tensors. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,32 +9,6 @@
 #include "runtime/files.h"
 #include "runtime/stored.h"
 #include "runtime/text.h"
-
-/* Names that mean something in C, its library or the text itself. */
-static bool is_taken(const char *name) {
-  static const char taken[] =
-      " auto break case char const continue default do double else enum extern float for goto if inline int long register restrict "
-      "return short signed sizeof static struct switch typedef union unsigned void volatile while main real values block slope_block "
-      "sum_of largest_of least_of logistic within floor_div to_int sin cos tan asin acos atan sinh cosh tanh exp expm1 log log1p pow "
-      "atan2 sqrt floor fabs fma memcpy memset rows done call in out ";
-  char *padded = tw_rt_textf(" %s ", name);
-  bool is = !padded || strstr(taken, padded);
-  free(padded);
-  return is;
-}
-
-/* "net" of "build/net.c", as a C name; malloc'ed. */
-static char *name_of(const char *path) {
-  const char *slash = strrchr(path, '/'), *start = slash ? slash + 1 : path;
-  char *name = strndup(start, strcspn(start, "."));
-  for (char *c = name; c && *c; c++)
-    if (!isalnum((unsigned char)*c)) *c = '_';
-  if (name && isdigit((unsigned char)*name)) *name = '_';
-  if (!name || !is_taken(name)) return name;
-  char *longer = tw_rt_textf("%s_model", name);
-  free(name);
-  return longer;
-}
 
 /* One of the functions of a model; NULL: it has none. */
 static const TwLoweredFn *fn_of(const TwLowered *l, const char *model, const char *what) {
@@ -77,7 +50,7 @@ static bool write_c(const TwCli *c, TwTrained *t, const char *name) {
 }
 
 static bool write_as_c(const TwCli *c, TwTrained *t) {
-  char *name = name_of(c->output);
+  char *name = tw_export_c_name(c->output);
   bool ok = name && tw_build(&t->build, TW_PHASE_OPT) && write_c(c, t, name); /* code from the cache comes without IR */
   free(name);
   return ok;
@@ -130,6 +103,10 @@ int tw_cli_export(const TwCli *c) {
   size_t n = c->output ? strlen(c->output) : 0, end = strlen(forms[k].ending);
   if (n <= end || strcmp(c->output + n - end, forms[k].ending) != 0) {
     fprintf(stderr, "triwave: export --to %s wants -o with a file that ends in %s\n", forms[k].to, forms[k].ending);
+    return TW_EXIT_USAGE;
+  }
+  if (forms[k].write == write_as_c && !tw_export_c_includes(c->output)) {
+    fprintf(stderr, "triwave: export --to c wants -o with a name that #include can have: without quotes, \\, ?? and line ends\n");
     return TW_EXIT_USAGE;
   }
   TwTrained t;

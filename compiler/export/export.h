@@ -21,6 +21,12 @@ typedef struct TwExport {
  * false and *why (in the arena): the model has something that a file cannot have. */
 bool tw_export_c(const TwExport *x, TwArena *arena, FILE *c, FILE *h, const char **why);
 
+/* "net" of "build/net.c": a name for the function of that file, which means nothing else in C. malloc'ed. */
+char *tw_export_c_name(const char *path);
+/* Whether #include "…" can have the last part of the path: the standard leaves quotes and backslashes in it undefined, and
+ * ?? may be a trigraph. */
+bool tw_export_c_includes(const char *path);
+
 /* A model of ONNX, operator set 13: an input [N, width] for each of the model's, an output likewise, reals in the program's
  * precision. `predict` is the function as it was lowered, `slope` and `header` are not looked at. Everything that is the
  * same for all rows is computed here. *bytes lie in the arena. false and *why, *at: an operation that there is none for, or
