@@ -89,8 +89,11 @@ static bool write_safetensors(const TwCli *c, TwTrained *t) {
 
 static const struct {
   const char *to, *ending;
+  TwTrainedWant wants;
   bool (*write)(const TwCli *c, TwTrained *t);
-} forms[] = {{"c", ".c", write_as_c}, {"safetensors", ".safetensors", write_safetensors}, {"onnx", ".onnx", write_onnx}};
+} forms[] = {{"c", ".c", TW_TRAINED_MODEL, write_as_c},
+             {"safetensors", ".safetensors", TW_TRAINED_SHOWN, write_safetensors},
+             {"onnx", ".onnx", TW_TRAINED_MODEL, write_onnx}};
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
 int tw_cli_export(const TwCli *c) {
@@ -110,7 +113,7 @@ int tw_cli_export(const TwCli *c) {
     return TW_EXIT_USAGE;
   }
   TwTrained t;
-  bool sound, ok = tw_cli_trained(c, TW_TRAINED_MODEL, &t, &sound);
+  bool sound, ok = tw_cli_trained(c, forms[k].wants, &t, &sound);
   ok = ok && forms[k].write(c, &t);
   tw_cli_trained_end(&t);
   return ok && sound ? TW_EXIT_OK : TW_EXIT_WRONG;

@@ -20,6 +20,10 @@ static bool find_model(const TwCli *c, TwTrained *t) {
   return false;
 }
 
+static bool has_wanted(const TwCli *c, TwTrainedWant want, TwTrained *t) {
+  return (want != TW_TRAINED_MODEL && !(want == TW_TRAINED_SHOWN && c->model)) || find_model(c, t);
+}
+
 static bool no_memory(void) {
   fprintf(stderr, "triwave: out of memory\n");
   return false;
@@ -64,9 +68,9 @@ static bool build_file(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *s
   t->options = *c;
   t->unit = tw_cli_unit(c);
   *b = (TwBuild){.unit = t->unit, .file = tw_cli_open(t->unit, c->files[0]), .cache = t->cache, .code = {.vector_bits = c->vector_bits},
-                 .what = want == TW_TRAINED_MODEL ? TW_LOWER_TRAIN | TW_LOWER_MODELS : TW_LOWER_TRAIN};
+                 .what = want == TW_TRAINED_PIECES ? TW_LOWER_TRAIN : TW_LOWER_TRAIN | TW_LOWER_MODELS};
   bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(c, t->unit, b->ast, &b->variant) && tw_build(b, TW_PHASE_CODE);
-  return ok && (want != TW_TRAINED_MODEL || find_model(c, t)) && train(c, want, t, sound);
+  return ok && has_wanted(c, want, t) && train(c, want, t, sound);
 }
 
 /* ---- kept by a run */
@@ -121,7 +125,7 @@ static bool build_run(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *so
   *b = (TwBuild){.unit = t->unit, .file = tw_picked_source(&t->run, t->unit), .cache = t->cache,
                  .code = {.vector_bits = c->vector_bits}, .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
   bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(&t->options, t->unit, b->ast, &b->variant) && tw_build(b, TW_PHASE_CODE);
-  ok = ok && (want != TW_TRAINED_MODEL || find_model(c, t)) && tw_picked_weights(&t->run, c, b->rt) && read_weights(t);
+  ok = ok && has_wanted(c, want, t) && tw_picked_weights(&t->run, c, b->rt) && read_weights(t);
   t->seed = t->run.seed;
   t->stage = t->run.stage;
   return *sound = ok && same_data(t);

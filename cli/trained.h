@@ -8,7 +8,8 @@
 /* What is wanted of it. */
 typedef enum TwTrainedWant {
   TW_TRAINED_MODEL = 1, /* a model, to be called */
-  TW_TRAINED_PIECES = 2 /* its VALUES, for the pieces of models */
+  TW_TRAINED_PIECES = 2, /* its VALUES, for the pieces of models */
+  TW_TRAINED_SHOWN = 3   /* all params and weights; there need be no model, unless --model names one */
 } TwTrainedWant;
 
 typedef struct TwTrained {
@@ -20,7 +21,7 @@ typedef struct TwTrained {
   bool kept;         /* from a run: nothing was trained */
   uint64_t seed;
   uint32_t stage;    /* after which it is */
-  uint32_t model;    /* the one that c->model names */
+  uint32_t model;    /* the one that c->model names, where one is wanted */
   double *shown;     /* n_shown reals */
   double *values;    /* n_values reals */
 } TwTrained;

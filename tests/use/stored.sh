@@ -48,6 +48,23 @@ header() { head -c 3000 "$1" | tr -d '\000-\037' | grep -a -o "\"$2\":{\"dtype\"
 # An optimizer goes on from what was loaded: the loss of epoch 0 is the one that training ended with, and falls.
 sed 's/epochs 0/epochs 50/' "$dir/again.tw" >"$dir/on.tw"
 "$triwave" run "$dir/on.tw" --json 2>/dev/null | grep -q '"status": "ok"'
+# A program without a model, and a run of it, have params as well.
+cat >"$dir/bare.tw" <<'END'
+param a : real = 1
+loss = (a - 3) ^ 2
+stage s { train a; sgd(rate = 0.5); epochs 3 }
+END
+"$triwave" export "$dir/bare.tw" --to safetensors -o "$dir/bare.safetensors"
+[ "$(header "$dir/bare.safetensors" a)" = '"a":{"dtype":"F32","shape":[]' ]
+tail -c 4 "$dir/bare.safetensors" | od -An -tx1 | grep -q '00 00 40 40' # 3
+"$triwave" run "$dir/bare.tw" --out "$dir/bare" --quiet
+"$triwave" export "$dir/bare" --to safetensors -o "$dir/kept.safetensors"
+tail -c 4 "$dir/kept.safetensors" | od -An -tx1 | grep -q '00 00 40 40'
+for form in "safetensors --model f" c onnx; do
+  code=0
+  "$triwave" export "$dir/bare.tw" --to $form -o "$dir/no.${form%% *}" 2>"$dir/err" || code=$?
+  [ $code -eq 1 ] && grep -q "the program has no model" "$dir/err"
+done
 # What cannot be written is said, and leaves nothing.
 ! "$triwave" export "$source/examples/cubic.tw" --to safetensors -o "$dir/none/w.safetensors" 2>"$dir/err"
 grep -q "cannot write" "$dir/err"
