@@ -1,4 +1,6 @@
 /* fmt.c: triwave fmt [-w] FILE…: a file is written whole or not at all. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/output.h"
@@ -14,8 +16,11 @@ static bool format_one(const TwCli *c, TwUnit *u, const char *path) {
   if (!c->write) return fputs(text, stdout) >= 0;
   const TwSource *s = tw_source(&u->sources, file);
   if (s->len == strlen(text) && memcmp(s->text, text, s->len) == 0) return true;
-  char *error;
-  return tw_rt_file_write(path, text, strlen(text), &error) || tw_cli_said(error);
+  char *file_itself = realpath(path, NULL); /* of a symbolic link what it leads to: the link stays one */
+  char *error = file_itself ? NULL : tw_rt_file_error("write", path, errno);
+  bool ok = file_itself && tw_rt_file_write(file_itself, text, strlen(text), &error);
+  free(file_itself);
+  return ok || tw_cli_said(error);
 }
 
 int tw_cli_fmt(const TwCli *c) {

@@ -296,6 +296,12 @@ done
 cp examples/cubic.tw "$dir/w.tw"
 expect 0 "$triwave" fmt -w "$dir/w.tw"
 expect 0 "$triwave" check "$dir/w.tw"
+mkdir "$dir/linked"
+printf 'param   a:real=1\nloss=a^2\nstage s { train a; sgd(rate=0.1); epochs 1 }\n' >"$dir/linked/target.tw"
+ln -s linked/target.tw "$dir/link.tw"
+expect 0 "$triwave" fmt -w "$dir/link.tw"
+[ -L "$dir/link.tw" ] && grep -q '^loss = a' "$dir/linked/target.tw" && [ "$(ls "$dir/linked")" = target.tw ] ||
+  { echo "FAILED: fmt -w of a symbolic link"; failed=1; }
 
 # Diagnostics as JSON: an object a line, with the place and what would mend it.
 printf 'const width = 3\nparam p : real = widht\n' >"$dir/json.tw"
