@@ -257,12 +257,13 @@ static bool to_rows(Reader *r) {
   return true;
 }
 
+/* Rows and columns count from 1 in messages, as everywhere. */
 static bool all_finite(Reader *r, uint64_t count) {
   const TwRtNpy *a = r->out;
   for (uint64_t k = 0; k < count; k++)
     if (!isfinite(a->rows[k]))
-      return refuse(r, TW_RT_NPY_NOT_FINITE, "row %llu, column %llu is %s", (unsigned long long)(k / a->n_columns),
-                    (unsigned long long)(k % a->n_columns), isnan(a->rows[k]) ? "not a number" : "infinite");
+      return refuse(r, TW_RT_NPY_NOT_FINITE, "row %llu, column %llu is %s", (unsigned long long)(k / a->n_columns + 1),
+                    (unsigned long long)(k % a->n_columns + 1), isnan(a->rows[k]) ? "not a number" : "infinite");
   return true;
 }
 

@@ -137,7 +137,7 @@ static void hostile(void) {
   unsigned char file[256];
   put(file, make(file, 1, HEAD("<f8", "False", "(2, 2)"), odd, sizeof odd));
   CHECK(!tw_rt_npy_read(path, &a), "an infinity is read");
-  CHECK_HAS(a.error, "row 1, column 1 is infinite");
+  CHECK_HAS(a.error, "row 2, column 2 is infinite");
   tw_rt_npy_free(&a);
 }
 
