@@ -142,6 +142,8 @@ const void *tw_instant_operand(const TwInstant *now, uint32_t k) {
   return now->plan->value[tw_arg(now->fn, now->ref, k)];
 }
 
+const void *tw_instant_param(const TwInstant *now, TwRef param) { return now->plan->value[param]; }
+
 void *tw_instant_result(const TwInstant *now) {
   return tw_is_region_op(tw_op(now->fn, now->ref)) ? NULL : now->plan->value[now->ref];
 }

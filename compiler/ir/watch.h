@@ -53,6 +53,8 @@ bool tw_interpret_watch(const TwFn *f, TwPrecision precision, const void *const 
 
 /* Operand k. That of an add_at's first operand may be overwritten with the result already. */
 const void *tw_instant_operand(const TwInstant *now, uint32_t k);
+/* Of a param of the instant's function. */
+const void *tw_instant_param(const TwInstant *now, TwRef param);
 void *tw_instant_result(const TwInstant *now); /* NULL for a region: see its gets */
 /* The iterations around it, outermost first; returns their number, at most max. */
 uint32_t tw_instant_path(const TwInstant *now, TwIteration *out, uint32_t max);

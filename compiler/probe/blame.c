@@ -3,7 +3,9 @@
  * requires: a call whose gradient is wrong.
  * provides: the instruction, by differentiating each one that the call executes as a function of its own, at
  *           operands that it meets. Bodies come before the region that holds them, so that a region is blamed
- * only where all that is in it is right. */
+ * only where all that is in it is right. The value of a custom function and what is stated of it are no
+ * instructions that are right or wrong by themselves: they are looked at together, as one function of its
+ * operands. */
 #include <math.h>
 #include <string.h>
 
@@ -17,7 +19,13 @@ typedef struct Site {
   const TwFn *fn;
   TwRef ref;
   uint64_t seen;
+  uint32_t n_reads; /* operands; of a custom function what its last `along` depends on: `reads` */
   void **operands[KEPT]; /* [kept][operand] */
+  /* Of a custom function, else NULL: which instructions it is made of, which of them are its operands, and the
+   * values of these in the present execution. */
+  bool *part, *leaf;
+  TwRef *reads;
+  void **now;
 } Site;
 
 typedef struct Hunt {
@@ -27,6 +35,44 @@ typedef struct Hunt {
 } Hunt;
 
 static bool is_region(TwOp op) { return op == TW_OP_scan || op == TW_OP_samples || op == TW_OP_cond; }
+
+static bool is_custom(TwOp op) { return op == TW_OP_stop || op == TW_OP_along; }
+
+static void mark_part(const TwFn *f, TwRef r, const bool *leaf, bool *part) {
+  part[r] = true;
+  for (TwRef q = r; q > 0; q--)
+    for (uint32_t k = 0; part[q] && (q == r || !leaf[q]) && k < tw_inst(f, q)->n_args; k++) part[tw_arg(f, q, k)] = true;
+}
+
+/* The operands that a custom function's rules name. If one of them is computed from another, a part of the
+ * value may be shared with it, and they cannot be moved apart: none is marked then. */
+static void mark_leaves(TwArena *arena, const TwFn *f, TwRef r, bool *leaf) {
+  for (TwRef q = r; tw_op(f, q) == TW_OP_along; q = tw_arg(f, q, 0)) leaf[tw_arg(f, q, 1)] = true;
+  bool *none = TW_NEW_N(arena, bool, f->insts.len), *part = TW_NEW_N(arena, bool, f->insts.len), shared = false;
+  for (TwRef q = 1; q < r; q++) {
+    if (!leaf[q]) continue;
+    memset(part, 0, f->insts.len * sizeof *part);
+    mark_part(f, q, none, part);
+    for (TwRef other = 1; other < q; other++) shared |= part[other] && leaf[other];
+  }
+  if (shared) memset(leaf, 0, f->insts.len * sizeof *leaf);
+}
+
+/* `r` is the last of what is stated of a custom function, or its value if nothing is left of it. */
+static void add_custom(Hunt *h, const TwFn *f, TwRef r) {
+  TwArena *arena = &h->p->unit->arena;
+  for (TwRef q = r + 1; q < f->insts.len; q++)
+    if (tw_op(f, q) == TW_OP_along && tw_arg(f, q, 0) == r) return;
+  Site s = {.fn = f, .ref = r, .part = TW_NEW_N(arena, bool, f->insts.len), .leaf = TW_NEW_N(arena, bool, f->insts.len)};
+  mark_leaves(arena, f, r, s.leaf);
+  for (TwRef q = 1; q < r; q++) s.leaf[q] |= tw_op(f, q) == TW_OP_param;
+  mark_part(f, r, s.leaf, s.part);
+  s.reads = TW_NEW_N(arena, TwRef, f->insts.len);
+  for (TwRef q = 1; q < r; q++)
+    if (s.part[q] && s.leaf[q] && tw_op(f, q) != TW_OP_const) s.reads[s.n_reads++] = q;
+  s.now = TW_NEW_N(arena, void *, s.n_reads + 1);
+  tw_vec_push(arena, &h->sites, s);
+}
 
 static void find_sites(Hunt *h, const TwFn *f) {
   for (uint32_t k = 0; k < h->sites.len; k++)
@@ -38,8 +84,9 @@ static void find_sites(Hunt *h, const TwFn *f) {
       if (op == TW_OP_cond) find_sites(h, tw_region(f, r)->other);
     }
     if (tw_inst(f, r)->n_args == 0 || op == TW_OP_get) continue;
-    if (is_region(op) || tw_info(f, r)->dtype == TW_REAL)
-      tw_vec_push(&h->p->unit->arena, &h->sites, (Site){.fn = f, .ref = r});
+    if (is_custom(op)) add_custom(h, f, r);
+    else if (is_region(op) || tw_info(f, r)->dtype == TW_REAL)
+      tw_vec_push(&h->p->unit->arena, &h->sites, (Site){.fn = f, .ref = r, .n_reads = tw_inst(f, r)->n_args});
   }
 }
 
@@ -47,22 +94,41 @@ static size_t bytes_of(const TwTyInfo *t) {
   return (size_t)t->count * (t->dtype == TW_REAL ? sizeof(double) : t->dtype == TW_INT ? sizeof(int64_t) : 1);
 }
 
-static void keep_operands(TwWatch *w, const TwInstant *now) {
-  Hunt *h = w->context;
-  Site *s = NULL;
-  for (uint32_t k = 0; k < h->sites.len && !s; k++)
-    if (h->sites.at[k].fn == now->fn && h->sites.at[k].ref == now->ref) s = &h->sites.at[k];
-  if (!s) return;
+static TwRef read_of(const Site *s, uint32_t k) { return s->reads ? s->reads[k] : tw_arg(s->fn, s->ref, k); }
+
+static void keep(Hunt *h, Site *s, const TwInstant *now) {
   uint64_t place = s->seen < KEPT ? s->seen : tw_mix(&h->rng) % (s->seen + 1);
   s->seen++;
   if (place >= KEPT) return;
-  uint32_t n = tw_inst(now->fn, now->ref)->n_args;
   bool fresh = s->operands[place] == NULL;
-  if (fresh) s->operands[place] = TW_NEW_N(&h->p->unit->arena, void *, n);
-  for (uint32_t k = 0; k < n; k++) {
-    size_t bytes = bytes_of(tw_info(now->fn, tw_arg(now->fn, now->ref, k)));
+  if (fresh) s->operands[place] = TW_NEW_N(&h->p->unit->arena, void *, s->n_reads + 1);
+  for (uint32_t k = 0; k < s->n_reads; k++) {
+    size_t bytes = bytes_of(tw_info(s->fn, read_of(s, k)));
     if (fresh) s->operands[place][k] = tw_arena_alloc(&h->p->unit->arena, bytes + 1);
-    memcpy(s->operands[place][k], tw_instant_operand(now, k), bytes);
+    memcpy(s->operands[place][k], s->reads ? s->now[k] : tw_instant_operand(now, k), bytes);
+  }
+}
+
+/* A value may be overwritten after its last use: an operand of a custom function is copied where its rule uses it. */
+static void read_custom(Hunt *h, Site *s, const TwInstant *now) {
+  if (tw_op(now->fn, now->ref) != TW_OP_along && now->ref != s->ref) return;
+  for (uint32_t k = 0; k < s->n_reads; k++) {
+    TwRef x = s->reads[k];
+    bool param = tw_op(s->fn, x) == TW_OP_param, used = tw_op(now->fn, now->ref) == TW_OP_along && tw_arg(now->fn, now->ref, 1) == x;
+    if (!used && !(param && now->ref == s->ref)) continue;
+    size_t bytes = bytes_of(tw_info(s->fn, x));
+    if (!s->now[k]) s->now[k] = tw_arena_alloc(&h->p->unit->arena, bytes + 1);
+    memcpy(s->now[k], used ? tw_instant_operand(now, 1) : tw_instant_param(now, x), bytes);
+  }
+}
+
+static void keep_operands(TwWatch *w, const TwInstant *now) {
+  Hunt *h = w->context;
+  for (uint32_t k = 0; k < h->sites.len; k++) {
+    Site *s = &h->sites.at[k];
+    if (s->fn != now->fn) continue;
+    if (s->reads) read_custom(h, s, now);
+    if (s->ref == now->ref) keep(h, s, now);
   }
 }
 
@@ -74,7 +140,32 @@ typedef struct Alone {
   bool *active;
 } Alone;
 
+/* A custom function of its operands, with its rules. */
+static bool make_custom(Hunt *h, const Site *s, Alone *a) {
+  TwArena *arena = &h->p->unit->arena;
+  TwFn *f = tw_fn_new(h->p->lowered->module, tw_op_name(tw_op(s->fn, s->ref)));
+  TwRef *map = TW_NEW_N(arena, TwRef, s->fn->insts.len);
+  a->operand = TW_NEW_N(arena, uint32_t, s->n_reads + 1);
+  a->active = TW_NEW_N(arena, bool, s->n_reads + 1);
+  bool any = false;
+  for (uint32_t k = 0; k < s->n_reads; k++) {
+    a->operand[k] = k;
+    a->active[k] = tw_info(s->fn, s->reads[k])->dtype == TW_REAL;
+    any |= a->active[k];
+    map[s->reads[k]] = tw_param(f, tw_type(s->fn, s->reads[k]));
+  }
+  for (TwRef q = 1; q <= s->ref; q++)
+    if (s->part[q] && !map[q]) map[q] = tw_copy_inst(f, s->fn, q, map);
+  if (!any) return false;
+  tw_result(f, map[s->ref]);
+  a->fn = tw_fn_seal(f);
+  a->jvp = tw_jvp(h->p->lowered->module, a->fn, a->active);
+  a->vjp = tw_vjp(h->p->lowered->module, a->fn, a->active, NULL);
+  return true;
+}
+
 static bool make_alone(Hunt *h, const Site *s, Alone *a) {
+  if (s->reads) return make_custom(h, s, a);
   TwArena *arena = &h->p->unit->arena;
   TwFn *f = tw_fn_new(h->p->lowered->module, tw_op_name(tw_op(s->fn, s->ref)));
   uint32_t n = tw_inst(s->fn, s->ref)->n_args;
@@ -201,6 +292,41 @@ static bool scalar_of(const Alone *a, uint32_t k) {
          tw_call_count(a->fn, a->fn->results.at[0]) == 1;
 }
 
+/* What the program states at this place of a custom function, or of the function whose value is there. */
+static const TwCustomRule *rule_at(const Hunt *h, TwSpan at, bool value) {
+  for (uint32_t k = 0; k < h->p->program->rules.len; k++) {
+    const TwCustomRule *r = &h->p->program->rules.at[k];
+    const TwSpan *span = value ? &r->body : &r->span;
+    if (span->file == at.file && span->start == at.start && span->end == at.end) return r;
+  }
+  return NULL;
+}
+
+/* "'h' by 'x' (x = 200, y = 3)", and the rule's place; `only`: the operand along which it was differentiated. */
+static const char *describe_custom(Hunt *h, const Site *s, void *const *x, uint32_t only, TwSpan *span) {
+  TwArena *arena = &h->p->unit->arena;
+  const TwCustomRule *named = NULL, *rule = NULL;
+  const char *values = "";
+  bool value = false; /* the body, which comes last, was met */
+  for (TwRef q = s->ref; !value && is_custom(tw_op(s->fn, q)); q = tw_arg(s->fn, q, 0)) {
+    value = tw_op(s->fn, q) == TW_OP_stop;
+    const TwCustomRule *r = rule_at(h, tw_inst(s->fn, q)->span, value);
+    if (!r) continue;
+    named = r;
+    for (uint32_t k = 0; !value && k < s->n_reads; k++) {
+      if (s->reads[k] != tw_arg(s->fn, q, 1)) continue;
+      if (k == only) rule = r;
+      if (tw_info(s->fn, s->reads[k])->count == 1)
+        values = tw_arena_printf(arena, "%s = %.9g%s%s", r->param, *(double *)x[k], *values ? ", " : "", values);
+    }
+  }
+  *span = rule ? rule->span : named ? named->body : tw_inst(s->fn, s->ref)->span;
+  const char *at = *values ? tw_arena_printf(arena, " (%s)", values) : "";
+  if (rule) return tw_arena_printf(arena, "'%s' by '%s'%s", rule->fn, rule->param, at);
+  return tw_arena_printf(arena, "'%s'%s along a random direction of what it is computed from", named ? named->fn : "a custom function",
+                         at);
+}
+
 static const char *describe(Hunt *h, const Site *s, void *const *x) {
   double small[3];
   uint32_t n = tw_inst(s->fn, s->ref)->n_args;
@@ -220,8 +346,8 @@ static const char *describe(Hunt *h, const Site *s, void *const *x) {
                          tw_op_name(op));
 }
 
-/* Does a rule disagree along this direction? */
-static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, const Direction *d,
+/* Does a rule disagree along this direction, in which `only` moves if it is an operand? */
+static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, const Direction *d, uint32_t only,
                       TwBlame *out) {
   double forward, reverse, size;
   by_rules(h, a, x, d, &forward, &reverse, &size);
@@ -231,9 +357,12 @@ static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, co
   bool forward_wrong = !(fabs(forward - slope.value) <= room),
        reverse_wrong = !(fabs(reverse - slope.value) <= room);
   if (!forward_wrong && !reverse_wrong) return false;
+  TwSpan span = tw_inst(s->fn, s->ref)->span;
+  const char *what = s->reads ? describe_custom(h, s, x, only, &span) : describe(h, s, x);
   *out = (TwBlame){s->fn,
                    s->ref,
-                   describe(h, s, x),
+                   span,
+                   what,
                    forward_wrong ? "its rule" : "the transpose of its rule",
                    forward_wrong ? forward : reverse,
                    slope.value};
@@ -242,7 +371,7 @@ static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, co
 
 static bool check_at(Hunt *h, const Site *s, const Alone *a, void *const *x, TwBlame *out) {
   Direction d = random_direction(h, a, x);
-  if (!disagrees(h, s, a, x, &d, out)) return false;
+  if (!disagrees(h, s, a, x, &d, UINT32_MAX, out)) return false;
   for (uint32_t k = 0; k < a->fn->params.len; k++) {
     if (!scalar_of(a, k)) continue;
     Direction one = random_direction(h, a, x);
@@ -250,15 +379,15 @@ static bool check_at(Hunt *h, const Site *s, const Alone *a, void *const *x, TwB
       for (uint64_t e = 0; a->active[j] && e < tw_call_count(a->fn, a->fn->params.at[j]); e++)
         one.v[j][e] = j == k;
     one.u[0][0] = 1;
-    if (disagrees(h, s, a, x, &one, out)) return true;
+    if (disagrees(h, s, a, x, &one, a->operand[k], out)) return true;
   }
   return true;
 }
 
 /* All operands finite: where one is not, nothing can be said. */
 static bool usable(const Site *s, void *const *x) {
-  for (uint32_t k = 0; k < tw_inst(s->fn, s->ref)->n_args; k++) {
-    const TwTyInfo *t = tw_info(s->fn, tw_arg(s->fn, s->ref, k));
+  for (uint32_t k = 0; k < s->n_reads; k++) {
+    const TwTyInfo *t = tw_info(s->fn, read_of(s, k));
     for (int64_t e = 0; t->dtype == TW_REAL && e < t->count; e++)
       if (!isfinite(((const double *)x[k])[e])) return false;
   }

@@ -195,7 +195,7 @@ static void blame(Check *c, const TwPoint *at, const TwGradTensor *worst) {
   TwBlame b;
   TwDiag *to;
   if (tw_blame(c->p, &call, c->seed, &b)) {
-    to = tw_diag(d, TW_E0804, tw_inst(b.fn, b.ref)->span,
+    to = tw_diag(d, TW_E0804, b.span,
                  "the derivative of %s is %.9g by %s, but %.9g by differences", b.what, b.rule, b.against,
                  b.right);
   } else {

@@ -82,6 +82,7 @@ bool tw_line_record(TwLine *line);
 typedef struct TwBlame {
   const TwFn *fn;
   TwRef ref;
+  TwSpan span;         /* the expression, or what a custom function's rule says */
   const char *what;    /* the operation with the values of its operands, where they are few */
   const char *against; /* "reverse mode" or "forward mode": whose derivative `rule` is */
   double rule, right;

@@ -220,7 +220,12 @@ static bool check(TwSema *s, const TwSmFn *f, TwSmScope *scope) {
   c.body = ok ? real_result(s, tw_sm_need(s, v, at), at, "the value of a custom function") : NULL;
   for (uint32_t k = 0; k < d->params.len; k++) ok &= (c.partials[k] = partial(s, scope, d, k)) != NULL;
   if (!ok || !c.body) return false;
-  for (uint32_t k = 0; k < d->params.len; k++) ok &= agrees(&c, k);
+  for (uint32_t k = 0; k < d->params.len; k++) {
+    TwName param = d->params.at[k].name.name;
+    ok &= agrees(&c, k);
+    tw_vec_push(s->a, &s->p->rules,
+                (TwCustomRule){d->name.name, param, rule_of(d, param)->value->span, c.body->span});
+  }
   return ok;
 }
 

@@ -344,6 +344,12 @@ typedef struct TwConstText {
   const char *text;
 } TwConstText;
 
+/* What a custom function states of one of its parameters. */
+typedef struct TwCustomRule {
+  TwName fn, param;
+  TwSpan span, body; /* of the rule's value, and of the function's */
+} TwCustomRule;
+
 typedef struct TwProgram {
   TwName variant; /* "main" if the file has no variants, "full" for the body of one that has */
   TwSpan span;
@@ -361,6 +367,7 @@ typedef struct TwProgram {
   TwVec(TwExpect) expects;
   TwVec(double) loaded; /* from files of weights: of each LOADED the leaves in order, row major */
   TwVec(TwLoad) loads;
+  TwVec(TwCustomRule) rules; /* for whoever has to say which one is wrong */
   uint32_t n_locals;
 } TwProgram;
 
