@@ -1,7 +1,9 @@
 /* main.c: triwave VERB …: the table of verbs. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -80,7 +82,15 @@ static int verb(const char *name, int argc, char **argv) {
   return TW_EXIT_USAGE;
 }
 
+/* Of a stream that is closed, the number would go to the next file that is opened, which would be read or written as that
+ * stream. So it is held by something of which a read, or a write, is the error that it is. */
+static void hold_closed_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free number */
+}
+
 int main(int argc, char **argv) {
+  hold_closed_streams();
   tw_cli_memory();
   tw_cli_stdout_begin();
   signal(SIGXFSZ, SIG_IGN); /* then a file that would be too large is an error of the write, with words */

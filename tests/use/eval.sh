@@ -65,6 +65,10 @@ says err "missing.csv:3:1: there is no value for column 'x'"
 [ -e "$dir/out.csv" ] || [ -e "$dir/out.csv.part" ] && fail "a file was left behind"
 expect 1 "$triwave" eval examples/cubic.tw --data "$dir/grid.csv" --model g
 says err "no model 'g'"
+expect 1 "$triwave" eval examples/cubic.tw --data - <&-
+says err "stdin: cannot be read: Bad file descriptor"
+expect 1 "$triwave" eval examples/cubic.tw --data - <"$dir"
+says err "stdin: is a directory"
 if [ -w /dev/full ]; then
   expect 1 "$triwave" eval examples/cubic.tw --data "$dir/grid.csv" -o /dev/full
   says err "No space left"
