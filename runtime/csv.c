@@ -6,6 +6,7 @@
 #define _GNU_SOURCE /* strtod_l */
 #include "runtime/csv.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -317,18 +318,19 @@ static bool refuse_number(Reader *r, const Field *f, const char *column, Number 
 
 /* ---- header */
 
+/* Whether a field of the header is this name; a blank in the name ("z[0, 1]") need not be there. */
 static bool names(const Field *f, const char *name, bool fold) {
   const char *s = f->s;
-  size_t n = f->len, k = strlen(name);
+  size_t n = f->len, j = 0;
   while (!f->quoted && n > 0 && is_blank(*s)) s++, n--;
   while (!f->quoted && n > 0 && is_blank(s[n - 1])) n--;
-  if (!f->doubled) return n == k && (fold ? strncasecmp(s, name, n) : memcmp(s, name, n)) == 0;
-  size_t j = 0;
   for (size_t i = 0; i < n; i++, j++) {
-    if (j >= k || s[i] != name[j]) return false;
-    if (s[i] == '"') i++;
+    if (name[j] == ' ' && s[i] != ' ') j++;
+    bool same = fold ? tolower((unsigned char)s[i]) == tolower((unsigned char)name[j]) : s[i] == name[j];
+    if (!name[j] || !same) return false;
+    if (f->doubled && s[i] == '"') i++;
   }
-  return j == k;
+  return !name[j];
 }
 
 /* "'x', 'y'": the columns that the file has, the first ten of them. */

@@ -50,6 +50,24 @@ printf 'y,z,x\n0.5,a,0.25\n' >"$dir/plane.csv"
 expect 0 "$triwave" eval examples/radial.tw --data "$dir/plane.csv" --derivative
 says out "df/dx,df/dy"
 
+# A column for each element of an array, with or without a blank behind the comma.
+cat >"$dir/array.tw" <<'TW'
+param a : real = 1
+model f(z: real[2, 2]) -> real[2] = a * z[0] + 10 * z[1]
+loss = (a - 1) ^ 2
+stage s { train a; sgd(rate = 0.1); epochs 1 }
+TW
+printf '"z[1,1]","z[0, 0]","z[0,1]","z[1,0]",other\n4,1,2,3,9\n' >"$dir/z.csv"
+expect 0 "$triwave" eval "$dir/array.tw" --data "$dir/z.csv" --derivative
+[ "$(cat "$dir/out")" = 'f[0],f[1],"df[0]/dz[0, 0]","df[0]/dz[0, 1]","df[0]/dz[1, 0]","df[0]/dz[1, 1]","df[1]/dz[0, 0]","df[1]/dz[0, 1]","df[1]/dz[1, 0]","df[1]/dz[1, 1]"
+31,42,1,0,10,0,0,1,0,10' ] || { fail "an array"; cat "$dir/out"; }
+printf '"z[0,0]","z[0, 0]"\n1,1\n' >"$dir/twice.csv"
+expect 1 "$triwave" eval "$dir/array.tw" --data "$dir/twice.csv"
+says err "a second column is named 'z\[0, 0\]'"
+printf '"z[0,0]","z[0,1]","z[1,0]","z[1 ,1]"\n1,1,1,1\n' >"$dir/apart.csv"
+expect 1 "$triwave" eval "$dir/array.tw" --data "$dir/apart.csv"
+says err "there is no column 'z\[1, 1\]'"
+
 # What is wrong is told, and leaves no file.
 printf 'x\n0.5\n\n0.25\n' >"$dir/gap.csv"
 printf 'x,y\n0.5,1\n,1\n' >"$dir/missing.csv"
