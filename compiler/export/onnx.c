@@ -276,9 +276,11 @@ static void write_graph(TwOnnx *x, const TwExport *e) {
     if (x->of_row[r] && tw_op(x->f, r) != TW_OP_param && !x->with_bias[r]) tw_onnx_emit(x, r);
   for (uint32_t k = 0; k < m->n_inputs && !x->why; k++)
     tw_onnx_port(&x->graph, true, in[k], tw_onnx_type(x, TW_REAL), (int64_t)m->inputs[k].count, port_doc(x, &m->inputs[k]));
+  uint32_t some = 0;
+  while (m->inputs[some].count == 0) some++; /* there is one that is not empty */
   for (uint32_t k = 0; k < m->n_outputs && !x->why; k++) {
     TwRef r = x->f->results.at[k];
-    const char *value = x->of_row[r] ? x->name[r] : repeated(x, r, in[0], (int64_t)m->inputs[0].count);
+    const char *value = x->of_row[r] ? x->name[r] : repeated(x, r, in[some], (int64_t)m->inputs[some].count);
     tw_onnx_node(&x->graph, "Identity", &value, 1, out[k], NULL);
     tw_onnx_port(&x->graph, false, out[k], tw_onnx_type(x, tw_onnx_info(x, r)->dtype), (int64_t)m->outputs[k].count, port_doc(x, &m->outputs[k]));
   }

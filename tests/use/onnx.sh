@@ -27,6 +27,16 @@ for precision in f32 f64; do
   for model in f g h; do check "$source/tests/use/onnx.tw" $model $precision $bound "p[0] p[1] p[2]"; done
   check "$source/tests/use/onnx.tw" k $precision $bound x
 done
+# Outputs that are the same for all rows, of which there are as many as of an input that is not empty.
+cat >"$dir/same.tw" <<'TW'
+param a : real = 0.5
+model late(e: real[0], x: real) -> real[2] = [a, 2]
+type Pair = { u: real, v: real }
+model pair(x: real) -> Pair = { u = x, v = 2 }
+loss = a ^ 2
+stage all { train a; sgd(rate = 1e-2); epochs 3 }
+TW
+for model in late pair; do check "$dir/same.tw" $model f32 1e-6 x; done
 # What ONNX has nothing for is refused with its place, and leaves no file.
 cat >"$dir/no.tw" <<'TW'
 data train = grid(x in [0, 1], 40) -> x ^ 2
