@@ -130,6 +130,8 @@ static inline int64_t multiple(const Scaled *s, int64_t step, double *way) {
   return s->whole - s->whole % step + (int64_t)n * step;
 }
 
+static const int64_t LARGEST_STEP = 100000000000000000; /* numbers are below it */
+
 /* Digits that are enough, with zeros for those that are not needed, and how many these are. false: it cannot be told.
  * Most numbers need all digits, or one or two less: which of these is as good as drawn, so it is selected, not jumped to. */
 static inline bool shortest(const Scaled *s, uint64_t *digits, int *zeros) {
@@ -141,7 +143,7 @@ static inline bool shortest(const Scaled *s, uint64_t *digits, int *zeros) {
   best = still_less ? c100 : best;
   *zeros = less + still_less;
   int64_t c = still_less ? multiple(s, 1000, &way) : 0;
-  for (int64_t step = 10000; c > 0 && way < s->most; step *= 10) {
+  for (int64_t step = 10000; c > 0 && way < s->most && step <= LARGEST_STEP; step *= 10) {
     if (way >= s->least) return false;
     best = c;
     ++*zeros;
