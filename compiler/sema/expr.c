@@ -173,13 +173,21 @@ static TwTx *not_a_value(TwSema *s, const TwExpr *e, const char *what) {
   return tw_sm_bad(s, e->span);
 }
 
+/* Beyond 2^53 a constant, which is worked out in f64, would be another integer than the one written. */
+static TwSmValue integer(TwSema *s, const TwExpr *e) {
+  if (e->integer >= -((int64_t)1 << 53) && e->integer <= (int64_t)1 << 53) return tw_sm_v(tw_sm_int(s, e->integer, e->span));
+  TwDiag *d = tw_sm_error(s, TW_E0314, e->span, "this integer is beyond 2^53");
+  tw_sm_help(s, d, "with a point it is a real number: %lld.0", (long long)e->integer);
+  return tw_sm_vbad();
+}
+
 static TwSmValue value(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want) {
   switch (e->kind) {
   case TW_EX_ERROR:
     s->errors++;
     tw_vec_push(s->a, &s->broken, e->span);
     return tw_sm_vbad();
-  case TW_EX_INT: return tw_sm_v(tw_sm_int(s, e->integer, e->span));
+  case TW_EX_INT: return integer(s, e);
   case TW_EX_REAL: return tw_sm_v(tw_sm_real(s, e->real, e->span));
   case TW_EX_BOOL: return tw_sm_v(tw_sm_bool(s, e->boolean, e->span));
   case TW_EX_STRING: return tw_sm_v(not_a_value(s, e, "a string can only name a file"));

@@ -23,7 +23,9 @@ static bool twice(TwSema *s, bool given, const TwStageItem *it) {
 static void count(TwSema *s, const TwSmScope *scope, const TwStageItem *it, const char *what, int64_t *out) {
   int64_t n;
   if (twice(s, *out != 0, it) || !tw_sm_static_int(s, scope, it->value, what, &n)) return;
-  if (n < 1 || n > (int64_t)1 << 40)
+  if (n > (int64_t)1 << 40)
+    tw_sm_error(s, TW_E0717, it->value->span, "%s is at most 2^40, not %lld", what, (long long)n);
+  else if (n < 1)
     tw_sm_error(s, TW_E0717, it->value->span, "%s is at least 1, not %lld", what, (long long)n);
   else *out = n;
 }
