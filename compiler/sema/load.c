@@ -85,6 +85,9 @@ static bool take(Load *l, const char *name, const TwRtStored *want, const TwType
     if (!isfinite(v))
       return tw_sm_error(s, TW_E0609, l->path_span, "element %llu of '%s' in %s is %s", (unsigned long long)i, name, l->path,
                          isnan(v) ? "not a number" : "infinite"), false;
+    if (s->u->options.precision == TW_F32 && isinf((float)v))
+      return tw_sm_error(s, TW_E0609, l->path_span, "element %llu of '%s' in %s is %.9g, which is too large for f32",
+                         (unsigned long long)i, name, l->path, v), false;
     tw_vec_push(s->a, &s->p->loaded, v);
   }
   return true;

@@ -3,6 +3,7 @@
  * A start may depend on other parameters; resolving them first gives the order in which starts are
  * evaluated. A start that is known when compiling is checked against the domain here. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/sema/check.h"
@@ -125,14 +126,39 @@ static const char *interval_text(TwSema *s, const TwParam *p) {
   return tw_arena_printf(s->a, "%c%g, %g%c", p->lo_open ? '(' : '[', p->lo, p->hi, p->hi_open ? ')' : ']');
 }
 
+static const char *element_name(TwSema *s, const TwParam *p, int64_t at, int64_t n) {
+  return n > 1 ? tw_arena_printf(s->a, "%s[%lld]", p->name, (long long)at) : p->name;
+}
+
+static const char *digits(TwSema *s, double x) {
+  const char *few = tw_arena_printf(s->a, "%.15g", x);
+  return strtod(few, NULL) == x ? few : tw_arena_printf(s->a, "%.17g", x);
+}
+
+/* A start that is inside of its domain, and is not when it is rounded to the precision of the run. */
+static void check_rounded(TwSema *s, const TwParam *p, double x, int64_t at, int64_t n) {
+  if (s->u->options.precision == TW_F64) return;
+  double r = (double)(float)x, lo = (double)(float)p->lo, hi = (double)(float)p->hi;
+  bool outside = !(r >= lo && r <= hi), on_open = (r == lo && p->lo_open) || (r == hi && p->hi_open);
+  if (!outside && !on_open && isfinite(r)) return;
+  const char *why = isfinite(r) ? tw_arena_printf(s->a, "which is %.9g in f32, %s %s", r, outside ? "outside" : "an open bound of",
+                                                  interval_text(s, p))
+                                : "which is too large for f32";
+  TwDiag *d = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %s, %s", element_name(s, p, at, n), digits(s, x), why);
+  if (p->domain_span.file) tw_sm_note(s, d, p->domain_span, "its domain");
+  tw_sm_help(s, d, "with '--precision f64' it stays inside");
+}
+
 static void check_number(TwSema *s, const TwParam *p, double x, int64_t at, int64_t n) {
   bool outside = !(x >= p->lo && x <= p->hi) || (isinf(x));
   bool on_open = (x == p->lo && p->lo_open) || (x == p->hi && p->hi_open);
   bool unreachable =
       (p->transform == TW_TR_LOGISTIC || p->transform == TW_TR_EXP) && (x == p->lo || x == p->hi);
-  if (!outside && !on_open && !unreachable) return;
-  const char *which = n > 1 ? tw_arena_printf(s->a, "%s[%lld]", p->name, (long long)at) : p->name;
-  TwDiag *d = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %g, which is %s %s", which, x,
+  if (!outside && !on_open && !unreachable) {
+    check_rounded(s, p, x, at, n);
+    return;
+  }
+  TwDiag *d = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %g, which is %s %s", element_name(s, p, at, n), x,
                           outside   ? "outside"
                           : on_open ? "an open bound of"
                                     : "a bound of",

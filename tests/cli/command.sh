@@ -259,6 +259,39 @@ says err "shape.tw:10:1: error.E0713.: .*: it is 0 at x = 0"
 says err "shape.tw:11:1: error.E0713.: .*: the slope goes from 2 to -1 at x = 0.5"
 says err "shape.tw:12:1: error.E0713.: .*: there are 2"
 
+# A start that is not finite, or at an open end, in f32; in f64 it is inside.
+cat >"$dir/start.tw" <<'TW'
+param a : real in (0, 1) = 0.99999999999
+param b : real[2] = [1, 1e300]
+param c : real = load("big.safetensors", "w")
+weights w : real = load("big.safetensors")
+loss = a ^ 2 + sum(b) + c + w
+stage s { train a; sgd(rate = 1e-3); epochs 0 }
+TW
+{
+  printf '\065\0\0\0\0\0\0\0{"w":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}'
+  printf '\234\165\000\210\074\344\067\176' # 1e300
+} >"$dir/big.safetensors"
+expect 1 "$triwave" check "$dir/start.tw"
+says err "start.tw:1:28: error.E0501.: 'a' starts at 0.99999999999, which is 1 in f32, an open bound of (0, 1)"
+says err "start.tw:2:21: error.E0501.: 'b.1.' starts at 1e+300, which is too large for f32"
+says err "start.tw:3:23: error.E0609.: element 0 of 'w' in big.safetensors is 1e+300, which is too large for f32"
+says err "start.tw:4:25: error.E0609.: element 0 of 'w' in big.safetensors is 1e+300, which is too large for f32"
+expect 0 "$triwave" check "$dir/start.tw" --precision f64
+
+# A value reaches the end of its domain by rounding, as the reference says.
+cat >"$dir/end.tw" <<'TW'
+param low : real in (0, 1) = 0.5
+param high : real in (0, 1) = 0.5
+loss = low - high
+stage s { train low, high; sgd(rate = 1000); epochs 1 }
+measure least = low
+measure most = high
+expect least == 0
+expect most == 1
+TW
+expect 0 "$triwave" run "$dir/end.tw"
+
 # A count that is refused says why.
 cat >"$dir/refused.tw" <<'TW'
 param a : real = 1
