@@ -50,6 +50,10 @@ static void check_variant(const TwCli *c, TwUnit *u, TwBuild *b, Total *total) {
     total->ok = false;
     return;
   }
+  if (!tw_probe_begins(&p, seed)) {
+    total->ok = false;
+    return;
+  }
   for (uint32_t k = 0; k < program->stages.len; k++) {
     TwGradStage s;
     tw_probe_gradcheck(&p, k, seed, &s);

@@ -128,16 +128,19 @@ static bool check_weights(const TwRtData *d, double **columns, uint32_t c, TwRtD
   return false;
 }
 
-/* Rounds the columns to the program's real; they must be finite before and after. */
-static bool round_columns(const TwRtProgram *p, const TwRtData *d, double **wide, TwRtColumns *to, TwRtDatas *out) {
+bool tw_rt_data_check(const TwRtProgram *p, const TwRtData *d, double **columns, uint32_t n, TwRtDatas *out) {
+  for (uint32_t c = 0; c < n; c++)
+    for (int64_t r = 0; r < d->n_rows; r++)
+      if (!isfinite(tw_rt_round(columns[c][r], p->f64))) return refuse_value(p, d, columns, c, r, out), false;
+  return !d->weighted || check_weights(d, columns, n - 1, out);
+}
+
+/* Rounds the columns to the program's real. */
+static bool round_columns(const TwRtProgram *p, const TwRtData *d, double **wide, TwRtColumns *to) {
   for (uint32_t c = 0; c < to->n; c++) {
     to->at[c] = tw_rt_reals((uint64_t)d->n_rows, p->f64);
     if (!to->at[c]) return false;
-    for (int64_t r = 0; r < d->n_rows; r++) {
-      double v = tw_rt_round(wide[c][r], p->f64);
-      if (!isfinite(v)) return refuse_value(p, d, wide, c, r, out), false;
-      tw_rt_put(to->at[c], (uint64_t)r, v, p->f64);
-    }
+    for (int64_t r = 0; r < d->n_rows; r++) tw_rt_put(to->at[c], (uint64_t)r, wide[c][r], p->f64);
   }
   return true;
 }
@@ -152,8 +155,7 @@ static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtD
   if (ok) {
     tw_rt_data_inputs(d, wide);
     ok = !d->target.entry || call_target(d, wide);
-    if (ok) ok = round_columns(p, d, wide, to, out);
-    if (ok && d->weighted) ok = check_weights(d, wide, to->n - 1, out);
+    if (ok) ok = tw_rt_data_check(p, d, wide, to->n, out) && round_columns(p, d, wide, to);
   }
   for (uint32_t c = 0; wide && c < to->n; c++) free(wide[c]);
   free(wide);

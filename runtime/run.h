@@ -128,13 +128,6 @@ typedef struct TwRtExpected {
   char why[128]; /* where it is not ok: what was found instead */
 } TwRtExpected;
 
-/* A start value that its domain does not allow. */
-typedef struct TwRtBadStart {
-  uint32_t seed_index, attempt, param; /* attempt: 0, or of `retry` */
-  uint64_t element;
-  double drawn, value;
-} TwRtBadStart;
-
 struct TwRtRun {
   const TwRtProgram *p;
   const TwRtOptions *o;

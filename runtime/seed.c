@@ -43,19 +43,30 @@ static void bad_start(TwRtRun *run, TwRtBadStart b) {
   pthread_mutex_unlock(&run->lock);
 }
 
+bool tw_rt_start_outside(const TwRtProgram *p, const double *shown, TwRtBadStart *out) {
+  for (uint32_t k = 0; k < p->n_params; k++) {
+    const TwRtParam *q = &p->params[k];
+    double lo = tw_rt_round(q->lo, p->f64), hi = tw_rt_round(q->hi, p->f64);
+    for (uint64_t i = 0; i < q->count; i++) {
+      double drawn = shown[q->at + i], value = tw_rt_round(drawn, p->f64);
+      if (inside(value, lo, hi, q->lo_open, q->hi_open)) continue;
+      *out = (TwRtBadStart){.param = k, .element = i, .drawn = drawn, .value = value};
+      return true;
+    }
+  }
+  return false;
+}
+
 /* false: a start is outside of its domain, which was told. */
 static bool check_attempt(TwRtWorker *w, uint32_t seed_index, uint32_t attempt) {
   TwRtRun *run = w->run;
   start(w, seed_index, attempt);
-  for (uint32_t k = 0; k < w->p->n_params; k++) {
-    const TwRtParam *p = &w->p->params[k];
-    double lo = tw_rt_round(p->lo, w->f64), hi = tw_rt_round(p->hi, w->f64);
-    for (uint64_t i = 0; i < p->count; i++) {
-      double drawn = w->init_shown[p->at + i], value = tw_rt_round(drawn, w->f64);
-      if (inside(value, lo, hi, p->lo_open, p->hi_open)) continue;
-      bad_start(run, (TwRtBadStart){seed_index, attempt, k, i, drawn, value});
-      return false;
-    }
+  TwRtBadStart bad;
+  if (tw_rt_start_outside(w->p, w->init_shown, &bad)) {
+    bad.seed_index = seed_index;
+    bad.attempt = attempt;
+    bad_start(run, bad);
+    return false;
   }
   for (uint64_t i = 0; i < w->p->n_shown; i++) w->init_shown[i] = tw_rt_round(w->init_shown[i], w->f64);
   int64_t outside = tw_rt_outside(w);

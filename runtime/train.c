@@ -302,26 +302,27 @@ static char *element_text(const TwRtProgram *p, const TwRtParam *param, uint64_t
   return s;
 }
 
-static void refuse_start(TwRtRun *run) {
-  const TwRtBadStart *b = &run->bad_start;
-  const TwRtParam *param = &run->p->params[b->param];
+char *tw_rt_start_text(const TwRtProgram *p, const TwRtBadStart *b, uint64_t seed) {
+  const TwRtParam *param = &p->params[b->param];
   char again[32] = "";
   if (b->attempt) tw_rt_text_into(again, sizeof again, ", retry %u", b->attempt);
-  if (param->domain) {
-    char *error = tw_rt_textf("'%s' starts outside of its domain '%s' (seed %llu%s)", param->name, param->domain,
-                              (unsigned long long)run->o->seeds[b->seed_index], again);
-    refuse(run->result, error, &param->start_place);
-    return;
-  }
-  char *element = element_text(run->p, param, b->element);
+  if (param->domain)
+    return tw_rt_textf("'%s' starts outside of its domain '%s' (seed %llu%s)", param->name, param->domain,
+                       (unsigned long long)seed, again);
+  char *element = element_text(p, param, b->element);
   char *rounded = b->value != b->drawn ? tw_rt_textf(", which is %.9g in f32", b->value) : tw_rt_textf("%s", "");
-  char *error = tw_rt_textf("'%s%s' starts at %.*g%s, outside its domain %c%.9g, %.9g%c (seed %llu%s)", param->name,
-                            element ? element : "", b->value != b->drawn || run->p->f64 ? 17 : 9, b->drawn,
-                            rounded ? rounded : "", param->lo_open ? '(' : '[', param->lo, param->hi,
-                            param->hi_open ? ')' : ']', (unsigned long long)run->o->seeds[b->seed_index], again);
-  refuse(run->result, error, &param->start_place);
+  char *text = tw_rt_textf("'%s%s' starts at %.*g%s, outside its domain %c%.9g, %.9g%c (seed %llu%s)", param->name,
+                           element ? element : "", b->value != b->drawn || p->f64 ? 17 : 9, b->drawn,
+                           rounded ? rounded : "", param->lo_open ? '(' : '[', param->lo, param->hi,
+                           param->hi_open ? ')' : ']', (unsigned long long)seed, again);
   free(element);
   free(rounded);
+  return text;
+}
+
+static void refuse_start(TwRtRun *run) {
+  const TwRtBadStart *b = &run->bad_start;
+  refuse(run->result, tw_rt_start_text(run->p, b, run->o->seeds[b->seed_index]), &run->p->params[b->param].start_place);
 }
 
 /* The step is compiled for so many rows of the data it is given in batches. */

@@ -122,4 +122,16 @@ typedef struct TwRtOptions {
 TwRtResult *tw_rt_train(const TwRtProgram *p, const TwRtOptions *o);
 void tw_rt_result_free(const TwRtProgram *p, TwRtResult *r);
 
+/* A start value that its domain does not allow. */
+typedef struct TwRtBadStart {
+  uint32_t seed_index, attempt, param; /* attempt: 0, or of `retry` */
+  uint64_t element;
+  double drawn, value;
+} TwRtBadStart;
+
+/* Is a param, as it was drawn, outside of its interval or not finite when rounded to the program's real? Then which one. */
+bool tw_rt_start_outside(const TwRtProgram *p, const double *shown, TwRtBadStart *out);
+/* The same in words, malloc'ed. */
+char *tw_rt_start_text(const TwRtProgram *p, const TwRtBadStart *b, uint64_t seed);
+
 #endif

@@ -1,10 +1,12 @@
 /* point.c: the numbers of a program: its data, its start, and the values at which a stage is looked at. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/opt/opt.h"
 #include "compiler/probe/internal.h"
 #include "runtime/data.h"
+#include "runtime/train.h"
 
 const TwLoweredFn *tw_probe_fn(const TwProbe *p, const TwRtFn *slot) {
   for (uint32_t k = 0; k < p->lowered->fns.len; k++)
@@ -31,6 +33,12 @@ static bool fill_data(TwProbe *p, uint32_t d) {
     for (uint32_t k = 0; k < data->target.n_out; k++)
       memcpy(columns[data->n_columns + k], call.out[k], rows * sizeof(double));
   }
+  TwRtDatas judged = {0};
+  if (!p->refused && !tw_rt_data_check(p->lowered->rt, data, columns, n, &judged)) {
+    p->refused = judged.error ? tw_arena_printf(&p->unit->arena, "%s", judged.error) : "out of memory";
+    p->refused_at = (TwSpan){data->place.file, data->place.start, data->place.end};
+    free(judged.error);
+  }
   for (uint32_t c = 0; c < n; c++)
     for (uint64_t r = 0; r < rows; r++) columns[c][r] = tw_rt_round(columns[c][r], is_f64(p));
   return true;
@@ -55,11 +63,44 @@ bool tw_probe_open(TwProbe *out, TwUnit *u, const TwProgram *p, const TwLowered 
   if (!tw_call_run(&call, NULL)) return false;
   for (uint32_t k = 0; k < l->rt->init.n_out; k++) {
     double *v = tw_call_reals(&call, k);
+    if (l->rt->init.out[k].role != TW_RT_VALUES) out->drawn = tw_arena_dup(&u->arena, v, l->rt->init.out[k].count * sizeof *v);
     for (uint64_t e = 0; e < l->rt->init.out[k].count; e++) v[e] = tw_rt_round(v[e], is_f64(out));
     if (l->rt->init.out[k].role == TW_RT_VALUES) out->values = v;
     else out->shown = v;
   }
   return true;
+}
+
+static bool told(const TwProbe *p, TwDiagId id, TwSpan at, const char *text) {
+  tw_diag(&p->unit->diags, id, at, "%s", text ? text : "out of memory");
+  return false;
+}
+
+/* Declared domains, which have a function of the rounded values: the first param that is outside, or -1. */
+static int64_t outside_declared(const TwProbe *p) {
+  const TwLoweredFn *f = tw_probe_fn(p, &p->lowered->rt->inside);
+  if (!f) return -1;
+  TwCall call = tw_call(&p->unit->arena, f->grad, TW_F64);
+  for (uint32_t k = 0; k < f->grad->params.len; k++) call.in[k] = p->shown;
+  return tw_call_run(&call, NULL) ? (int64_t)tw_call_reals(&call, 0)[0] : -1;
+}
+
+bool tw_probe_begins(const TwProbe *p, uint64_t seed) {
+  const TwRtProgram *rt = p->lowered->rt;
+  if (p->refused) return told(p, TW_E0609, p->refused_at, p->refused);
+  TwRtBadStart bad = {0};
+  bool outside = rt->n_params > 0 && tw_rt_start_outside(rt, p->drawn, &bad);
+  if (!outside) {
+    int64_t declared = outside_declared(p);
+    outside = declared >= 0;
+    if (outside) bad = (TwRtBadStart){.param = (uint32_t)declared};
+  }
+  if (!outside) return true;
+  const TwRtPlace *at = &rt->params[bad.param].start_place;
+  char *text = tw_rt_start_text(rt, &bad, seed);
+  told(p, TW_E0802, (TwSpan){at->file, at->start, at->end}, text);
+  free(text);
+  return false;
 }
 
 /* ---- points */

@@ -14,12 +14,18 @@ typedef struct TwProbe {
   const TwProgram *program;
   const TwLowered *lowered;
   double *values, *shown; /* VALUES and SHOWN at the start */
+  double *drawn;          /* SHOWN before it was rounded */
   double ***columns;      /* [data set][column][row]; the target is the last column */
+  const char *refused;    /* why a run would refuse its data, or NULL */
+  TwSpan refused_at;
 } TwProbe;
 
 /* requires: a lowered program without errors. provides: *out, in the unit's arena; false if there is no
  * memory. */
 bool tw_probe_open(TwProbe *out, TwUnit *u, const TwProgram *p, const TwLowered *l, uint64_t seed);
+
+/* Does a run begin with these data and starts? If not, it is told as a run tells it (E0609, E0802). */
+bool tw_probe_begins(const TwProbe *p, uint64_t seed);
 
 /* ---- names.c: tensors and their elements as a person writes them */
 
