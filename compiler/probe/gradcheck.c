@@ -221,7 +221,7 @@ static void not_finite(Check *c, const TwPoint *at, double loss) {
                        "the %s is not finite at the start of stage '%s'",
                        isfinite(loss) ? "gradient of the loss" : "loss", c->out->name);
   double *values = tw_arena_dup(&c->p->unit->arena, at->values, c->p->lowered->rt->n_values * sizeof(double));
-  tw_probe_nan(c->p->unit, c->p->program, c->p->lowered, c->stage, values, to);
+  tw_probe_nan(c->p->unit, c->p->program, c->p->lowered, c->stage, values, true, to);
 }
 
 static void judge(Check *c, const TwPoint *last) {

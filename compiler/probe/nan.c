@@ -304,15 +304,16 @@ static void tell_derivative(TwProbe *p, uint32_t stage, const TwLossFn *loss, co
 /* ---- what is no instruction's fault */
 
 /* A trained number that is not finite itself. */
-static bool broken_values(TwProbe *p, uint32_t stage, const TwPoint *at, TwDiag *to) {
+static bool broken_values(TwProbe *p, uint32_t stage, const TwPoint *at, bool started, TwDiag *to) {
   TwTrained trained = {0};
   tw_trained(p, stage, &trained);
   uint64_t from = 0;
   for (uint32_t k = 0; k < trained.leaves.len; from += trained.leaves.at[k].count, k++)
     for (uint64_t e = 0; e < trained.leaves.at[k].count; e++) {
       if (isfinite(at->flat[from + e])) continue;
-      tw_diag_note(&p->unit->diags, to, trained.spans.at[k], "%s itself is %s: the update before made it so",
-                   tw_leaf_element(p->unit, &trained.leaves.at[k], e), state_of(at->flat[from + e]));
+      tw_diag_note(&p->unit->diags, to, trained.spans.at[k], "%s itself is %s: %s",
+                   tw_leaf_element(p->unit, &trained.leaves.at[k], e), state_of(at->flat[from + e]),
+                   started ? "it starts so" : "the update before made it so");
       return true;
     }
   return false;
@@ -340,11 +341,11 @@ static bool large_gradient(TwProbe *p, uint32_t stage, const TwCall *c, TwDiag *
 }
 
 bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint32_t stage,
-                  const double *values, TwDiag *to) {
+                  const double *values, bool started, TwDiag *to) {
   TwProbe p = {.unit = u, .program = program, .lowered = l};
   if (!tw_probe_data(&p)) return false;
   TwPoint at = tw_point_of(&p, stage, values);
-  if (broken_values(&p, stage, &at, to)) return true;
+  if (broken_values(&p, stage, &at, started, to)) return true;
   TwLossFn loss = tw_loss_fn(&p, stage, true);
   TwCall value = tw_call(&u->arena, loss.fn, u->options.precision);
   tw_loss_bind(&p, &loss, &at, &value);
