@@ -1,21 +1,8 @@
 #!/bin/sh
 # log.sh TRIWAVE: readings as JSON lines agree with metrics.csv, the rate among them; streams that are full are errors; what
 # goes wrong around the folder of a run is told in words.
-set -u
 triwave=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failed=0
-expect() {
-  want=$1
-  shift
-  "$@" >out 2>err
-  got=$?
-  [ "$got" -eq "$want" ] || { echo "FAILED: exit $got, not $want: $*"; head -c 2000 out err; failed=1; }
-}
-says() { grep -q -e "$2" "$1" || { echo "FAILED: no '$2' in $1"; head -c 2000 "$1"; failed=1; }; }
-same() { cmp -s "$1" "$2" || { echo "FAILED: $3"; diff "$1" "$2" | head; failed=1; }; }
+. "$(dirname "$0")/lib.sh"
 
 cat >p.tw <<'TW'
 const epochs = 20

@@ -1,21 +1,7 @@
 #!/bin/sh
 # show.sh TRIWAVE: what show, compare and list say of runs: finished, interrupted, at work, damaged, and of what is none.
-set -u
 triwave=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failed=0
-# expect CODE command…: the exit code; its streams go to out and err
-expect() {
-  want=$1
-  shift
-  "$@" >out 2>err
-  got=$?
-  [ "$got" -eq "$want" ] || { echo "FAILED: exit $got, not $want: $*"; cat out err; failed=1; }
-}
-says() { grep -q -e "$2" "$1" || { echo "FAILED: no '$2' in $1"; cat "$1"; failed=1; }; }
-same() { cmp -s "$1" "$2" || { echo "FAILED: $3"; diff "$1" "$2"; failed=1; }; }
+. "$(dirname "$0")/lib.sh"
 
 cat >p.tw <<'TW'
 const n = 40

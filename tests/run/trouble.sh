@@ -1,14 +1,9 @@
 #!/bin/sh
 # trouble.sh TRIWAVE: signals, limits and damage around a run that is kept: each ends with words and exit code 1, and the run can
 # be gone on with.
-set -u
 triwave=$1
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-failed=0
+. "$(dirname "$0")/lib.sh"
 wrong() { echo "FAILED: $1"; head -c 1500 err; failed=1; }
-says() { grep -q -e "$1" err || wrong "no '$1'"; }
 ends() { [ "$1" -eq "$2" ] || wrong "exit $1, not $2: $3"; }
 # until FILE has a second line, or exists
 wait_for() { for _ in $(seq 300); do [ "$(wc -l 2>/dev/null <"$1" || echo 0)" -ge "$2" ] && return; sleep 0.1; done; wrong "no '$1'"; }
@@ -27,8 +22,8 @@ TW
 # ---- a file that would be too large, which is a signal unless it is an error
 (ulimit -f 100; exec "$triwave" run p.tw --quiet --checkpoint-every 0 --out large 2>err)
 ends $? 1 "a limit of the size of files"
-says "^triwave: cannot write 'large/.*': File too large$"
-says 'triwave run --resume large goes on'
+says err "^triwave: cannot write 'large/.*': File too large$"
+says err 'triwave run --resume large goes on'
 
 # ---- two signals at once are one, as timeout(1) sends them; the run is saved
 "$triwave" run --resume large --quiet --checkpoint-every 1000 --log one.jsonl 2>err &
@@ -38,7 +33,7 @@ kill -INT $pid
 kill -TERM $pid 2>/dev/null
 wait $pid
 ends $? 1 "two signals at once"
-says 'the run is saved: triwave run --resume large goes on with it'
+says err 'the run is saved: triwave run --resume large goes on with it'
 
 # ---- a second one later ends it at once, in the middle of an epoch, with words
 "$triwave" run p.tw -D rows=20000000 --quiet --threads 1 --log log.jsonl --out slow 2>err &
@@ -49,7 +44,7 @@ sleep 0.6
 if kill -INT $pid 2>/dev/null; then
   wait $pid
   ends $? 1 "a second signal"
-  grep -q 'stopped by a signal' err || says '^triwave: ended at once, by a second signal; what was saved before is whole$'
+  grep -q 'stopped by a signal' err || says err '^triwave: ended at once, by a second signal; what was saved before is whole$'
 fi
 
 # ---- a bit of the checkpoint is another: the one before is used
@@ -62,8 +57,8 @@ wait_for flipped.jsonl 1
 kill -INT $pid
 wait $pid
 ends $? 1 "resumed from the checkpoint before"
-says 'checkpoint'
-says 'the run is saved'
+says err 'checkpoint'
+says err 'the run is saved'
 
 # ---- two at one folder, and one that is killed
 "$triwave" run --resume large --quiet --log two.jsonl 2>first &
@@ -71,7 +66,7 @@ pid=$!
 wait_for two.jsonl 1
 "$triwave" run --resume large --quiet 2>err
 ends $? 1 "two at one folder"
-says "another process is at work in 'large'"
+says err "another process is at work in 'large'"
 kill -KILL $pid
 wait $pid 2>/dev/null
 "$triwave" show large >out 2>err
@@ -93,5 +88,5 @@ rm -rf gone
 kill -INT $pid
 wait $pid
 ends $? 1 "a run whose folder went"
-says "^triwave: cannot .* 'gone/.*': No such file or directory$"
+says err "^triwave: cannot .* 'gone/.*': No such file or directory$"
 exit $failed
