@@ -16,8 +16,6 @@
 #include "runtime/stored.h"
 #include "runtime/text.h"
 
-static bool no_memory(char **error) { return tw_net_fail(error, NULL); }
-
 /* "'PATH': WHY", which takes `why` over. */
 static bool refuse(char **error, const char *path, char *why) {
   char *text = why ? tw_rt_textf("'%s': %s", path, why) : NULL;
@@ -170,19 +168,22 @@ bool tw_net_enter(tw_net *n, const TwRtSaved *s, char **why) {
   return false;
 }
 
-bool tw_net_save(tw_net *n, const char *path, char **error) {
-  const TwRtProgram *p = n->run.p;
+/* An empty checkpoint of the program's. false and *error: there can be none. */
+static bool open_checkpoint(const tw_net *n, TwRtCheckpoint *c, char **error) {
   uint8_t of[TW_RT_DIGEST];
+  if (error) *error = NULL;
+  if (!n->run.p->n_stages) return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
+  return (layout(n->run.p, of) && tw_rt_checkpoint_init(c, of, 1)) || tw_net_fail(error, NULL);
+}
+
+bool tw_net_save(tw_net *n, const char *path, char **error) {
   TwRtCheckpoint c;
   char *why = NULL;
-  if (error) *error = NULL;
-  if (!p->n_stages) return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
-  if (n->failed) return tw_net_fail(error, tw_rt_textf("training has failed, and cannot go on: %s", n->failed));
-  if (!layout(p, of) || !tw_rt_checkpoint_init(&c, of, 1)) return no_memory(error);
-  TwRtSaved s = tw_net_state(n);
-  bool ok = s.bytes != NULL;
-  if (ok) tw_rt_checkpoint_put(&c, &s);
-  ok = ok && tw_rt_checkpoint_write_alone(&c, path, &why);
+  if (!open_checkpoint(n, &c, error)) return false;
+  TwRtSaved s = n->failed ? (TwRtSaved){0} : tw_net_state(n);
+  if (n->failed) why = tw_rt_textf("training has failed, and cannot go on: %s", n->failed);
+  if (s.bytes) tw_rt_checkpoint_put(&c, &s);
+  bool ok = s.bytes && tw_rt_checkpoint_write_alone(&c, path, &why);
   tw_rt_checkpoint_free(&c);
   return ok || tw_net_fail(error, why);
 }
@@ -202,13 +203,9 @@ static bool go(tw_net *n, const TwRtSaved *to, const char *path, char **error) {
 }
 
 bool tw_net_load(tw_net *n, const char *path, char **error) {
-  const TwRtProgram *p = n->run.p;
-  uint8_t of[TW_RT_DIGEST];
   TwRtCheckpoint c;
   char *why = NULL;
-  if (error) *error = NULL;
-  if (!p->n_stages) return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
-  if (!layout(p, of) || !tw_rt_checkpoint_init(&c, of, 1)) return no_memory(error);
+  if (!open_checkpoint(n, &c, error)) return false;
   bool ok = tw_rt_checkpoint_read_alone(&c, path, &why);
   if (!ok) tw_net_fail(error, why);
   ok = ok && c.seeds[0].bytes && go(n, &c.seeds[0], path, error);
