@@ -165,16 +165,8 @@ static void add_count(TwMetricsFile *m, uint64_t v) {
 }
 
 static bool flush(TwMetricsFile *m, char **error) {
-  for (size_t at = 0; at < m->n;) {
-    ssize_t put = write(m->fd, m->text + at, m->n - at);
-    if (put < 0 && errno == EINTR) continue;
-    if (put > 0) {
-      at += (size_t)put;
-      continue;
-    }
-    *error = tw_rt_file_error("write", m->path, put < 0 ? errno : ENOSPC);
-    return false;
-  }
+  int why = tw_rt_write_all(m->fd, m->text, m->n);
+  if (why) return *error = tw_rt_file_error("write", m->path, why), false;
   m->n = 0;
   return true;
 }

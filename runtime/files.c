@@ -37,25 +37,28 @@ static void keep_mode(int fd, const char *path) {
 
 /* ---- streams that know why they failed: the C library's keep a flag, and errno is of a later call by the time it is seen */
 
-typedef struct TwRtSink {
-  int fd, why; /* why: the errno of the first write that failed; 0: none has */
-} TwRtSink;
+int tw_rt_write_all(int fd, const void *bytes, size_t n) {
+  for (size_t at = 0; at < n;) {
+    ssize_t put = write(fd, (const char *)bytes + at, n - at);
+    if (put > 0) at += (size_t)put;
+    else if (put == 0) return EIO; /* nothing was written, and nothing was wrong: it would be so for ever */
+    else if (errno != EINTR) return errno;
+  }
+  return 0;
+}
 
 static ssize_t sink_write(void *cookie, const char *from, size_t n) {
   TwRtSink *s = cookie;
-  for (size_t at = 0; at < n && !s->why;) {
-    ssize_t put = write(s->fd, from + at, n - at);
-    if (put > 0) at += (size_t)put;
-    else if (put == 0) s->why = EIO; /* nothing was written, and nothing was wrong: it would be so for ever */
-    else if (errno != EINTR) s->why = errno;
-  }
+  if (!s->why) s->why = tw_rt_write_all(s->fd, from, n);
   return s->why ? 0 : (ssize_t)n;
 }
+
+FILE *tw_rt_sink_stream(TwRtSink *s) { return fopencookie(s, "w", (cookie_io_functions_t){.write = sink_write}); }
 
 /* temporary: the file is to be gone if there is no stream. */
 static FILE *sink_open(TwRtSink *s, const char *path, bool temporary) {
   s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  FILE *out = s->fd < 0 ? NULL : fopencookie(s, "w", (cookie_io_functions_t){.write = sink_write});
+  FILE *out = s->fd < 0 ? NULL : tw_rt_sink_stream(s);
   if (out) return setvbuf(out, NULL, _IOFBF, 1 << 16), out;
   if (s->fd < 0) return NULL;
   close(s->fd);

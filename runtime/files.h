@@ -11,9 +11,18 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* All bytes. 0, or the errno of the write that failed. */
+int tw_rt_write_all(int fd, const void *bytes, size_t n);
+
+/* What a stream writes to, which remembers why it could not; fd is the caller's, and outlives the stream. */
+typedef struct TwRtSink {
+  int fd, why; /* why: the errno of the first write that failed; 0: none has */
+} TwRtSink;
+FILE *tw_rt_sink_stream(TwRtSink *s); /* NULL: no memory */
+
 typedef struct TwRtFile {
   FILE *out; /* whoever writes need not look at errors: commit knows the first one */
-  struct TwRtSink *sink; /* what `out` writes to */
+  TwRtSink *sink; /* what `out` writes to */
   char *path, *part; /* part NULL: a pipe or a device, which is written as it is */
 } TwRtFile;
 
