@@ -96,17 +96,11 @@ void tw_net_values(const tw_net *n, double *out) {
 }
 
 static bool in_domains(const TwRtProgram *p, const double *shown, char **error) {
-  for (uint32_t k = 0; k < p->n_params; k++) {
-    const TwRtParam *q = &p->params[k];
-    double lo = tw_rt_round(q->lo, p->f64), hi = tw_rt_round(q->hi, p->f64);
-    for (uint64_t i = 0; i < q->count; i++) {
-      double v = tw_rt_round(shown[q->at + i], p->f64);
-      if (isfinite(v) && (q->lo_open ? v > lo : v >= lo) && (q->hi_open ? v < hi : v <= hi)) continue;
-      return fail(error, tw_rt_textf("element %llu of '%s' is %.9g, outside its domain %c%.9g, %.9g%c", (unsigned long long)i,
-                                     q->name, v, q->lo_open ? '(' : '[', q->lo, q->hi, q->hi_open ? ')' : ']'));
-    }
-  }
-  return true;
+  TwRtBadStart bad;
+  if (!tw_rt_start_outside(p, shown, &bad)) return true;
+  const TwRtParam *q = &p->params[bad.param];
+  return fail(error, tw_rt_textf("element %llu of '%s' is %.9g, outside its domain %c%.9g, %.9g%c", (unsigned long long)bad.element, q->name,
+                                 bad.value, q->lo_open ? '(' : '[', q->lo, q->hi, q->hi_open ? ')' : ']'));
 }
 
 static bool store(tw_net *n, const double *shown, const double *coordinates, char **error) {
