@@ -96,7 +96,7 @@ for _ in $(seq 300); do [ -f gone/checkpoint ] && break; sleep 0.1; done
 mv gone elsewhere
 wait $pid
 [ $? -eq 1 ] || { echo "FAILED: a run without its folder goes on"; failed=1; }
-says err "cannot write 'gone/"
+says err "cannot write 'gone[/']" # a file in it, or the folder when it is synced
 says err "its folder, 'gone', is not there any more"
 grep -q 'is whole' err && { echo "FAILED: what is gone is called whole"; failed=1; }
 

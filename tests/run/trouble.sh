@@ -88,5 +88,5 @@ rm -rf gone
 kill -INT $pid
 wait $pid
 ends $? 1 "a run whose folder went"
-says err "^triwave: cannot .* 'gone/.*': No such file or directory$"
+says err "^triwave: cannot .* 'gone.*': No such file or directory$"
 exit $failed
