@@ -46,7 +46,8 @@ static bool choose_variant(Compiled *c, const char *name, char **error) {
 
 static bool open_source(Compiled *c, const char *text, size_t length, const char *path, char **error) {
   const char *why = NULL;
-  c->build.file = text ? tw_source_add(&c->unit->sources, path, text, length) : tw_source_read(&c->unit->sources, path, &why);
+  c->build.file = text ? tw_source_add(&c->unit->sources, path, text, length)
+                       : tw_source_read(&c->unit->sources, path, &why);
   if (c->build.file) return true;
   char *said = NULL;
   if (asprintf(&said, "cannot read '%s': %s\n", path, why ? why : "no reason given") < 0) said = NULL;
@@ -54,7 +55,8 @@ static bool open_source(Compiled *c, const char *text, size_t length, const char
   return false;
 }
 
-static bool compile(Compiled *c, const char *text, size_t length, const char *path, const tw_compile_options *o, char **error) {
+static bool compile(Compiled *c, const char *text, size_t length, const char *path, const tw_compile_options *o,
+                    char **error) {
   TwOptions options = {.precision = o->f64 ? TW_F64 : TW_F32, .n_defines = (uint32_t)o->n_defines};
   TwDefine *defines = calloc(o->n_defines + 1, sizeof *defines);
   if (!defines) return false;
@@ -73,7 +75,8 @@ static bool compile(Compiled *c, const char *text, size_t length, const char *pa
   return false;
 }
 
-static tw_program *compile_within(const char *text, size_t length, const char *path, const tw_compile_options *o, char **error) {
+static tw_program *compile_within(const char *text, size_t length, const char *path, const tw_compile_options *o,
+                                  char **error) {
   tw_compile_options none = {0};
   if (error) *error = NULL;
   Compiled *volatile c = calloc(1, sizeof *c);

@@ -59,8 +59,10 @@ static void compile(TwJit **jit, Program *programs, uint32_t n) {
   for (uint32_t k = 0; k < n; k++)
     for (int p = 0; p < 2; p++) {
       snprintf(programs[k].symbol[p], sizeof programs[k].symbol[p], "f%u_%d", k, p);
-      fns[2 * k + (uint32_t)p] = (TwLlFn){.symbol = programs[k].symbol[p], .fn = programs[k].final,
-                                          .precision = p ? TW_F64 : TW_F32, .slot = &programs[k].code[p]};
+      fns[2 * k + (uint32_t)p] = (TwLlFn){.symbol = programs[k].symbol[p],
+                                          .fn = programs[k].final,
+                                          .precision = p ? TW_F64 : TW_F32,
+                                          .slot = &programs[k].code[p]};
     }
   char *error = NULL;
   *jit = tw_jit(fns, 2 * n, &(TwLlOptions){0}, &error);

@@ -37,9 +37,8 @@ typedef struct TwBench {
   const char *triwave; /* the command */
   const char *python;  /* one that has PyTorch; NULL: there is none */
   const TwHandKernels *hand;
-  double seeds_seconds; /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
-  double train_us[2],
-      pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
+  double seeds_seconds;               /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
+  double train_us[2], pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
   cJSON *json, *rows, *acceptance;
 } TwBench;
 
@@ -52,8 +51,7 @@ void tw_bench_row(TwBench *b, const char *name, double value, const char *unit, 
     __attribute__((format(printf, 5, 6)));
 /* A line of acceptance: `measured` is to be at most, or at least, `target`. NaN: not measured here;
  * infinite: it did not end in its time. */
-void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least,
-                     double target);
+void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least, double target);
 void tw_bench_fact(TwBench *b, const char *id, const char *what, bool met);
 void tw_bench_print_acceptance(const TwBench *b);
 
@@ -101,8 +99,7 @@ typedef struct TwBenchStep {
     uint32_t in, out;
   } swaps[16];
   uint32_t n_swaps;
-  float *flat_start, *step, *loss,
-      *moment; /* moment: the optimizer's first state after an odd number of updates */
+  float *flat_start, *step, *loss, *moment; /* moment: the optimizer's first state after an odd number of updates */
   float *values, *shown;
 } TwBenchStep;
 

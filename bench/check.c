@@ -19,13 +19,13 @@ static bool same_gradient(const TwBenchStep *s, const TwHandNet *hand, const uin
   /* Sums in another order: a few units of f32's last place on the largest element. */
   bool ok = finite && largest > 0 && worst <= 2e-5 * largest && off <= 2e-5;
   if (print || !ok)
-    printf("  %s: loss %.7g, by hand %.7g; gradient off by %.1e of its largest element: %s\n", what,
-           (double)loss, (double)hand_loss, worst / largest, ok ? "the same" : "DIFFERENT");
+    printf("  %s: loss %.7g, by hand %.7g; gradient off by %.1e of its largest element: %s\n", what, (double)loss,
+           (double)hand_loss, worst / largest, ok ? "the same" : "DIFFERENT");
   return ok;
 }
 
-static bool check_stage(TwBenchProgram *p, const TwHandKernels *k, uint32_t stage, int depth,
-                        const TwHandData *data, const char *what, bool print) {
+static bool check_stage(TwBenchProgram *p, const TwHandKernels *k, uint32_t stage, int depth, const TwHandData *data,
+                        const char *what, bool print) {
   TwBenchStep *s = tw_bench_step_new(p, stage, 0);
   int n = stage ? tw_hand_dense_count(depth) : tw_hand_waves_count(depth);
   TwHandNet *hand = tw_hand_net_new(depth, n);
@@ -64,8 +64,8 @@ bool tw_bench_check(TwBench *b, bool print) {
       const TwHandKernels *k = tw_hand_kernels(bits);
       for (uint32_t stage = 0; k && stage < 2; stage++) {
         char what[96];
-        snprintf(what, sizeof what, "depth %2s, %4s samples, %s, %s", sizes[i].depth, sizes[i].samples,
-                 k->name, stage ? "training" : "pretraining");
+        snprintf(what, sizeof what, "depth %2s, %4s samples, %s, %s", sizes[i].depth, sizes[i].samples, k->name,
+                 stage ? "training" : "pretraining");
         ok &= check_stage(p, k, stage, atoi(sizes[i].depth), data, what, print);
       }
     }

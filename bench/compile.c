@@ -89,8 +89,7 @@ static void report_phases(TwBench *b, int k, cJSON *const *results, int rounds) 
   double total = median_of(results, rounds, "total");
   if (isnan(total)) tw_bench_row(b, name, NAN, "ms", "failed, or not done in %.0f s", limit_seconds(b, k));
   else
-    tw_bench_row(b, name, 1e3 * total, "ms", "%speak memory %.0f MiB", phases,
-                 median_of(results, rounds, "peak_mib"));
+    tw_bench_row(b, name, 1e3 * total, "ms", "%speak memory %.0f MiB", phases, median_of(results, rounds, "peak_mib"));
 }
 
 void tw_bench_compile_times(TwBench *b) {
@@ -115,10 +114,8 @@ void tw_bench_compile_times(TwBench *b) {
     for (int r = 0; r < MAX_ROUNDS; r++) cJSON_Delete(results[k][r]);
   }
   tw_bench_accept(b, "4.3", "compile time, depth 40 / depth 5", total[DEPTH40] / total[DEPTH5], false, 1.5);
-  tw_bench_accept(b, "3.4", "compile time, depth 1000 / depth 10", total[DEPTH1000] / total[DEPTH10], false,
-                  10);
-  tw_bench_accept(b, "3.4", "compile time, width 4096 / width 64", total[WIDTH4096] / total[WIDTH64], false,
-                  2);
+  tw_bench_accept(b, "3.4", "compile time, depth 1000 / depth 10", total[DEPTH1000] / total[DEPTH10], false, 10);
+  tw_bench_accept(b, "3.4", "compile time, width 4096 / width 64", total[WIDTH4096] / total[WIDTH64], false, 2);
   tw_bench_accept(b, "3.4", "compile time, 1,000,000 samples / 500", total[MANY] / total[FEW], false, 1.1);
   tw_bench_fact(b, "3.4", "a loop of 1,000,000 iterations in a constraint compiles", isfinite(total[LOOP]));
 }

@@ -77,7 +77,8 @@ static void measure(TwBench *b, const char *samples, double most) {
   char name[96];
   for (int k = 0; k < 3; k++) {
     snprintf(name, sizeof name, "%s samples, %s", samples, cases[k].name);
-    tw_bench_row(b, name, 1e6 * cases[k].median, "us", k ? "%.2f of a training epoch" : "an epoch", cases[k].median / cases[0].median);
+    tw_bench_row(b, name, 1e6 * cases[k].median, "us", k ? "%.2f of a training epoch" : "an epoch",
+                 cases[k].median / cases[0].median);
   }
   snprintf(name, sizeof name, "regions at every epoch / training epoch, %s samples", samples);
   double worse = cases[1].median > cases[2].median ? cases[1].median : cases[2].median;

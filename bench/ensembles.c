@@ -73,8 +73,7 @@ static TwRtOptions options_of(uint32_t seeds, uint32_t threads) {
 static void thirty_seeds(TwBench *b) {
   TwBenchProgram *p = tw_bench_compile(b, "flagship", NULL, 0, 0);
   const TwRtProgram *rt = p->build.lowered->rt;
-  Run runs[4] = {
-      {rt, options_of(1, 1)}, {rt, options_of(30, 1)}, {rt, options_of(30, 2)}, {rt, options_of(1, 2)}};
+  Run runs[4] = {{rt, options_of(1, 1)}, {rt, options_of(30, 1)}, {rt, options_of(30, 2)}, {rt, options_of(1, 2)}};
   TwBenchStep *starts[2] = {tw_bench_step_new(p, 0, 0), tw_bench_step_new(p, 1, 0)};
   float dense[TW_HAND_MAX_REALS];
   for (int k = 0; k < tw_hand_dense_count(5); k++)
@@ -96,8 +95,8 @@ static void thirty_seeds(TwBench *b) {
   b->seeds_seconds = cases[2].median;
   tw_bench_row(b, "30 seeds, CPU time of all threads / by hand", cases[2].cpu / cases[4].cpu, "x",
                "does not depend on what else the machine does");
-  tw_bench_accept(b, "4.5", "30 seeds, 2 threads / by hand on 2 threads", cases[2].median / cases[4].median,
-                  false, 1.25);
+  tw_bench_accept(b, "4.5", "30 seeds, 2 threads / by hand on 2 threads", cases[2].median / cases[4].median, false,
+                  1.25);
   tw_hand_data_free(data);
   for (int k = 0; k < 2; k++) tw_bench_step_free(starts[k]);
   tw_bench_program_free(p);
@@ -127,8 +126,7 @@ static void thousand_seeds(TwBench *b) {
 
 /* One net over two threads: of training alone, so that the fixed costs of a run do not hide it. */
 static void one_net(TwBench *b) {
-  TwBenchProgram *p =
-      tw_bench_compile(b, "flagship", (TwDefine[]){{"samples", "50000"}, {"epochs_each", "40"}}, 2, 0);
+  TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"samples", "50000"}, {"epochs_each", "40"}}, 2, 0);
   Run runs[2] = {{p->build.lowered->rt, options_of(1, 1)}, {p->build.lowered->rt, options_of(1, 2)}};
   TwBenchCase cases[] = {
       {.name = "1 net, 50,000 samples, 40 + 40 epochs, 1 thread",
@@ -146,8 +144,8 @@ static void one_net(TwBench *b) {
   for (int k = 0; k < 2; k++)
     tw_bench_row(b, cases[k].name, 1e3 * cases[k].median, "ms", "least %.4g ms; CPU %.4g ms", 1e3 * cases[k].least,
                  1e3 * cases[k].cpu);
-  tw_bench_accept(b, "4.7", "one net, 50,000 samples: two threads against one",
-                  cases[0].median / cases[1].median, true, 1.8);
+  tw_bench_accept(b, "4.7", "one net, 50,000 samples: two threads against one", cases[0].median / cases[1].median, true,
+                  1.8);
   tw_bench_program_free(p);
 }
 
@@ -175,8 +173,8 @@ static bool equal_bits(const TwBench *b, const char *samples, uint32_t seeds) {
   double *first = NULL;
   bool same = true;
   for (size_t w = 0; w < 3; w++) {
-    TwBenchProgram *p = tw_bench_compile(
-        b, "flagship", (TwDefine[]){{"samples", samples}, {"epochs_each", "60"}}, 2, bits[w]);
+    TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"samples", samples}, {"epochs_each", "60"}}, 2,
+                                         bits[w]);
     for (size_t t = 0; t < 4; t++) {
       size_t n;
       double *v = outcome(p->build.lowered->rt, seeds, threads[t], &n);

@@ -118,13 +118,11 @@ static void measure(int64_t depth, int64_t n, int rounds) {
     time[0][r] = (t1 - t0) / reps, time[1][r] = (t2 - t1) / reps, time[2][r] = (t3 - t2) / reps;
   }
   double hand = median(time[0], rounds), dense = median(time[1], rounds), pre = median(time[2], rounds);
-  printf("  fastest rounds: hand %.2f us, standard %.2f us, pretrain %.2f us\n", time[0][0], time[1][0],
-         time[2][0]);
+  printf("  fastest rounds: hand %.2f us, standard %.2f us, pretrain %.2f us\n", time[0][0], time[1][0], time[2][0]);
   double flop = 449.0 / 5 * (double)depth * (double)n;
-  printf(
-      "  hand %.2f us, standard %.2f us (%.2fx hand, %.1f GFLOP/s), pretrain %.2f us (%.2fx faster than "
-      "standard)\n",
-      hand, dense, dense / hand, flop / dense * 1e-3, pre, dense / pre);
+  printf("  hand %.2f us, standard %.2f us (%.2fx hand, %.1f GFLOP/s), pretrain %.2f us (%.2fx faster than "
+         "standard)\n",
+         hand, dense, dense / hand, flop / dense * 1e-3, pre, dense / pre);
   tw_jit_free(standard.jit);
   tw_jit_free(pretrain.jit);
   tw_arena_free(&arena);

@@ -33,8 +33,7 @@ typedef struct Sums { /* in the order of the weights */
 static void forward_first(const TwHandNet *net, Chunk *c, const float *x, int blocks) {
   for (int b = 0; b < blocks; b++) {
     V in = _mm512_loadu_ps(x + 16 * b);
-    for (int j = 0; j < W; j++)
-      c->h[0][b][j] = relu(_mm512_fmadd_ps(splat(net->w + j), in, splat(net->w + W + j)));
+    for (int j = 0; j < W; j++) c->h[0][b][j] = relu(_mm512_fmadd_ps(splat(net->w + j), in, splat(net->w + W + j)));
   }
 }
 
@@ -50,8 +49,7 @@ static void forward(const TwHandNet *net, Chunk *c, int l, int blocks) {
   }
 }
 
-static void output(const TwHandNet *net, Chunk *c, Sums *sums, const float *y, int blocks, int64_t left,
-                   float scale) {
+static void output(const TwHandNet *net, Chunk *c, Sums *sums, const float *y, int blocks, int64_t left, float scale) {
   const float *w = layer(net->w, net->depth);
   V *last = sums->v + 8 + 20 * (net->depth - 1), gw[W], gb = last[W], loss = sums->loss;
   for (int k = 0; k < W; k++) gw[k] = last[k];
@@ -107,18 +105,12 @@ static void first(Chunk *c, Sums *sums, const float *x, int blocks) {
 }
 
 /* n sums, sixteen at a time: a transpose with additions. */
-static V halves(V a, V b) {
-  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
-}
+static V halves(V a, V b) { return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee)); }
 static V quarters(V a, V b) {
   return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
 }
-static V pairs(V a, V b) {
-  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
-}
-static V ones(V a, V b) {
-  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
-}
+static V pairs(V a, V b) { return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee)); }
+static V ones(V a, V b) { return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd)); }
 
 static void fold(const V *v, int n, float *out) {
   for (int at = 0; at < n; at += 16) {

@@ -1,25 +1,26 @@
-/* main.c: bench [--quick] [--check] [--only SECTION] [--root DIR] [--triwave FILE] [--json FILE]: see docs/performance.md. */
+/* main.c: bench [--quick] [--check] [--only SECTION] [--root DIR] [--triwave FILE] [--json FILE]: see
+ * docs/performance.md. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/bench.h"
 
 static int usage(const char *wrong) {
-  fprintf(
-      stderr,
-      "bench: unknown option '%s'\nbench [--quick] [--check] [--only SECTION] [--root DIR] [--triwave FILE] [--json FILE]\n",
-      wrong);
+  fprintf(stderr,
+          "bench: unknown option '%s'\nbench [--quick] [--check] [--only SECTION] [--root DIR] [--triwave FILE] "
+          "[--json FILE]\n",
+          wrong);
   return 2;
 }
 
 int main(int argc, char **argv) {
-  TwBench b = {
-      .root = TW_BENCH_ROOT, .self = argv[0], .triwave = TW_BENCH_TRIWAVE, .hand = tw_hand_kernels(0)};
+  TwBench b = {.root = TW_BENCH_ROOT, .self = argv[0], .triwave = TW_BENCH_TRIWAVE, .hand = tw_hand_kernels(0)};
   static const struct Section {
     const char *name;
     void (*measure)(TwBench *b);
-  } sections[] = {{"steps", tw_bench_steps}, {"counting", tw_bench_counting},      {"ensembles", tw_bench_ensembles},
-                  {"peers", tw_bench_peers}, {"compile", tw_bench_compile_times}, {"widths", tw_bench_widths}, {"rows", tw_bench_eval_rows}};
+  } sections[] = {{"steps", tw_bench_steps},   {"counting", tw_bench_counting},     {"ensembles", tw_bench_ensembles},
+                  {"peers", tw_bench_peers},   {"compile", tw_bench_compile_times}, {"widths", tw_bench_widths},
+                  {"rows", tw_bench_eval_rows}};
   const char *json = "bench.json", *only = NULL;
   bool check_only = false;
   for (int i = 1; i < argc; i++) {

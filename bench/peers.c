@@ -19,8 +19,8 @@ typedef struct Torch {
 } Torch;
 
 /* Medians over rounds of processes. cpu: of CPU time, for one thread. */
-static Torch torch(const TwBench *b, const char *samples, const char *epochs, const char *batched,
-                   const char *threads, bool cpu, int rounds) {
+static Torch torch(const TwBench *b, const char *samples, const char *epochs, const char *batched, const char *threads,
+                   bool cpu, int rounds) {
   double pretrain[MAX_ROUNDS], train[MAX_ROUNDS];
   for (int r = 0; r < rounds; r++) {
     TwBenchChild c;
@@ -42,13 +42,11 @@ static void eager(TwBench *b, int rounds) {
   Torch large = torch(b, "500000", b->quick ? "2" : "5", "0", "1", true, 1);
   double pretrain = over(small.pretrain, b->pretrain_us[0]), train = over(small.train, b->train_us[0]);
   double large_train = over(large.train, b->train_us[1]);
-  tw_bench_row(b, "PyTorch as users write it, 500, pretraining", small.pretrain, "us", "%.0fx triwave's",
-               pretrain);
+  tw_bench_row(b, "PyTorch as users write it, 500, pretraining", small.pretrain, "us", "%.0fx triwave's", pretrain);
   tw_bench_row(b, "PyTorch as users write it, 500, training", small.train, "us", "%.0fx triwave's", train);
   tw_bench_row(b, "PyTorch as users write it, 500,000, pretraining", large.pretrain, "us", "%.0fx triwave's",
                over(large.pretrain, b->pretrain_us[1]));
-  tw_bench_row(b, "PyTorch as users write it, 500,000, training", large.train, "us", "%.0fx triwave's",
-               large_train);
+  tw_bench_row(b, "PyTorch as users write it, 500,000, training", large.train, "us", "%.0fx triwave's", large_train);
   tw_bench_accept(b, "4.4", "PyTorch eager / triwave, training, 500 samples", train, true, 220);
   tw_bench_accept(b, "4.4", "PyTorch eager / triwave, pretraining, 500 samples", pretrain, true, 1000);
   tw_bench_accept(b, "4.4", "PyTorch eager / triwave, training, 500,000 samples", large_train, true, 15);
@@ -66,8 +64,7 @@ static void batched(TwBench *b) {
                  over(seconds, b->seeds_seconds));
     if (seconds < best) best = seconds;
   }
-  tw_bench_accept(b, "4.5", "30 seeds: best batched PyTorch / triwave", over(best, b->seeds_seconds), true,
-                  30);
+  tw_bench_accept(b, "4.5", "30 seeds: best batched PyTorch / triwave", over(best, b->seeds_seconds), true, 30);
 }
 
 /* ---- whole processes */
@@ -143,8 +140,7 @@ void tw_bench_peers(TwBench *b) {
   tw_bench_section(b, "Whole processes (wall time)");
   Whole w = whole(b, b->quick ? 1 : 3);
   tw_bench_row(b, "the PyTorch script, 1000 + 1000 epochs", 1e3 * w.script, "ms", NULL);
-  tw_bench_row(b, "triwave run examples/cubic.tw, cold", 1e3 * w.cold, "ms", "1/%.0f of the script",
-               w.script / w.cold);
+  tw_bench_row(b, "triwave run examples/cubic.tw, cold", 1e3 * w.cold, "ms", "1/%.0f of the script", w.script / w.cold);
   tw_bench_row(b, "triwave run examples/cubic.tw, again", 1e3 * w.cached, "ms", "1/%.0f of the script",
                w.script / w.cached);
   tw_bench_accept(b, "4.6", "whole process: PyTorch script / triwave cold", w.script / w.cold, true, 30);

@@ -52,8 +52,7 @@ void tw_bench_section(TwBench *b, const char *title) {
   fflush(stdout);
 }
 
-void tw_bench_row(TwBench *b, const char *name, double value, const char *unit, const char *note_format,
-                  ...) {
+void tw_bench_row(TwBench *b, const char *name, double value, const char *unit, const char *note_format, ...) {
   char note[256] = "";
   if (note_format) {
     va_list ap;
@@ -74,8 +73,7 @@ void tw_bench_row(TwBench *b, const char *name, double value, const char *unit, 
   fflush(stdout);
 }
 
-static void accept(TwBench *b, const char *id, const char *what, double measured, const char *target,
-                   int met) {
+static void accept(TwBench *b, const char *id, const char *what, double measured, const char *target, int met) {
   cJSON *line = cJSON_CreateObject();
   cJSON_AddStringToObject(line, "id", id);
   cJSON_AddStringToObject(line, "what", what);
@@ -86,17 +84,14 @@ static void accept(TwBench *b, const char *id, const char *what, double measured
   cJSON_AddItemToArray(b->acceptance, line);
 }
 
-void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least,
-                     double target) {
+void tw_bench_accept(TwBench *b, const char *id, const char *what, double measured, bool at_least, double target) {
   char text[64];
   snprintf(text, sizeof text, "%s %.4g", at_least ? ">=" : "<=", target);
   int met = isnan(measured) ? -1 : at_least ? measured >= target : measured <= target;
   accept(b, id, what, measured, text, met);
 }
 
-void tw_bench_fact(TwBench *b, const char *id, const char *what, bool met) {
-  accept(b, id, what, NAN, "holds", met);
-}
+void tw_bench_fact(TwBench *b, const char *id, const char *what, bool met) { accept(b, id, what, NAN, "holds", met); }
 
 void tw_bench_print_acceptance(const TwBench *b) {
   printf("\nAcceptance\n  %-5s %-66s %10s %10s\n", "", "", "measured", "target");
@@ -106,8 +101,8 @@ void tw_bench_print_acceptance(const TwBench *b) {
     char measured[32] = "";
     if (cJSON_IsNumber(m)) snprintf(measured, sizeof measured, "%.4g", m->valuedouble);
     printf("  %-5s %-66s %10s %10s  %s\n", cJSON_GetObjectItem(line, "id")->valuestring,
-           cJSON_GetObjectItem(line, "what")->valuestring, measured,
-           cJSON_GetObjectItem(line, "target")->valuestring, cJSON_GetObjectItem(line, "met")->valuestring);
+           cJSON_GetObjectItem(line, "what")->valuestring, measured, cJSON_GetObjectItem(line, "target")->valuestring,
+           cJSON_GetObjectItem(line, "met")->valuestring);
   }
 }
 

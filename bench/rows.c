@@ -1,4 +1,5 @@
-/* rows.c: `triwave eval RUN` on many rows, beside reading the same file with the same reader and doing nothing with it. */
+/* rows.c: `triwave eval RUN` on many rows, beside reading the same file with the same reader and doing nothing with it.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,8 +83,8 @@ void tw_bench_eval_rows(TwBench *b) {
     tw_bench_row(b, "reading the file alone", millions / cases[0].median, "M rows/s", "one thread");
     tw_bench_row(b, "triwave eval, from its start to its end", millions / cases[1].median, "M rows/s",
                  "of a run that was kept; a thread a core, writes to /dev/null");
-    tw_bench_accept(b, "eval", "rate of triwave eval over that of reading alone", r.ok ? cases[0].median / cases[1].median : 0, true,
-                    0.7);
+    tw_bench_accept(b, "eval", "rate of triwave eval over that of reading alone",
+                    r.ok ? cases[0].median / cases[1].median : 0, true, 0.7);
   }
   unlink(r.csv);
   remove_run(&r);

@@ -53,8 +53,7 @@ static void start_values(TwBenchStep *s, uint64_t seed) {
   *seed_in = (int64_t)seed;
   const void *in[1] = {seed_in};
   void *out[2] = {NULL, NULL};
-  for (uint32_t k = 0; k < rt->init.n_out; k++)
-    out[k] = rt->init.out[k].role == TW_RT_VALUES ? values : shown;
+  for (uint32_t k = 0; k < rt->init.n_out; k++) out[k] = rt->init.out[k].role == TW_RT_VALUES ? values : shown;
   if (rt->init.entry) rt->init.entry(&(TwRtCall){.in = in, .out = out, .work = block(s, rt->init.work_bytes)});
   s->values = reals(s, rt->n_values);
   s->shown = reals(s, rt->n_shown);
@@ -101,8 +100,7 @@ static void bind_in(TwBenchStep *s, TwBenchProgram *p, uint32_t k, float *epochs
 
 static void bind_out(TwBenchStep *s, uint32_t k) {
   const TwRtFn *fn = &s->stage->step;
-  s->out[k] =
-      reals(s, fn->out[k].role == TW_RT_FLAT || fn->out[k].role == TW_RT_STATE ? s->stage->n_flat : 1);
+  s->out[k] = reals(s, fn->out[k].role == TW_RT_FLAT || fn->out[k].role == TW_RT_STATE ? s->stage->n_flat : 1);
   if (fn->out[k].role == TW_RT_LOSS) s->loss = s->out[k];
   for (uint32_t i = 0; i < fn->n_in; i++)
     if (fn->in[i].role == fn->out[k].role && fn->in[i].index == fn->out[k].index &&

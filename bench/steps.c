@@ -51,8 +51,7 @@ static void open_size(Size *s, const TwBench *b, int depth, int samples) {
   }
   s->cases[HAND_TRAIN] = (TwBenchCase){.name = "training, by hand", .run = run_hand_dense, .context = s};
   s->cases[OUR_TRAIN] = (TwBenchCase){.name = "training", .run = run_ours, .context = s->step[1]};
-  s->cases[HAND_PRETRAIN] =
-      (TwBenchCase){.name = "pretraining, by hand", .run = run_hand_waves, .context = s};
+  s->cases[HAND_PRETRAIN] = (TwBenchCase){.name = "pretraining, by hand", .run = run_hand_waves, .context = s};
   s->cases[OUR_PRETRAIN] = (TwBenchCase){.name = "pretraining", .run = run_ours, .context = s->step[0]};
   s->cases[PEAK] = (TwBenchCase){.name = "peak", .run = run_peak, .context = s};
 }
@@ -86,8 +85,8 @@ static void report(TwBench *b, const Size *s) {
                    100 * share);
     else if (k == HAND_TRAIN) tw_bench_row(b, name, 1e6 * c->median, "us", "%.1f%% of peak", 100 * share);
     else if (k == OUR_PRETRAIN)
-      tw_bench_row(b, name, 1e6 * c->median, "us", "%.2fx by hand; 1/%.2f of training",
-                   c->median / hand->median, s->cases[OUR_TRAIN].median / c->median);
+      tw_bench_row(b, name, 1e6 * c->median, "us", "%.2fx by hand; 1/%.2f of training", c->median / hand->median,
+                   s->cases[OUR_TRAIN].median / c->median);
     else tw_bench_row(b, name, 1e6 * c->median, "us", NULL);
   }
   if (s->depth == 5 && s->samples == 500)
@@ -140,8 +139,7 @@ void tw_bench_steps(TwBench *b) {
     return;
   }
   for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-    bool needed =
-        sizes[k][1] == 500 ? sizes[k][0] == 5 || sizes[k][0] == 40 : sizes[k][1] != 5000 && sizes[k][0] == 5;
+    bool needed = sizes[k][1] == 500 ? sizes[k][0] == 5 || sizes[k][0] == 40 : sizes[k][1] != 5000 && sizes[k][0] == 5;
     if (needed || !b->quick) measure(b, sizes[k][0], sizes[k][1]);
   }
 }

@@ -9,9 +9,7 @@
 enum { SAMPLES = 128, LAYERS = 3 };
 
 /* Multiply-adds of one step: forwards once, backwards twice, the first layer's input gradient excepted. */
-static double flop(double width) {
-  return 2.0 * SAMPLES * (3 * (LAYERS - 1) * width * width + 2 * width + 3 * width);
-}
+static double flop(double width) { return 2.0 * SAMPLES * (3 * (LAYERS - 1) * width * width + 2 * width + 3 * width); }
 
 static void run_step(void *context, int64_t times) {
   for (int64_t k = 0; k < times; k++) tw_bench_step(context);
@@ -86,20 +84,19 @@ static double torch_step(const TwBench *b, const char *width) {
 
 void tw_bench_widths(TwBench *b) {
   static const char *const widths[] = {"4", "16", "64", "256", "1024", "4096"};
-  tw_bench_section(b,
-                   "Dense nets 1 -> w -> w -> w -> 1, 128 samples, one thread (CPU time of a training step)");
+  tw_bench_section(b, "Dense nets 1 -> w -> w -> w -> 1, 128 samples, one thread (CPU time of a training step)");
   for (size_t k = 0; k < sizeof widths / sizeof *widths; k++) {
     if (b->quick && k > 3) break;
     TwBenchChild c;
-    cJSON *j = tw_bench_child_json(
-        (const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 60, &c);
+    cJSON *j = tw_bench_child_json((const char *[]){b->self, "--root", b->root, "--child-width", widths[k], NULL}, 60,
+                                   &c);
     double step = tw_bench_number(j, "step"), compile = tw_bench_number(j, "compile");
     char name[64];
     snprintf(name, sizeof name, "width %s", widths[k]);
     if (isnan(step)) tw_bench_row(b, name, NAN, "us", c.timed_out ? "not done in 60 s" : "failed");
     else
-      tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms",
-                   1e-9 * flop(atof(widths[k])) / step, 1e3 * compile);
+      tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms", 1e-9 * flop(atof(widths[k])) / step,
+                   1e3 * compile);
     cJSON_Delete(j);
     if (k < 5) continue;
     if (c.timed_out) step = INFINITY;

@@ -54,7 +54,8 @@ static char *text(const char *fmt, ...) {
 static char *find_runtime(void) {
   char *self = realpath("/proc/self/exe", NULL), *slash = self ? strrchr(self, '/') : NULL, *found = NULL;
   if (slash) *slash = 0;
-  const char *const under[] = {"libtw_runtime.a", "../lib/libtriwave-runtime.a", "../lib/" TW_LIBDIR_TRIPLE "/libtriwave-runtime.a"};
+  const char *const under[] = {"libtw_runtime.a", "../lib/libtriwave-runtime.a",
+                               "../lib/" TW_LIBDIR_TRIPLE "/libtriwave-runtime.a"};
   for (int k = 0; slash && k < 3 && !found; k++) {
     char *path = text("%s/%s", self, under[k]);
     if (access(path, R_OK) == 0) found = path;
@@ -68,8 +69,11 @@ static bool run_linker(char **argv) {
   pid_t pid;
   int status, failed = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
   if (failed) {
-    fprintf(stderr, "triwave: '%s' links a shared object, and cannot be run: %s (a C compiler is needed; -o net.o and -o libnet.a "
-                    "do without)\n", argv[0], strerror(failed));
+    fprintf(
+        stderr,
+        "triwave: '%s' links a shared object, and cannot be run: %s (a C compiler is needed; -o net.o and -o libnet.a "
+        "do without)\n",
+        argv[0], strerror(failed));
     return false;
   }
   while (waitpid(pid, &status, 0) < 0)
@@ -91,14 +95,31 @@ static bool link_shared(const char *object, const char *path, const char *symbol
   const char *cc = getenv("CC");
   char *runtime = find_runtime(), *map = text("%s.map", path), *script = text("-Wl,--version-script=%s", map);
   if (!runtime) {
-    fprintf(stderr, "triwave: the runtime's static library, libtriwave-runtime.a, is not where it belongs, so no shared object can "
-                    "be linked (-o net.o and -o libnet.a do without)\n");
+    fprintf(
+        stderr,
+        "triwave: the runtime's static library, libtriwave-runtime.a, is not where it belongs, so no shared object can "
+        "be linked (-o net.o and -o libnet.a do without)\n");
     free(map), free(script);
     return false;
   }
-  char *argv[] = {(char *)(uintptr_t)(cc && *cc ? cc : "cc"), "-shared", script, "-o", (char *)(uintptr_t)path, (char *)(uintptr_t)object,
-                  "-Wl,--whole-archive", runtime, "-Wl,--no-whole-archive", "-Wl,-Bsymbolic", "-Wl,--no-undefined", "-lsleef", "-lcjson",
-                  "-lgmp", "-lmd", "-lm", "-lpthread", NULL};
+  char *argv[] = {(char *)(uintptr_t)(cc && *cc ? cc : "cc"),
+                  "-shared",
+                  script,
+                  "-o",
+                  (char *)(uintptr_t)path,
+                  (char *)(uintptr_t)object,
+                  "-Wl,--whole-archive",
+                  runtime,
+                  "-Wl,--no-whole-archive",
+                  "-Wl,-Bsymbolic",
+                  "-Wl,--no-undefined",
+                  "-lsleef",
+                  "-lcjson",
+                  "-lgmp",
+                  "-lmd",
+                  "-lm",
+                  "-lpthread",
+                  NULL};
   bool ok = write_map(map, symbol) && run_linker(argv);
   unlink(map);
   free(runtime), free(map), free(script);
@@ -128,13 +149,18 @@ static void write_header(const TwRtProgram *p, const char *name, FILE *f) {
     fprintf(f, " * Stage %u, '%s': %s, %lld epochs, %llu coordinates\n", k, p->stages[k].name, p->stages[k].optimizer,
             (long long)p->stages[k].epochs, (unsigned long long)p->stages[k].n_flat);
   fprintf(f, " * Values: %llu reals\n", (unsigned long long)p->n_shown);
-  for (uint32_t k = 0; k < p->n_tensors; k++) describe_tensor(f, &p->tensors[k], p->tensors[k].is_param ? "param  " : "weights");
-  fprintf(f, " *\n * What to do with it is in triwave.h, for example:\n"
-             " *   char *error;\n *   tw_net *net = tw_net_new(&%s_program, 0, &error);\n"
-             " *   tw_net_train(net, NULL, NULL, &error);\n *   tw_net_predict(net, 0, rows, in, out, &error);\n"
-             " *   tw_net_free(net);\n */\n", name);
-  fprintf(f, "#ifndef %s\n#define %s\n\n#include <triwave.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-             "extern const tw_program %s_program;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n", guard, guard, name);
+  for (uint32_t k = 0; k < p->n_tensors; k++)
+    describe_tensor(f, &p->tensors[k], p->tensors[k].is_param ? "param  " : "weights");
+  fprintf(f,
+          " *\n * What to do with it is in triwave.h, for example:\n"
+          " *   char *error;\n *   tw_net *net = tw_net_new(&%s_program, 0, &error);\n"
+          " *   tw_net_train(net, NULL, NULL, &error);\n *   tw_net_predict(net, 0, rows, in, out, &error);\n"
+          " *   tw_net_free(net);\n */\n",
+          name);
+  fprintf(f,
+          "#ifndef %s\n#define %s\n\n#include <triwave.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+          "extern const tw_program %s_program;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n",
+          guard, guard, name);
   free(guard);
 }
 
@@ -174,13 +200,15 @@ static bool write_object(const TwCli *c, Kind kind, const char *symbol, const Tw
 /* The header is whole before the object gets its name, and gets its own right after it. */
 static bool make(const TwCli *c, TwBuild *b, Kind kind, const char *name) {
   char *symbol = text("%s_program", name), *error = NULL;
-  char *header = text("%.*s%s.h", (int)(strrchr(c->output, '/') ? strrchr(c->output, '/') + 1 - c->output : 0), c->output, name);
+  char *header = text("%.*s%s.h", (int)(strrchr(c->output, '/') ? strrchr(c->output, '/') + 1 - c->output : 0),
+                      c->output, name);
   TwObjectBytes object = {0};
   uint32_t n;
   b->code.symbol = symbol;
   const TwLlFn *fns = tw_build_fns(b, &n);
   const TwCodegen *generator = tw_codegen(&error);
-  bool ok = (generator && generator->program_object(b->lowered->rt, fns, n, &b->code, &object, &error)) || tw_cli_said(error);
+  bool ok = (generator && generator->program_object(b->lowered->rt, fns, n, &b->code, &object, &error)) ||
+            tw_cli_said(error);
   TwRtFile h = {0};
   bool begun = ok && (tw_rt_file_begin(&h, header, &error) || tw_cli_said(error));
   if (begun) write_header(b->lowered->rt, name, h.out);
@@ -200,7 +228,9 @@ int tw_cli_build(const TwCli *c) {
   }
   char *name = name_of(c->output);
   TwUnit *u = tw_cli_unit(c);
-  TwBuild b = {.unit = u, .file = tw_cli_open(u, c->files[0]), .code = {.vector_bits = c->vector_bits},
+  TwBuild b = {.unit = u,
+               .file = tw_cli_open(u, c->files[0]),
+               .code = {.vector_bits = c->vector_bits},
                .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
   bool ok = name && b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
   ok = ok && tw_build(&b, TW_PHASE_OPT);

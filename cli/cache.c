@@ -11,12 +11,13 @@ int tw_cli_cache(const TwCli *c) {
   }
   TwCache *cache = tw_cache_open(0);
   if (!cache) {
-    fprintf(stderr, "triwave: there is no cache: neither $XDG_CACHE_HOME/triwave nor ~/.cache/triwave is a folder of yours alone\n");
+    fprintf(stderr, "triwave: there is no cache: neither $XDG_CACHE_HOME/triwave nor ~/.cache/triwave is a folder of "
+                    "yours alone\n");
     return clear ? TW_EXIT_OK : TW_EXIT_WRONG;
   }
   TwCacheUse u = clear ? tw_cache_clear(cache) : tw_cache_use(cache);
-  printf("%s: %llu program%s, %.1f MiB%s\n", tw_cache_folder(cache), (unsigned long long)u.entries, u.entries == 1 ? "" : "s",
-         (double)u.bytes / (1 << 20), clear ? " removed" : "");
+  printf("%s: %llu program%s, %.1f MiB%s\n", tw_cache_folder(cache), (unsigned long long)u.entries,
+         u.entries == 1 ? "" : "s", (double)u.bytes / (1 << 20), clear ? " removed" : "");
   tw_cache_close(cache);
   return tw_cli_stdout_ok() ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -36,11 +36,11 @@ typedef struct TwCli {
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json, info, markdown;
   const char *out, *resume; /* folders of runs */
-  const char *plot; /* a picture to draw besides */
-  const char *log;  /* "jsonl", which is stdout, or a file */
-  uint32_t log_every;      /* 0: every epoch of one seed, every tenth of more */
-  double checkpoint_every; /* seconds */
-  int argc; /* the whole command line */
+  const char *plot;         /* a picture to draw besides */
+  const char *log;          /* "jsonl", which is stdout, or a file */
+  uint32_t log_every;       /* 0: every epoch of one seed, every tenth of more */
+  double checkpoint_every;  /* seconds */
+  int argc;                 /* the whole command line */
   char **argv;
 } TwCli;
 
@@ -125,7 +125,8 @@ void tw_cli_stdout_begin(void);
 /* Flushes stdout; a message on stderr and false if anything written to it was lost. */
 bool tw_cli_stdout_ok(void);
 double tw_cli_now(void);
-/* p; where it is NULL, for want of memory, it ends in tw_bug. From tw_cli_memory on, nothing of cJSON is NULL likewise. */
+/* p; where it is NULL, for want of memory, it ends in tw_bug. From tw_cli_memory on, nothing of cJSON is NULL likewise.
+ */
 void *tw_cli_need(void *p);
 
 /* The machine's cores, or as many threads as were asked for. */

@@ -17,7 +17,8 @@ typedef struct Entry { /* a job of a run */
   const TwViewJob *job;
 } Entry;
 
-/* A thing that may differ, and what each entry has for it; the program's constants have names of their own kind, "const n". */
+/* A thing that may differ, and what each entry has for it; the program's constants have names of their own kind, "const
+ * n". */
 typedef struct Fact {
   char *name, **values; /* values: NULL where there is none */
   bool digest;          /* the first digits tell enough to who reads them */
@@ -65,7 +66,9 @@ static void know_digest(Comparison *c, uint32_t entry, const char *name, const c
 }
 
 static char *plain(const cJSON *j) {
-  char *text = cJSON_IsString(j) ? NULL : cJSON_PrintUnformatted(j), *out = strdup(text ? text : cJSON_IsString(j) ? j->valuestring : "");
+  char *text = cJSON_IsString(j) ? NULL : cJSON_PrintUnformatted(j), *out = strdup(text                ? text
+                                                                                   : cJSON_IsString(j) ? j->valuestring
+                                                                                                       : "");
   cJSON_free(text);
   return out;
 }
@@ -86,7 +89,8 @@ static void know_data(Comparison *c, uint32_t entry, const cJSON *about) {
   cJSON_ArrayForEach(one, item(about, "data")) {
     const char *name = cJSON_GetStringValue(item(one, "name")), *sha = cJSON_GetStringValue(item(one, "rows_sha256"));
     const cJSON *rows = item(one, "rows");
-    char *title = tw_cli_need(tw_rt_textf("data %s", name ? name : "?")), *numbers = tw_cli_need(tw_rt_textf("%s: numbers", title));
+    char *title = tw_cli_need(tw_rt_textf("data %s", name ? name : "?")),
+         *numbers = tw_cli_need(tw_rt_textf("%s: numbers", title));
     know(c, entry, title, tw_rt_textf("%.0f rows", cJSON_IsNumber(rows) ? rows->valuedouble : 0));
     if (sha) know_digest(c, entry, numbers, sha);
     free(title);
@@ -105,7 +109,9 @@ static void know_entry(Comparison *c, uint32_t k) {
     else know(c, k, names[i], tw_rt_textf("%s", text));
     if (i == 0) know_digest(c, k, "its text", sha ? sha : "?");
   }
-  know(c, k, "seeds", e->run->n_seeds > 1 ? tw_rt_textf("0 … %u", e->run->n_seeds - 1) : tw_rt_textf("%llu", (unsigned long long)e->run->first_seed));
+  know(c, k, "seeds",
+       e->run->n_seeds > 1 ? tw_rt_textf("0 … %u", e->run->n_seeds - 1)
+                           : tw_rt_textf("%llu", (unsigned long long)e->run->first_seed));
   know_constants(c, k, item(e->job->about, "constants"));
   know_data(c, k, e->job->about);
 }
@@ -126,14 +132,16 @@ static double seconds_of(const TwRunView *v, const TwViewStage *s) {
 }
 
 static void print_stages(const Comparison *c, bool colour) {
-  static const char *const head[] = {"run", "stage", "seeds", "min", "mean", "median", "max", "best loss", "failed", "regions", "seconds"};
+  static const char *const head[] = {"run", "stage",     "seeds",  "min",     "mean",   "median",
+                                     "max", "best loss", "failed", "regions", "seconds"};
   TwRtTable t = {.columns = sizeof head / sizeof *head};
   for (size_t k = 0; k < t.columns; k++) tw_rt_cell(&t, "%s", head[k]);
   for (uint32_t k = 0; k < c->n; k++) {
     const Entry *e = &c->entries[k];
     for (uint32_t s = 0; s < e->job->n_stages; s++) {
       const TwViewStage *st = &e->job->stages[s];
-      TwViewStats loss = tw_runview_stats(e->run, st, TW_VIEW_LOSS), regions = tw_runview_stats(e->run, st, TW_VIEW_REGIONS);
+      TwViewStats loss = tw_runview_stats(e->run, st, TW_VIEW_LOSS),
+                  regions = tw_runview_stats(e->run, st, TW_VIEW_REGIONS);
       tw_rt_cell(&t, "%s", e->job->label);
       tw_rt_cell(&t, "%s", st->name);
       tw_rt_cell(&t, "%u", loss.n);
@@ -207,13 +215,15 @@ static cJSON *entry_json(const Entry *e) {
 }
 
 static cJSON *to_json(const Comparison *c) {
-  cJSON *out = cJSON_CreateObject(), *runs = cJSON_AddArrayToObject(out, "runs"), *all = cJSON_AddObjectToObject(out, "differs");
+  cJSON *out = cJSON_CreateObject(), *runs = cJSON_AddArrayToObject(out, "runs"),
+        *all = cJSON_AddObjectToObject(out, "differs");
   for (uint32_t k = 0; k < c->n; k++) cJSON_AddItemToArray(runs, entry_json(&c->entries[k]));
   for (uint32_t i = 0; i < c->n_facts; i++) {
     if (!differs(c, &c->facts[i])) continue;
     cJSON *values = cJSON_AddArrayToObject(all, c->facts[i].name);
     for (uint32_t k = 0; k < c->n; k++)
-      cJSON_AddItemToArray(values, c->facts[i].values[k] ? cJSON_CreateString(c->facts[i].values[k]) : cJSON_CreateNull());
+      cJSON_AddItemToArray(values,
+                           c->facts[i].values[k] ? cJSON_CreateString(c->facts[i].values[k]) : cJSON_CreateNull());
   }
   return out;
 }

@@ -11,24 +11,24 @@ typedef enum Form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON } Form;
 /* What a declaration is called; NULL: it is left out. */
 static const char *kind_of(const TwDecl *d) {
   switch (d->kind) {
-  case TW_DE_CONST: return "const";
-  case TW_DE_TYPE: return "type";
-  case TW_DE_FN: return "fn";
-  case TW_DE_DOMAIN: return "domain";
-  case TW_DE_OPTIMIZER: return "optimizer";
-  case TW_DE_DATA: return "data";
-  case TW_DE_PARAM: return "param";
-  case TW_DE_WEIGHTS: return "weights";
-  case TW_DE_MODEL: return "model";
-  case TW_DE_LOSS: return "loss";
-  case TW_DE_MEASURE: return "measure";
-  case TW_DE_STAGE: return "stage";
-  case TW_DE_ENSURE: return "ensure";
-  case TW_DE_EXPECT: return "expect";
-  case TW_DE_VARIANT: return "variant";
-  case TW_DE_ERROR:
-  case TW_DE_IMPORT:
-  case TW_DE_SKIP: break;
+    case TW_DE_CONST: return "const";
+    case TW_DE_TYPE: return "type";
+    case TW_DE_FN: return "fn";
+    case TW_DE_DOMAIN: return "domain";
+    case TW_DE_OPTIMIZER: return "optimizer";
+    case TW_DE_DATA: return "data";
+    case TW_DE_PARAM: return "param";
+    case TW_DE_WEIGHTS: return "weights";
+    case TW_DE_MODEL: return "model";
+    case TW_DE_LOSS: return "loss";
+    case TW_DE_MEASURE: return "measure";
+    case TW_DE_STAGE: return "stage";
+    case TW_DE_ENSURE: return "ensure";
+    case TW_DE_EXPECT: return "expect";
+    case TW_DE_VARIANT: return "variant";
+    case TW_DE_ERROR:
+    case TW_DE_IMPORT:
+    case TW_DE_SKIP: break;
   }
   return NULL;
 }
@@ -72,7 +72,8 @@ static const char *signature(TwArena *a, const TwSource *s, const TwDecl *d) {
     for (to = d->span.start; to < d->span.end && s->text[to] != '{';) to++;
   char *text = one_line(a, s, d->span.start, to);
   size_t n = strlen(text);
-  if (body) while (n && strchr("={ ", text[n - 1])) text[--n] = 0;
+  if (body)
+    while (n && strchr("={ ", text[n - 1])) text[--n] = 0;
   return text;
 }
 
@@ -113,25 +114,25 @@ static void add(cJSON *to, const char *key, const char *value) {
 static void declaration(TwUnit *u, const TwSource *s, const TwDecl *d, Form form, cJSON *to) {
   const char *text = signature(&u->arena, s, d);
   switch (form) {
-  case FORM_TEXT:
-    printf("%s\n", text);
-    if (d->doc) indented(d->doc, "    ");
-    putchar('\n');
-    break;
-  case FORM_MARKDOWN:
-    printf("```tw\n%s\n```\n\n", text);
-    if (d->doc) indented(d->doc, ""), putchar('\n');
-    break;
-  case FORM_JSON: {
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddItemToArray(to, o);
-    add(o, "kind", kind_of(d));
-    add(o, "name", d->name.name);
-    add(o, "signature", text);
-    add(o, "doc", d->doc);
-    cJSON_AddNumberToObject(o, "line", tw_place(&u->sources, d->span.file, d->span.start).line);
-    break;
-  }
+    case FORM_TEXT:
+      printf("%s\n", text);
+      if (d->doc) indented(d->doc, "    ");
+      putchar('\n');
+      break;
+    case FORM_MARKDOWN:
+      printf("```tw\n%s\n```\n\n", text);
+      if (d->doc) indented(d->doc, ""), putchar('\n');
+      break;
+    case FORM_JSON: {
+      cJSON *o = cJSON_CreateObject();
+      cJSON_AddItemToArray(to, o);
+      add(o, "kind", kind_of(d));
+      add(o, "name", d->name.name);
+      add(o, "signature", text);
+      add(o, "doc", d->doc);
+      cJSON_AddNumberToObject(o, "line", tw_place(&u->sources, d->span.file, d->span.start).line);
+      break;
+    }
   }
 }
 
@@ -145,8 +146,8 @@ static uint32_t unknown(TwUnit *u, const char *name) {
   uint32_t n = 0;
   while (n < 64 && tw_stdlib_name(n)) names[n] = tw_intern_z(&u->names, tw_stdlib_name(n)), n++;
   TwName near = tw_nearest(name, names, n);
-  fprintf(stderr, "triwave: there is no module '%s', neither in the standard library nor as %s.tw here%s%s%s\n", name, name,
-          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  fprintf(stderr, "triwave: there is no module '%s', neither in the standard library nor as %s.tw here%s%s%s\n", name,
+          name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return 0;
 }
 
@@ -164,7 +165,8 @@ static bool document(TwUnit *u, uint32_t file, Form form) {
   if (!tw_parse(u, file, &m)) return false;
   const TwSource *s = tw_source(&u->sources, file);
   const char *about = head(&u->arena, s, m);
-  cJSON *o = form == FORM_JSON ? cJSON_CreateObject() : NULL, *decls = o ? cJSON_AddArrayToObject(o, "declarations") : NULL;
+  cJSON *o = form == FORM_JSON ? cJSON_CreateObject() : NULL,
+        *decls = o ? cJSON_AddArrayToObject(o, "declarations") : NULL;
   if (form == FORM_TEXT) printf("%s\n\n", m->name);
   if (form == FORM_MARKDOWN) printf("# %s\n\n", m->name);
   if (about && !o) indented(about, ""), putchar('\n');
@@ -199,7 +201,8 @@ int tw_cli_doc(const TwCli *c) {
   for (uint32_t k = 0; k < c->n_files; k++) {
     TwUnit *u = tw_cli_unit(c);
     uint32_t file = open_module(u, c->files[k]);
-    if (!file || !document(u, file, c->json ? FORM_JSON : c->markdown ? FORM_MARKDOWN : FORM_TEXT)) code = TW_EXIT_WRONG;
+    if (!file || !document(u, file, c->json ? FORM_JSON : c->markdown ? FORM_MARKDOWN : FORM_TEXT))
+      code = TW_EXIT_WRONG;
     tw_cli_diagnostics(u);
     tw_unit_free(u);
   }

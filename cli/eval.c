@@ -1,5 +1,5 @@
-/* eval.c: triwave eval FILE|RUN --data CSV: train, or take what a run has kept, then write the model's value at each row
- * of the data.
+/* eval.c: triwave eval FILE|RUN --data CSV: train, or take what a run has kept, then write the model's value at each
+ * row of the data.
  *
  * A thread a core. Each reads a block of rows, evaluates it, makes its text, and writes it; they take turns at
  * reading and at writing, so the blocks leave in the order in which they came. So a file of any length goes through
@@ -41,7 +41,7 @@ struct Eval {
   uint32_t n_workers;
   pthread_mutex_t reading, lock;
   pthread_cond_t changed;
-  uint64_t read; /* blocks; guarded by `reading` */
+  uint64_t read;     /* blocks; guarded by `reading` */
   bool ended, sound; /* guarded by `reading`: no more is to come; what was read had no fault */
   uint64_t written;  /* blocks; guarded by `lock` */
   bool failed;       /* guarded by `lock`: writing has been given up, … */
@@ -163,7 +163,8 @@ static void *work(void *context) {
 /* All blocks. false: said why, unless writing failed. */
 static bool stream(Eval *v) {
   uint32_t started = 1; /* the first is this thread */
-  while (started < v->n_workers && pthread_create(&v->workers[started].thread, NULL, work, &v->workers[started]) == 0) started++;
+  while (started < v->n_workers && pthread_create(&v->workers[started].thread, NULL, work, &v->workers[started]) == 0)
+    started++;
   work(&v->workers[0]);
   for (uint32_t k = 1; k < started; k++) pthread_join(v->workers[k].thread, NULL);
   if (!v->sound) fprintf(stderr, "triwave: %s\n", tw_rt_csv_error(v->in));

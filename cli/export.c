@@ -31,8 +31,13 @@ static bool write_c(const TwCli *c, TwTrained *t, const char *name) {
   char *header = tw_rt_textf("%.*s.h", (int)(strlen(c->output) - 2), c->output), *error;
   tw_cli_need(header);
   const char *slash = strrchr(header, '/'), *why = NULL;
-  TwExport x = {.name = name, .header = slash ? slash + 1 : header, .p = t->build.rt, .model = m, .predict = final_of(t->build.lowered, m->name, "predict"),
-                .slope = final_of(t->build.lowered, m->name, "slope"), .shown = t->shown};
+  TwExport x = {.name = name,
+                .header = slash ? slash + 1 : header,
+                .p = t->build.rt,
+                .model = m,
+                .predict = final_of(t->build.lowered, m->name, "predict"),
+                .slope = final_of(t->build.lowered, m->name, "slope"),
+                .shown = t->shown};
   TwRtFile out, h;
   bool has_out = tw_rt_file_begin(&out, c->output, &error) || tw_cli_said(error);
   bool has_h = has_out && (tw_rt_file_begin(&h, header, &error) || tw_cli_said(error));
@@ -60,7 +65,8 @@ static bool write_onnx(const TwCli *c, TwTrained *t) {
   if (!tw_build(&t->build, TW_PHASE_LOWER)) return false; /* code from the cache comes without IR */
   const TwRtModel *m = &t->build.rt->models[t->model];
   const TwLoweredFn *predict = fn_of(t->build.lowered, m->name, "predict");
-  TwExport x = {.p = t->build.rt, .model = m, .predict = predict->primal ? predict->primal : predict->grad, .shown = t->shown};
+  TwExport x = {
+      .p = t->build.rt, .model = m, .predict = predict->primal ? predict->primal : predict->grad, .shown = t->shown};
   const unsigned char *bytes;
   const char *why;
   TwSpan at;
@@ -76,8 +82,11 @@ static bool write_onnx(const TwCli *c, TwTrained *t) {
 static bool write_safetensors(const TwCli *c, TwTrained *t) {
   const TwRtProgram *p = t->build.rt;
   char *seed = tw_rt_textf("%llu", (unsigned long long)t->seed);
-  TwRtStText texts[] = {{"format", "pt"}, {"triwave.program", p->path}, {"triwave.variant", p->variant},
-                         {"triwave.stage", p->stages[t->stage].name}, {"triwave.seed", seed ? seed : ""}};
+  TwRtStText texts[] = {{"format", "pt"},
+                        {"triwave.program", p->path},
+                        {"triwave.variant", p->variant},
+                        {"triwave.stage", p->stages[t->stage].name},
+                        {"triwave.seed", seed ? seed : ""}};
   size_t size;
   unsigned char *bytes = tw_rt_stored_encode(p, t->shown, texts, sizeof texts / sizeof *texts, &size);
   char *error = NULL;
@@ -109,7 +118,9 @@ int tw_cli_export(const TwCli *c) {
     return TW_EXIT_USAGE;
   }
   if (forms[k].write == write_as_c && !tw_export_c_includes(c->output)) {
-    fprintf(stderr, "triwave: export --to c wants -o with a name that #include can have: without quotes, \\, ?? and line ends\n");
+    fprintf(
+        stderr,
+        "triwave: export --to c wants -o with a name that #include can have: without quotes, \\, ?? and line ends\n");
     return TW_EXIT_USAGE;
   }
   TwTrained t;

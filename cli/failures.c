@@ -13,7 +13,7 @@ typedef struct Group {
   uint64_t first_seed;
   uint32_t seeds;
   uint32_t stage;
-  bool started; /* it was at the first epoch of the first stage, with what was drawn */
+  bool started;         /* it was at the first epoch of the first stage, with what was drawn */
   const double *values; /* of the first seed, where a NaN ended it; else NULL */
 } Group;
 typedef TwVec(Group) Groups;
@@ -27,9 +27,9 @@ static void add(TwUnit *u, Groups *g, TwDiagId id, const TwRtFailure *f, const T
     g->at[k].seeds++;
     return;
   }
-  tw_vec_push(&u->arena, g, (Group){id, at, tw_arena_printf(&u->arena, "%s", f->text), seed ? seed->seed : 0, 1, f->stage,
-                                    f->stage == 0 && f->epoch == 0,
-                                    seed && id == TW_E0801 ? seed->stages[f->stage].values : NULL});
+  tw_vec_push(&u->arena, g,
+              (Group){id, at, tw_arena_printf(&u->arena, "%s", f->text), seed ? seed->seed : 0, 1, f->stage,
+                      f->stage == 0 && f->epoch == 0, seed && id == TW_E0801 ? seed->stages[f->stage].values : NULL});
 }
 
 static TwDiagId id_of(TwRtStatus kind) {
@@ -75,9 +75,9 @@ bool tw_cli_failures(TwBuild *b, const TwRtResult *r) {
   for (uint32_t k = 0; k < groups.len; k++) {
     const Group *g = &groups.at[k];
     TwDiag *d = tw_diag(&u->diags, g->id, g->span, "%s", g->text);
-    if (g->values && tw_build(b, TW_PHASE_OPT)) tw_probe_nan(u, b->program, b->lowered, g->stage, g->values, g->started, d);
-    if (strcmp(variant, "main") != 0)
-      tw_diag_note(&u->diags, d, (TwSpan){0}, "in variant '%s'", variant);
+    if (g->values && tw_build(b, TW_PHASE_OPT))
+      tw_probe_nan(u, b->program, b->lowered, g->stage, g->values, g->started, d);
+    if (strcmp(variant, "main") != 0) tw_diag_note(&u->diags, d, (TwSpan){0}, "in variant '%s'", variant);
     if (g->seeds > 1) tw_diag_note(&u->diags, d, (TwSpan){0}, "in %u of %u seeds", g->seeds, r->n_seeds);
   }
   return ok && r->n_expects_failed == 0;

@@ -34,7 +34,8 @@ const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces 
   size_t n = pieces->n;
   if (!target) return "no data set is a grid of one axis, whose target could be drawn";
   if (n == 0) return "there are no pieces";
-  double *knot_x = reals(f, n + 1), *knot_y = reals(f, n + 1), *x = reals(f, n * INSIDE + 1), *y = reals(f, n * INSIDE + 1);
+  double *knot_x = reals(f, n + 1), *knot_y = reals(f, n + 1), *x = reals(f, n * INSIDE + 1),
+         *y = reals(f, n * INSIDE + 1);
   double *err = reals(f, n * INSIDE + 1);
   for (size_t k = 0; k <= n; k++) {
     const TwRtPiece *p = &pieces->pieces[k < n ? k : n - 1];
@@ -54,10 +55,19 @@ const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces 
   s[2] = (TwPlotSeries){"breakpoints", n + 1, knot_x, knot_y, TW_PLOT_POINTS, 2};
   s[3] = (TwPlotSeries){NULL, n * INSIDE + 1, x, err, TW_PLOT_LINE, 1};
   s[4] = (TwPlotSeries){"breakpoints", n + 1, knot_x, NULL, TW_PLOT_TICKS, 2};
-  f->panels[0] = (TwPlotPanel){.title = "target and model", .x_label = target->axes[0].name, .x_lo = lo, .x_hi = hi,
-                               .legend = knot_y[n] >= knot_y[0] ? TW_PLOT_LEGEND_TOP_LEFT : TW_PLOT_LEGEND_TOP_RIGHT, .n_series = 3, .series = s};
-  f->panels[1] = (TwPlotPanel){.title = "model − target", .x_label = target->axes[0].name, .x_lo = lo, .x_hi = hi,
-                               .n_series = 2, .series = s + 3};
+  f->panels[0] = (TwPlotPanel){.title = "target and model",
+                               .x_label = target->axes[0].name,
+                               .x_lo = lo,
+                               .x_hi = hi,
+                               .legend = knot_y[n] >= knot_y[0] ? TW_PLOT_LEGEND_TOP_LEFT : TW_PLOT_LEGEND_TOP_RIGHT,
+                               .n_series = 3,
+                               .series = s};
+  f->panels[1] = (TwPlotPanel){.title = "model − target",
+                               .x_label = target->axes[0].name,
+                               .x_lo = lo,
+                               .x_hi = hi,
+                               .n_series = 2,
+                               .series = s + 3};
   f->plot = (TwPlot){.n_panels = 2, .columns = 2, .panels = f->panels};
   return NULL;
 }
@@ -152,21 +162,32 @@ const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs
     }
     char *title = block(f, 32, 1);
     snprintf(title, 32, "layer %u", l);
-    f->panels[l - 1] = (TwPlotPanel){.title = title, .x_label = l + 3 > n_layers ? "x" : NULL, .x_lo = lo, .x_hi = hi, .y_lo = -0.03, .y_hi = 1.03,
-                                     .n_series = n, .series = s};
+    f->panels[l - 1] = (TwPlotPanel){.title = title,
+                                     .x_label = l + 3 > n_layers ? "x" : NULL,
+                                     .x_lo = lo,
+                                     .x_hi = hi,
+                                     .y_lo = -0.03,
+                                     .y_hi = 1.03,
+                                     .n_series = n,
+                                     .series = s};
   }
   uint32_t fullest = 0;
   for (uint32_t l = 1; l < n_layers; l++)
     if (f->panels[l].n_series > f->panels[fullest].n_series) fullest = l;
   f->panels[fullest].legend = TW_PLOT_LEGEND_TOP_LEFT;
-  f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; equal ones once, constant ones not", .n_panels = n_layers,
-                     .columns = n_layers < 3 ? n_layers : 3, .panels = f->panels, .width = 360, .height = 270};
+  f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; equal ones once, constant ones not",
+                     .n_panels = n_layers,
+                     .columns = n_layers < 3 ? n_layers : 3,
+                     .panels = f->panels,
+                     .width = 360,
+                     .height = 270};
   return NULL;
 }
 
 /* ---- epochs */
 
-bool tw_history_init(TwHistory *h, const char *const *stages, const double *epochs, uint32_t n_stages, uint32_t n_seeds, size_t readings) {
+bool tw_history_init(TwHistory *h, const char *const *stages, const double *epochs, uint32_t n_stages, uint32_t n_seeds,
+                     size_t readings) {
   *h = (TwHistory){.n_stages = n_stages, .n_seeds = n_seeds, .cap = readings};
   h->n = calloc(n_seeds + 1u, sizeof *h->n);
   h->epoch = calloc(n_seeds * readings + 1, sizeof *h->epoch);
@@ -204,7 +225,8 @@ void tw_history_add(TwHistory *h, uint32_t seed, uint32_t stage, double epoch, d
 
 /* Seeds are apart, so threads do not meet. */
 void tw_history_watch(void *history, const TwRtEpoch *e) {
-  tw_history_add(history, e->seed_index, e->stage, (double)e->epoch, e->loss, e->regions >= 0 ? (double)e->regions : NAN);
+  tw_history_add(history, e->seed_index, e->stage, (double)e->epoch, e->loss,
+                 e->regions >= 0 ? (double)e->regions : NAN);
 }
 
 void tw_history_restart(void *history, uint32_t seed_index) { ((TwHistory *)history)->n[seed_index] = 0; }
@@ -220,8 +242,9 @@ static double median_of(double *all, size_t n) {
   return n % 2 ? all[n / 2] : 0.5 * (all[n / 2 - 1] + all[n / 2]);
 }
 
-/* The median over the seeds, epoch by epoch: of each seed its last reading so far, at the epochs at which at least half of
- * the seeds that are still there have one (seeds may end a stage at epochs of their own). Returns how many points. */
+/* The median over the seeds, epoch by epoch: of each seed its last reading so far, at the epochs at which at least half
+ * of the seeds that are still there have one (seeds may end a stage at epochs of their own). Returns how many points.
+ */
 static size_t medians(TwFigure *f, const TwHistory *h, const double *of, double *x, double *y, size_t most) {
   size_t *next = block(f, h->n_seeds, sizeof *next); /* of each seed the first reading after the epoch */
   double *scratch = reals(f, h->n_seeds);
@@ -250,14 +273,20 @@ static size_t readings_of(const TwHistory *h) {
 }
 
 /* The lines of a history: its seeds, if there are several, and their median. How many series; 0: no number is there. */
-static size_t add_lines(TwFigure *f, TwPlotSeries *s, const TwHistory *h, const double *of, const char *label, unsigned thin, unsigned colour) {
+static size_t add_lines(TwFigure *f, TwPlotSeries *s, const TwHistory *h, const double *of, const char *label,
+                        unsigned thin, unsigned colour) {
   size_t most = readings_of(h), any = 0, n = 0;
   double *x = reals(f, most), *y = reals(f, most);
   size_t points = medians(f, h, of, x, y, most);
   for (size_t k = 0; k < points; k++) any += isnan(y[k]) ? 0 : 1;
   if (any == 0) return 0;
   for (uint32_t k = 0; h->n_seeds > 1 && k < h->n_seeds; k++)
-    s[n++] = (TwPlotSeries){k == 0 && thin != colour ? "a seed" : NULL, h->n[k], h->epoch + k * h->cap, of + k * h->cap, TW_PLOT_THIN, thin};
+    s[n++] = (TwPlotSeries){k == 0 && thin != colour ? "a seed" : NULL,
+                            h->n[k],
+                            h->epoch + k * h->cap,
+                            of + k * h->cap,
+                            TW_PLOT_THIN,
+                            thin};
   s[n++] = (TwPlotSeries){label, points, x, y, TW_PLOT_LINE, colour};
   return n;
 }
@@ -283,8 +312,14 @@ static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of
   TwPlotSeries *s = series(f, (size_t)h->n_seeds + 1);
   size_t n = add_lines(f, s, h, of, several ? "median" : NULL, 1, several ? 2 : 1);
   if (n == 0) return why_none;
-  f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = y_label, .y_log = log, .x_lo = 0, .x_hi = last_epoch(h),
-                               .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE, .n_series = n, .series = s};
+  f->panels[0] = (TwPlotPanel){.x_label = "epoch",
+                               .y_label = y_label,
+                               .y_log = log,
+                               .x_lo = 0,
+                               .x_hi = last_epoch(h),
+                               .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE,
+                               .n_series = n,
+                               .series = s};
   marks_of(f, h, &f->panels[0]);
   f->plot = (TwPlot){.n_panels = 1, .columns = 1, .panels = f->panels, .width = 680, .height = 400};
   return NULL;
@@ -292,7 +327,8 @@ static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of
 
 static bool same_stages(const TwHistory *a, const TwHistory *b) {
   bool same = a->n_stages == b->n_stages;
-  for (uint32_t k = 0; same && k < a->n_stages; k++) same = a->starts[k] == b->starts[k] && strcmp(a->stages[k], b->stages[k]) == 0;
+  for (uint32_t k = 0; same && k < a->n_stages; k++)
+    same = a->starts[k] == b->starts[k] && strcmp(a->stages[k], b->stages[k]) == 0;
   return same;
 }
 
@@ -308,8 +344,14 @@ const char *tw_figure_compare(TwFigure *f, const TwHistory *h, const char *const
   TwPlotSeries *s = series(f, most);
   for (uint32_t k = 0; k < n; k++) lines += add_lines(f, s + lines, &h[k], h[k].loss, labels[k], k + 1, k + 1);
   if (lines == 0) return "nothing was trained";
-  f->panels[0] = (TwPlotPanel){.x_label = "epoch", .y_label = "training loss", .y_log = true, .x_lo = 0, .x_hi = last,
-                               .legend = TW_PLOT_LEGEND_BOTTOM_LEFT, .n_series = lines, .series = s};
+  f->panels[0] = (TwPlotPanel){.x_label = "epoch",
+                               .y_label = "training loss",
+                               .y_log = true,
+                               .x_lo = 0,
+                               .x_hi = last,
+                               .legend = TW_PLOT_LEGEND_BOTTOM_LEFT,
+                               .n_series = lines,
+                               .series = s};
   if (same) marks_of(f, &h[0], &f->panels[0]);
   f->plot = (TwPlot){.n_panels = 1, .columns = 1, .panels = f->panels, .width = 760, .height = 440};
   return NULL;
@@ -319,5 +361,6 @@ const char *tw_figure_loss(TwFigure *f, const TwHistory *h) {
   return over_epochs(f, h, h->loss, "training loss", true, "no epoch has a loss that is a number");
 }
 const char *tw_figure_regions(TwFigure *f, const TwHistory *h) {
-  return over_epochs(f, h, h->regions, "linear regions", false, "there are no regions to count: no model is piecewise linear in one input");
+  return over_epochs(f, h, h->regions, "linear regions", false,
+                     "there are no regions to count: no model is piecewise linear in one input");
 }

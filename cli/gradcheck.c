@@ -21,17 +21,17 @@ static int name_width(const TwGradStage *s) {
 
 static void print_stage(const char *variant, const TwGradStage *s) {
   int w = name_width(s);
-  printf("%s%sstage %s: loss %.6g at the start; checked at %u point%s\n",
-         strcmp(variant, "main") ? variant : "", strcmp(variant, "main") ? ", " : "", s->name, isnan(s->loss) ? NAN : s->loss,
-         s->n_points, s->n_points == 1 ? "" : "s");
+  printf("%s%sstage %s: loss %.6g at the start; checked at %u point%s\n", strcmp(variant, "main") ? variant : "",
+         strcmp(variant, "main") ? ", " : "", s->name, isnan(s->loss) ? NAN : s->loss, s->n_points,
+         s->n_points == 1 ? "" : "s");
   if (s->n_points)
-    printf("  %-*s %9s %9s %9s %9s %9s  %s\n", w + 9, "", "elements", "compared", "rejected", "differ",
-           "forward", "worst at");
+    printf("  %-*s %9s %9s %9s %9s %9s  %s\n", w + 9, "", "elements", "compared", "rejected", "differ", "forward",
+           "worst at");
   for (uint32_t k = 0; k < s->n_tensors && s->n_points; k++) {
     const TwGradTensor *t = &s->tensors[k];
     printf("  %-6s   %-*s %9llu %9llu %9llu %9.1e %9.1e  %s\n", t->ok ? "ok" : "FAILED", w, t->name,
-           (unsigned long long)t->count, (unsigned long long)t->compared, (unsigned long long)t->rejected,
-           t->worst, t->identity, t->worst_element ? t->worst_element : "-");
+           (unsigned long long)t->count, (unsigned long long)t->compared, (unsigned long long)t->rejected, t->worst,
+           t->identity, t->worst_element ? t->worst_element : "-");
   }
 }
 
@@ -40,8 +40,7 @@ static void check_variant(const TwCli *c, TwUnit *u, TwBuild *b, Total *total) {
   const TwProgram *program = b->program;
   uint64_t seed = c->have_seed ? c->seed : 0;
   if (program->stages.len == 0) {
-    tw_diag(&u->diags, TW_E0716, (TwSpan){b->file, 0, 0},
-            "there is nothing to check: the program has no stage");
+    tw_diag(&u->diags, TW_E0716, (TwSpan){b->file, 0, 0}, "there is nothing to check: the program has no stage");
     total->ok = false;
     return;
   }
@@ -78,10 +77,9 @@ int tw_cli_gradcheck(const TwCli *c) {
   }
   ok = ok && total.ok;
   if (!c->quiet && total.stages)
-    printf("%s: %llu stage%s, %llu tensor%s, %llu derivatives compared with differences\n",
-           ok ? "ok" : "FAILED", (unsigned long long)total.stages, total.stages == 1 ? "" : "s",
-           (unsigned long long)total.tensors, total.tensors == 1 ? "" : "s",
-           (unsigned long long)total.compared);
+    printf("%s: %llu stage%s, %llu tensor%s, %llu derivatives compared with differences\n", ok ? "ok" : "FAILED",
+           (unsigned long long)total.stages, total.stages == 1 ? "" : "s", (unsigned long long)total.tensors,
+           total.tensors == 1 ? "" : "s", (unsigned long long)total.compared);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     fprintf(stderr, "triwave: cannot write to stdout\n");
     ok = false;

@@ -24,7 +24,9 @@ static cJSON *object(cJSON *in) {
   cJSON_AddItemToArray(in, o);
   return o;
 }
-static void text(cJSON *to, const char *key, const char *s) { put(to, key, s ? cJSON_CreateString(s) : cJSON_CreateNull()); }
+static void text(cJSON *to, const char *key, const char *s) {
+  put(to, key, s ? cJSON_CreateString(s) : cJSON_CreateNull());
+}
 static void number(cJSON *to, const char *key, double x) {
   put(to, key, isfinite(x) ? cJSON_CreateNumber(x) : cJSON_CreateString(x > 0 ? "inf" : x < 0 ? "-inf" : "nan"));
 }
@@ -48,7 +50,8 @@ static double reals(const TwType *t) {
   for (uint32_t k = 0; k < t->fields.len; k++) n += reals(t->fields.at[k].type);
   if (t->kind == TW_TY_ARRAY) n = reals(t->elem);
   if (t->kind == TW_TY_TENSOR) n = t->dtype == TW_REAL;
-  for (uint32_t k = 0; (t->kind == TW_TY_TENSOR || t->kind == TW_TY_ARRAY) && k < t->rank; k++) n *= (double)t->dims[k].n;
+  for (uint32_t k = 0; (t->kind == TW_TY_TENSOR || t->kind == TW_TY_ARRAY) && k < t->rank; k++)
+    n *= (double)t->dims[k].n;
   return n;
 }
 
@@ -157,7 +160,9 @@ static void cost(Info *in, cJSON *to, const char *key, const char *name) {
     number(o, "flop", c.flop);
     number(o, "samples", (double)c.samples);
     number(o, "flop_a_sample", c.samples ? c.sample_flop / (double)c.samples : 0);
-    number(o, "bytes", (f->precision == TW_F64 ? 8 : 4) * (slots(f->slot->in, f->slot->n_in) + slots(f->slot->out, f->slot->n_out)));
+    number(o, "bytes",
+           (f->precision == TW_F64 ? 8 : 4) *
+               (slots(f->slot->in, f->slot->n_in) + slots(f->slot->out, f->slot->n_out)));
     return;
   }
   put(to, key, cJSON_CreateNull());
@@ -174,7 +179,11 @@ static void stages(Info *in, cJSON *to) {
     for (uint32_t j = 0; j < s->weights.len; j++)
       cJSON_AddItemToArray(trains, cJSON_CreateString(in->p->weights.at[s->weights.at[j]].name));
     number(o, "reals", (double)s->n_flat);
-    text(o, "optimizer", s->method == TW_ME_LM ? "lm" : s->method == TW_ME_LBFGS ? "lbfgs" : s->update.decl ? s->update.decl->name.name : NULL);
+    text(o, "optimizer",
+         s->method == TW_ME_LM      ? "lm"
+         : s->method == TW_ME_LBFGS ? "lbfgs"
+         : s->update.decl           ? s->update.decl->name.name
+                                    : NULL);
     number(o, "epochs", (double)s->epochs);
     put(o, "batch", s->batch ? cJSON_CreateNumber((double)s->batch) : cJSON_CreateNull());
     text(o, "batch_of", s->batch ? in->p->datas.at[s->batch_data].name : NULL);

@@ -34,8 +34,7 @@ static void write_table(Jac *x, FILE *out) {
   uint64_t all = x->j.rows * x->j.columns;
   fprintf(out, "%llu weights by %llu params: %llu of %llu entries are not zero (%.1f%%), in %llu rows\n",
           (unsigned long long)x->j.rows, (unsigned long long)x->j.columns, (unsigned long long)nonzero,
-          (unsigned long long)all, all ? 100.0 * (double)nonzero / (double)all : 0.0,
-          (unsigned long long)touched);
+          (unsigned long long)all, all ? 100.0 * (double)nonzero / (double)all : 0.0, (unsigned long long)touched);
 }
 
 /* Names hold commas, so all are quoted. */

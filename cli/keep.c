@@ -99,7 +99,8 @@ TwKeep *tw_keep_new(const char *folder, double seconds, volatile sig_atomic_t *s
   if (tw_rundir_is(folder))
     *error = tw_rt_textf("'%s' has a run already: triwave run --resume %s goes on with it", folder, folder);
   else if (!is_free(folder))
-    *error = tw_rt_textf("'%s' has something in it that is not a run: --out wants a new folder, or an empty one", folder);
+    *error = tw_rt_textf("'%s' has something in it that is not a run: --out wants a new folder, or an empty one",
+                         folder);
   if (!*error) return k;
   tw_keep_free(k);
   return NULL;
@@ -175,8 +176,10 @@ static void warn_of_build(TwKeep *k, char **warnings) {
   const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(k->dir.json, "build"));
   tw_rundir_build(build);
   if (then && strcmp(then, build) != 0)
-    add_warning(warnings, tw_rt_textf("the run was started by another build of triwave, or on another processor: its last bits may "
-                                      "differ from those of a run that was not interrupted"));
+    add_warning(
+        warnings,
+        tw_rt_textf("the run was started by another build of triwave, or on another processor: its last bits may "
+                    "differ from those of a run that was not interrupted"));
 }
 
 bool tw_keep_begin(TwKeep *k, const TwCli *c, uint32_t file, const TwRunJob *jobs, uint32_t n, uint32_t n_seeds,
@@ -184,12 +187,14 @@ bool tw_keep_begin(TwKeep *k, const TwCli *c, uint32_t file, const TwRunJob *job
   *warnings = *error = NULL;
   k->seeds = seeds;
   if (!k->resumed) {
-    if (!tw_rundir_write(k->folder, c, file, jobs, n, error) || !tw_rundir_read(&k->dir, k->folder, error)) return false;
+    if (!tw_rundir_write(k->folder, c, file, jobs, n, error) || !tw_rundir_read(&k->dir, k->folder, error))
+      return false;
   } else {
     warn_of_build(k, warnings);
   }
   if (tw_rundir_n_jobs(&k->dir) != n) {
-    *error = tw_rt_textf("'%s/run.json' is damaged: the program does not have its %u jobs", k->folder, tw_rundir_n_jobs(&k->dir));
+    *error = tw_rt_textf("'%s/run.json' is damaged: the program does not have its %u jobs", k->folder,
+                         tw_rundir_n_jobs(&k->dir));
     return false;
   }
   for (uint32_t i = 0; i < n; i++)
@@ -283,17 +288,19 @@ void tw_kept_restart(TwKept *j, uint32_t seed_index) {
 }
 
 /* The bytes of a safetensors file; NULL: no memory. */
-static unsigned char *encode(const TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values,
-                             size_t *n) {
+static unsigned char *encode(const TwKept *j, uint32_t seed_index, uint32_t stage, bool best, const void *shown,
+                             const void *values, size_t *n) {
   const TwRtProgram *p = j->p;
   char seed[24], *coordinates = tw_rt_stored_coordinates(p, values);
   snprintf(seed, sizeof seed, "%llu", (unsigned long long)j->all->seeds[seed_index]);
-  const TwRtStText texts[] = {{"triwave.version", TW_VERSION}, {"triwave.variant", p->variant}, {"triwave.stage", p->stages[stage].name},
-                              {"triwave.seed", seed}, {"triwave.epoch", best ? "best" : "last"},
-                              {TW_RT_COORDINATES, coordinates}};
+  const TwRtStText texts[] = {{"triwave.version", TW_VERSION},           {"triwave.variant", p->variant},
+                              {"triwave.stage", p->stages[stage].name},  {"triwave.seed", seed},
+                              {"triwave.epoch", best ? "best" : "last"}, {TW_RT_COORDINATES, coordinates}};
   double *reals = malloc((p->n_shown + 1) * sizeof *reals);
   for (uint64_t i = 0; reals && i < p->n_shown; i++) reals[i] = tw_rt_get(shown, i, p->f64);
-  unsigned char *bytes = reals && coordinates ? tw_rt_stored_encode(p, reals, texts, sizeof texts / sizeof *texts - !*coordinates, n) : NULL;
+  unsigned char *bytes = reals && coordinates
+                             ? tw_rt_stored_encode(p, reals, texts, sizeof texts / sizeof *texts - !*coordinates, n)
+                             : NULL;
   free(reals);
   free(coordinates);
   return bytes;
@@ -303,8 +310,8 @@ void tw_kept_stage(TwKept *j, uint32_t seed_index, uint32_t stage, bool best, co
   char *error = NULL;
   size_t n;
   unsigned char *bytes = encode(j, seed_index, stage, best, shown, values, &n);
-  char *path = tw_rt_textf("%s/weights/%s%s.seed%llu.safetensors", j->folder, j->p->stages[stage].name, best ? ".best" : "",
-                           (unsigned long long)j->all->seeds[seed_index]);
+  char *path = tw_rt_textf("%s/weights/%s%s.seed%llu.safetensors", j->folder, j->p->stages[stage].name,
+                           best ? ".best" : "", (unsigned long long)j->all->seeds[seed_index]);
   pthread_mutex_lock(&j->lock);
   bool ok = bytes && path && tw_rt_files_add(&j->weights, path, bytes, n, &error);
   j->changed = true;

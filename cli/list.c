@@ -90,7 +90,8 @@ static void walk(Listing *l, const char *root) {
     if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR || e->fts_info == FTS_NS)
       l->ok = tw_cli_said(tw_rt_file_error("read", e->fts_path, e->fts_errno));
     if (e->fts_info != FTS_D) {
-      if (e->fts_level == FTS_ROOTLEVEL && e->fts_info == FTS_F) l->ok = tw_cli_said(tw_rt_file_error("read", root, ENOTDIR));
+      if (e->fts_level == FTS_ROOTLEVEL && e->fts_info == FTS_F)
+        l->ok = tw_cli_said(tw_rt_file_error("read", root, ENOTDIR));
       continue;
     }
     bool hidden = e->fts_level > FTS_ROOTLEVEL && e->fts_name[0] == '.', is = !hidden && tw_rundir_is(e->fts_path);

@@ -19,9 +19,9 @@
 
 struct TwLog {
   FILE *out;
-  char *path; /* NULL: stdout */
+  char *path;           /* NULL: stdout */
   pthread_mutex_t lock; /* for all of this */
-  int why; /* errno of the first write that failed; 0: none has */
+  int why;              /* errno of the first write that failed; 0: none has */
 };
 
 TwLog *tw_log_open(const char *where, char **error) {
@@ -41,7 +41,8 @@ TwLog *tw_log_open(const char *where, char **error) {
 
 void tw_log_empty(TwLog *l) {
   struct stat s;
-  if (l && l->path && fstat(fileno(l->out), &s) == 0 && S_ISREG(s.st_mode) && ftruncate(fileno(l->out), 0) != 0) l->why = errno;
+  if (l && l->path && fstat(fileno(l->out), &s) == 0 && S_ISREG(s.st_mode) && ftruncate(fileno(l->out), 0) != 0)
+    l->why = errno;
 }
 
 static void add_real(cJSON *j, const char *key, double v, bool f64) {
@@ -65,7 +66,8 @@ static cJSON *begin(const TwRtReportVariant *v, uint64_t seed) {
   cJSON *j = cJSON_CreateObject();
   cJSON_AddStringToObject(j, "variant", v->name);
   cJSON *settings = v->n_settings ? cJSON_AddObjectToObject(j, "settings") : NULL;
-  for (uint32_t k = 0; k < v->n_settings; k++) cJSON_AddStringToObject(settings, v->settings[k].name, v->settings[k].value);
+  for (uint32_t k = 0; k < v->n_settings; k++)
+    cJSON_AddStringToObject(settings, v->settings[k].name, v->settings[k].value);
   add_count(j, "seed", true, (int64_t)seed);
   return j;
 }
@@ -105,7 +107,9 @@ char *tw_log_close(TwLog *l) {
   if (!l) return NULL;
   if (fflush(l->out) != 0 && !l->why) l->why = errno;
   if (l->path && fclose(l->out) != 0 && !l->why) l->why = errno;
-  char *error = !l->why ? NULL : l->path ? tw_rt_file_error("write", l->path, l->why) : tw_rt_textf("cannot write to stdout: %s", strerror(l->why));
+  char *error = !l->why   ? NULL
+                : l->path ? tw_rt_file_error("write", l->path, l->why)
+                          : tw_rt_textf("cannot write to stdout: %s", strerror(l->why));
   pthread_mutex_destroy(&l->lock);
   free(l->path);
   free(l);

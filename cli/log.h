@@ -1,4 +1,5 @@
-/* log.h: the readings of a run as they are made, as JSON: an object a line (`--log jsonl`). docs/runs.md has the keys. */
+/* log.h: the readings of a run as they are made, as JSON: an object a line (`--log jsonl`). docs/runs.md has the keys.
+ */
 #ifndef TW_CLI_LOG_H
 #define TW_CLI_LOG_H
 
@@ -6,8 +7,8 @@
 
 typedef struct TwLog TwLog;
 
-/* "jsonl" is stdout, anything else a file, to which lines are added. NULL: *error, malloc'ed. Training goes on if a line cannot be
- * written; none comes after it, and tw_log_close says why. */
+/* "jsonl" is stdout, anything else a file, to which lines are added. NULL: *error, malloc'ed. Training goes on if a
+ * line cannot be written; none comes after it, and tw_log_close says why. */
 TwLog *tw_log_open(const char *where, char **error);
 /* What is in the file of an earlier run goes. l NULL: nothing. */
 void tw_log_empty(TwLog *l);

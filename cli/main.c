@@ -9,8 +9,9 @@
 
 static const TwVerb verbs[] = {
     {"run", "FILE", "train a program and report; with --out, keep the run",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_JSON |
-         TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP | TW_OPT_RUN | TW_OPT_PIECES,
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS |
+         TW_OPT_PRECISION | TW_OPT_JSON | TW_OPT_QUIET | TW_OPT_TIME | TW_OPT_VECTOR | TW_OPT_NO_CACHE | TW_OPT_SWEEP |
+         TW_OPT_RUN | TW_OPT_PIECES,
      1, 1, tw_cli_run},
     {"check", "FILE…", "parse, names, types, shapes, domains; no training",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_PRECISION | TW_OPT_INFO, 1, 1u << 16, tw_cli_check},
@@ -20,27 +21,35 @@ static const TwVerb verbs[] = {
     {"emit", "FILE --as FORM", "show the program in any of its forms",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
     {"regions", "FILE|RUN", "the linear regions of a model, trained here or kept by a run",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT | TW_OPT_OUTPUT |
-         TW_OPT_PIECES, 1, 1, tw_cli_regions},
-    {"plot", "FILE|RUN", "draw a net and its training: into the terminal, or with -o into .svg or .png; of a metrics.csv: its curves",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_QUIET | TW_OPT_OUTPUT |
-         TW_OPT_FIGURE,
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT |
+         TW_OPT_OUTPUT | TW_OPT_PIECES,
+     1, 1, tw_cli_regions},
+    {"plot", "FILE|RUN",
+     "draw a net and its training: into the terminal, or with -o into .svg or .png; of a metrics.csv: its curves",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_SEEDS | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_STAGE |
+         TW_OPT_QUIET | TW_OPT_OUTPUT | TW_OPT_FIGURE,
      1, 1, tw_cli_plot},
     {"gradcheck", "FILE", "reverse mode against forward mode and differences, stage by stage",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1, tw_cli_gradcheck},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1,
+     tw_cli_gradcheck},
     {"jac", "FILE", "the Jacobian of the weights by the params",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1, 1, tw_cli_jac},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1,
+     1, tw_cli_jac},
     {"eval", "FILE|RUN --data CSV", "a model's value at each row of the data, trained here or kept by a run",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_DATA | TW_OPT_MODEL |
-         TW_OPT_DERIVATIVE | TW_OPT_NO_CACHE | TW_OPT_VECTOR | TW_OPT_STAGE,
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_DATA |
+         TW_OPT_MODEL | TW_OPT_DERIVATIVE | TW_OPT_NO_CACHE | TW_OPT_VECTOR | TW_OPT_STAGE,
      1, 1, tw_cli_eval},
     {"build", "FILE -o OUT", "compile ahead of time: libnet.so, libnet.a or net.o, and a C header beside it",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_build},
-    {"export", "FILE|RUN --to FORM -o OUT", "a model, trained here or kept by a run, as C99 and a header or as ONNX, or all params and weights as safetensors",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_MODEL | TW_OPT_TO |
-         TW_OPT_NO_CACHE | TW_OPT_STAGE, 1, 1, tw_cli_export},
-    {"show", "RUN", "what a run that was kept is, how far it has come, and what came out", TW_OPT_JSON, 1, 1, tw_cli_show},
-    {"compare", "RUN RUN…", "runs beside each other: losses stage by stage, and what differs", TW_OPT_JSON | TW_OPT_QUIET | TW_OPT_PLOT, 1, 1u << 16, tw_cli_compare},
+    {"export", "FILE|RUN --to FORM -o OUT",
+     "a model, trained here or kept by a run, as C99 and a header or as ONNX, or all params and weights as safetensors",
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_MODEL |
+         TW_OPT_TO | TW_OPT_NO_CACHE | TW_OPT_STAGE,
+     1, 1, tw_cli_export},
+    {"show", "RUN", "what a run that was kept is, how far it has come, and what came out", TW_OPT_JSON, 1, 1,
+     tw_cli_show},
+    {"compare", "RUN RUN…", "runs beside each other: losses stage by stage, and what differs",
+     TW_OPT_JSON | TW_OPT_QUIET | TW_OPT_PLOT, 1, 1u << 16, tw_cli_compare},
     {"list", "[DIR]", "the runs in a folder and below it, a line each", TW_OPT_JSON, 0, 1, tw_cli_list},
     {"cache", "[clear]", "code kept from earlier runs: where, how much; or remove it", 0, 0, 1, tw_cli_cache},
     {"fmt", "FILE…", "format: to stdout, or in place with -w", TW_OPT_WRITE, 1, 1u << 16, tw_cli_fmt},
@@ -82,11 +91,12 @@ static int verb(const char *name, int argc, char **argv) {
   return TW_EXIT_USAGE;
 }
 
-/* Of a stream that is closed, the number would go to the next file that is opened, which would be read or written as that
- * stream. So it is held by something of which a read, or a write, is the error that it is. */
+/* Of a stream that is closed, the number would go to the next file that is opened, which would be read or written as
+ * that stream. So it is held by something of which a read, or a write, is the error that it is. */
 static void hold_closed_streams(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-    if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free number */
+    if (fcntl(fd, F_GETFD) < 0)
+      (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free number */
 }
 
 int main(int argc, char **argv) {

@@ -55,7 +55,8 @@ static const char *read_line(const int column[N_COLUMNS], char *line, TwMetricsL
       if (column[c] == k) field[c] = text;
   if (!field[EPOCH] || !field[LOSS]) return "the line is cut short";
   *out = (TwMetricsLine){.variant = field[VARIANT], .stage = field[STAGE], .seed = field[SEED]};
-  if (!number(field[EPOCH], &out->epoch) || !(out->epoch >= 0 && out->epoch < 1e15)) return "the epoch is not a number from 0 up";
+  if (!number(field[EPOCH], &out->epoch) || !(out->epoch >= 0 && out->epoch < 1e15))
+    return "the epoch is not a number from 0 up";
   if (!number(field[LOSS], &out->loss)) return "the loss is not a number";
   if (!number(field[REGIONS], &out->regions)) return "the number of regions is not a number";
   if (!number(field[SECONDS], &out->seconds)) return "the seconds are not a number";
@@ -73,7 +74,8 @@ static bool refuse(char **error, const char *path, size_t line, const char *what
   return false;
 }
 
-bool tw_metrics_each(const char *path, bool of_run, const char *(*each)(void *context, const TwMetricsLine *l), void *context, char **error) {
+bool tw_metrics_each(const char *path, bool of_run, const char *(*each)(void *context, const TwMetricsLine *l),
+                     void *context, char **error) {
   *error = NULL;
   FILE *in = fopen(path, "re");
   if (!in) return *error = tw_rt_file_error("read", path, errno), false;
@@ -153,7 +155,9 @@ static void fill(const Table *t, TwHistory *h) {
     if (++*n > most) most = *n;
     longest[t->at[k].stage] = fmax(longest[t->at[k].stage], t->at[k].epoch);
   }
-  if (!tw_history_init(h, (const char *const *)t->stages.at, longest, (uint32_t)t->stages.n, (uint32_t)t->seeds.n, most)) tw_cli_need(NULL);
+  if (!tw_history_init(h, (const char *const *)t->stages.at, longest, (uint32_t)t->stages.n, (uint32_t)t->seeds.n,
+                       most))
+    tw_cli_need(NULL);
   for (size_t k = 0; k < t->n; k++) {
     const Reading *r = &t->at[k];
     tw_history_add(h, (uint32_t)r->seed, (uint32_t)r->stage, r->epoch, r->loss, r->regions);

@@ -20,7 +20,8 @@ static bool out_of_memory(char **error) { return *error = NULL, false; }
 /* ---- the first line */
 
 static bool is_taken(const char *name) {
-  static const char *const taken[] = {"variant", "stage", "epoch", "seed", "loss", "regions", "rate", "gradient_norm", "seconds"};
+  static const char *const taken[] = {"variant", "stage", "epoch",         "seed",   "loss",
+                                      "regions", "rate",  "gradient_norm", "seconds"};
   for (size_t k = 0; k < sizeof taken / sizeof *taken; k++)
     if (strcmp(name, taken[k]) == 0) return true;
   return false;
@@ -48,7 +49,9 @@ typedef struct Kept {
   uint32_t last; /* the seed of the line before */
 } Kept;
 
-static bool same_word(const char *line, size_t n, const char *word) { return strlen(word) == n && memcmp(line, word, n) == 0; }
+static bool same_word(const char *line, size_t n, const char *word) {
+  return strlen(word) == n && memcmp(line, word, n) == 0;
+}
 
 /* Where the seed of a line is. NULL: this is no line of ours. */
 static const char *seed_of(const char *line, const char **stage, const char **epoch) {
@@ -174,7 +177,8 @@ static bool flush(TwMetricsFile *m, char **error) {
 bool tw_metrics_file_add(TwMetricsFile *m, const TwRtEpoch *e, char **error) {
   const TwRtProgram *p = m->p;
   const char *stage = p->stages[e->stage].name;
-  if (!room(m, strlen(p->variant) + strlen(stage) + (p->n_measures + 11) * (TW_RT_NUMBER + 1))) return out_of_memory(error);
+  if (!room(m, strlen(p->variant) + strlen(stage) + (p->n_measures + 11) * (TW_RT_NUMBER + 1)))
+    return out_of_memory(error);
   add_text(m, p->variant);
   add_text(m, ",");
   add_text(m, stage);

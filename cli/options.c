@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 
 typedef struct Option {
-  const char *name; /* with its dashes */
+  const char *name;  /* with its dashes */
   const char *value; /* what to call its value, or NULL */
   unsigned bit;
   const char *summary;
@@ -43,7 +43,8 @@ static bool set_sweep(TwCli *c, const char *v, char why[256]) {
   for (const char *at = ok ? eq + 1 : NULL; ok;) {
     int depth = 0;
     size_t n = 0;
-    for (; at[n] && (at[n] != ',' || depth > 0); n++) depth += (at[n] == '(' || at[n] == '[') - (at[n] == ')' || at[n] == ']');
+    for (; at[n] && (at[n] != ',' || depth > 0); n++)
+      depth += (at[n] == '(' || at[n] == '[') - (at[n] == ')' || at[n] == ']');
     sweep.values = tw_cli_need(realloc(sweep.values, (sweep.n + 1) * sizeof *sweep.values));
     sweep.values[sweep.n++] = tw_cli_need(strndup(at, n));
     ok = n > 0;
@@ -70,7 +71,6 @@ static bool set_variant(TwCli *c, const char *v, char why[256]) {
   }
   return c->variants = v, true;
 }
-static bool set_all(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->all_variants = true; }
 static bool set_seed(TwCli *c, const char *v, char why[256]) {
   c->have_seed = whole(v, INT64_MAX, &c->seed);
   if (!c->have_seed) snprintf(why, 256, "--seed wants a whole number from 0 to 2^63 - 1, not '%.100s'", v);
@@ -105,20 +105,6 @@ static bool set_vector(TwCli *c, const char *v, char why[256]) {
   c->vector_bits = (uint32_t)n;
   return true;
 }
-static bool set_json(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->json = true; }
-static bool set_quiet(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->quiet = true; }
-static bool set_time(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->time = true; }
-static bool set_write(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->write = true; }
-static bool set_as(TwCli *c, const char *v, char why[256]) { (void)why; return c->as = v, true; }
-static bool set_output(TwCli *c, const char *v, char why[256]) { (void)why; return c->output = v, true; }
-static bool set_stage(TwCli *c, const char *v, char why[256]) { (void)why; return c->stage = v, true; }
-static bool set_format(TwCli *c, const char *v, char why[256]) { (void)why; return c->format = v, true; }
-static bool set_figure(TwCli *c, const char *v, char why[256]) { (void)why; return c->figures = v, true; }
-static bool set_data(TwCli *c, const char *v, char why[256]) { (void)why; return c->data = v, true; }
-static bool set_model(TwCli *c, const char *v, char why[256]) { (void)why; return c->model = v, true; }
-static bool set_derivative(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->derivative = true; }
-static bool set_to(TwCli *c, const char *v, char why[256]) { (void)why; return c->to = v, true; }
-static bool set_no_cache(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->no_cache = true; }
 static bool set_out(TwCli *c, const char *v, char why[256]) {
   if (!*v) snprintf(why, 256, "--out wants the name of a folder");
   return c->out = v, *v;
@@ -127,7 +113,6 @@ static bool set_resume(TwCli *c, const char *v, char why[256]) {
   if (!*v) snprintf(why, 256, "--resume wants the folder of a run");
   return c->resume = v, *v;
 }
-static bool set_plot(TwCli *c, const char *v, char why[256]) { (void)why; return c->plot = v, true; }
 static bool set_log(TwCli *c, const char *v, char why[256]) {
   size_t n = strlen(v);
   if (strcmp(v, "jsonl") != 0 && (n < 7 || strcmp(v + n - 6, ".jsonl") != 0)) {
@@ -166,7 +151,6 @@ static bool set_info(TwCli *c, const char *v, char why[256]) {
   if (!c->info) snprintf(why, 256, "--info wants json, not '%.100s'", v);
   return c->info;
 }
-static bool set_markdown(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->markdown = true; }
 static bool set_pieces(TwCli *c, const char *v, char why[256]) {
   uint64_t n;
   if (!whole(v, 1024, &n) || n == 0) {
@@ -176,11 +160,43 @@ static bool set_pieces(TwCli *c, const char *v, char why[256]) {
   c->pieces = (uint32_t)n;
   return true;
 }
-static bool set_help(TwCli *c, const char *v, char why[256]) { (void)v; (void)why; return c->help = true; }
+
+/* Options that only keep their value, and such that only are there or not. */
+#define KEEPS(setter, field)                                                                                           \
+  static bool setter(TwCli *c, const char *v, char why[256]) {                                                         \
+    (void)why;                                                                                                         \
+    return c->field = v, true;                                                                                         \
+  }
+#define NOTES(setter, field)                                                                                           \
+  static bool setter(TwCli *c, const char *v, char why[256]) {                                                         \
+    (void)v, (void)why;                                                                                                \
+    return c->field = true;                                                                                            \
+  }
+KEEPS(set_as, as)
+KEEPS(set_output, output)
+KEEPS(set_stage, stage)
+KEEPS(set_format, format)
+KEEPS(set_figure, figures)
+KEEPS(set_data, data)
+KEEPS(set_model, model)
+KEEPS(set_to, to)
+KEEPS(set_plot, plot)
+NOTES(set_all, all_variants)
+NOTES(set_json, json)
+NOTES(set_quiet, quiet)
+NOTES(set_time, time)
+NOTES(set_write, write)
+NOTES(set_derivative, derivative)
+NOTES(set_no_cache, no_cache)
+NOTES(set_markdown, markdown)
+NOTES(set_help, help)
+#undef KEEPS
+#undef NOTES
 
 static const Option options[] = {
     {"-D", "name=value", TW_OPT_DEFINE, "override a const of the program", set_define},
-    {"--sweep", "name=a,b,…", TW_OPT_SWEEP, "each of these values of a const; several sweeps: every combination", set_sweep},
+    {"--sweep", "name=a,b,…", TW_OPT_SWEEP, "each of these values of a const; several sweeps: every combination",
+     set_sweep},
     {"--variant", "a,b", TW_OPT_VARIANT, "these variants (full: the program's body)", set_variant},
     {"--all-variants", NULL, TW_OPT_ALL_VARIANTS, "the body and every variant", set_all},
     {"--seed", "N", TW_OPT_SEED, "this seed (default 0)", set_seed},
@@ -188,16 +204,19 @@ static const Option options[] = {
     {"--threads", "N", TW_OPT_THREADS, "threads (default: all cores); never changes a result", set_threads},
     {"--precision", "f32|f64", TW_OPT_PRECISION, "of reals (default f32)", set_precision},
     {"--json", NULL, TW_OPT_JSON, "one JSON object on stdout", set_json},
-    {"--info", "json", TW_OPT_INFO, "say what the program is, as JSON on stdout: params, shapes, stages, cost", set_info},
+    {"--info", "json", TW_OPT_INFO, "say what the program is, as JSON on stdout: params, shapes, stages, cost",
+     set_info},
     {"--markdown", NULL, TW_OPT_MARKDOWN, "as Markdown", set_markdown},
     {"--quiet", NULL, TW_OPT_QUIET, "no progress, no table", set_quiet},
     {"--time", NULL, TW_OPT_TIME, "seconds of each phase, on stderr", set_time},
     {"--no-cache", NULL, TW_OPT_NO_CACHE, "compile afresh, and keep nothing", set_no_cache},
-    {"--vector-bits", "128|256|512", TW_OPT_VECTOR, "vector width (default: the CPU's); never changes a result", set_vector},
+    {"--vector-bits", "128|256|512", TW_OPT_VECTOR, "vector width (default: the CPU's); never changes a result",
+     set_vector},
     {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
     {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},
     {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},
-    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: the last; jac: the start); of a run also NAME.best", set_stage},
+    {"--stage", "NAME", TW_OPT_STAGE, "after this stage (default: the last; jac: the start); of a run also NAME.best",
+     set_stage},
     {"--format", "FORM", TW_OPT_FORMAT, "table, csv or npy, regions also json (default table)", set_format},
     {"--figure", "a,b", TW_OPT_FIGURE, "fit, layers, loss, regions (default: all)", set_figure},
     {"--data", "FILE|-", TW_OPT_DATA, "a CSV file with a column for each input, or stdin", set_data},
@@ -206,12 +225,17 @@ static const Option options[] = {
     {"--to", "FORM", TW_OPT_TO, "c, onnx or safetensors", set_to},
     {"--out", "DIR", TW_OPT_RUN, "keep the run there: program, metrics, weights, checkpoint, summary", set_out},
     {"--resume", "DIR", TW_OPT_RUN, "go on with the run that is there (no FILE)", set_resume},
-    {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)", set_checkpoint_every},
-    {"--log", "jsonl|FILE", TW_OPT_RUN, "each reading as a JSON object on a line of its own, on stdout or in FILE.jsonl", set_log},
-    {"--log-every", "K", TW_OPT_RUN, "epochs from one reading, a line of metrics, to the next (default 1; 10 for several seeds)", set_log_every},
+    {"--checkpoint-every", "S", TW_OPT_RUN, "seconds from one checkpoint to the next (default 10)",
+     set_checkpoint_every},
+    {"--log", "jsonl|FILE", TW_OPT_RUN,
+     "each reading as a JSON object on a line of its own, on stdout or in FILE.jsonl", set_log},
+    {"--log-every", "K", TW_OPT_RUN,
+     "epochs from one reading, a line of metrics, to the next (default 1; 10 for several seeds)", set_log_every},
     {"--plot", "FILE", TW_OPT_PLOT, "draw their losses in one picture, .svg or .png", set_plot},
-    {"--pieces", "N", TW_OPT_PIECES, "compare with the best fit of N pieces (default: as many as the program asks for)", set_pieces},
-    {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr", set_diagnostics},
+    {"--pieces", "N", TW_OPT_PIECES, "compare with the best fit of N pieces (default: as many as the program asks for)",
+     set_pieces},
+    {"--diagnostics", "text|json", TW_OPT_DEFINE | TW_OPT_WRITE, "as text, or as JSON: an object a line, on stderr",
+     set_diagnostics},
     {"--help", NULL, ~0u, "this", set_help},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -248,7 +272,9 @@ static bool go_together(const TwCli *c, const TwVerb *v, char why[256]) {
   }
   if (c->resume && (c->n_defines || c->n_sweeps || c->variants || c->all_variants || c->have_seed || c->have_seeds ||
                     c->have_precision || c->log_every || c->pieces)) {
-    snprintf(why, 256, "--resume takes program, variants, seeds, settings, precision and pieces from its run; they cannot be given anew");
+    snprintf(why, 256,
+             "--resume takes program, variants, seeds, settings, precision and pieces from its run; they cannot be "
+             "given anew");
     return false;
   }
   if (!c->help && !c->resume && c->n_files < v->min_files) {

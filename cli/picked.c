@@ -163,8 +163,12 @@ static bool best_seed(TwPicked *p, bool best, uint64_t n) {
   }
   bool ended = all != NULL;
   cJSON_Delete(all);
-  if (found) return fprintf(stderr, "triwave: seed %llu, the best of %llu (--seed names another)\n", (unsigned long long)p->seed, (unsigned long long)n), true;
-  if (!ended) return no("the run in '%s' has not ended, so its best seed is not known: --seed names one", p->dir.folder);
+  if (found)
+    return fprintf(stderr, "triwave: seed %llu, the best of %llu (--seed names another)\n", (unsigned long long)p->seed,
+                   (unsigned long long)n),
+           true;
+  if (!ended)
+    return no("the run in '%s' has not ended, so its best seed is not known: --seed names one", p->dir.folder);
   return no("no seed of the run in '%s' has a loss", p->dir.folder);
 }
 
@@ -195,18 +199,20 @@ static bool find_stage(TwPicked *p, const TwCli *c, const TwRtProgram *rt) {
     const char *name = rt->stages[p->stage].name;
     if (strlen(name) != n || strncmp(name, c->stage, n) != 0) continue;
     if (!p->best || p->stage + 1 == rt->n_stages) return true;
-    return no("a run keeps the best epoch of its last stage, '%s', and not of '%s'", rt->stages[rt->n_stages - 1].name, name);
+    return no("a run keeps the best epoch of its last stage, '%s', and not of '%s'", rt->stages[rt->n_stages - 1].name,
+              name);
   }
   return no("the program has no stage '%s'", c->stage);
 }
 
 bool tw_picked_weights(TwPicked *p, const TwCli *c, const TwRtProgram *rt) {
   if (!find_stage(p, c, rt) || !find_seed(p, c, &rt->stages[p->stage])) return false;
-  p->weights = tw_rt_textf("%s/weights/%s%s.seed%llu.safetensors", p->folder, rt->stages[p->stage].name, p->best ? ".best" : "",
-                           (unsigned long long)p->seed);
+  p->weights = tw_rt_textf("%s/weights/%s%s.seed%llu.safetensors", p->folder, rt->stages[p->stage].name,
+                           p->best ? ".best" : "", (unsigned long long)p->seed);
   tw_cli_need(p->weights);
   if (access(p->weights, F_OK) == 0) return true;
-  return no("there is no '%s': seed %llu has not ended stage '%s'", p->weights, (unsigned long long)p->seed, rt->stages[p->stage].name);
+  return no("there is no '%s': seed %llu has not ended stage '%s'", p->weights, (unsigned long long)p->seed,
+            rt->stages[p->stage].name);
 }
 
 void tw_picked_free(TwPicked *p) {

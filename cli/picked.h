@@ -7,11 +7,11 @@
 typedef struct TwPicked {
   TwRunDir dir;
   uint32_t job;
-  char *folder;      /* of the job */
-  uint64_t seed;     /* from here on: after tw_picked_weights */
+  char *folder;  /* of the job */
+  uint64_t seed; /* from here on: after tw_picked_weights */
   uint32_t stage;
-  bool best;         /* the values of the last stage's best epoch; else those that the stage ended with */
-  char *weights;     /* the file */
+  bool best;     /* the values of the last stage's best epoch; else those that the stage ended with */
+  char *weights; /* the file */
 } TwPicked;
 
 /* Is it the folder of a run, or of a job in one? */
@@ -23,8 +23,8 @@ uint32_t tw_picked_source(const TwPicked *p, TwUnit *u);
 /* The options of c, with those of the run in the places that are the run's; free them with tw_rundir_options_free.
  * false: said why. */
 bool tw_picked_options(const TwPicked *p, const TwCli *c, TwCli *out);
-/* The file that --seed and --stage name: of the seed with the lowest loss, after the last stage, where they name none; a
- * stage's name with ".best" behind it is its best epoch. false: said why. */
+/* The file that --seed and --stage name: of the seed with the lowest loss, after the last stage, where they name none;
+ * a stage's name with ".best" behind it is its best epoch. false: said why. */
 bool tw_picked_weights(TwPicked *p, const TwCli *c, const TwRtProgram *rt);
 void tw_picked_free(TwPicked *p);
 

@@ -1,6 +1,6 @@
-/* plot.c: triwave plot FILE|RUN: train, and draw target and model, the neurons, losses and regions: into files, by gnuplot,
- * or into the terminal. Of a run: losses and regions from its metrics, the rest from its weights. Of a metrics.csv, or
- * another folder that has one: losses and regions. */
+/* plot.c: triwave plot FILE|RUN: train, and draw target and model, the neurons, losses and regions: into files, by
+ * gnuplot, or into the terminal. Of a run: losses and regions from its metrics, the rest from its weights. Of a
+ * metrics.csv, or another folder that has one: losses and regions. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -32,7 +32,8 @@ static bool choose(const TwCli *c, Chosen *out) {
     for (int k = 0; k < N_FIGURES; k++)
       if (strlen(figures[k]) == n && strncmp(at, figures[k], n) == 0) found = k;
     if (found < 0) {
-      fprintf(stderr, "triwave: --figure wants fit, layers, loss or regions, with commas between them, not '%.*s'\n", (int)n, at);
+      fprintf(stderr, "triwave: --figure wants fit, layers, loss or regions, with commas between them, not '%.*s'\n",
+              (int)n, at);
       return false;
     }
     out->is[found] = true;
@@ -68,7 +69,8 @@ static bool draw(const TwCli *c, const Chosen *chosen, int which, const TwFigure
 }
 
 /* NULL, or why there is no picture of the model's pieces. */
-static const char *model_figure(TwFigure *f, int which, const TwRtProgram *p, const TwRtStage *st, const double *values) {
+static const char *model_figure(TwFigure *f, int which, const TwRtProgram *p, const TwRtStage *st,
+                                const double *values) {
   uint32_t m = 0;
   while (m < p->n_models && !(st->pls && st->pls[m].n_nodes > 0)) m++;
   if (m == p->n_models) {
@@ -93,7 +95,8 @@ static const char *model_figure(TwFigure *f, int which, const TwRtProgram *p, co
 }
 
 /* p, values: NULL if there are only metrics. */
-static bool plot_all(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const double *values, const TwHistory *h) {
+static bool plot_all(const TwCli *c, const Chosen *chosen, const TwRtProgram *p, uint32_t stage, const double *values,
+                     const TwHistory *h) {
   bool ok = true;
   for (int k = 0; ok && k < N_FIGURES; k++) {
     if (!chosen->is[k]) continue;
@@ -143,8 +146,14 @@ static bool train(const TwCli *c, const Chosen *chosen, TwBuild *b) {
   TwHistory h;
   bool ok = open_history(&h, p, n);
   if (ok) {
-    TwRtOptions o = {.seeds = seeds, .n_seeds = n, .threads = c->threads, .keep_values = true, .context = &h,
-                     .watch = tw_history_watch, .restart = tw_history_restart, .watch_every = every(p)};
+    TwRtOptions o = {.seeds = seeds,
+                     .n_seeds = n,
+                     .threads = c->threads,
+                     .keep_values = true,
+                     .context = &h,
+                     .watch = tw_history_watch,
+                     .restart = tw_history_restart,
+                     .watch_every = every(p)};
     TwRtResult *r = tw_rt_train(p, &o);
     bool sound = tw_cli_failures(b, r);
     const double *values = r->error ? NULL : r->seeds[0].stages[stage].values;

@@ -1,5 +1,5 @@
-/* regions.c: triwave regions FILE|RUN: train one seed, or take one that a run has kept, then list the linear regions of each model of one
- * input, exactly, for the stored floats (docs/regions.md), and how far each is from the target. */
+/* regions.c: triwave regions FILE|RUN: train one seed, or take one that a run has kept, then list the linear regions of
+ * each model of one input, exactly, for the stored floats (docs/regions.md), and how far each is from the target. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ typedef struct Shown {
   const char *model;
   TwRtPieces pieces;
   TwRtPieceError *errors; /* NULL: there is no target to be had everywhere */
-  bool compared; /* its squared error with that of the best fit of `pieces_of_best` pieces */
+  bool compared;          /* its squared error with that of the best fit of `pieces_of_best` pieces */
   uint32_t pieces_of_best;
   double mse, best;
 } Shown;
@@ -35,18 +35,22 @@ static void put_table(const void *what, FILE *out) {
   for (uint32_t m = 0; m < list->n; m++) {
     const Shown *s = &list->at[m];
     const TwRtRegions *r = &s->pieces.counts;
-    fprintf(out, "%s: %lld regions, %lld slivers, %lld patterns, %lld distinct maps, %lld dead units, narrowest %.3g\n", s->model,
-            (long long)r->pieces, (long long)r->slivers, (long long)r->patterns, (long long)r->maps, (long long)r->dead, r->narrowest);
+    fprintf(out, "%s: %lld regions, %lld slivers, %lld patterns, %lld distinct maps, %lld dead units, narrowest %.3g\n",
+            s->model, (long long)r->pieces, (long long)r->slivers, (long long)r->patterns, (long long)r->maps,
+            (long long)r->dead, r->narrowest);
     if (s->errors) {
       size_t worst = 0;
       for (size_t k = 1; k < s->pieces.n; k++)
         if (s->errors[k].sup > s->errors[worst].sup) worst = k;
-      if (s->pieces.n) fprintf(out, "  largest error against '%s': %.3g at %.9g\n", list->target, s->errors[worst].sup, s->errors[worst].at);
+      if (s->pieces.n)
+        fprintf(out, "  largest error against '%s': %.3g at %.9g\n", list->target, s->errors[worst].sup,
+                s->errors[worst].at);
     }
     if (s->compared)
-      fprintf(out, "  mean squared error: %.3g; best fit of %u piece%s: %.3g; error / best fit: %.3g\n", s->mse, s->pieces_of_best,
-              s->pieces_of_best == 1 ? "" : "s", s->best, s->mse / s->best);
-    fprintf(out, "  %-24s %-24s %-24s %-24s%s\n", "from", "to", "slope", "intercept", s->errors ? " largest error" : "");
+      fprintf(out, "  mean squared error: %.3g; best fit of %u piece%s: %.3g; error / best fit: %.3g\n", s->mse,
+              s->pieces_of_best, s->pieces_of_best == 1 ? "" : "s", s->best, s->mse / s->best);
+    fprintf(out, "  %-24s %-24s %-24s %-24s%s\n", "from", "to", "slope", "intercept",
+            s->errors ? " largest error" : "");
     for (size_t k = 0; k < s->pieces.n; k++) {
       const TwRtPiece *p = &s->pieces.pieces[k];
       fprintf(out, "  %-24.17g %-24.17g %-24.17g %-24.17g", p->lo, p->hi, p->slope, p->intercept);
@@ -80,7 +84,8 @@ static void put_npy(const void *what, FILE *out) {
     for (size_t k = 0; k < list->at[m].pieces.n; k++) {
       const TwRtPiece *p = &list->at[m].pieces.pieces[k];
       const TwRtPieceError *e = list->at[m].errors ? &list->at[m].errors[k] : NULL;
-      const double all[COLUMNS] = {m, p->lo, p->hi, p->slope, p->intercept, p->sliver, e ? e->sup : NAN, e ? e->at : NAN};
+      const double all[COLUMNS] = {
+          m, p->lo, p->hi, p->slope, p->intercept, p->sliver, e ? e->sup : NAN, e ? e->at : NAN};
       memcpy(at + COLUMNS * row++, all, sizeof all);
     }
   tw_rt_npy_write(out, at, rows, COLUMNS);
@@ -133,8 +138,10 @@ static void put_json(const void *what, FILE *out) {
 
 static bool put(const TwCli *c, const List *list) {
   const char *form = c->json ? "json" : c->format ? c->format : "table";
-  void (*write)(const void *, FILE *) =
-      strcmp(form, "json") == 0 ? put_json : strcmp(form, "csv") == 0 ? put_csv : strcmp(form, "npy") == 0 ? put_npy : put_table;
+  void (*write)(const void *, FILE *) = strcmp(form, "json") == 0  ? put_json
+                                        : strcmp(form, "csv") == 0 ? put_csv
+                                        : strcmp(form, "npy") == 0 ? put_npy
+                                                                   : put_table;
   return tw_cli_write(c, write, list);
 }
 
@@ -142,26 +149,31 @@ static bool put(const TwCli *c, const List *list) {
 
 static TwSpan span_of(const TwRtPlace *p) { return (TwSpan){p->file, p->start, p->end}; }
 
-/* The squared error of the model that the loss is about, beside what as many pieces can do as are asked for, by an option or
- * the program, or it has. */
+/* The squared error of the model that the loss is about, beside what as many pieces can do as are asked for, by an
+ * option or the program, or it has. */
 static void compare(const TwCli *c, const TwRtProgram *p, uint32_t stage, uint32_t model, Shown *s) {
   if (p->stages[stage].fits_model != model + 1) return;
   uint32_t asked = c->pieces ? c->pieces : tw_rt_pieces_asked(p);
   s->pieces_of_best = asked ? asked : (uint32_t)s->pieces.counts.pieces;
-  s->compared = tw_rt_pieces_mse(p, stage, &s->pieces, &s->mse) && tw_rt_best_fit(p, stage, s->pieces_of_best, &s->best) && s->best > 0;
+  s->compared = tw_rt_pieces_mse(p, stage, &s->pieces, &s->mse) &&
+                tw_rt_best_fit(p, stage, s->pieces_of_best, &s->best) && s->best > 0;
 }
 
 /* One model after one stage; `out` is filled if there is anything to show. false: a diagnostic was added. */
-static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, uint32_t model, const double *values, List *list) {
+static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, uint32_t model, const double *values,
+                        List *list) {
   const TwRtPl *pl = &st->pls[model];
   const TwRtModel *m = &p->models[model];
   if (pl->why_not) {
-    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "'%s' is not piecewise linear in its input: %s", m->name, pl->why_not);
+    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "'%s' is not piecewise linear in its input: %s", m->name,
+            pl->why_not);
     return false;
   }
   if (pl->n_nodes == 0) {
-    fprintf(stderr, "triwave: '%s' is left out: regions need one real input, one real output, and an interval from an "
-                    "ensure, an expect or the first data set\n", m->name);
+    fprintf(stderr,
+            "triwave: '%s' is left out: regions need one real input, one real output, and an interval from an "
+            "ensure, an expect or the first data set\n",
+            m->name);
     return true;
   }
   double *coeffs = tw_cli_coefficients(p, st, pl, values);
@@ -171,7 +183,8 @@ static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, ui
   tw_rt_regions(pl, coeffs, m->lo, m->hi, m->sliver, &s->pieces);
   free(coeffs);
   if (s->pieces.error) {
-    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "regions of '%s' cannot be counted: %s", m->name, s->pieces.error);
+    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "regions of '%s' cannot be counted: %s", m->name,
+            s->pieces.error);
     return false;
   }
   const TwRtData *d = tw_rt_piece_target(p);

@@ -102,7 +102,8 @@ static TwUnit *unit_of(Session *s, const TwRtSetting *settings) {
 
 static bool has_stage(TwBuild *b) {
   if (b->program->stages.len) return true;
-  TwDiag *d = tw_diag(&b->unit->diags, TW_E0716, (TwSpan){b->file, 0, 0}, "there is nothing to run: the program has no stage");
+  TwDiag *d = tw_diag(&b->unit->diags, TW_E0716, (TwSpan){b->file, 0, 0},
+                      "there is nothing to run: the program has no stage");
   tw_diag_help(&b->unit->diags, d, "write for example: stage train_all { train net; adam(rate = 1e-3); epochs 1000 }");
   return false;
 }
@@ -129,7 +130,11 @@ static bool open_cell(Session *s, uint64_t cell) {
   for (uint32_t k = 0; k < names.len; k++) {
     Job *j = &s->jobs[s->n_jobs++];
     *j = (Job){.unit = u, .settings = settings};
-    j->build = (TwBuild){.unit = u, .file = first.file, .ast = first.ast, .variant = names.at[k], .cache = s->cache,
+    j->build = (TwBuild){.unit = u,
+                         .file = first.file,
+                         .ast = first.ast,
+                         .variant = names.at[k],
+                         .cache = s->cache,
                          .code = {.vector_bits = s->c->vector_bits, .threads = s->threads}};
     j->build.seconds[TW_PHASE_PARSE] = k ? 0 : first.seconds[TW_PHASE_PARSE];
     ok &= tw_build(&j->build, TW_PHASE_SEMA);
@@ -156,7 +161,9 @@ static bool compile(Session *s) {
 /* ---- training: the seeds of one job are trained at once; with fewer seeds than threads, several jobs are */
 
 static void on_save(void *context, const TwRtSaved *saved) { tw_kept_save(((Job *)context)->kept, saved); }
-static const void *on_load(void *context, uint32_t seed, size_t *n) { return tw_kept_load(((Job *)context)->kept, seed, n); }
+static const void *on_load(void *context, uint32_t seed, size_t *n) {
+  return tw_kept_load(((Job *)context)->kept, seed, n);
+}
 static void on_epoch(void *context, const TwRtEpoch *e) {
   const Job *j = context;
   if (j->kept) tw_kept_watch(j->kept, e);
@@ -172,8 +179,12 @@ static void on_restart(void *context, uint32_t seed) {
 }
 
 static void train_job(Session *s, Job *j, bool show) {
-  TwRtOptions o = {.seeds = s->seeds, .n_seeds = s->n_seeds, .threads = s->threads_each,
-                   .progress = show ? show_progress : NULL, .context = j, .stop = (const volatile int *)&interrupted};
+  TwRtOptions o = {.seeds = s->seeds,
+                   .n_seeds = s->n_seeds,
+                   .threads = s->threads_each,
+                   .progress = show ? show_progress : NULL,
+                   .context = j,
+                   .stop = (const volatile int *)&interrupted};
   if (j->kept) {
     o.save = on_save;
     o.load = on_load;
@@ -253,7 +264,8 @@ static bool begin_keeping(Session *s) {
     Job *j = &s->jobs[k];
     jobs[k] = (TwRunJob){j->unit, j->build.program, j->build.rt, j->settings, s->c->n_sweeps, folder_of(s, k)};
   }
-  bool ok = tw_keep_begin(s->keep, s->c, s->jobs[0].build.file, jobs, s->n_jobs, s->n_seeds, s->seeds, &warnings, &error);
+  bool ok = tw_keep_begin(s->keep, s->c, s->jobs[0].build.file, jobs, s->n_jobs, s->n_seeds, s->seeds, &warnings,
+                          &error);
   if (warnings) tw_cli_said(warnings);
   if (!ok) return tw_cli_said(error);
   for (uint32_t k = 0; k < s->n_jobs; k++) s->jobs[k].kept = tw_keep_job(s->keep, k);
@@ -268,7 +280,8 @@ static bool begin_logging(Session *s) {
     Job *j = &s->jobs[k];
     j->log = s->log;
     j->seeds = s->seeds;
-    j->as = (TwRtReportVariant){.name = j->build.rt->variant, .program = j->build.rt, .settings = j->settings, .n_settings = s->c->n_sweeps};
+    j->as = (TwRtReportVariant){
+        .name = j->build.rt->variant, .program = j->build.rt, .settings = j->settings, .n_settings = s->c->n_sweeps};
   }
   return s->log || tw_cli_said(error);
 }
@@ -285,14 +298,20 @@ static bool end_keeping(Session *s, const TwRtReport *r) {
   char *error = s->keep ? tw_keep_end(s->keep, r) : NULL;
   bool stopped = false, lost = error != NULL;
   for (uint32_t k = 0; k < s->n_jobs; k++)
-    for (uint32_t i = 0; i < s->jobs[k].result->n_seeds; i++) stopped |= s->jobs[k].result->seeds[i].status == TW_RT_STOPPED;
+    for (uint32_t i = 0; i < s->jobs[k].result->n_seeds; i++)
+      stopped |= s->jobs[k].result->seeds[i].status == TW_RT_STOPPED;
   const char *folder = s->c->resume ? s->c->resume : s->c->out;
   if (lost) {
     tw_cli_said(error);
     if (tw_rundir_is(folder))
-      fprintf(stderr, "triwave: so the run has ended; what was saved before is whole, and triwave run --resume %s goes on from there\n", folder);
+      fprintf(stderr,
+              "triwave: so the run has ended; what was saved before is whole, and triwave run --resume %s goes on from "
+              "there\n",
+              folder);
     else
-      fprintf(stderr, "triwave: so the run has ended; its folder, '%s', is not there any more, nor what was saved in it\n", folder);
+      fprintf(stderr,
+              "triwave: so the run has ended; its folder, '%s', is not there any more, nor what was saved in it\n",
+              folder);
   } else if (stopped) {
     fprintf(stderr, "triwave: stopped by a signal; the figures are of the epochs that were done\n");
     if (s->keep) fprintf(stderr, "triwave: the run is saved: triwave run --resume %s goes on with it\n", folder);
@@ -309,17 +328,21 @@ static bool report(Session *s, double started) {
   for (uint32_t k = 0; k < s->n_jobs; k++) {
     const Job *j = &s->jobs[k];
     const TwRtProgram *p = j->build.rt;
-    variants[k] = (TwRtReportVariant){p->variant, p, j->result, j->settings, s->c->n_sweeps,
-                                      read ? tw_rt_over_best(p, j->result, s->c->pieces) : (TwRtOverBest){0}};
+    variants[k] = (TwRtReportVariant){
+        p->variant,     p,
+        j->result,      j->settings,
+        s->c->n_sweeps, read ? tw_rt_over_best(p, j->result, s->c->pieces) : (TwRtOverBest){0}};
   }
-  TwRtReport r = {.program = s->c->files[0], .f64 = s->c->precision == TW_F64, .n_variants = s->n_jobs, .variants = variants,
-                  .compile_seconds = s->compile_seconds, .train_seconds = s->train_seconds,
+  TwRtReport r = {.program = s->c->files[0],
+                  .f64 = s->c->precision == TW_F64,
+                  .n_variants = s->n_jobs,
+                  .variants = variants,
+                  .compile_seconds = s->compile_seconds,
+                  .train_seconds = s->train_seconds,
                   .total_seconds = tw_cli_now() - started};
   bool logged = end_logging(s), ok = end_keeping(s, &r) && logged;
-  if (s->c->json)
-    tw_rt_report_json(stdout, &r);
-  else if (!s->c->quiet && !log_takes_stdout(s->c))
-    tw_rt_report_table(stdout, &r, isatty(STDOUT_FILENO) != 0);
+  if (s->c->json) tw_rt_report_json(stdout, &r);
+  else if (!s->c->quiet && !log_takes_stdout(s->c)) tw_rt_report_table(stdout, &r, isatty(STDOUT_FILENO) != 0);
   return tw_cli_stdout_ok() && ok;
 }
 
@@ -334,7 +357,8 @@ static void tell(Session *s, uint32_t unit) {
   const TwUnit *u = s->units[unit];
   if (u->diags.list.len && s->c->n_sweeps) {
     const TwRtSetting *at = settings_of(s, unit);
-    for (uint32_t k = 0; k < s->c->n_sweeps; k++) fprintf(stderr, "%s%s = %s", k ? ", " : "with ", at[k].name, at[k].value);
+    for (uint32_t k = 0; k < s->c->n_sweeps; k++)
+      fprintf(stderr, "%s%s = %s", k ? ", " : "with ", at[k].name, at[k].value);
     fputs(":\n", stderr);
   }
   tw_cli_diagnostics(u);

@@ -90,7 +90,8 @@ static cJSON *job_json(const TwRunJob *j) {
   cJSON_AddStringToObject(one, "folder", j->folder);
   cJSON_AddStringToObject(one, "bits", j->rt->portable ? "portable" : "machine");
   cJSON *settings = cJSON_AddObjectToObject(one, "settings");
-  for (uint32_t k = 0; k < j->n_settings; k++) cJSON_AddStringToObject(settings, j->settings[k].name, j->settings[k].value);
+  for (uint32_t k = 0; k < j->n_settings; k++)
+    cJSON_AddStringToObject(settings, j->settings[k].name, j->settings[k].value);
   cJSON *constants = cJSON_AddObjectToObject(one, "constants");
   for (uint32_t k = 0; k < j->program->consts.len; k++)
     cJSON_AddRawToObject(constants, j->program->consts.at[k].name, j->program->consts.at[k].text);
@@ -149,7 +150,8 @@ static void add_options(cJSON *run, const TwCli *c) {
     cJSON *one = cJSON_CreateObject();
     cJSON_AddStringToObject(one, "name", c->sweeps[k].name);
     cJSON *values = cJSON_AddArrayToObject(one, "values");
-    for (uint32_t j = 0; j < c->sweeps[k].n; j++) cJSON_AddItemToArray(values, cJSON_CreateString(c->sweeps[k].values[j]));
+    for (uint32_t j = 0; j < c->sweeps[k].n; j++)
+      cJSON_AddItemToArray(values, cJSON_CreateString(c->sweeps[k].values[j]));
     cJSON_AddItemToArray(sweeps, one);
   }
   free(cwd);
@@ -164,7 +166,8 @@ static char *copy_name(const TwSource *s) {
   return tw_rt_textf("program/%s", slash ? slash + 1 : s->path);
 }
 
-static bool write_sources(const char *folder, TwRtFiles *files, cJSON *run, const TwUnit *u, uint32_t file, char **error) {
+static bool write_sources(const char *folder, TwRtFiles *files, cJSON *run, const TwUnit *u, uint32_t file,
+                          char **error) {
   cJSON *all = cJSON_AddArrayToObject(run, "sources");
   bool ok = true;
   for (uint32_t k = 1; ok && k < u->sources.files.len; k++) {
@@ -186,7 +189,8 @@ static bool write_sources(const char *folder, TwRtFiles *files, cJSON *run, cons
   return ok;
 }
 
-bool tw_rundir_write(const char *folder, const TwCli *c, uint32_t file, const TwRunJob *jobs, uint32_t n, char **error) {
+bool tw_rundir_write(const char *folder, const TwCli *c, uint32_t file, const TwRunJob *jobs, uint32_t n,
+                     char **error) {
   cJSON *run = cJSON_CreateObject();
   cJSON_AddNumberToObject(run, "format", TW_RUN_FORMAT);
   add_options(run, c);
@@ -221,11 +225,13 @@ bool tw_rundir_read(TwRunDir *r, const char *folder, char **error) {
   }
   if (ok) r->json = cJSON_ParseWithLength(r->text, r->length);
   const cJSON *format = ok ? item(r->json, "format") : NULL, *jobs = ok ? item(r->json, "jobs") : NULL;
-  if (ok && (!cJSON_IsNumber(format) || !cJSON_IsArray(jobs) || !cJSON_IsArray(item(r->json, "sources")) || !text_of(r->json, "program"))) {
+  if (ok && (!cJSON_IsNumber(format) || !cJSON_IsArray(jobs) || !cJSON_IsArray(item(r->json, "sources")) ||
+             !text_of(r->json, "program"))) {
     *error = tw_rt_textf("'%s' is damaged: it is not what a run writes", path);
     ok = false;
   } else if (ok && format->valuedouble != TW_RUN_FORMAT) {
-    *error = tw_rt_textf("'%s' has format %g, and this triwave reads format %d", path, format->valuedouble, TW_RUN_FORMAT);
+    *error = tw_rt_textf("'%s' has format %g, and this triwave reads format %d", path, format->valuedouble,
+                         TW_RUN_FORMAT);
     ok = false;
   }
   free(path);
@@ -287,11 +293,14 @@ static bool read_defines(const TwRunDir *r, TwCli *c, char **error) {
 
 bool tw_rundir_options(const TwRunDir *r, TwCli *c, char **error) {
   const char *precision = text_of(r->json, "precision"), *seed = text_of(r->json, "first_seed");
-  const cJSON *n_seeds = item(r->json, "n_seeds"), *every = item(r->json, "log_every"), *pieces = item(r->json, "pieces");
+  const cJSON *n_seeds = item(r->json, "n_seeds"), *every = item(r->json, "log_every"),
+              *pieces = item(r->json, "pieces");
   if (!precision || !seed || !cJSON_IsNumber(n_seeds) || !cJSON_IsNumber(every)) return damaged(r, error);
-  if (!(n_seeds->valuedouble >= 1 && n_seeds->valuedouble <= 1e6 && every->valuedouble >= 0 && every->valuedouble <= 1e9))
+  if (!(n_seeds->valuedouble >= 1 && n_seeds->valuedouble <= 1e6 && every->valuedouble >= 0 &&
+        every->valuedouble <= 1e9))
     return damaged(r, error);
-  if (pieces && !(cJSON_IsNumber(pieces) && pieces->valuedouble >= 1 && pieces->valuedouble <= 1024)) return damaged(r, error);
+  if (pieces && !(cJSON_IsNumber(pieces) && pieces->valuedouble >= 1 && pieces->valuedouble <= 1024))
+    return damaged(r, error);
   c->files = tw_cli_need(malloc(sizeof *c->files));
   c->files[0] = path_from_here(r, text_of(r->json, "program"));
   c->n_files = 1;
@@ -329,7 +338,8 @@ uint32_t tw_rundir_sources(const TwRunDir *r, TwUnit *u, char **error) {
     bool ok = tw_rt_file_read(path, &text, &n, error);
     if (ok) digest_of(text, n, is);
     if (ok && strcmp(is, sha) != 0)
-      ok = (*error = tw_rt_textf("'%s' is not the program that the run was started with: it has been changed", path), false);
+      ok = (*error = tw_rt_textf("'%s' is not the program that the run was started with: it has been changed", path),
+            false);
     uint32_t number = ok ? tw_source_add(&u->sources, as, text, n) : 0;
     if (cJSON_IsTrue(item(one, "main"))) file = number;
     free(text);
@@ -368,8 +378,8 @@ static bool same_data(const cJSON *list, const TwRunJob *j, char **error) {
     char rows[2 * TW_RT_DIGEST + 1];
     digest_of_rows(&j->rt->datas[k], rows);
     if (strcmp(rows, sha ? sha : "") == 0) continue;
-    *error = tw_rt_textf("data '%s' is not what the run was started with: %s%s%s has been changed", j->rt->datas[k].name,
-                         path ? "'" : "", path ? path : "its file", path ? "'" : "");
+    *error = tw_rt_textf("data '%s' is not what the run was started with: %s%s%s has been changed",
+                         j->rt->datas[k].name, path ? "'" : "", path ? path : "its file", path ? "'" : "");
     return false;
   }
   return true;
@@ -379,7 +389,8 @@ static bool same_loads(const cJSON *list, const TwProgram *p, char **error) {
   for (uint32_t k = 0; k < p->loads.len; k++) {
     const char *then = text_of(cJSON_GetArrayItem(list, (int)k), "sha256");
     if (then && strcmp(then, p->loads.at[k].sha256) == 0) continue;
-    *error = tw_rt_textf("'%s', from which values are loaded, has been changed since the run was started", p->loads.at[k].file);
+    *error = tw_rt_textf("'%s', from which values are loaded, has been changed since the run was started",
+                         p->loads.at[k].file);
     return false;
   }
   return true;

@@ -1,4 +1,5 @@
-/* rundir.h: what the folder of a run says of it: run.json and the copies of its program. docs/runs.md has the layout. */
+/* rundir.h: what the folder of a run says of it: run.json and the copies of its program. docs/runs.md has the layout.
+ */
 #ifndef TW_CLI_RUNDIR_H
 #define TW_CLI_RUNDIR_H
 
@@ -26,8 +27,8 @@ void tw_rundir_free(TwRunDir *r);
  * take the place of those in c. Free them with tw_rundir_options_free. */
 bool tw_rundir_options(const TwRunDir *r, TwCli *c, char **error);
 void tw_rundir_options_free(TwCli *c);
-/* Adds the program and its modules, from their copies, to the unit, under the names that they had. Returns the number of
- * the program's file; 0: *error, among others because a copy is not what it was. */
+/* Adds the program and its modules, from their copies, to the unit, under the names that they had. Returns the number
+ * of the program's file; 0: *error, among others because a copy is not what it was. */
 uint32_t tw_rundir_sources(const TwRunDir *r, TwUnit *u, char **error);
 
 /* Jobs: one for each variant at each setting of the sweeps. */
@@ -48,7 +49,8 @@ typedef struct TwRunJob {
   uint32_t n_settings;
   const char *folder; /* in the run's */
 } TwRunJob;
-/* Writes the copies of the program into folder/program, and then run.json. `file`: the program's, in the first job's unit. */
+/* Writes the copies of the program into folder/program, and then run.json. `file`: the program's, in the first job's
+ * unit. */
 bool tw_rundir_write(const char *folder, const TwCli *c, uint32_t file, const TwRunJob *jobs, uint32_t n, char **error);
 /* Is this the job that the run has as number k, with the same data? */
 bool tw_rundir_same_job(const TwRunDir *r, uint32_t k, const TwRunJob *job, char **error);

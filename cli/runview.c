@@ -39,7 +39,9 @@ const char *tw_runview_text(const TwRunView *v, const char *name) {
 }
 
 /* A real of the program: its texts in metrics and summary differ, but in f32 they mean the same number. */
-static double real_of(const TwRunView *v, double x) { return strcmp(tw_runview_text(v, "precision"), "f32") == 0 ? (double)(float)x : x; }
+static double real_of(const TwRunView *v, double x) {
+  return strcmp(tw_runview_text(v, "precision"), "f32") == 0 ? (double)(float)x : x;
+}
 
 const cJSON *tw_runview_main(const TwRunView *v) {
   const cJSON *one;
@@ -112,7 +114,8 @@ cJSON *tw_runview_stats_json(const TwViewStats *s) {
 double tw_runview_best(const TwRunView *v) {
   double best = NAN;
   for (uint32_t k = 0; k < v->n_jobs; k++)
-    if (v->jobs[k].n_stages) best = fmin(best, tw_runview_stats(v, &v->jobs[k].stages[v->jobs[k].n_stages - 1], TW_VIEW_BEST).min);
+    if (v->jobs[k].n_stages)
+      best = fmin(best, tw_runview_stats(v, &v->jobs[k].stages[v->jobs[k].n_stages - 1], TW_VIEW_BEST).min);
   return best;
 }
 
@@ -128,8 +131,9 @@ static bool read_seed(const TwRunView *v, TwViewJob *j, uint32_t k, const cJSON 
     if (!s) return false;
     double loss = number_of(one, "loss");
     if (isnan(loss)) continue; /* not reached, or ended by a NaN */
-    s->seeds[k] = (TwViewSeed){number_of(one, "epochs"), real_of(v, loss), real_of(v, number_of(one, "best_loss")), number_of(one, "regions"),
-                               number_of(one, "dead"), number_of(one, "seconds")};
+    s->seeds[k] = (TwViewSeed){
+        number_of(one, "epochs"),  real_of(v, loss),       real_of(v, number_of(one, "best_loss")),
+        number_of(one, "regions"), number_of(one, "dead"), number_of(one, "seconds")};
   }
   return true;
 }
@@ -155,7 +159,8 @@ static bool read_summary(TwRunView *v, char **error) {
   v->summary = cJSON_ParseWithLength(text, n);
   free(text);
   const cJSON *variants = item(v->summary, "variants");
-  if (!cJSON_IsArray(variants) || (uint32_t)cJSON_GetArraySize(variants) != v->n_jobs) return damaged(v->dir.folder, "summary.json", error);
+  if (!cJSON_IsArray(variants) || (uint32_t)cJSON_GetArraySize(variants) != v->n_jobs)
+    return damaged(v->dir.folder, "summary.json", error);
   if (is_finished(v->summary)) return true;
   cJSON_Delete(v->summary); /* a run that was stopped may have gone on since */
   v->summary = NULL;
@@ -166,7 +171,8 @@ static bool read_result(TwRunView *v, TwViewJob *j, const cJSON *result, char **
   const cJSON *seeds = item(result, "seeds"), *one;
   double failed = number_of(item(result, "summary"), "failed");
   uint32_t k = 0;
-  bool ok = cJSON_IsArray(seeds) && (uint32_t)cJSON_GetArraySize(seeds) <= v->n_seeds && failed >= 0 && failed <= v->n_seeds;
+  bool ok = cJSON_IsArray(seeds) && (uint32_t)cJSON_GetArraySize(seeds) <= v->n_seeds && failed >= 0 &&
+            failed <= v->n_seeds;
   cJSON_ArrayForEach(one, seeds) ok = ok && read_seed(v, j, k++, one);
   if (!ok) return damaged(v->dir.folder, "summary.json", error);
   j->result = result;
@@ -215,7 +221,8 @@ static bool is_running(const char *folder) {
 static bool read_head(TwRunView *v, char **error) {
   const char *seed = cJSON_GetStringValue(item(v->dir.json, "first_seed"));
   double n = number_of(v->dir.json, "n_seeds");
-  if (!seed || !(n >= 1 && n <= 1e6) || tw_rundir_n_jobs(&v->dir) == 0) return damaged(v->dir.folder, "run.json", error);
+  if (!seed || !(n >= 1 && n <= 1e6) || tw_rundir_n_jobs(&v->dir) == 0)
+    return damaged(v->dir.folder, "run.json", error);
   v->n_seeds = (uint32_t)n;
   v->first_seed = strtoull(seed, NULL, 10);
   v->n_jobs = tw_rundir_n_jobs(&v->dir);
@@ -232,7 +239,8 @@ static bool read_job(TwRunView *v, uint32_t k, const char *name, char **error) {
   const char *folder = cJSON_GetStringValue(item(j->about, "folder"));
   j->label = !folder || strcmp(folder, ".") == 0 ? tw_rt_textf("%s", name) : tw_rt_textf("%s/%s", name, folder);
   if (!j->label) return *error = NULL, false;
-  return v->summary ? read_result(v, j, cJSON_GetArrayItem(item(v->summary, "variants"), (int)k), error) : read_metrics(v, j, error);
+  return v->summary ? read_result(v, j, cJSON_GetArrayItem(item(v->summary, "variants"), (int)k), error)
+                    : read_metrics(v, j, error);
 }
 
 bool tw_runview_read(TwRunView *v, const char *folder, char **error) {

@@ -1,6 +1,7 @@
 /* runview.h: the folder of a run as one who looks at it sees it: what was run, how far it has come, what came out.
  *
- * A run that is finished is read from its summary.json, any other from the lines of its metrics.csv. Nothing is written. */
+ * A run that is finished is read from its summary.json, any other from the lines of its metrics.csv. Nothing is
+ * written. */
 #ifndef TW_CLI_RUNVIEW_H
 #define TW_CLI_RUNVIEW_H
 
@@ -25,7 +26,7 @@ typedef struct TwViewJob {
   char *path, *label; /* its folder; the same as text, short: of the run, or of the run and the job */
   uint32_t n_stages;
   TwViewStage *stages;
-  uint32_t n_failed;  /* seeds that did not come to their end; of a run that is finished */
+  uint32_t n_failed;   /* seeds that did not come to their end; of a run that is finished */
   const cJSON *result; /* of this variant, in summary.json; NULL: the run is not finished */
 } TwViewJob;
 

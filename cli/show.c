@@ -43,14 +43,16 @@ static void print_head(const TwRunView *v) {
   print_command(v);
   printf("  %-10s %s\n", "in", tw_runview_text(v, "cwd"));
   print_line("started", tw_runview_text(v, "started"));
-  printf("  %-10s triwave %s, build %.12s, %s", "by", tw_runview_text(v, "triwave"), tw_runview_text(v, "build"), tw_runview_text(v, "cpu"));
+  printf("  %-10s triwave %s, build %.12s, %s", "by", tw_runview_text(v, "triwave"), tw_runview_text(v, "build"),
+         tw_runview_text(v, "cpu"));
   if (cJSON_IsNumber(cores)) printf(", %.0f cores", cores->valuedouble);
   printf("\n");
   if (v->n_seeds > 1) printf("  %-10s 0 … %u\n", "seeds", v->n_seeds - 1);
   else printf("  %-10s %llu\n", "seed", (unsigned long long)v->first_seed);
   const cJSON *seconds = item(v->summary, "seconds"), *train = item(seconds, "train"), *total = item(seconds, "total");
   if (cJSON_IsNumber(train) && cJSON_IsNumber(total))
-    printf("  %-10s %.3g s of training, %.3g s in all (the last process)\n", "time", train->valuedouble, total->valuedouble);
+    printf("  %-10s %.3g s of training, %.3g s in all (the last process)\n", "time", train->valuedouble,
+           total->valuedouble);
 }
 
 /* name = value, … */
@@ -72,7 +74,8 @@ static void print_data(const cJSON *about) {
   cJSON_ArrayForEach(one, item(about, "data")) {
     const char *name = cJSON_GetStringValue(item(one, "name")), *path = cJSON_GetStringValue(item(one, "path"));
     const cJSON *rows = item(one, "rows");
-    printf("  %-10s %s: %.0f rows%s%s\n", "data", name ? name : "?", cJSON_IsNumber(rows) ? rows->valuedouble : 0, path ? " from " : "", path ? path : "");
+    printf("  %-10s %s: %.0f rows%s%s\n", "data", name ? name : "?", cJSON_IsNumber(rows) ? rows->valuedouble : 0,
+           path ? " from " : "", path ? path : "");
   }
 }
 
@@ -99,7 +102,8 @@ static void stage_cells(TwRtTable *t, const TwRunView *v, const TwViewStage *s) 
 
 static void print_stages(const TwRunView *v, const TwViewJob *j) {
   static const char *const one[] = {"stage", "epochs", "loss", "best loss", "regions", "dead", "seconds"};
-  static const char *const many[] = {"stage", "epochs", "seeds", "min", "mean", "median", "max", "best loss", "regions", "dead", "seconds (mean)"};
+  static const char *const many[] = {"stage", "epochs",    "seeds",   "min",  "mean",          "median",
+                                     "max",   "best loss", "regions", "dead", "seconds (mean)"};
   bool several = v->n_seeds > 1;
   TwRtTable t = {.columns = several ? 11 : 7};
   for (size_t k = 0; k < t.columns; k++) tw_rt_cell(&t, "%s", several ? many[k] : one[k]);
@@ -132,7 +136,8 @@ static void print_measures(const TwRunView *v, const TwViewJob *j) {
   cJSON_ArrayForEach(one, first) {
     TwViewStats s = measure_stats(v, j, one->string);
     if (v->n_seeds == 1) printf("measure %s: %.6g\n", one->string, s.min);
-    else printf("measure %s: min %.3e, mean %.3e, median %.3e, max %.3e\n", one->string, s.min, s.mean, s.median, s.max);
+    else
+      printf("measure %s: min %.3e, mean %.3e, median %.3e, max %.3e\n", one->string, s.min, s.mean, s.median, s.max);
   }
 }
 
@@ -173,7 +178,8 @@ static void print_text(const TwRunView *v) {
   for (uint32_t k = 0; k < v->n_jobs; k++) {
     const TwViewJob *j = &v->jobs[k];
     const char *bits = cJSON_GetStringValue(item(j->about, "bits"));
-    printf("\n%s: variant %s%s\n", j->label, j->variant, bits && strcmp(bits, "machine") == 0 ? ", bits of this kind of machine only" : "");
+    printf("\n%s: variant %s%s\n", j->label, j->variant,
+           bits && strcmp(bits, "machine") == 0 ? ", bits of this kind of machine only" : "");
     print_object("settings", item(j->about, "settings"));
     print_object("constants", item(j->about, "constants"));
     print_data(j->about);
@@ -203,7 +209,8 @@ static cJSON *stage_json(const TwRunView *v, const TwViewStage *s) {
 }
 
 static cJSON *to_json(const TwRunView *v) {
-  static const char *const kept[] = {"program", "precision", "first_seed", "n_seeds", "started", "command", "cwd", "triwave", "build", "cpu", "cores"};
+  static const char *const kept[] = {"program", "precision", "first_seed", "n_seeds", "started", "command",
+                                     "cwd",     "triwave",   "build",      "cpu",     "cores"};
   cJSON *out = cJSON_CreateObject();
   cJSON_AddStringToObject(out, "run", v->dir.folder);
   cJSON_AddStringToObject(out, "state", tw_run_state_text(v->state));

@@ -1,5 +1,5 @@
-/* stdout.c: stdout as a stream that remembers why a write to it failed. The C library's keeps a flag; by the time that is looked
- * at, errno is of another call, or the bytes that could not be written are gone. */
+/* stdout.c: stdout as a stream that remembers why a write to it failed. The C library's keeps a flag; by the time that
+ * is looked at, errno is of another call, or the bytes that could not be written are gone. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

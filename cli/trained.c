@@ -67,16 +67,20 @@ static bool build_file(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *s
   TwBuild *b = &t->build;
   t->options = *c;
   t->unit = tw_cli_unit(c);
-  *b = (TwBuild){.unit = t->unit, .file = tw_cli_open(t->unit, c->files[0]), .cache = t->cache, .code = {.vector_bits = c->vector_bits},
+  *b = (TwBuild){.unit = t->unit,
+                 .file = tw_cli_open(t->unit, c->files[0]),
+                 .cache = t->cache,
+                 .code = {.vector_bits = c->vector_bits},
                  .what = want == TW_TRAINED_PIECES ? TW_LOWER_TRAIN : TW_LOWER_TRAIN | TW_LOWER_MODELS};
-  bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(c, t->unit, b->ast, &b->variant) && tw_build(b, TW_PHASE_CODE);
+  bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(c, t->unit, b->ast, &b->variant) &&
+            tw_build(b, TW_PHASE_CODE);
   return ok && has_wanted(c, want, t) && train(c, want, t, sound);
 }
 
 /* ---- kept by a run */
 
-/* What training would go on from, if it had these params and weights: a coordinate of a param that is bounded may differ
- * in its last bit from the one that had this value, which a run therefore keeps as well. */
+/* What training would go on from, if it had these params and weights: a coordinate of a param that is bounded may
+ * differ in its last bit from the one that had this value, which a run therefore keeps as well. */
 static double *values_of(const TwRtProgram *p, const double *shown) {
   void *in = tw_rt_reals(p->n_shown, true), *out = tw_rt_reals(p->n_values, true);
   void *work = tw_rt_reals(p->store.work_bytes / sizeof(double) + 8, true);
@@ -85,7 +89,8 @@ static double *values_of(const TwRtProgram *p, const double *shown) {
     const void *operand = in;
     memcpy(in, shown, p->n_shown * sizeof *shown);
     p->store.entry(&(TwRtCall){.in = &operand, .out = &out, .work = work});
-    for (uint64_t i = 0; i < p->n_values; i++) values[i] = p->f64 ? tw_rt_get(out, i, true) : (float)tw_rt_get(out, i, true);
+    for (uint64_t i = 0; i < p->n_values; i++)
+      values[i] = p->f64 ? tw_rt_get(out, i, true) : (float)tw_rt_get(out, i, true);
   }
   free(in);
   free(out);
@@ -103,7 +108,8 @@ static bool read_weights(TwTrained *t) {
   if (ok) t->values = values_of(p, t->shown);
   bool sound = !t->values || tw_rt_stored_coordinates_get(p, &file, t->values);
   tw_rt_st_free(&file);
-  if (ok && !sound) return tw_cli_said(tw_rt_textf("'%s': its text '%s' is damaged", t->run.weights, TW_RT_COORDINATES));
+  if (ok && !sound)
+    return tw_cli_said(tw_rt_textf("'%s': its text '%s' is damaged", t->run.weights, TW_RT_COORDINATES));
   if (ok) return t->values || no_memory();
   if (t->shown) fprintf(stderr, "triwave: '%s': %s\n", t->run.weights, error ? error : "out of memory");
   free(error);
@@ -122,9 +128,13 @@ static bool build_run(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *so
   t->kept = true;
   if (!tw_picked_open(&t->run, c) || !tw_picked_options(&t->run, c, &t->options)) return false;
   t->unit = tw_cli_unit(&t->options);
-  *b = (TwBuild){.unit = t->unit, .file = tw_picked_source(&t->run, t->unit), .cache = t->cache,
-                 .code = {.vector_bits = c->vector_bits}, .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
-  bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(&t->options, t->unit, b->ast, &b->variant) && tw_build(b, TW_PHASE_CODE);
+  *b = (TwBuild){.unit = t->unit,
+                 .file = tw_picked_source(&t->run, t->unit),
+                 .cache = t->cache,
+                 .code = {.vector_bits = c->vector_bits},
+                 .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
+  bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(&t->options, t->unit, b->ast, &b->variant) &&
+            tw_build(b, TW_PHASE_CODE);
   ok = ok && has_wanted(c, want, t) && tw_picked_weights(&t->run, c, b->rt) && read_weights(t);
   t->seed = t->run.seed;
   t->stage = t->run.stage;

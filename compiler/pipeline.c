@@ -130,7 +130,8 @@ static bool link(TwBuild *b, const TwLlFn *fns, uint32_t n, const TwLlObjects *o
     void *at = tw_object_symbol(b->object, fns[k].symbol);
     memcpy(&fns[k].slot->entry, &at, sizeof at);
   }
-  if (b->cache && b->unit->diags.list.len == b->told) keep(b, objects); /* what lowering warns of must be told each time */
+  if (b->cache && b->unit->diags.list.len == b->told)
+    keep(b, objects); /* what lowering warns of must be told each time */
   return true;
 }
 
@@ -261,7 +262,7 @@ static bool dump_llvm(TwBuild *b, FILE *out) { return dump_code(b, out, false); 
 static bool dump_asm(TwBuild *b, FILE *out) { return dump_code(b, out, true); }
 
 const TwForm tw_forms[] = {
-    {"tokens", TW_PHASE_PARSE, dump_tokens}, {"ast", TW_PHASE_PARSE, dump_ast}, {"typed", TW_PHASE_SEMA, dump_typed},
+    {"tokens", TW_PHASE_PARSE, dump_tokens}, {"ast", TW_PHASE_PARSE, dump_ast},   {"typed", TW_PHASE_SEMA, dump_typed},
     {"ir", TW_PHASE_LOWER, dump_ir},         {"grad", TW_PHASE_LOWER, dump_grad}, {"opt", TW_PHASE_OPT, dump_opt},
     {"plan", TW_PHASE_OPT, dump_plan},       {"llvm", TW_PHASE_OPT, dump_llvm},   {"asm", TW_PHASE_OPT, dump_asm},
 };

@@ -36,7 +36,7 @@ typedef struct TwBuild {
   TwLowered *lowered;
   const TwRtProgram *rt; /* with code: what the runtime runs */
   TwObject *object;
-  TwJit *jit; /* where objects cannot be loaded */
+  TwJit *jit;  /* where objects cannot be loaded */
   bool looked; /* the cache was asked */
   size_t told; /* diagnostics of the unit when lowering began */
   uint8_t key[TW_CACHE_KEY];

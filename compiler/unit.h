@@ -16,7 +16,7 @@ typedef struct TwOptions {
   const TwDefine *defines;
   uint32_t n_defines;
   TwPrecision precision;
-  bool json; /* diagnostics are for programs to read */
+  bool json;          /* diagnostics are for programs to read */
   uint32_t max_nodes; /* of the typed program, E0902; 0: 500,000 */
 } TwOptions;
 

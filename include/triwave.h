@@ -43,7 +43,7 @@ typedef struct tw_compile_options {
   bool f64;            /* reals are doubles; else floats */
   const tw_define *defines;
   size_t n_defines;
-  bool no_cache;       /* neither reads nor keeps code in the user's cache */
+  bool no_cache;        /* neither reads nor keeps code in the user's cache */
   uint32_t reserved[8]; /* zero */
 } tw_compile_options;
 
@@ -59,7 +59,7 @@ void tw_program_free(tw_program *p);
 /* ---- what a program has. All texts and arrays are the program's. */
 
 typedef struct tw_tensor_info {
-  const char *name;    /* "peak", "net.hidden.W", "x" */
+  const char *name; /* "peak", "net.hidden.W", "x" */
   uint32_t rank;
   const int64_t *dims; /* rank of them */
   uint64_t at, count;  /* its first element among the values (of a net; of a row of a model), how many it has */
@@ -68,7 +68,7 @@ typedef struct tw_tensor_info {
 
 typedef struct tw_stage_info {
   const char *name, *optimizer;
-  int64_t epochs, batch; /* batch 0: full */
+  int64_t epochs, batch;  /* batch 0: full */
   uint64_t n_coordinates; /* trained reals */
 } tw_stage_info;
 
@@ -150,14 +150,14 @@ bool tw_net_train(tw_net *n, tw_on_step on_step, void *context, char **error);
 
 /* All values as a safetensors file, under the names and in the shapes that PyTorch's modules have (docs/use.md). */
 bool tw_net_write(const tw_net *n, const char *path, char **error);
-/* Sets them from such a file, which may come from a run (RUN/weights), from PyTorch, …: tw_net_set_values. An error if weights
- * that are a function of params at this moment are others in the file, by more than rounding. */
+/* Sets them from such a file, which may come from a run (RUN/weights), from PyTorch, …: tw_net_set_values. An error if
+ * weights that are a function of params at this moment are others in the file, by more than rounding. */
 bool tw_net_read(tw_net *n, const char *path, char **error);
 
 /* The net with all that its training carries, in a file with a checksum. */
 bool tw_net_save(tw_net *n, const char *path, char **error);
-/* Goes to where the saved net was: its stage, epoch, values and optimizer, so what follows has the bits that it would have
- * had there. The net must be of the same seed, and of a program with the same tensors, stages and Set_Weights. */
+/* Goes to where the saved net was: its stage, epoch, values and optimizer, so what follows has the bits that it would
+ * have had there. The net must be of the same seed, and of a program with the same tensors, stages and Set_Weights. */
 bool tw_net_load(tw_net *n, const char *path, char **error);
 
 #ifdef __cplusplus

@@ -45,7 +45,8 @@ static const double STUCK = 1e-5;
 static void add_seed(Row *r, const cJSON *seed) {
   const cJSON *stages = item(seed, "stages"), *first = cJSON_GetArrayItem(stages, 0);
   const cJSON *last = cJSON_GetArrayItem(stages, cJSON_GetArraySize(stages) - 1);
-  double regions = number(last, "regions"), test = number(item(seed, "measures"), "test"), before = number(first, "best_loss");
+  double regions = number(last, "regions"), test = number(item(seed, "measures"), "test"),
+         before = number(first, "best_loss");
   widen(&r->first, number(first, "regions"));
   widen(&r->end, regions);
   r->dead += regions == 1;
@@ -61,10 +62,19 @@ static void add_seed(Row *r, const cJSON *seed) {
 
 static Row row(const cJSON *variant) {
   const cJSON *summary = item(variant, "summary"), *over = item(summary, "over_best_fit"), *seed;
-  Row r = {.n = (int)number(summary, "n"), .failed = (int)number(summary, "failed"), .min = number(summary, "min"),
-           .mean = number(summary, "mean"), .median = number(summary, "median"), .max = number(summary, "max"),
-           .best_fit = number(over, "loss"), .over_min = number(over, "min"), .over_mean = number(over, "mean"),
-           .first_stage_min = INFINITY, .test_min = NAN, .first = {INFINITY, -INFINITY}, .end = {INFINITY, -INFINITY}};
+  Row r = {.n = (int)number(summary, "n"),
+           .failed = (int)number(summary, "failed"),
+           .min = number(summary, "min"),
+           .mean = number(summary, "mean"),
+           .median = number(summary, "median"),
+           .max = number(summary, "max"),
+           .best_fit = number(over, "loss"),
+           .over_min = number(over, "min"),
+           .over_mean = number(over, "mean"),
+           .first_stage_min = INFINITY,
+           .test_min = NAN,
+           .first = {INFINITY, -INFINITY},
+           .end = {INFINITY, -INFINITY}};
   snprintf(r.name, sizeof r.name, "%s", item(variant, "name")->valuestring);
   cJSON_ArrayForEach(seed, item(variant, "seeds")) add_seed(&r, seed);
   r.last /= r.n;
@@ -80,7 +90,8 @@ Rows run(const Settings *s, const char *file, const char *options) {
   int epochs = s->epochs;
   char shorter[64] = "";
   if (epochs) snprintf(shorter, sizeof shorter, " -D pre=%d -D post=%d", epochs, epochs);
-  snprintf(command, sizeof command, "'%s' run '%s/examples/%s.tw' --seeds %d --json %s%s", s->triwave, s->root, file, s->seeds, options, shorter);
+  snprintf(command, sizeof command, "'%s' run '%s/examples/%s.tw' --seeds %d --json %s%s", s->triwave, s->root, file,
+           s->seeds, options, shorter);
   fprintf(stderr, "  %s %s\n", file, options);
   char *text = read_all(command);
   cJSON *j = cJSON_Parse(text);
@@ -88,8 +99,7 @@ Rows run(const Settings *s, const char *file, const char *options) {
   const cJSON *variants = item(j, "variants"), *v;
   if (!cJSON_IsArray(variants)) give_up(command, "no result from");
   Rows out = {0};
-  cJSON_ArrayForEach(v, variants)
-    if (out.n < sizeof out.at / sizeof *out.at) out.at[out.n++] = row(v);
+  cJSON_ArrayForEach(v, variants) if (out.n < sizeof out.at / sizeof *out.at) out.at[out.n++] = row(v);
   cJSON_Delete(j);
   return out;
 }

@@ -9,8 +9,8 @@ typedef struct Settings {
   const char *triwave, *root; /* the command; the checkout */
   const char *pictures;       /* folder for them */
   int seeds;
-  const char *only;           /* of the computed parts these, a comma after each; NULL: all */
-  int epochs; /* of each stage; 0: as the programs say. Otherwise it is a rehearsal, with fewer depths and laws */
+  const char *only; /* of the computed parts these, a comma after each; NULL: all */
+  int epochs;       /* of each stage; 0: as the programs say. Otherwise it is a rehearsal, with fewer depths and laws */
 } Settings;
 
 typedef struct Range {
@@ -28,9 +28,9 @@ typedef struct Row {
   double dead; /* share of the nets whose output is affine on the whole interval at the end */
   int stuck;   /* nets that are dead, or whose best loss is above 1e-5 */
   int retries;
-  double before_last_mean; /* best loss of the stage before the last */
+  double before_last_mean;              /* best loss of the stage before the last */
   double best_fit, over_min, over_mean; /* of as many pieces as the program asks for; losses over it; NaN: not asked */
-  Range first, end; /* regions after the first stage and after the last */
+  Range first, end;                     /* regions after the first stage and after the last */
 } Row;
 
 typedef struct Rows {

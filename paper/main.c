@@ -1,5 +1,6 @@
-/* main.c: paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--only PART,…,]: runs the experiments of the paper and writes OUT/paper.md from
- * paper/page.md, in which a line @name stands for a computed part (tables.c), and the pictures in OUT/paper/.
+/* main.c: paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--only PART,…,]: runs the experiments of the paper and
+ * writes OUT/paper.md from paper/page.md, in which a line @name stands for a computed part (tables.c), and the pictures
+ * in OUT/paper/.
  *
  * The page says what was measured, not how long it took: it is the same bytes whenever and wherever it is made. */
 #define _POSIX_C_SOURCE 200809L
@@ -60,7 +61,8 @@ static bool make_page(const Settings *s, const char *out_dir) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 4) return fprintf(stderr, "paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--only PART,…,] [--no-pictures]\n"), 2;
+  if (argc < 4)
+    return fprintf(stderr, "paper TRIWAVE ROOT OUT [--seeds N] [--epochs N] [--only PART,…,] [--no-pictures]\n"), 2;
   char pictures[1024];
   snprintf(pictures, sizeof pictures, "%s/paper", argv[3]);
   Settings s = {.triwave = argv[1], .root = argv[2], .pictures = pictures, .seeds = 30};

@@ -10,8 +10,8 @@
 static void plot(const Settings *s, const char *file, const char *options, int seeds, const char *to) {
   char command[2048], shorter[64] = "";
   if (s->epochs) snprintf(shorter, sizeof shorter, " -D pre=%d -D post=%d", s->epochs, s->epochs);
-  snprintf(command, sizeof command, "'%s' plot '%s/examples/%s.tw' %s%s --seeds %d --quiet -o '%s/%s'", s->triwave, s->root, file, options, shorter, seeds,
-           s->pictures, to);
+  snprintf(command, sizeof command, "'%s' plot '%s/examples/%s.tw' %s%s --seeds %d --quiet -o '%s/%s'", s->triwave,
+           s->root, file, options, shorter, seeds, s->pictures, to);
   fprintf(stderr, "  picture %s\n", to);
   if (system(command) != 0) {
     fprintf(stderr, "paper: failed: %s\n", command);
@@ -51,22 +51,40 @@ void draw_depth(const Settings *s, const DepthRow *rows, size_t n) {
   for (size_t k = 0; k < n && k < MOST; k++) {
     const DepthRow *r = &rows[k];
     d[k] = r->depth;
-    y[0][k] = r->kaiming.min, y[1][k] = r->skip.min, y[2][k] = r->full.min, y[3][k] = r->classic.min, y[4][k] = r->classic64.min;
+    y[0][k] = r->kaiming.min, y[1][k] = r->skip.min, y[2][k] = r->full.min, y[3][k] = r->classic.min,
+    y[4][k] = r->classic64.min;
     y[5][k] = 8.0 / 15 * pow(16, -(double)(r->depth + 1)); /* mean of (h² t (1 - t))², h = 2^-depth */
-    regions[0][k] = r->kaiming.end.hi, regions[1][k] = r->skip.end.hi, regions[2][k] = r->full.first.hi, regions[3][k] = r->full.end.hi;
+    regions[0][k] = r->kaiming.end.hi, regions[1][k] = r->skip.end.hi, regions[2][k] = r->full.first.hi,
+    regions[3][k] = r->full.end.hi;
     all[k] = ldexp(1, r->depth);
   }
-  const TwPlotSeries errors[] = {{"kaiming", n, d, y[0], TW_PLOT_JOINED, 7}, {"skip", n, d, y[1], TW_PLOT_JOINED, 6},
-                                 {"full", n, d, y[2], TW_PLOT_JOINED, 1}, {"classic, f32", n, d, y[3], TW_PLOT_JOINED, 2},
-                                 {"classic, f64", n, d, y[4], TW_PLOT_JOINED, 3}, {"theory", n, d, y[5], TW_PLOT_DASHED, 0}};
-  const TwPlotSeries counts[] = {{"kaiming", n, d, regions[0], TW_PLOT_JOINED, 7}, {"skip", n, d, regions[1], TW_PLOT_JOINED, 6},
-                                 {"full, pretrained", n, d, regions[2], TW_PLOT_JOINED, 2}, {"full, released", n, d, regions[3], TW_PLOT_JOINED, 1},
+  const TwPlotSeries errors[] = {
+      {"kaiming", n, d, y[0], TW_PLOT_JOINED, 7},      {"skip", n, d, y[1], TW_PLOT_JOINED, 6},
+      {"full", n, d, y[2], TW_PLOT_JOINED, 1},         {"classic, f32", n, d, y[3], TW_PLOT_JOINED, 2},
+      {"classic, f64", n, d, y[4], TW_PLOT_JOINED, 3}, {"theory", n, d, y[5], TW_PLOT_DASHED, 0}};
+  const TwPlotSeries counts[] = {{"kaiming", n, d, regions[0], TW_PLOT_JOINED, 7},
+                                 {"skip", n, d, regions[1], TW_PLOT_JOINED, 6},
+                                 {"full, pretrained", n, d, regions[2], TW_PLOT_JOINED, 2},
+                                 {"full, released", n, d, regions[3], TW_PLOT_JOINED, 1},
                                  {"2^depth", n, d, all, TW_PLOT_DASHED, 0}};
-  const TwPlotPanel panels[] = {
-      {.title = "least error of the seeds", .x_label = "depth", .y_label = "mean squared error", .y_log = true, .x_lo = 1.5, .x_hi = 12.5,
-       .legend = TW_PLOT_LEGEND_BOTTOM_LEFT, .n_series = 6, .series = errors},
-      {.title = "most regions of the seeds", .x_label = "depth", .y_label = "linear regions", .y_log = true, .x_lo = 1.5, .x_hi = 12.5,
-       .legend = TW_PLOT_LEGEND_TOP_LEFT, .n_series = 5, .series = counts}};
+  const TwPlotPanel panels[] = {{.title = "least error of the seeds",
+                                 .x_label = "depth",
+                                 .y_label = "mean squared error",
+                                 .y_log = true,
+                                 .x_lo = 1.5,
+                                 .x_hi = 12.5,
+                                 .legend = TW_PLOT_LEGEND_BOTTOM_LEFT,
+                                 .n_series = 6,
+                                 .series = errors},
+                                {.title = "most regions of the seeds",
+                                 .x_label = "depth",
+                                 .y_label = "linear regions",
+                                 .y_log = true,
+                                 .x_lo = 1.5,
+                                 .x_hi = 12.5,
+                                 .legend = TW_PLOT_LEGEND_TOP_LEFT,
+                                 .n_series = 5,
+                                 .series = counts}};
   const TwPlot p = {.n_panels = 2, .columns = 2, .panels = panels, .width = 520, .height = 380};
   char path[1024], *why;
   TwRtFile f;

@@ -51,14 +51,16 @@ static void put_grid(FILE *out, const Rows rows[TARGETS], Figure figure, const d
 }
 
 static void put_details(FILE *out, const Rows rows[TARGETS], const Rows starts[TARGETS]) {
-  fprintf(out, "| | | min | mean | median | max | mean of the last epoch | test, min | test, mean | dead | regions at the start | after pretraining | at the end |\n"
+  fprintf(out, "| | | min | mean | median | max | mean of the last epoch | test, min | test, mean | dead | regions at "
+               "the start | after pretraining | at the end |\n"
                "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (int t = 0; t < TARGETS; t++)
     for (int w = 0; w < WAYS; w++) {
       const Row *r = row_of(&rows[t], ways[w]);
       const double figures[] = {r->min, r->mean, r->median, r->max, r->last, r->test_min, r->test_mean};
       fprintf(out, "| %s | %s |", targets[t], ways[w]);
-      for (size_t k = 0; k < sizeof figures / sizeof *figures; k++) fprintf(out, " "), put(out, figures[k]), fprintf(out, " |");
+      for (size_t k = 0; k < sizeof figures / sizeof *figures; k++)
+        fprintf(out, " "), put(out, figures[k]), fprintf(out, " |");
       fprintf(out, " %.0f%% | ", 100 * r->dead);
       if (starts) put_range(out, row_of(&starts[t], ways[w])->first);
       fprintf(out, " | ");
@@ -112,7 +114,8 @@ static void sparse(const Settings *s, FILE *out) {
 
 static void sparse_spread(const Settings *s, FILE *out) {
   static const char *const spreads[] = {"0.1", "0.2", "0.3", "0.4", "0.45"};
-  fprintf(out, "| peaks at the start | %s | %s | %s | %s |\n|---|---|---|---|---|\n", targets[0], targets[1], targets[2], targets[3]);
+  fprintf(out, "| peaks at the start | %s | %s | %s | %s |\n|---|---|---|---|---|\n", targets[0], targets[1],
+          targets[2], targets[3]);
   for (size_t k = 0; k < (s->epochs ? 1 : sizeof spreads / sizeof *spreads); k++) {
     fprintf(out, "| ½ ± %s |", spreads[k]);
     for (int t = 0; t < TARGETS; t++) {
@@ -142,7 +145,8 @@ static void sums(const Settings *s, FILE *out) {
   whole.epochs = 0; /* these have no such constants, and take a second */
   fprintf(out, "| | min | mean | median | max | test, min | dead |\n|---|---|---|---|---|---|---|\n");
   put_sum(out, "x³ − x, two networks (`difference.tw`)", &run(&whole, "difference", "").at[0], published_difference);
-  put_sum(out, "x³ − x, dense 8x5 (`difference_dense.tw`)", &run(&whole, "difference_dense", "").at[0], published_difference_dense);
+  put_sum(out, "x³ − x, dense 8x5 (`difference_dense.tw`)", &run(&whole, "difference_dense", "").at[0],
+          published_difference_dense);
   put_sum(out, "r³, three networks (`radial.tw`)", &run(&whole, "radial", "").at[0], published_radial);
   put_sum(out, "r³, dense 8x5 (`radial_dense.tw`)", &run(&whole, "radial_dense", "").at[0], published_radial_dense);
 }
@@ -157,7 +161,8 @@ static void depth(const Settings *s, FILE *out) {
   one.seeds = 1;
   DepthRow rows[11];
   size_t n = 0;
-  fprintf(out, "| depth | full, min / mean | after pretraining | regions then | at the end | skip, min / mean | regions | kaiming, min / mean | regions | "
+  fprintf(out, "| depth | full, min / mean | after pretraining | regions then | at the end | skip, min / mean | "
+               "regions | kaiming, min / mean | regions | "
                "classic, f32 | classic, f64 | regions |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (int d = 2; d <= 12; d += s->epochs ? 5 : 1) { /* a rehearsal: three depths */
     char options[128], wide[128], shorter[32] = "";
@@ -195,7 +200,8 @@ static void put_choice(FILE *out, const char *what, const Row *cubic, const Row 
 }
 
 static void choices_head(FILE *out) {
-  fprintf(out, "| | x³, min | mean | max | regions | x¹¹, min | mean | max | regions |\n|---|---|---|---|---|---|---|---|---|\n");
+  fprintf(out, "| | x³, min | mean | max | regions | x¹¹, min | mean | max | regions "
+               "|\n|---|---|---|---|---|---|---|---|---|\n");
 }
 
 /* Variants of choices.tw: name, words, name, words, …, NULL. */
@@ -210,12 +216,13 @@ static void choices_of(const Settings *s, FILE *out, const char *const *pairs) {
   snprintf(options, sizeof options, "--variant %s -D power=11", variants);
   Rows power = run(s, "choices", options);
   choices_head(out);
-  for (size_t k = 0; pairs[k]; k += 2) put_choice(out, pairs[k + 1], row_of(&cubic, pairs[k]), row_of(&power, pairs[k]));
+  for (size_t k = 0; pairs[k]; k += 2)
+    put_choice(out, pairs[k + 1], row_of(&cubic, pairs[k]), row_of(&power, pairs[k]));
 }
 
 static void law(const Settings *s, FILE *out) {
-  static const char *const pairs[] = {"law_0_1", "U(0, 1)", "law_1_9", "U(0.1, 0.9)", "full", "U(0.3, 0.7)", "law_4_6", "U(0.4, 0.6)",
-                                      "law_half", "U(0.499, 0.501)", NULL};
+  static const char *const pairs[] = {"law_0_1", "U(0, 1)",     "law_1_9",  "U(0.1, 0.9)",     "full", "U(0.3, 0.7)",
+                                      "law_4_6", "U(0.4, 0.6)", "law_half", "U(0.499, 0.501)", NULL};
   choices_of(s, out, pairs);
 }
 
@@ -225,23 +232,31 @@ static void bounds(const Settings *s, FILE *out) {
 }
 
 static void heads(const Settings *s, FILE *out) {
-  static const char *const pairs[] = {"full", "s₀ trained, nothing else", "tied", "s₀ tied to (1 − a₀) a₁", "gain", "and a factor on the output",
-                                      "slope", "and the slope of the sum neuron's input", "offset", "and an offset of the output",
-                                      "slope_offset", "and slope and offset", NULL};
+  static const char *const pairs[] = {
+      "full",   "s₀ trained, nothing else",    "tied",         "s₀ tied to (1 − a₀) a₁",
+      "gain",   "and a factor on the output",  "slope",        "and the slope of the sum neuron's input",
+      "offset", "and an offset of the output", "slope_offset", "and slope and offset",
+      NULL};
   choices_of(s, out, pairs);
 }
 
 static void release(const Settings *s, FILE *out) {
-  static const char *const pairs[] = {"release_0", "0 + 2000 epochs", "release_250", "250 + 1750", "full", "1000 + 1000", "release_1500", "1500 + 500",
-                                      "release_never", "never released", NULL};
+  static const char *const pairs[] = {
+      "release_0",    "0 + 2000 epochs", "release_250",   "250 + 1750",     "full", "1000 + 1000",
+      "release_1500", "1500 + 500",      "release_never", "never released", NULL};
   Settings whole = *s;
   whole.epochs = 0; /* the variants are about epochs */
   choices_of(&whole, out, pairs);
 }
 
 static void batches(const Settings *s, FILE *out) {
-  static const char *const pairs[] = {"full", "full batch, 2000 epochs, 2000 updates", "batch_50_tenth", "50 rows, 200 epochs, 2000 updates",
-                                      "batch_50", "50 rows, 2000 epochs, 20000 updates", NULL};
+  static const char *const pairs[] = {"full",
+                                      "full batch, 2000 epochs, 2000 updates",
+                                      "batch_50_tenth",
+                                      "50 rows, 200 epochs, 2000 updates",
+                                      "batch_50",
+                                      "50 rows, 2000 epochs, 20000 updates",
+                                      NULL};
   Settings whole = *s;
   whole.epochs = 0;
   choices_of(&whole, out, pairs);
@@ -278,7 +293,8 @@ static void precision(const Settings *s, FILE *out) {
 static void beyond(const Settings *s, FILE *out) {
   Settings whole = *s;
   whole.epochs = 0;
-  fprintf(out, "| | the paper's best | min | mean | median | max | test, mean | dead or stuck | started again | regions | before the rounds, mean |\n"
+  fprintf(out, "| | the paper's best | min | mean | median | max | test, mean | dead or stuck | started again | "
+               "regions | before the rounds, mean |\n"
                "|---|---|---|---|---|---|---|---|---|---|---|\n");
   Row rows[TARGETS];
   for (int t = 0; t < TARGETS; t++) {
@@ -287,15 +303,17 @@ static void beyond(const Settings *s, FILE *out) {
     Row r = rows[t] = run(&whole, "beyond", options).at[0];
     double paper = INFINITY;
     for (int w = 0; w < WAYS; w++) paper = fmin(paper, published_min[w][t]);
-    fprintf(out, "| %s | %.2e | **%.2e** | %.2e | %.2e | %.2e | %.2e | %d | %d | ", targets[t], paper, r.min, r.mean, r.median, r.max, r.test_mean,
-            r.stuck, r.retries);
+    fprintf(out, "| %s | %.2e | **%.2e** | %.2e | %.2e | %.2e | %.2e | %d | %d | ", targets[t], paper, r.min, r.mean,
+            r.median, r.max, r.test_mean, r.stuck, r.retries);
     put_range(out, r.end);
     fprintf(out, " | %.1e |\n", r.before_last_mean);
   }
-  fprintf(out, "\nAnd beside the best fit of 32 pieces, knots and values free ([how it is found](regions.md#beside-the-best-fit)):\n\n"
+  fprintf(out, "\nAnd beside the best fit of 32 pieces, knots and values free ([how it is "
+               "found](regions.md#beside-the-best-fit)):\n\n"
                "| | best 32 pieces | min over it | mean over it | max over it |\n|---|---|---|---|---|\n");
   for (int t = 0; t < TARGETS; t++)
-    fprintf(out, "| %s | %.2e | %.2f | %.2f | %.2f |\n", targets[t], rows[t].best_fit, rows[t].over_min, rows[t].over_mean, rows[t].max / rows[t].best_fit);
+    fprintf(out, "| %s | %.2e | %.2f | %.2f | %.2f |\n", targets[t], rows[t].best_fit, rows[t].over_min,
+            rows[t].over_mean, rows[t].max / rows[t].best_fit);
 }
 
 /* The recipe without its rounds beside `full` of the dense table, which takes longer. */
@@ -308,7 +326,8 @@ static void short_recipe(const Settings *s, FILE *out) {
     snprintf(full, sizeof full, "--variant full -D target=%d", t);
     snprintf(options, sizeof options, "--variant short -D target=%d", t);
     Row a = run(s, "paper", full).at[0], b = run(&whole, "beyond", options).at[0];
-    fprintf(out, "| %s | %.2e | %.2e | %.2e | %.2e | %.2e | %.2e |\n", targets[t], a.min, a.mean, a.max, b.min, b.mean, b.max);
+    fprintf(out, "| %s | %.2e | %.2e | %.2e | %.2e | %.2e | %.2e |\n", targets[t], a.min, a.mean, a.max, b.min, b.mean,
+            b.max);
   }
 }
 
@@ -316,8 +335,12 @@ static void short_recipe(const Settings *s, FILE *out) {
 static void recipe(const Settings *s, FILE *out) {
   static const struct {
     const char *what, *options;
-  } at[] = {{"as above, but for new starts", ""}, {"waves on all of [0, 1]", "-D begin=0"}, {"moves of 0.2%", "-D kick=0.002"},
-            {"moves of 1%", "-D kick=0.01"},      {"moves of 2%", "-D kick=0.02"},        {"moves of 5%", "-D kick=0.05"},
+  } at[] = {{"as above, but for new starts", ""},
+            {"waves on all of [0, 1]", "-D begin=0"},
+            {"moves of 0.2%", "-D kick=0.002"},
+            {"moves of 1%", "-D kick=0.01"},
+            {"moves of 2%", "-D kick=0.02"},
+            {"moves of 5%", "-D kick=0.05"},
             {"f64", "--precision f64"}};
   Settings whole = *s;
   whole.epochs = 0;
@@ -326,14 +349,28 @@ static void recipe(const Settings *s, FILE *out) {
     Row rows[2];
     for (int t = 0; t < 2; t++) {
       char options[96];
-      snprintf(options, sizeof options, "-D target=%d -D enough=1 %s%s", t, at[k].options, s->epochs ? " -D rounds=1" : "");
+      snprintf(options, sizeof options, "-D target=%d -D enough=1 %s%s", t, at[k].options,
+               s->epochs ? " -D rounds=1" : "");
       rows[t] = run(&whole, "beyond", options).at[0];
     }
     put_choice(out, at[k].what, &rows[0], &rows[1]);
   }
 }
 
-const Part parts[] = {{"beyond", beyond}, {"recipe", recipe}, {"short", short_recipe}, {"dense", dense}, {"dense-full-batch", dense_full_batch}, {"sparse", sparse}, {"sparse-spread", sparse_spread},
-                      {"sums", sums}, {"depth", depth}, {"law", law}, {"bounds", bounds}, {"heads", heads}, {"release", release},
-                      {"batches", batches}, {"rates", rates}, {"precision", precision}};
+const Part parts[] = {{"beyond", beyond},
+                      {"recipe", recipe},
+                      {"short", short_recipe},
+                      {"dense", dense},
+                      {"dense-full-batch", dense_full_batch},
+                      {"sparse", sparse},
+                      {"sparse-spread", sparse_spread},
+                      {"sums", sums},
+                      {"depth", depth},
+                      {"law", law},
+                      {"bounds", bounds},
+                      {"heads", heads},
+                      {"release", release},
+                      {"batches", batches},
+                      {"rates", rates},
+                      {"precision", precision}};
 const size_t n_parts = sizeof parts / sizeof *parts;

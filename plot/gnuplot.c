@@ -1,7 +1,7 @@
 /* gnuplot.c: SVG and PNG.
  *
- * A script with the data in it goes to gnuplot's standard input, the picture comes from its standard output, and what it
- * says goes into the reason of a failure. */
+ * A script with the data in it goes to gnuplot's standard input, the picture comes from its standard output, and what
+ * it says goes into the reason of a failure. */
 #define _GNU_SOURCE /* pipe2, asprintf */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,9 @@ static void put_style(FILE *out, const TwPlotSeries *s) {
   }
 }
 
-static bool shown(const TwPlotPanel *p, double x, double y) { return isfinite(x) && isfinite(y) && !(p->y_log && y <= 0); }
+static bool shown(const TwPlotPanel *p, double x, double y) {
+  return isfinite(x) && isfinite(y) && !(p->y_log && y <= 0);
+}
 
 static void put_data(FILE *out, const TwPlotPanel *p, const TwPlotRange *r, size_t panel) {
   for (size_t k = 0; k < p->n_series; k++) {
@@ -77,7 +79,8 @@ static void put_panel(FILE *out, const TwPlotPanel *p, size_t panel) {
   fprintf(out, "unset logscale\nset format '%%g'\n");
   if (p->x_log) fprintf(out, "set logscale x 2\n");
   if (p->y_log) fprintf(out, "set logscale y\nset format y '10^{%%L}'\n");
-  fprintf(out, "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\n%s\n", r.x_lo, r.x_hi, r.y_lo, r.y_hi, legend_place(p->legend));
+  fprintf(out, "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\n%s\n", r.x_lo, r.x_hi, r.y_lo, r.y_hi,
+          legend_place(p->legend));
   fprintf(out, "set title ");
   put_text(out, p->title);
   fprintf(out, "\nset xlabel ");
@@ -86,7 +89,9 @@ static void put_panel(FILE *out, const TwPlotPanel *p, size_t panel) {
   put_text(out, p->y_label);
   fprintf(out, "\nunset arrow\nunset label\n");
   for (size_t k = 0; k < p->n_marks; k++) {
-    fprintf(out, "set arrow from first %.9g, graph 0 to first %.9g, graph 1 nohead lw 1 dt (3,3) lc rgb '#808080' back\n", p->marks[k].x, p->marks[k].x);
+    fprintf(out,
+            "set arrow from first %.9g, graph 0 to first %.9g, graph 1 nohead lw 1 dt (3,3) lc rgb '#808080' back\n",
+            p->marks[k].x, p->marks[k].x);
     fprintf(out, "set label ");
     put_text(out, p->marks[k].label);
     fprintf(out, " at first %.9g, graph 0.96 offset 0.5,0 font ',10' textcolor rgb '#606060'\n", p->marks[k].x);
@@ -113,13 +118,18 @@ static void put_script(FILE *out, const TwPlot *p, TwPlotFormat format) {
   if (format == TW_PLOT_SVG)
     fprintf(out, "set terminal svg noenhanced size %u,%u font 'DejaVu Sans,12' background '#ffffff'\n", all_w, all_h);
   else
-    fprintf(out, "set terminal pngcairo noenhanced size %u,%u font 'DejaVu Sans,12' fontscale 1.6 linewidth 2 pointscale 2 background '#ffffff'\n", 2 * all_w, 2 * all_h);
-  fprintf(out, "set termoption enhanced\nset border 3 lc rgb '#404040'\nset tics nomirror out scale 0.6 textcolor rgb '#404040'\n"
-               "set grid lw 0.5 lc rgb '#d8d8d8'\nset key noenhanced font ',10' samplen 2 spacing 1.1\nset title noenhanced font ',12'\n"
+    fprintf(out,
+            "set terminal pngcairo noenhanced size %u,%u font 'DejaVu Sans,12' fontscale 1.6 linewidth 2 pointscale 2 "
+            "background '#ffffff'\n",
+            2 * all_w, 2 * all_h);
+  fprintf(out, "set termoption enhanced\nset border 3 lc rgb '#404040'\nset tics nomirror out scale 0.6 textcolor rgb "
+               "'#404040'\n"
+               "set grid lw 0.5 lc rgb '#d8d8d8'\nset key noenhanced font ',10' samplen 2 spacing 1.1\nset title "
+               "noenhanced font ',12'\n"
                "set xlabel noenhanced\nset ylabel noenhanced\nset label noenhanced\n");
   if (multi) {
-    fprintf(out, "set multiplot layout %zu,%zu margins %.3f,%.3f,%.3f,%.3f spacing %.3f,%.3f", rows, columns, 78.0 / all_w, 1 - 16.0 / all_w,
-            64.0 / all_h, 1 - (40.0 + top) / all_h, 96.0 / all_w, 100.0 / all_h);
+    fprintf(out, "set multiplot layout %zu,%zu margins %.3f,%.3f,%.3f,%.3f spacing %.3f,%.3f", rows, columns,
+            78.0 / all_w, 1 - 16.0 / all_w, 64.0 / all_h, 1 - (40.0 + top) / all_h, 96.0 / all_w, 100.0 / all_h);
     if (p->title) fprintf(out, " title "), put_text(out, p->title), fprintf(out, " noenhanced font ',13'");
     fprintf(out, "\n");
   } else {
@@ -198,8 +208,8 @@ static bool drain(int *fd, Bytes *to) {
   return append(to, chunk, (size_t)got);
 }
 
-/* Feeds the script and takes picture and words, whichever is ready: neither side waits for the other for ever. A script that
- * gnuplot does not want any more is its to explain. false: no memory. */
+/* Feeds the script and takes picture and words, whichever is ready: neither side waits for the other for ever. A script
+ * that gnuplot does not want any more is its to explain. false: no memory. */
 static bool converse(Child *c, const char *script, size_t n, Bytes *picture, Bytes *said) {
   bool ok = true;
   for (size_t at = 0; c->picture >= 0 || c->says >= 0;) {
@@ -210,7 +220,8 @@ static bool converse(Child *c, const char *script, size_t n, Bytes *picture, Byt
       break;
     }
     if (p[0].revents) {
-      ssize_t put = write(c->script, script + at, n - at < 4096 ? n - at : 4096); /* no more than a pipe that is ready takes */
+      ssize_t put = write(c->script, script + at,
+                          n - at < 4096 ? n - at : 4096); /* no more than a pipe that is ready takes */
       if (put > 0) at += (size_t)put;
       else if (errno != EINTR) shut(&c->script);
     }

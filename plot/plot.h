@@ -13,9 +13,9 @@
 
 typedef enum TwPlotStyle {
   TW_PLOT_LINE,
-  TW_PLOT_WIDE,   /* broad and pale, to be seen under another line */
+  TW_PLOT_WIDE, /* broad and pale, to be seen under another line */
   TW_PLOT_DASHED,
-  TW_PLOT_THIN,   /* one of many: thin, pale, without an entry in the legend */
+  TW_PLOT_THIN, /* one of many: thin, pale, without an entry in the legend */
   TW_PLOT_STEPS,
   TW_PLOT_POINTS,
   TW_PLOT_JOINED, /* points and a line through them */
@@ -39,13 +39,18 @@ typedef struct TwPlotMark {
   const char *label;
 } TwPlotMark;
 
-typedef enum TwPlotLegend { TW_PLOT_LEGEND_NONE, TW_PLOT_LEGEND_TOP_RIGHT, TW_PLOT_LEGEND_TOP_LEFT,
-                            TW_PLOT_LEGEND_BOTTOM_RIGHT, TW_PLOT_LEGEND_BOTTOM_LEFT } TwPlotLegend;
+typedef enum TwPlotLegend {
+  TW_PLOT_LEGEND_NONE,
+  TW_PLOT_LEGEND_TOP_RIGHT,
+  TW_PLOT_LEGEND_TOP_LEFT,
+  TW_PLOT_LEGEND_BOTTOM_RIGHT,
+  TW_PLOT_LEGEND_BOTTOM_LEFT
+} TwPlotLegend;
 
 typedef struct TwPlotPanel {
   const char *title, *x_label, *y_label; /* any may be NULL */
-  bool x_log, y_log; /* y_log: base 10; x_log: base 2 */
-  double x_lo, x_hi, y_lo, y_hi; /* lo = hi: as wide as the data */
+  bool x_log, y_log;                     /* y_log: base 10; x_log: base 2 */
+  double x_lo, x_hi, y_lo, y_hi;         /* lo = hi: as wide as the data */
   TwPlotLegend legend;
   size_t n_series, n_marks;
   const TwPlotSeries *series;
@@ -63,7 +68,8 @@ typedef enum TwPlotFormat { TW_PLOT_SVG, TW_PLOT_PNG } TwPlotFormat;
 
 /* The format of a file by the end of its name, .svg or .png; false: neither. */
 bool tw_plot_format(const char *path, TwPlotFormat *out);
-/* Writes the picture. false: *why, malloc'ed, has a sentence: gnuplot is missing, or could not. Errors of the stream are its own. */
+/* Writes the picture. false: *why, malloc'ed, has a sentence: gnuplot is missing, or could not. Errors of the stream
+ * are its own. */
 bool tw_plot_gnuplot(const TwPlot *p, TwPlotFormat format, FILE *out, char **why);
 
 /* Each panel below the other, `columns` wide and `rows` high besides labels. */

@@ -88,7 +88,8 @@ static void put_panel(FILE *out, const TwPlotPanel *p, Canvas *c) {
     else fprintf(out, "%11s", "");
     for (unsigned k = 0; k < c->columns; k++) {
       unsigned d = c->dots[row * c->columns + k];
-      fprintf(out, "\xe2%c%c", (int)(unsigned char)(0xa0 | d >> 6), (int)(unsigned char)(0x80 | (d & 63))); /* U+2800 + d */
+      fprintf(out, "\xe2%c%c", (int)(unsigned char)(0xa0 | d >> 6),
+              (int)(unsigned char)(0x80 | (d & 63))); /* U+2800 + d */
     }
     fputc('\n', out);
   }

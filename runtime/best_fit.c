@@ -54,10 +54,13 @@ bool tw_rt_best_fit(const TwRtProgram *p, uint32_t stage, uint32_t pieces, doubl
   uint32_t fits = stage < p->n_stages ? p->stages[stage].fits : 0;
   if (!fits || pieces == 0 || pieces > TW_RT_MOST_PIECES) return false;
   const TwRtData *d = &p->datas[fits - 1];
-  if ((int64_t)pieces > d->n_rows / ROWS_LEAST) return false; /* what is measured at so few rows is not an error between them */
+  if ((int64_t)pieces > d->n_rows / ROWS_LEAST)
+    return false; /* what is measured at so few rows is not an error between them */
   bool between = tw_rt_has_target_at(d);
   if (!between && d->axes) return false;
-  size_t n = !between ? (size_t)d->n_rows : pieces * ROWS_A_PIECE > LEAST_ROWS ? (size_t)pieces * ROWS_A_PIECE : LEAST_ROWS;
+  size_t n = !between                             ? (size_t)d->n_rows
+             : pieces * ROWS_A_PIECE > LEAST_ROWS ? (size_t)pieces * ROWS_A_PIECE
+                                                  : LEAST_ROWS;
   double *x = malloc((n + 1) * sizeof *x), *y = malloc((n + 1) * sizeof *y);
   bool ok = x && y && (between ? sampled(d, x, y, n) : sorted_rows(p, fits - 1, x, y));
   ok = ok && tw_rt_best_pieces(x, y, n, between, pieces, mse);
@@ -96,13 +99,15 @@ uint32_t tw_rt_pieces_asked(const TwRtProgram *p) {
   for (uint32_t k = 0; k < p->n_ensures; k++)
     if (p->ensures[k].is_regions) ask(&most, p->ensures[k].quantity, p->ensures[k].compare, p->ensures[k].bound);
   for (uint32_t k = 0; k < p->n_expects; k++)
-    if (p->expects[k].kind == TW_RT_XP_REGIONS) ask(&most, p->expects[k].quantity, p->expects[k].compare, p->expects[k].bound);
+    if (p->expects[k].kind == TW_RT_XP_REGIONS)
+      ask(&most, p->expects[k].quantity, p->expects[k].compare, p->expects[k].bound);
   return most;
 }
 
 TwRtOverBest tw_rt_over_best(const TwRtProgram *p, const TwRtResult *r, uint32_t pieces) {
   TwRtOverBest o = {.pieces = pieces ? pieces : tw_rt_pieces_asked(p)};
-  if (r->error || p->n_stages == 0 || !o.pieces || !tw_rt_best_fit(p, p->n_stages - 1, o.pieces, &o.loss) || !(o.loss > 0))
+  if (r->error || p->n_stages == 0 || !o.pieces || !tw_rt_best_fit(p, p->n_stages - 1, o.pieces, &o.loss) ||
+      !(o.loss > 0))
     return (TwRtOverBest){0};
   uint32_t n = 0;
   for (uint32_t i = 0; i < r->n_seeds; i++) {

@@ -5,11 +5,12 @@
 #include "runtime/regions.h"
 
 /* The least mean squared error of so many pieces against the data that the stage's loss is the mean squared error
- * against (TwRtStage.fits): a grid's target everywhere on its interval, measured data row by row. false: it is not known,
- * or there are fewer than four rows a piece: a loss over so few says little of a function between them. */
+ * against (TwRtStage.fits): a grid's target everywhere on its interval, measured data row by row. false: it is not
+ * known, or there are fewer than four rows a piece: a loss over so few says little of a function between them. */
 bool tw_rt_best_fit(const TwRtProgram *p, uint32_t stage, uint32_t pieces, double *mse);
 
-/* Mean squared error of a model's pieces against those data, in f64, at the rows. false: not known, or rows lie outside. */
+/* Mean squared error of a model's pieces against those data, in f64, at the rows. false: not known, or rows lie
+ * outside. */
 bool tw_rt_pieces_mse(const TwRtProgram *p, uint32_t stage, const TwRtPieces *pieces, double *mse);
 
 /* How many pieces the program asks for: the largest bound from below of an ensure or expect on regions; 0: none. */

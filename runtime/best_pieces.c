@@ -1,9 +1,9 @@
 /* best_pieces.c: the best fit by so many straight pieces: Newton's method on knots and values together.
  *
- * Knot k is at t_k with value v_k; the ends stay. In a piece, a and b are the shares of its left and right knot in x, so
- * the fit is a v_0 + b v_1, and five sums over its rows (a², ab, b², a r, b r) make its part of gradient and Hessian of
- * half the squared error. A knot is moved along the mean of the slopes beside it, so that moving it changes
- * the fit only by its bend: in those coordinates the Hessian, block tridiagonal with 2 x 2 blocks, is well scaled, and its
+ * Knot k is at t_k with value v_k; the ends stay. In a piece, a and b are the shares of its left and right knot in x,
+ * so the fit is a v_0 + b v_1, and five sums over its rows (a², ab, b², a r, b r) make its part of gradient and Hessian
+ * of half the squared error. A knot is moved along the mean of the slopes beside it, so that moving it changes the fit
+ * only by its bend: in those coordinates the Hessian, block tridiagonal with 2 x 2 blocks, is well scaled, and its
  * diagonal serves to damp. A step that does not lower the error, or would push a knot past another, is refused. */
 #include "runtime/best_pieces.h"
 
@@ -14,7 +14,8 @@
 enum { MAX_STEPS = 100, LEVEL_ROUNDS = 20, ROWS_A_PIECE = 4 };
 enum { FEW = 4, MORE_STARTS = 12 }; /* pieces that have hollows far above the least; starts that they get besides */
 
-/* Of the largest second derivative by a knot: what damps one that lies where next to nothing bends; the least in a factor. */
+/* Of the largest second derivative by a knot: what damps one that lies where next to nothing bends; the least in a
+ * factor. */
 static const double FLAT = 1e-2, LEAST = 1e-9;
 
 typedef struct Knot {
@@ -33,7 +34,7 @@ typedef struct Fit {
   const double *x, *y;
   size_t rows;
   bool between; /* the line through the rows is fitted, everywhere; else the rows are */
-  uint32_t n; /* pieces */
+  uint32_t n;   /* pieces */
   Knot *at, *trial;
   Square *own, *factor;
   Cross *next, *below; /* of knot k with knot k + 1; of the factor */
@@ -225,7 +226,8 @@ static void settle(Fit *f) {
     f->own[k].tt = 1;
     if (k < f->n) f->next[k].vt = f->next[k].tv = f->next[k].tt = 0;
   }
-  if (solve(f, 1e-12) && step(f) && error_of(f, f->trial) < error_of(f, f->at)) memcpy(f->at, f->trial, (f->n + 1) * sizeof *f->at);
+  if (solve(f, 1e-12) && step(f) && error_of(f, f->trial) < error_of(f, f->at))
+    memcpy(f->at, f->trial, (f->n + 1) * sizeof *f->at);
 }
 
 /* Down to a local minimum; f->error is the mean there. */
@@ -262,7 +264,8 @@ static void even(Fit *f, double aside) {
   for (uint32_t k = 0; k <= f->n; k++) f->at[k].t = k == 0 ? lo : k == f->n ? hi : lo + (hi - lo) * (k + aside) / f->n;
 }
 
-/* Pieces of widths between 1 and 9, others for each `start`: a sequence that fills the cube of the first three evenly. */
+/* Pieces of widths between 1 and 9, others for each `start`: a sequence that fills the cube of the first three evenly.
+ */
 static void uneven(Fit *f, uint32_t start) {
   double lo = f->x[0], hi = f->x[f->rows - 1], sum = 0, ratio = 1;
   f->at[0].t = 0;
@@ -296,8 +299,8 @@ static void line_errors(Fit *f, double *out) {
 }
 
 /* Knots such that the pieces' own errors are nearly equal, as they are at the best in the limit. A piece's share is its
- * error to the power of 3/16: of any power equal shares are equal errors, and as an error goes with the fifth power of the
- * width, one near 1/5 gets there fast (and this one by roots, which are the same bits everywhere). */
+ * error to the power of 3/16: of any power equal shares are equal errors, and as an error goes with the fifth power of
+ * the width, one near 1/5 gets there fast (and this one by roots, which are the same bits everywhere). */
 static void level(Fit *f) {
   double *share = f->mean; /* n + 1 of them, free until the descent */
   even(f, 0);
@@ -322,10 +325,18 @@ static void level(Fit *f) {
 }
 
 bool tw_rt_best_pieces(const double *x, const double *y, size_t rows, bool between, uint32_t pieces, double *mse) {
-  if (pieces == 0 || pieces > TW_RT_MOST_PIECES || rows < (size_t)pieces * ROWS_A_PIECE || !(x[rows - 1] > x[0])) return false;
+  if (pieces == 0 || pieces > TW_RT_MOST_PIECES || rows < (size_t)pieces * ROWS_A_PIECE || !(x[rows - 1] > x[0]))
+    return false;
   size_t m = (size_t)pieces + 1;
-  Fit f = {.x = x, .y = y, .rows = rows, .between = between, .n = pieces, .at = malloc(4 * m * sizeof(Knot)), .own = malloc(2 * m * sizeof(Square)),
-           .next = malloc(2 * m * sizeof(Cross)), .mean = malloc(m * sizeof(double))};
+  Fit f = {.x = x,
+           .y = y,
+           .rows = rows,
+           .between = between,
+           .n = pieces,
+           .at = malloc(4 * m * sizeof(Knot)),
+           .own = malloc(2 * m * sizeof(Square)),
+           .next = malloc(2 * m * sizeof(Cross)),
+           .mean = malloc(m * sizeof(double))};
   bool ok = f.at && f.own && f.next && f.mean;
   if (ok) {
     f.trial = f.at + m;

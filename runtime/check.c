@@ -77,8 +77,8 @@ static TwRtRegions count_in(TwRtWorker *w, uint32_t stage, uint32_t model, const
   return r;
 }
 
-bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi, double sliver,
-                    TwRtQuantity q, TwRtFound *out) {
+bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                    double sliver, TwRtQuantity q, TwRtFound *out) {
   const double *c = NULL;
   TwRtCounter *counter = counter_at(w, stage, model, flat, &c);
   if (!counter) return false;
@@ -271,9 +271,14 @@ void tw_rt_watch(TwRtStageRun *g, const void *flat) {
   if (p->n_measures) tw_rt_call(w, &g->st->eval, flat);
   for (uint32_t i = 0; i < p->n_measures; i++) measures[i] = tw_rt_scalar(w, w->measures, i);
   if (g->st->rate.entry) tw_rt_call(w, &g->st->rate, flat);
-  TwRtEpoch e = {.seed_index = w->seed_index, .stage = g->index, .epoch = g->epoch, .loss = g->loss, .norm = g->norm,
+  TwRtEpoch e = {.seed_index = w->seed_index,
+                 .stage = g->index,
+                 .epoch = g->epoch,
+                 .loss = g->loss,
+                 .norm = g->norm,
                  .rate = g->st->rate.entry ? tw_rt_get(w->rate, 0, w->f64) : NAN,
-                 .measures = measures, .regions = tw_rt_pieces_now(g, flat),
+                 .measures = measures,
+                 .regions = tw_rt_pieces_now(g, flat),
                  .seconds = g->r->seconds + tw_rt_now() - g->started};
   w->run->o->watch(w->run->o->context, &e);
   free(measures);

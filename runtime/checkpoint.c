@@ -121,7 +121,8 @@ static const char *parse(TwRtCheckpoint *c, const char *bytes, size_t n) {
     SeedHead seed;
     if (!take(bytes, n, &at, &seed, sizeof seed)) return cut;
     if (!seed.there) continue;
-    TwRtSaved s = {.seed_index = k, .done = seed.done != 0, .stage = (uint32_t)seed.stage, .epoch = seed.epoch, .n = seed.size};
+    TwRtSaved s = {
+        .seed_index = k, .done = seed.done != 0, .stage = (uint32_t)seed.stage, .epoch = seed.epoch, .n = seed.size};
     if (seed.size > n - at) return cut;
     s.bytes = malloc(seed.size + 1);
     if (!s.bytes) return "there is not enough memory";

@@ -22,10 +22,12 @@ void tw_rt_checkpoint_put(TwRtCheckpoint *c, const TwRtSaved *s);
 /* Writes it to `path`; the one that was there goes to path.old. Whatever stops that, one of the two is whole. */
 bool tw_rt_checkpoint_write(const TwRtCheckpoint *c, const char *path, char **error);
 /* Fills what init has made, from `path`, or from path.old if that is damaged or missing; then *warning, malloc'ed, says
- * so. If neither is there, nothing has been saved, which is no error. false: *error: what is there is not to be used. */
+ * so. If neither is there, nothing has been saved, which is no error. false: *error: what is there is not to be used.
+ */
 bool tw_rt_checkpoint_read(TwRtCheckpoint *c, const char *path, char **warning, char **error);
 
-/* The same without path.old: what is at `path` stays until the new one takes its place; a file that is not there is an error. */
+/* The same without path.old: what is at `path` stays until the new one takes its place; a file that is not there is an
+ * error. */
 bool tw_rt_checkpoint_write_alone(const TwRtCheckpoint *c, const char *path, char **error);
 bool tw_rt_checkpoint_read_alone(TwRtCheckpoint *c, const char *path, char **error);
 

@@ -33,13 +33,13 @@ typedef struct Reader {
   const char *path;
   FILE *file;
   TwRtCsv *out;
-  char *buf;               /* buf[len] is '\n', so that every scan ends */
-  size_t pos, len, cap;    /* the record in hand begins at pos */
-  bool at_end;             /* nothing is left in the file */
-  uint64_t line;           /* of buf[pos] */
+  char *buf;            /* buf[len] is '\n', so that every scan ends */
+  size_t pos, len, cap; /* the record in hand begins at pos */
+  bool at_end;          /* nothing is left in the file */
+  uint64_t line;        /* of buf[pos] */
   Field *fields;
   size_t n_fields, cap_fields;
-  size_t end;              /* where the next record begins, once one is split */
+  size_t end; /* where the next record begins, once one is split */
   locale_t numbers;
   const char *const *columns; /* asked for, and which field each is */
   uint32_t n_columns;
@@ -75,8 +75,8 @@ static bool refuse(Reader *r, TwRtCsvFault fault, const char *at, const char *fm
   r->out->fault = fault;
   r->out->line = line;
   r->out->column = tw_rt_text_width(start, (size_t)(at - start)) + 1;
-  r->out->error = tw_rt_textf("%s:%llu:%llu: %s", r->path, (unsigned long long)line,
-                              (unsigned long long)r->out->column, text ? text : "out of memory");
+  r->out->error = tw_rt_textf("%s:%llu:%llu: %s", r->path, (unsigned long long)line, (unsigned long long)r->out->column,
+                              text ? text : "out of memory");
   free(text);
   return false;
 }
@@ -91,7 +91,8 @@ static bool fill(Reader *r) {
   }
   if (r->cap - r->len < FIRST_BUFFER / 2) {
     if (r->len > LONGEST_RECORD)
-      return refuse(r, TW_RT_CSV_FILE, r->buf, "this row is longer than %d MiB: is it a CSV file?", LONGEST_RECORD >> 20);
+      return refuse(r, TW_RT_CSV_FILE, r->buf, "this row is longer than %d MiB: is it a CSV file?",
+                    LONGEST_RECORD >> 20);
     size_t cap = r->cap ? r->cap * 2 : FIRST_BUFFER;
     char *buf = realloc(r->buf, cap + 1);
     if (!buf) return out_of_memory(r);
@@ -351,8 +352,7 @@ static bool refuse_column(Reader *r, const char *name) {
   const char *start = r->buf + r->pos;
   double v;
   size_t numeric = 0;
-  for (size_t i = 0; i < r->n_fields; i++)
-    numeric += number(r, r->fields[i].s, r->fields[i].len, &v) == NUMBER_OK;
+  for (size_t i = 0; i < r->n_fields; i++) numeric += number(r, r->fields[i].s, r->fields[i].len, &v) == NUMBER_OK;
   if (numeric == r->n_fields)
     return refuse(r, TW_RT_CSV_COLUMNS, start,
                   "the first line should name the columns, and it holds numbers; '%s' is asked for", name);
@@ -423,7 +423,8 @@ static bool read_rows(Reader *r, int64_t most, double *rows, int64_t *n) {
       continue;
     }
     const char *start = r->buf + r->pos;
-    if (r->blank) return r->line = r->blank, refuse(r, TW_RT_CSV_RAGGED, start, "this line is empty, and rows follow it");
+    if (r->blank)
+      return r->line = r->blank, refuse(r, TW_RT_CSV_RAGGED, start, "this line is empty, and rows follow it");
     if (r->n_fields != r->width)
       return refuse(r, TW_RT_CSV_RAGGED, start, "this row has %zu field%s, and the header has %zu", r->n_fields,
                     r->n_fields == 1 ? "" : "s", r->width);
@@ -510,8 +511,9 @@ static bool read_all(TwRtCsvStream *s, uint32_t n_columns, TwRtCsv *out) {
   for (;;) {
     if (out->n_rows == cap) {
       int64_t more = cap ? cap * 2 : 1024;
-      double *rows = (size_t)more > SIZE_MAX / sizeof *rows / n_columns ? NULL
-                                                                        : realloc(out->rows, (size_t)more * n_columns * sizeof *rows);
+      double *rows = (size_t)more > SIZE_MAX / sizeof *rows / n_columns
+                         ? NULL
+                         : realloc(out->rows, (size_t)more * n_columns * sizeof *rows);
       if (!rows) return out_of_memory(&s->r);
       out->rows = rows;
       cap = more;

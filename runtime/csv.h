@@ -24,10 +24,10 @@ typedef enum TwRtCsvFault {
 
 typedef struct TwRtCsv {
   int64_t n_rows;
-  double *rows; /* n_rows x n_columns, row major, in the order the columns were asked for */
+  double *rows;                 /* n_rows x n_columns, row major, in the order the columns were asked for */
   uint8_t digest[TW_RT_DIGEST]; /* SHA-256 of the bytes that were read, the whole file */
-  char *error;  /* NULL, or "path:line:column: a sentence", without the final stop */
-  uint64_t line, column; /* of the error, from 1, the column in code points; 0 if it is about the file itself */
+  char *error;                  /* NULL, or "path:line:column: a sentence", without the final stop */
+  uint64_t line, column;        /* of the error, from 1, the column in code points; 0 if it is about the file itself */
   TwRtCsvFault fault;
   const char *missing; /* COLUMNS: the name that was asked for and is not there, as the caller gave it; or NULL */
 } TwRtCsv;

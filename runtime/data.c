@@ -116,8 +116,8 @@ static bool check_weights(const TwRtData *d, double **columns, uint32_t c, TwRtD
     sum += columns[c][r];
     if (columns[c][r] >= 0) continue;
     char *row = row_text(d, columns, r);
-    out->error = tw_rt_textf("the weight of row %lld of data '%s' is %.9g, and must not be negative (%s)", (long long)r + 1,
-                             d->name, columns[c][r], row ? row : "");
+    out->error = tw_rt_textf("the weight of row %lld of data '%s' is %.9g, and must not be negative (%s)",
+                             (long long)r + 1, d->name, columns[c][r], row ? row : "");
     free(row);
     out->place = &d->place;
     return false;

@@ -15,8 +15,8 @@ typedef struct TwRtColumns {
 typedef struct TwRtDatas {
   uint32_t n;
   TwRtColumns *at;
-  char *error;             /* malloc'ed, or NULL: which value cannot be used, and why */
-  const TwRtPlace *place;  /* of the data set that it is about, or NULL */
+  char *error;            /* malloc'ed, or NULL: which value cannot be used, and why */
+  const TwRtPlace *place; /* of the data set that it is about, or NULL */
 } TwRtDatas;
 
 /* Point k of an axis: see TwRtData. A closed end is met exactly. */
@@ -25,8 +25,9 @@ double tw_rt_axis_point(const TwRtAxis *axis, int64_t k);
 /* The inputs and further columns of a data set in f64: n_columns arrays of n_rows. */
 void tw_rt_data_inputs(const TwRtData *d, double **columns);
 
-/* Can these columns, in f64 and not rounded yet, be used: are all finite in the program's real, and the weights weights?
- * false iff `error` and `place` are set, or there was no memory for them. n: the inputs, further ones and the target's. */
+/* Can these columns, in f64 and not rounded yet, be used: are all finite in the program's real, and the weights
+ * weights? false iff `error` and `place` are set, or there was no memory for them. n: the inputs, further ones and the
+ * target's. */
 bool tw_rt_data_check(const TwRtProgram *p, const TwRtData *d, double **columns, uint32_t n, TwRtDatas *out);
 /* requires: compiled entries. provides: every column of every data set, all finite; false iff `error`
  * is set. Free `out` in either case. */

@@ -74,8 +74,7 @@ bool tw_dy_mul_double(TwDy *r, double c, const TwDy *a) {
 /* Gives a the exponent e, which is at most its own. */
 static bool lower(TwDy *a, int64_t e) {
   uint64_t shift = (uint64_t)(a->e - e);
-  if (shift > TW_DY_BITS)
-    return false;
+  if (shift > TW_DY_BITS) return false;
   mpz_mul_2exp(a->z, a->z, (mp_bitcnt_t)shift);
   a->e = e;
   return true;
@@ -83,16 +82,11 @@ static bool lower(TwDy *a, int64_t e) {
 
 /* r += a (or r -= a), which may change how a is written. */
 static bool accumulate(TwDy *r, TwDy *a, bool minus) {
-  if (mpz_sgn(a->z) == 0)
-    return true;
-  if (mpz_sgn(r->z) == 0)
-    r->e = a->e;
-  if (a->e > r->e ? !lower(a, r->e) : !lower(r, a->e))
-    return false;
-  if (minus)
-    mpz_sub(r->z, r->z, a->z);
-  else
-    mpz_add(r->z, r->z, a->z);
+  if (mpz_sgn(a->z) == 0) return true;
+  if (mpz_sgn(r->z) == 0) r->e = a->e;
+  if (a->e > r->e ? !lower(a, r->e) : !lower(r, a->e)) return false;
+  if (minus) mpz_sub(r->z, r->z, a->z);
+  else mpz_add(r->z, r->z, a->z);
   return true;
 }
 
@@ -110,8 +104,7 @@ bool tw_dy_add(TwDy *r, const TwDy *a) { return combine(r, a, false); }
 bool tw_dy_sub(TwDy *r, const TwDy *a) { return combine(r, a, true); }
 
 bool tw_dy_add_mul(TwDy *sum, double c, const TwDy *a, TwDy *work) {
-  if (mpz_sgn(a->z) == 0)
-    return true;
+  if (mpz_sgn(a->z) == 0) return true;
   return tw_dy_mul_double(work, c, a) && accumulate(sum, work, false);
 }
 
@@ -121,8 +114,7 @@ static bool divide(mpz_t q, const TwDy *a, const TwDy *b, long bits, int64_t *ex
   mpz_init(rest);
   long have = (long)mpz_sizeinbase(a->z, 2) - (long)mpz_sizeinbase(b->z, 2);
   long shift = bits - have;
-  if (shift < 0)
-    shift = 0;
+  if (shift < 0) shift = 0;
   mpz_abs(q, a->z);
   mpz_mul_2exp(q, q, (mp_bitcnt_t)shift);
   mpz_tdiv_qr(q, rest, q, b->z);
@@ -135,8 +127,7 @@ static bool divide(mpz_t q, const TwDy *a, const TwDy *b, long bits, int64_t *ex
 static double scale(double x, int64_t e) { return ldexp(x, e > 4000 ? 4000 : e < -4000 ? -4000 : (int)e); }
 
 TwDd tw_dy_quotient(const TwDy *a, const TwDy *b) {
-  if (mpz_sgn(a->z) == 0)
-    return (TwDd){0, 0, 0};
+  if (mpz_sgn(a->z) == 0) return (TwDd){0, 0, 0};
   double sign = mpz_sgn(a->z) > 0 ? 1 : -1;
   mpz_t q, part;
   mpz_inits(q, part, NULL);
@@ -174,8 +165,7 @@ TwDd tw_dy_quotient(const TwDy *a, const TwDy *b) {
 }
 
 double tw_dy_round(const TwDy *a, const TwDy *b) {
-  if (mpz_sgn(a->z) == 0)
-    return 0;
+  if (mpz_sgn(a->z) == 0) return 0;
   mpz_t q;
   mpz_init(q);
   int64_t e;

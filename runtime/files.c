@@ -35,7 +35,8 @@ static void keep_mode(int fd, const char *path) {
   if (stat(path, &s) == 0) (void)fchmod(fd, s.st_mode & 07777);
 }
 
-/* ---- streams that know why they failed: the C library's keep a flag, and errno is of a later call by the time it is seen */
+/* ---- streams that know why they failed: the C library's keep a flag, and errno is of a later call by the time it is
+ * seen */
 
 int tw_rt_write_all(int fd, const void *bytes, size_t n) {
   for (size_t at = 0; at < n;) {
@@ -311,7 +312,8 @@ bool tw_rt_file_read(const char *path, char **bytes, size_t *n, char **error) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   struct stat s;
   size_t cap = fd >= 0 && fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0 ? (size_t)s.st_size + 1 : 1 << 16;
-  bool ok = fd >= 0 && ((*bytes = malloc(cap + 1)) != NULL || (errno = ENOMEM, false)) && read_to_end(fd, bytes, n, cap);
+  bool ok = fd >= 0 && ((*bytes = malloc(cap + 1)) != NULL || (errno = ENOMEM, false)) &&
+            read_to_end(fd, bytes, n, cap);
   if (!ok) fail(error, "read", path);
   if (fd >= 0) close(fd);
   if (ok) (*bytes)[*n] = 0;

@@ -21,8 +21,8 @@ typedef struct TwRtSink {
 FILE *tw_rt_sink_stream(TwRtSink *s); /* NULL: no memory */
 
 typedef struct TwRtFile {
-  FILE *out; /* whoever writes need not look at errors: commit knows the first one */
-  TwRtSink *sink; /* what `out` writes to */
+  FILE *out;         /* whoever writes need not look at errors: commit knows the first one */
+  TwRtSink *sink;    /* what `out` writes to */
   char *path, *part; /* part NULL: a pipe or a device, which is written as it is */
 } TwRtFile;
 

@@ -20,7 +20,8 @@ uint32_t tw_program_n_stages(const tw_program *p) { return p->n_stages; }
 uint32_t tw_program_n_models(const tw_program *p) { return p->n_models; }
 
 static void describe(const TwRtTensor *t, tw_tensor_info *out) {
-  *out = (tw_tensor_info){.name = t->name, .rank = t->rank, .dims = t->dims, .at = t->at, .count = t->count, .is_param = t->is_param};
+  *out = (tw_tensor_info){
+      .name = t->name, .rank = t->rank, .dims = t->dims, .at = t->at, .count = t->count, .is_param = t->is_param};
 }
 
 bool tw_program_tensor(const tw_program *p, uint32_t k, tw_tensor_info *out) {
@@ -31,15 +32,20 @@ bool tw_program_tensor(const tw_program *p, uint32_t k, tw_tensor_info *out) {
 bool tw_program_stage(const tw_program *p, uint32_t k, tw_stage_info *out) {
   if (k >= p->n_stages) return false;
   const TwRtStage *s = &p->stages[k];
-  *out = (tw_stage_info){.name = s->name, .optimizer = s->optimizer, .epochs = s->epochs, .batch = s->batch, .n_coordinates = s->n_flat};
+  *out = (tw_stage_info){
+      .name = s->name, .optimizer = s->optimizer, .epochs = s->epochs, .batch = s->batch, .n_coordinates = s->n_flat};
   return true;
 }
 
 bool tw_program_model(const tw_program *p, uint32_t k, tw_model_info *out) {
   if (k >= p->n_models) return false;
   const TwRtModel *m = &p->models[k];
-  *out = (tw_model_info){.name = m->name, .n_inputs = m->n_inputs, .n_outputs = m->n_outputs, .in_width = m->in_width,
-                         .out_width = m->out_width, .has_slopes = m->slope.entry != NULL};
+  *out = (tw_model_info){.name = m->name,
+                         .n_inputs = m->n_inputs,
+                         .n_outputs = m->n_outputs,
+                         .in_width = m->in_width,
+                         .out_width = m->out_width,
+                         .has_slopes = m->slope.entry != NULL};
   return true;
 }
 

@@ -1,7 +1,7 @@
 /* lbfgs.c: one iteration of the limited-memory method of Broyden, Fletcher, Goldfarb and Shanno.
  *
- * The direction is Nocedal's two-loop recursion over the last pairs of moves and turns (of values and of gradients); the
- * step along it satisfies the strong Wolfe conditions with c1 = 1e-4 and c2 = 0.9 (Nocedal & Wright, Numerical
+ * The direction is Nocedal's two-loop recursion over the last pairs of moves and turns (of values and of gradients);
+ * the step along it satisfies the strong Wolfe conditions with c1 = 1e-4 and c2 = 0.9 (Nocedal & Wright, Numerical
  * Optimization, algorithms 3.5 and 3.6, with the minimum of a cubic in the bracket). The compiled step gives loss and
  * gradient at once, so a trial costs the same either way. Along a projected direction, or at the end of the
  * precision, no step may satisfy both: then the lowest loss that was seen is taken, if it is lower than the present. */
@@ -40,7 +40,8 @@ void tw_rt_lbfgs_judge(TwRtStageRun *g) {
 /* delta := minus the inverse Hessian, as far as it is known, times the gradient. */
 static void direction(TwRtStageRun *g) {
   TwRtSecond *s = &g->w->second;
-  uint64_t n = g->st->n_flat, memory = (uint64_t)g->st->memory, count = (uint64_t)s->state[COUNT], next = (uint64_t)s->state[NEXT];
+  uint64_t n = g->st->n_flat, memory = (uint64_t)g->st->memory, count = (uint64_t)s->state[COUNT],
+           next = (uint64_t)s->state[NEXT];
   for (uint64_t k = 0; k < n; k++) s->delta[k] = -s->rhs[k];
   for (uint64_t j = 0; j < count; j++) { /* newest first */
     uint64_t i = (next + memory - 1 - j) % memory;
@@ -69,7 +70,7 @@ typedef struct Line {
   TwRtStageRun *g;
   Point start, best; /* best: the lowest that was tried */
   int trials;
-  bool moved;        /* the last trial differs from the present values */
+  bool moved; /* the last trial differs from the present values */
 } Line;
 
 static Point try_at(Line *l, double at) {

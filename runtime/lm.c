@@ -3,8 +3,8 @@
  * The loss is the sum of the squares of residuals r(p), whose Jacobian J the compiled code gives a block of rows at a
  * time. A step d solves (JᵀJ + m D) d = -Jᵀr with D the diagonal of JᵀJ (Marquardt), its least entries raised to a
  * small part of the largest. The gain is what the loss has lost over what the linear model foretold; m follows it as
- * in Madsen, Nielsen & Tingleff, Methods for Non-Linear Least Squares Problems (2004): times max(1/3, 1 - (2 gain - 1)^3)
- * after a step that lowers the loss, times 2, 4, 8, … after those in a row that do not, and which are not taken.
+ * in Madsen, Nielsen & Tingleff, Methods for Non-Linear Least Squares Problems (2004): times max(1/3, 1 - (2 gain -
+ * 1)^3) after a step that lowers the loss, times 2, 4, 8, … after those in a row that do not, and which are not taken.
  *
  * Normal equations and not QR: JᵀJ is summed block by block as the rows are made, so memory does not grow with
  * the data, at half the work; that the condition number is squared is what the damping is there for, and f64 for both.
@@ -33,7 +33,8 @@ static void widen(double *to, const void *from, uint64_t n, bool f64) {
 static void bind_block(TwRtStageRun *g, const TwRtSquares *q, int64_t row) {
   TwRtWorker *w = g->w;
   TwRtSecond *s = &w->second;
-  uint64_t room = tw_nm_stride((uint64_t)q->block), valid = (uint64_t)(q->rows - row < q->block ? q->rows - row : q->block);
+  uint64_t room = tw_nm_stride((uint64_t)q->block),
+           valid = (uint64_t)(q->rows - row < q->block ? q->rows - row : q->block);
   for (uint32_t i = 0; i < q->fn.n_in; i++) {
     const TwRtSlot *slot = &q->fn.in[i];
     if (slot->role == TW_RT_VALUES) w->in[i] = s->values;
@@ -107,7 +108,8 @@ static void assemble(TwRtStageRun *g) {
   memset(s->gram, 0, n * tw_nm_stride(n) * sizeof *s->gram);
   memset(s->rhs, 0, n * sizeof *s->rhs);
   for (uint32_t k = 0; k < g->st->n_squares; k++)
-    for (int64_t row = 0; row < g->st->squares[k].rows; row += g->st->squares[k].block) add_block(g, &g->st->squares[k], row);
+    for (int64_t row = 0; row < g->st->squares[k].rows; row += g->st->squares[k].block)
+      add_block(g, &g->st->squares[k], row);
   double most = 0;
   for (uint64_t k = 0; k < n; k++) most = fmax(most, s->gram[k * tw_nm_stride(n) + k]);
   for (uint64_t k = 0; k < n; k++) s->diagonal[k] = fmax(s->gram[k * tw_nm_stride(n) + k], FLOOR * most);
@@ -200,7 +202,8 @@ void tw_rt_lm_iterate(TwRtStageRun *g) {
     if (!hold(g)) break;
   }
   double foretold = 0;
-  for (uint64_t k = 0; k < n; k++) foretold = fma(s->delta[k], fma(s->state[DAMPING] * s->diagonal[k], s->delta[k], -s->rhs[k]), foretold);
+  for (uint64_t k = 0; k < n; k++)
+    foretold = fma(s->delta[k], fma(s->state[DAMPING] * s->diagonal[k], s->delta[k], -s->rhs[k]), foretold);
   if (loss < g->loss) {
     double gain = (g->loss - loss) / foretold, t = 2 * gain - 1;
     tw_rt_second_accept(g, loss);

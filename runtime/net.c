@@ -29,9 +29,7 @@ static const TwRtStage *moment(const tw_net *n) {
   return &p->stages[n->stage < p->n_stages ? n->stage : p->n_stages - 1];
 }
 
-static const void *flat_of(tw_net *n) {
-  return n->stage < n->run.p->n_stages ? n->w->flat[present(n)->cur] : n->flat;
-}
+static const void *flat_of(tw_net *n) { return n->stage < n->run.p->n_stages ? n->w->flat[present(n)->cur] : n->flat; }
 
 void tw_net_refresh(tw_net *n) {
   const TwRtProgram *p = n->run.p;
@@ -44,7 +42,8 @@ static void enter_stage(tw_net *n) {
   const TwRtProgram *p = n->run.p;
   if (n->stage == p->n_stages) return;
   TwRtStageRun *g = present(n);
-  *g = (TwRtStageRun){.w = n->w, .st = &p->stages[n->stage], .r = &n->run.result->seeds[0].stages[n->stage], .index = n->stage};
+  *g = (TwRtStageRun){
+      .w = n->w, .st = &p->stages[n->stage], .r = &n->run.result->seeds[0].stages[n->stage], .index = n->stage};
   tw_rt_stage_begin(g, &n->stages[1 - n->stage % 2]);
 }
 
@@ -70,7 +69,8 @@ tw_net *tw_net_new(const tw_program *p, uint64_t seed, char **error) {
   if (!ok && n->run.result && n->run.result->error) {
     const TwRtPlace *at = &n->run.result->error_place;
     const char *why = n->run.result->error;
-    fail(error, at->path && *at->path ? tw_rt_textf("%s:%u:%u: %s", at->path, at->line, at->column, why) : tw_rt_textf("%s", why));
+    fail(error, at->path && *at->path ? tw_rt_textf("%s:%u:%u: %s", at->path, at->line, at->column, why)
+                                      : tw_rt_textf("%s", why));
   }
   tw_net_free(n);
   return NULL;
@@ -99,15 +99,17 @@ static bool in_domains(const TwRtProgram *p, const double *shown, char **error) 
   TwRtBadStart bad;
   if (!tw_rt_start_outside(p, shown, &bad)) return true;
   const TwRtParam *q = &p->params[bad.param];
-  return fail(error, tw_rt_textf("element %llu of '%s' is %.9g, outside its domain %c%.9g, %.9g%c", (unsigned long long)bad.element, q->name,
-                                 bad.value, q->lo_open ? '(' : '[', q->lo, q->hi, q->hi_open ? ')' : ']'));
+  return fail(error, tw_rt_textf("element %llu of '%s' is %.9g, outside its domain %c%.9g, %.9g%c",
+                                 (unsigned long long)bad.element, q->name, bad.value, q->lo_open ? '(' : '[', q->lo,
+                                 q->hi, q->hi_open ? ')' : ']'));
 }
 
 static bool store(tw_net *n, const double *shown, const double *coordinates, char **error) {
   const TwRtProgram *p = n->run.p;
   TwRtWorker *w = n->w;
   if (!p->n_stages) return fail(error, tw_rt_textf("the program has no stage, so its values do not change"));
-  if (!p->store.entry) return fail(error, tw_rt_textf("the program was compiled without the functions that set values"));
+  if (!p->store.entry)
+    return fail(error, tw_rt_textf("the program was compiled without the functions that set values"));
   if (!in_domains(p, shown, error)) return false;
   /* store reads and writes doubles, and its buffers are those of init. */
   if (p->n_shown) memcpy(w->init_shown, shown, p->n_shown * sizeof *shown);
@@ -116,7 +118,8 @@ static bool store(tw_net *n, const double *shown, const double *coordinates, cha
   void *out = w->init_values;
   int64_t outside = tw_rt_outside(w);
   if (outside >= 0)
-    return fail(error, tw_rt_textf("'%s' is not in its domain '%s'", p->params[outside].name, p->params[outside].domain));
+    return fail(error,
+                tw_rt_textf("'%s' is not in its domain '%s'", p->params[outside].name, p->params[outside].domain));
   p->store.entry(&(TwRtCall){.in = &in, .out = &out, .work = w->work});
   if (coordinates) memcpy(w->init_values, coordinates, p->n_coordinates * sizeof *coordinates);
   for (uint64_t i = 0; i < p->n_values; i++) tw_rt_put(w->values, i, w->init_values[i], p->f64);
@@ -137,7 +140,8 @@ static bool store(tw_net *n, const double *shown, const double *coordinates, cha
   return true;
 }
 
-bool tw_net_store(tw_net *n, const double *shown, const double *coordinates, TwNetLook look, const void *context, char **error) {
+bool tw_net_store(tw_net *n, const double *shown, const double *coordinates, TwNetLook look, const void *context,
+                  char **error) {
   TwRtSaved old = look ? tw_net_state(n) : (TwRtSaved){0};
   if (look && !old.bytes) return fail(error, NULL);
   bool ok = store(n, shown, coordinates, error);
@@ -166,7 +170,8 @@ static bool is_set(const tw_net *n, const void *context, char **error) {
   const TwRtTensor *t = v->tensor;
   for (uint64_t i = 0; i < t->count; i++)
     if (n->values[t->at + i] != tw_rt_round(v->values[i], n->run.p->f64))
-      return fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and cannot be set", t->name, moment(n)->name));
+      return fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and cannot be set", t->name,
+                                     moment(n)->name));
   return true;
 }
 
@@ -174,9 +179,10 @@ bool tw_net_set_tensor(tw_net *n, uint32_t tensor, const double *values, uint64_
   begin_call(error);
   const TwRtProgram *p = n->run.p;
   if (tensor >= p->n_tensors || p->tensors[tensor].count != count)
-    return fail(error, tensor >= p->n_tensors ? tw_rt_textf("there is no tensor %u", tensor)
-                                              : tw_rt_textf("'%s' has %llu elements, not %llu", p->tensors[tensor].name,
-                                                            (unsigned long long)p->tensors[tensor].count, (unsigned long long)count));
+    return fail(error, tensor >= p->n_tensors
+                           ? tw_rt_textf("there is no tensor %u", tensor)
+                           : tw_rt_textf("'%s' has %llu elements, not %llu", p->tensors[tensor].name,
+                                         (unsigned long long)p->tensors[tensor].count, (unsigned long long)count));
   const TwRtTensor *t = &p->tensors[tensor];
   double *all = malloc((p->n_shown + 1) * sizeof *all);
   if (!all) return fail(error, NULL);

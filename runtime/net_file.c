@@ -31,9 +31,14 @@ bool tw_net_write(const tw_net *n, const char *path, char **error) {
   char seed[24], *coordinates = tw_rt_stored_coordinates(p, n->w->values), *why = NULL;
   if (error) *error = NULL;
   snprintf(seed, sizeof seed, "%" PRIu64, n->seed);
-  const TwRtStText texts[] = {{"triwave.variant", p->variant}, {"triwave.seed", seed}, {"triwave.stage", stage}, {TW_RT_COORDINATES, coordinates}};
+  const TwRtStText texts[] = {{"triwave.variant", p->variant},
+                              {"triwave.seed", seed},
+                              {"triwave.stage", stage},
+                              {TW_RT_COORDINATES, coordinates}};
   size_t size;
-  unsigned char *bytes = coordinates ? tw_rt_stored_encode(p, n->values, texts, sizeof texts / sizeof *texts - !*coordinates, &size) : NULL;
+  unsigned char *bytes = coordinates ? tw_rt_stored_encode(p, n->values, texts,
+                                                           sizeof texts / sizeof *texts - !*coordinates, &size)
+                                     : NULL;
   bool ok = bytes && tw_rt_file_write(path, bytes, size, &why);
   free(bytes);
   free(coordinates);
@@ -45,8 +50,8 @@ typedef struct Read {
   bool exact; /* with the params' coordinates */
 } Read;
 
-/* Is it what was read? Params that have gone through their coordinate may differ in their last bits, and what follows from
- * them by that and the rounding of a few operations more. */
+/* Is it what was read? Params that have gone through their coordinate may differ in their last bits, and what follows
+ * from them by that and the rounding of a few operations more. */
 static bool as_read(const tw_net *n, const void *context, char **error) {
   const TwRtProgram *p = n->run.p;
   const Read *read = context;
@@ -60,7 +65,9 @@ static bool as_read(const tw_net *n, const void *context, char **error) {
       if (is == now[i] || fabs(is - now[i]) <= bound * most) continue; /* not so with NaN */
       if (t->is_param) return tw_net_fail(error, tw_rt_textf("its text '%s' is not of its params", TW_RT_COORDINATES));
       const char *stage = p->stages[n->stage < p->n_stages ? n->stage : p->n_stages - 1].name;
-      return tw_net_fail(error, tw_rt_textf("'%s' is a function of params in stage '%s', and the file has other weights for it", t->name, stage));
+      return tw_net_fail(
+          error, tw_rt_textf("'%s' is a function of params in stage '%s', and the file has other weights for it",
+                             t->name, stage));
     }
   }
   return true;
@@ -107,7 +114,8 @@ static bool layout(const TwRtProgram *p, uint8_t of[TW_RT_DIGEST]) {
       free(shape);
     } else {
       const TwRtStage *s = &p->stages[k - p->n_tensors];
-      one = tw_rt_textf("%s\n%s %s %" PRId64 " %" PRId64 " %" PRIu64 " %u", text, s->name, s->optimizer, s->epochs, s->batch, s->n_flat, s->n_states);
+      one = tw_rt_textf("%s\n%s %s %" PRId64 " %" PRId64 " %" PRIu64 " %u", text, s->name, s->optimizer, s->epochs,
+                        s->batch, s->n_flat, s->n_states);
     }
     free(text);
     text = one;
@@ -172,7 +180,8 @@ bool tw_net_enter(tw_net *n, const TwRtSaved *s, char **why) {
 static bool open_checkpoint(const tw_net *n, TwRtCheckpoint *c, char **error) {
   uint8_t of[TW_RT_DIGEST];
   if (error) *error = NULL;
-  if (!n->run.p->n_stages) return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
+  if (!n->run.p->n_stages)
+    return tw_net_fail(error, tw_rt_textf("the program has no stage, so there is nothing to go on from"));
   return (layout(n->run.p, of) && tw_rt_checkpoint_init(c, of, 1)) || tw_net_fail(error, NULL);
 }
 

@@ -93,7 +93,8 @@ __attribute__((target("avx512f,avx2,fma"))) static inline double wide_fold(__m51
 typedef struct Kernels {
   void (*gram)(const double *j, uint64_t rows, uint64_t n, double *gram);
   void (*rhs)(const double *j, const double *r, uint64_t rows, uint64_t n, double *rhs);
-  void (*reduce)(double *row, const double *a, uint64_t stride, uint64_t first, uint64_t last, uint64_t column, uint64_t to);
+  void (*reduce)(double *row, const double *a, uint64_t stride, uint64_t first, uint64_t last, uint64_t column,
+                 uint64_t to);
   void (*solve)(const double *l, uint64_t n, uint64_t stride, double *x);
   void (*mark)(const double *c, uint64_t step, uint64_t rows, const double *before, const double *after, double *bad);
 } Kernels;
@@ -109,7 +110,8 @@ static Kernels kernels(int most) {
   return (Kernels){gram_any, rhs_any, reduce_any, solve_any, mark_any};
 }
 
-void tw_nm_accumulate(const TwNmWidth *w, const double *j, const double *r, uint64_t rows, uint64_t n, double *gram, double *rhs) {
+void tw_nm_accumulate(const TwNmWidth *w, const double *j, const double *r, uint64_t rows, uint64_t n, double *gram,
+                      double *rhs) {
   Kernels k = kernels(w ? w->bits : 512);
   k.gram(j, rows, n, gram);
   k.rhs(j, r, rows, n, rhs);
@@ -142,12 +144,13 @@ void tw_nm_solve(const TwNmWidth *w, const double *l, uint64_t n, double *x) {
 
 /* ---- rows on a line */
 
-/* Rows first … last, of which every column is a + b (t - middle): two rows do for them, √rows a and spread b. t goes one way
- * from the first to the last, so the slope of a column through these two is as good as any: turn is at most half of √rows. */
+/* Rows first … last, of which every column is a + b (t - middle): two rows do for them, √rows a and spread b. t goes
+ * one way from the first to the last, so the slope of a column through these two is as good as any: turn is at most
+ * half of √rows. */
 typedef struct Run {
   uint32_t first, last;
   double middle, root, spread; /* the mean of t; √rows; √Σ(t - middle)² */
-  double share, turn;          /* of the way from the first row to the last, where the middle is; spread over that way */
+  double share, turn; /* of the way from the first row to the last, where the middle is; spread over that way */
 } Run;
 
 /* Returns how many runs there are, and the rows they come to. */
@@ -213,8 +216,8 @@ static void squeeze_sums(double *r, const double *t, const Run *runs, uint64_t n
   while (at < rows) r[at++] = 0;
 }
 
-uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r, uint64_t valid, uint64_t rows, uint64_t n,
-                       double *scratch) {
+uint64_t tw_nm_squeeze(const TwNmWidth *w, const double *t, double *j, double *r, uint64_t valid, uint64_t rows,
+                       uint64_t n, double *scratch) {
   Kernels kern = kernels(w ? w->bits : 512);
   double *bad = scratch, *before = scratch + rows, *after = scratch + 2 * rows;
   Run *runs = (Run *)(void *)(scratch + 3 * rows);

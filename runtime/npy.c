@@ -24,7 +24,7 @@ typedef struct Reader {
   TwRtNpy *out;
   char *header; /* ends with a zero byte */
   const char *at;
-  char kind;    /* f, i, u or b */
+  char kind; /* f, i, u or b */
   uint32_t size;
   bool big, fortran;
   uint32_t rank;
@@ -117,8 +117,9 @@ static bool read_descr(Reader *r) {
                     : n > 0 && *s == 'f' ? "; convert them with .astype('f8')"
                                          : "";
   int shown = n + (size_t)(s - text) > 40 ? 40 : (int)(n + (size_t)(s - text));
-  return refuse(r, TW_RT_NPY_TYPE, "its elements are '%.*s'%s; numbers of types f4, f8, i1 to i8, u1 to u8 and bool are read",
-                shown, text, why);
+  return refuse(r, TW_RT_NPY_TYPE,
+                "its elements are '%.*s'%s; numbers of types f4, f8, i1 to i8, u1 to u8 and bool are read", shown, text,
+                why);
 }
 
 static bool read_shape(Reader *r) {
@@ -177,7 +178,8 @@ static bool read_header(Reader *r) {
   size_t wide = b[6] == 1 ? 2 : 4, n = 0;
   if (get(r, b, 1, wide) != wide) return cut_short(r, "its header");
   for (size_t k = wide; k-- > 0;) n = n << 8 | b[k];
-  if (n > LONGEST_HEADER) return refuse(r, TW_RT_NPY_FILE, "its header would have %zu bytes, more than any array needs", n);
+  if (n > LONGEST_HEADER)
+    return refuse(r, TW_RT_NPY_FILE, "its header would have %zu bytes, more than any array needs", n);
   r->header = malloc(n + 1);
   if (!r->header) return refuse(r, TW_RT_NPY_FILE, "out of memory");
   if (get(r, r->header, 1, n) != n) return cut_short(r, "its header");
@@ -188,15 +190,18 @@ static bool read_header(Reader *r) {
 }
 
 static bool sizes(Reader *r, uint64_t *count) {
-  if (r->rank == 0) return refuse(r, TW_RT_NPY_SHAPE, "it holds one number; a data set wants an array of one or two dimensions");
+  if (r->rank == 0)
+    return refuse(r, TW_RT_NPY_SHAPE, "it holds one number; a data set wants an array of one or two dimensions");
   if (r->rank > 2)
-    return refuse(r, TW_RT_NPY_SHAPE, "its array has %u dimensions; a data set wants one or two: rows and columns", r->rank);
+    return refuse(r, TW_RT_NPY_SHAPE, "its array has %u dimensions; a data set wants one or two: rows and columns",
+                  r->rank);
   uint64_t columns = r->rank == 2 ? r->dims[1] : 1;
   if (columns > UINT32_MAX || __builtin_mul_overflow(r->dims[0], columns, count) || *count > INT64_MAX / 16)
     return refuse(r, TW_RT_NPY_SHAPE, "its shape, %llu by %llu, is too large", (unsigned long long)r->dims[0],
                   (unsigned long long)columns);
-  if (*count == 0) return refuse(r, TW_RT_NPY_EMPTY, "its array is empty: %llu rows of %llu", (unsigned long long)r->dims[0],
-                                 (unsigned long long)columns);
+  if (*count == 0)
+    return refuse(r, TW_RT_NPY_EMPTY, "its array is empty: %llu rows of %llu", (unsigned long long)r->dims[0],
+                  (unsigned long long)columns);
   r->out->n_rows = (int64_t)r->dims[0];
   r->out->n_columns = (uint32_t)columns;
   return true;

@@ -23,8 +23,8 @@ typedef enum TwRtNpyWhy {
 
 typedef struct TwRtNpy {
   int64_t n_rows;
-  uint32_t n_columns; /* 1 for an array of one dimension */
-  double *rows;       /* n_rows x n_columns, row major; 64-bit integers are rounded to f64 */
+  uint32_t n_columns;           /* 1 for an array of one dimension */
+  double *rows;                 /* n_rows x n_columns, row major; 64-bit integers are rounded to f64 */
   uint8_t digest[TW_RT_DIGEST]; /* SHA-256 of the bytes that were read, the whole file */
   TwRtNpyWhy why;
   char *error; /* NULL, or "path: a sentence", without the final stop */

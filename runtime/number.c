@@ -1,10 +1,10 @@
 /* number.c: see number.h.
  *
- * v · 10^k, with k such that as many digits as are ever needed stand before the point (9, or 17), is computed in a type with
- * more bits than v has; its error is far below one in the last of these digits. So is the distance to half way between v
- * and its neighbours. The nearest multiple of 10, 100, … is tried as long as it is surely nearer than that; multiples of 100 are
- * multiples of 10, so the first that is not ends it. Where the error leaves it open, printf and back decides (in whatever locale:
- * only the digits are looked at). */
+ * v · 10^k, with k such that as many digits as are ever needed stand before the point (9, or 17), is computed in a type
+ * with more bits than v has; its error is far below one in the last of these digits. So is the distance to half way
+ * between v and its neighbours. The nearest multiple of 10, 100, … is tried as long as it is surely nearer than that;
+ * multiples of 100 are multiples of 10, so the first that is not ends it. Where the error leaves it open, printf and
+ * back decides (in whatever locale: only the digits are looked at). */
 #include "runtime/number.h"
 
 #include <float.h>
@@ -22,8 +22,9 @@ static size_t write_text(char *out, const char *text) {
 
 /* The digits of d at the end of buf[24]; where they begin. Two at a time. */
 static const char *digits_of(uint64_t d, char *buf) {
-  static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-                              "495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+  static const char pairs[] =
+      "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+      "495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
   char *at = buf + 24;
   for (; d >= 100; d /= 100) memcpy(at -= 2, pairs + 2 * (d % 100), 2);
   if (d >= 10) memcpy(at -= 2, pairs + 2 * d, 2);
@@ -114,8 +115,8 @@ static size_t write_known(char *out, uint64_t d, int width, int zeros, int first
   return n + 1;
 }
 
-/* A number of as many digits as are ever needed before its point, and what lies near it: what is nearer than `least` reads back
- * as the same real, what is as far as `most` does not. */
+/* A number of as many digits as are ever needed before its point, and what lies near it: what is nearer than `least`
+ * reads back as the same real, what is as far as `most` does not. */
 typedef struct Scaled {
   int64_t whole;
   double rest; /* of f64 within 16 of 0; of f32 all of it, with whole = 0 */
@@ -133,7 +134,8 @@ static inline int64_t multiple(const Scaled *s, int64_t step, double *way) {
 static const int64_t LARGEST_STEP = 100000000000000000; /* numbers are below it */
 
 /* Digits that are enough, with zeros for those that are not needed, and how many these are. false: it cannot be told.
- * Most numbers need all digits, or one or two less: which of these is as good as drawn, so it is selected, not jumped to. */
+ * Most numbers need all digits, or one or two less: which of these is as good as drawn, so it is selected, not jumped
+ * to. */
 static inline bool shortest(const Scaled *s, uint64_t *digits, int *zeros) {
   double way, way10, way100;
   int64_t all = multiple(s, 1, &way), c10 = multiple(s, 10, &way10), c100 = multiple(s, 100, &way100);
@@ -154,16 +156,16 @@ static inline bool shortest(const Scaled *s, uint64_t *digits, int *zeros) {
 }
 
 /* The distances from v > 0 to its neighbours; the one below is nearer where v is a power of two. */
-#define GAPS(name, T, U, mantissa)                                                                       \
-  static void name(T v, double *down, double *up) {                                                      \
-    U bits, lower;                                                                                       \
-    T below;                                                                                             \
-    memcpy(&bits, &v, sizeof bits);                                                                      \
-    lower = bits - 1;                                                                                    \
-    memcpy(&below, &lower, sizeof below);                                                                \
-    *down = (double)v - (double)below;                                                                   \
-    bool power = (bits & (((U)1 << (mantissa)) - 1)) == 0 && bits >> (mantissa) > 1;                     \
-    *up = power ? 2 * *down : *down;                                                                     \
+#define GAPS(name, T, U, mantissa)                                                                                     \
+  static void name(T v, double *down, double *up) {                                                                    \
+    U bits, lower;                                                                                                     \
+    T below;                                                                                                           \
+    memcpy(&bits, &v, sizeof bits);                                                                                    \
+    lower = bits - 1;                                                                                                  \
+    memcpy(&below, &lower, sizeof below);                                                                              \
+    *down = (double)v - (double)below;                                                                                 \
+    bool power = (bits & (((U)1 << (mantissa)) - 1)) == 0 && bits >> (mantissa) > 1;                                   \
+    *up = power ? 2 * *down : *down;                                                                                   \
   }
 GAPS(gaps_f32, float, uint32_t, 23)
 GAPS(gaps_f64, double, uint64_t, 52)
@@ -179,11 +181,12 @@ static int about_log10(double v) {
 static bool try_f32(double v, uint64_t *d, int *zeros, int *e10) {
   enum { LOWEST = -31 };
   static const double tens[] = {
-      1e-31, 1e-30, 1e-29, 1e-28, 1e-27, 1e-26, 1e-25, 1e-24, 1e-23, 1e-22, 1e-21, 1e-20, 1e-19, 1e-18, 1e-17, 1e-16, 1e-15, 1e-14,
-      1e-13, 1e-12, 1e-11, 1e-10, 1e-9,  1e-8,  1e-7,  1e-6,  1e-5,  1e-4,  1e-3,  1e-2,  1e-1,  1e0,   1e1,   1e2,   1e3,   1e4,
-      1e5,   1e6,   1e7,   1e8,   1e9,   1e10,  1e11,  1e12,  1e13,  1e14,  1e15,  1e16,  1e17,  1e18,  1e19,  1e20,  1e21,  1e22,
-      1e23,  1e24,  1e25,  1e26,  1e27,  1e28,  1e29,  1e30,  1e31,  1e32,  1e33,  1e34,  1e35,  1e36,  1e37,  1e38,  1e39,  1e40,
-      1e41,  1e42,  1e43,  1e44,  1e45,  1e46,  1e47,  1e48,  1e49,  1e50,  1e51,  1e52,  1e53,  1e54};
+      1e-31, 1e-30, 1e-29, 1e-28, 1e-27, 1e-26, 1e-25, 1e-24, 1e-23, 1e-22, 1e-21, 1e-20, 1e-19, 1e-18, 1e-17,
+      1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10, 1e-9,  1e-8,  1e-7,  1e-6,  1e-5,  1e-4,  1e-3,  1e-2,
+      1e-1,  1e0,   1e1,   1e2,   1e3,   1e4,   1e5,   1e6,   1e7,   1e8,   1e9,   1e10,  1e11,  1e12,  1e13,
+      1e14,  1e15,  1e16,  1e17,  1e18,  1e19,  1e20,  1e21,  1e22,  1e23,  1e24,  1e25,  1e26,  1e27,  1e28,
+      1e29,  1e30,  1e31,  1e32,  1e33,  1e34,  1e35,  1e36,  1e37,  1e38,  1e39,  1e40,  1e41,  1e42,  1e43,
+      1e44,  1e45,  1e46,  1e47,  1e48,  1e49,  1e50,  1e51,  1e52,  1e53,  1e54};
   double down, up;
   int e = 8 - about_log10(v);
   e -= v * tens[e - LOWEST] >= 1e9;
@@ -207,9 +210,11 @@ static bool exactly_f64(double v, int e, double down, double up, uint64_t *d, in
 #if LDBL_MANT_DIG >= 64
 /* 10^k, off by 2^-63 of itself at most. */
 static long double ten_to(int k) {
-  static const long double ones[] = {1e0L, 1e1L, 1e2L, 1e3L, 1e4L, 1e5L, 1e6L, 1e7L, 1e8L, 1e9L, 1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L};
-  static const long double sixteens[] = {1e0L,   1e16L,  1e32L,  1e48L,  1e64L,  1e80L,  1e96L,  1e112L, 1e128L, 1e144L, 1e160L, 1e176L,
-                                         1e192L, 1e208L, 1e224L, 1e240L, 1e256L, 1e272L, 1e288L, 1e304L, 1e320L, 1e336L, 1e352L};
+  static const long double ones[] = {1e0L, 1e1L, 1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,
+                                     1e8L, 1e9L, 1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L};
+  static const long double sixteens[] = {1e0L,   1e16L,  1e32L,  1e48L,  1e64L,  1e80L,  1e96L,  1e112L,
+                                         1e128L, 1e144L, 1e160L, 1e176L, 1e192L, 1e208L, 1e224L, 1e240L,
+                                         1e256L, 1e272L, 1e288L, 1e304L, 1e320L, 1e336L, 1e352L};
   return k < 16 ? ones[k] : sixteens[k >> 4] * ones[k & 15];
 }
 
@@ -224,7 +229,8 @@ static bool by_long_double(double v, int e, double down, double up, uint64_t *d,
   if (e < 0) t = 1 / t;
   int64_t whole = (int64_t)x;
   /* 10^17 times two roundings, and what the gaps are off by. */
-  Scaled s = {whole, (double)(x - (long double)whole), (double)(down * t * 0.5L) - 0.04, (double)(up * t * 0.5L) + 0.04};
+  Scaled s = {whole, (double)(x - (long double)whole), (double)(down * t * 0.5L) - 0.04,
+              (double)(up * t * 0.5L) + 0.04};
   return shortest(&s, d, zeros) && *d < 100000000000000000;
 }
 #else
@@ -239,7 +245,8 @@ static bool try_f64(double v, uint64_t *d, int *zeros, int *e10) {
   int e = 16 - about_log10(v);
   gaps_f64(v, &down, &up);
   if (!(v >= 1e-6 && v < 1e16)) return by_long_double(v, e, down, up, d, zeros, e10);
-  static const double powers[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+  static const double powers[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0,  1e1,  1e2,  1e3,  1e4, 1e5,
+                                  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
   e -= v >= powers[16 - e + 1 + 6]; /* exact where the power is; below 1 the digits may be ten times too many by one */
   *e10 = 16 - e;
   return e >= 0 && e <= 22 && exactly_f64(v, e, down, up, d, zeros);

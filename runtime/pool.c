@@ -93,7 +93,8 @@ static void run(TwRtPool *face, TwRtChunks chunks, void *frame, void *work, int6
 /* Until there is another loop than that of ticket `seen`, or none ever again. */
 static void wait_for_loop(Pool *p, uint64_t seen) {
   for (int k = 0; k < SPINS + YIELDS; k++) {
-    if ((atomic_load_explicit(&p->ticket, memory_order_acquire) & ~INDEX) != (seen & ~INDEX) || atomic_load(&p->over)) return;
+    if ((atomic_load_explicit(&p->ticket, memory_order_acquire) & ~INDEX) != (seen & ~INDEX) || atomic_load(&p->over))
+      return;
     if (k < SPINS) pause_core();
     else sched_yield();
   }

@@ -12,8 +12,8 @@ struct TwRtPredictor {
   const TwRtModel *m;
   bool f64;
   void *shown;
-  void **in;     /* a block of each input */
-  void **out;    /* a block of each output, of predict or of slope */
+  void **in;      /* a block of each input */
+  void **out;     /* a block of each output, of predict or of slope */
   uint32_t n_out; /* buffers */
   void *work;
   const void **in_of[2]; /* the operands of predict and of slope */
@@ -67,7 +67,8 @@ static bool lay_out(TwRtPredictor *t, bool slopes, char **error) {
   return bind(t, &m->predict, 0) && (!slopes || bind(t, &m->slope, 1));
 }
 
-TwRtPredictor *tw_rt_predictor_new(const TwRtProgram *p, uint32_t model, bool slopes, const double *shown, char **error) {
+TwRtPredictor *tw_rt_predictor_new(const TwRtProgram *p, uint32_t model, bool slopes, const double *shown,
+                                   char **error) {
   *error = NULL;
   const TwRtModel *m = &p->models[model];
   if (!m->predict.entry) {
@@ -75,7 +76,8 @@ TwRtPredictor *tw_rt_predictor_new(const TwRtProgram *p, uint32_t model, bool sl
     return NULL;
   }
   if (slopes && !m->slope.entry) {
-    *error = tw_rt_textf("'%s' has %llu inputs, and slopes are made for 64 at most", m->name, (unsigned long long)m->in_width);
+    *error = tw_rt_textf("'%s' has %llu inputs, and slopes are made for 64 at most", m->name,
+                         (unsigned long long)m->in_width);
     return NULL;
   }
   TwRtPredictor *t = calloc(1, sizeof *t);
@@ -113,16 +115,16 @@ static void call(TwRtPredictor *t, const TwRtFn *fn, int which) {
 /* ---- rows to blocks of columns and back. Rows that are missing in the last block are zero: their results are
  * not looked at. Copies are written out for each pair of types, so that they are loops of moves. */
 
-#define ROWS_IN(name, from_type, to_type)                                                                      \
-  static void name(const TwRtModel *m, void **block, uint64_t n, const from_type *rows) {                       \
-    for (uint32_t k = 0; k < m->n_inputs; k++) {                                                                \
-      uint64_t count = m->inputs[k].count;                                                                      \
-      to_type *to = block[k];                                                                                   \
-      const from_type *from = rows + m->inputs[k].at;                                                           \
-      for (uint64_t r = 0; r < n; r++)                                                                          \
-        for (uint64_t e = 0; e < count; e++) to[r * count + e] = (to_type)from[r * m->in_width + e];            \
-      memset(to + n * count, 0, (TW_RT_BLOCK - n) * count * sizeof *to);                                        \
-    }                                                                                                           \
+#define ROWS_IN(name, from_type, to_type)                                                                              \
+  static void name(const TwRtModel *m, void **block, uint64_t n, const from_type *rows) {                              \
+    for (uint32_t k = 0; k < m->n_inputs; k++) {                                                                       \
+      uint64_t count = m->inputs[k].count;                                                                             \
+      to_type *to = block[k];                                                                                          \
+      const from_type *from = rows + m->inputs[k].at;                                                                  \
+      for (uint64_t r = 0; r < n; r++)                                                                                 \
+        for (uint64_t e = 0; e < count; e++) to[r * count + e] = (to_type)from[r * m->in_width + e];                   \
+      memset(to + n * count, 0, (TW_RT_BLOCK - n) * count * sizeof *to);                                               \
+    }                                                                                                                  \
   }
 ROWS_IN(f32_from_f64, double, float)
 ROWS_IN(f64_from_f64, double, double)
@@ -130,11 +132,11 @@ ROWS_IN(f32_from_f32, float, float)
 ROWS_IN(f64_from_f32, float, double)
 
 /* `stride` numbers of the row lie between two elements of an output, `width` is the row's; `at`: the first. */
-#define ROWS_OUT(name, from_type, to_type)                                                                     \
-  static void name(const void *block, uint64_t count, uint64_t n, to_type *rows, uint64_t width, uint64_t stride) { \
-    const from_type *from = block;                                                                              \
-    for (uint64_t r = 0; r < n; r++)                                                                            \
-      for (uint64_t e = 0; e < count; e++) rows[r * width + e * stride] = (to_type)from[r * count + e];         \
+#define ROWS_OUT(name, from_type, to_type)                                                                             \
+  static void name(const void *block, uint64_t count, uint64_t n, to_type *rows, uint64_t width, uint64_t stride) {    \
+    const from_type *from = block;                                                                                     \
+    for (uint64_t r = 0; r < n; r++)                                                                                   \
+      for (uint64_t e = 0; e < count; e++) rows[r * width + e * stride] = (to_type)from[r * count + e];                \
   }
 ROWS_OUT(f32_to_f64, float, double)
 ROWS_OUT(f64_to_f64, double, double)
@@ -148,8 +150,8 @@ void tw_rt_predict(TwRtPredictor *t, uint64_t n, const double *in, double *out) 
     (t->f64 ? f64_from_f64 : f32_from_f64)(m, t->in, rows, in + done * m->in_width);
     call(t, &m->predict, 0);
     for (uint32_t j = 0; j < m->n_outputs; j++)
-      (t->f64 ? f64_to_f64 : f32_to_f64)(t->out[j], m->outputs[j].count, rows, out + done * m->out_width + m->outputs[j].at,
-                                         m->out_width, 1);
+      (t->f64 ? f64_to_f64 : f32_to_f64)(t->out[j], m->outputs[j].count, rows,
+                                         out + done * m->out_width + m->outputs[j].at, m->out_width, 1);
   }
 }
 
@@ -160,8 +162,8 @@ void tw_rt_predict_f32(TwRtPredictor *t, uint64_t n, const float *in, float *out
     (t->f64 ? f64_from_f32 : f32_from_f32)(m, t->in, rows, in + done * m->in_width);
     call(t, &m->predict, 0);
     for (uint32_t j = 0; j < m->n_outputs; j++)
-      (t->f64 ? f64_to_f32 : f32_to_f32)(t->out[j], m->outputs[j].count, rows, out + done * m->out_width + m->outputs[j].at,
-                                         m->out_width, 1);
+      (t->f64 ? f64_to_f32 : f32_to_f32)(t->out[j], m->outputs[j].count, rows,
+                                         out + done * m->out_width + m->outputs[j].at, m->out_width, 1);
   }
 }
 

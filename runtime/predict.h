@@ -17,7 +17,8 @@ int64_t tw_rt_find_model(const TwRtProgram *p, const char *name);
 /* A predictor of model number `model`, with `shown` (p->n_shown reals as in TwRtSeedResult.shown, copied). NULL
  * and *error (malloc'ed, the caller frees; it may be NULL for want of memory) if the program was compiled without
  * predictions, or with `slopes` if it has none. The program must outlive it. */
-TwRtPredictor *tw_rt_predictor_new(const TwRtProgram *p, uint32_t model, bool slopes, const double *shown, char **error);
+TwRtPredictor *tw_rt_predictor_new(const TwRtProgram *p, uint32_t model, bool slopes, const double *shown,
+                                   char **error);
 void tw_rt_predictor_free(TwRtPredictor *t);
 
 /* Replaces the params and weights. */

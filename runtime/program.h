@@ -43,24 +43,24 @@ typedef void (*TwRtEntry)(const TwRtCall *call);
 /* What an operand or result of a compiled function is bound to. `count` elements of real, except
  * where noted. */
 typedef enum TwRtRole {
-  TW_RT_SEED,    /* one int64: the seed */
-  TW_RT_LOADED,  /* doubles: TwRtProgram.loaded */
-  TW_RT_VALUES,  /* the seed's stored reals, all of them (stale where the stage trains: see FLAT) */
-  TW_RT_FLAT,    /* the stage's trained coordinates, packed */
-  TW_RT_STATE,   /* optimizer state number `index`, as long as FLAT */
-  TW_RT_STEP,    /* scalar real: number of this update in the stage, from 1 (from the carried count with `keep`) */
-  TW_RT_EPOCH,   /* scalar real: epochs done in this stage, from 0 */
-  TW_RT_EPOCHS,  /* scalar real: epochs of this stage */
-  TW_RT_COLUMN,  /* column `index` of data set `data`: see TwRtData */
-  TW_RT_LOSS,    /* scalar real: the loss at the values that came in */
-  TW_RT_NORM,    /* scalar real: Euclidean norm of the gradient */
-  TW_RT_RATE,    /* scalar real: the optimizer's rate */
-  TW_RT_MEASURE, /* scalar real: measure `index` */
-  TW_RT_SHOWN,   /* natural values of all params, then all weights, flattened: see TwRtTensor */
-  TW_RT_COEFFS,  /* coefficients of a piecewise-linear model: see TwRtPl */
-  TW_RT_CHECK,   /* scalar real: left side of value-ensure `index` */
-  TW_RT_INPUT,   /* input `index` of a model, a block of rows */
-  TW_RT_OUTPUT,  /* output `index` of a model, or its slopes, a block of rows: see TwRtModel */
+  TW_RT_SEED,     /* one int64: the seed */
+  TW_RT_LOADED,   /* doubles: TwRtProgram.loaded */
+  TW_RT_VALUES,   /* the seed's stored reals, all of them (stale where the stage trains: see FLAT) */
+  TW_RT_FLAT,     /* the stage's trained coordinates, packed */
+  TW_RT_STATE,    /* optimizer state number `index`, as long as FLAT */
+  TW_RT_STEP,     /* scalar real: number of this update in the stage, from 1 (from the carried count with `keep`) */
+  TW_RT_EPOCH,    /* scalar real: epochs done in this stage, from 0 */
+  TW_RT_EPOCHS,   /* scalar real: epochs of this stage */
+  TW_RT_COLUMN,   /* column `index` of data set `data`: see TwRtData */
+  TW_RT_LOSS,     /* scalar real: the loss at the values that came in */
+  TW_RT_NORM,     /* scalar real: Euclidean norm of the gradient */
+  TW_RT_RATE,     /* scalar real: the optimizer's rate */
+  TW_RT_MEASURE,  /* scalar real: measure `index` */
+  TW_RT_SHOWN,    /* natural values of all params, then all weights, flattened: see TwRtTensor */
+  TW_RT_COEFFS,   /* coefficients of a piecewise-linear model: see TwRtPl */
+  TW_RT_CHECK,    /* scalar real: left side of value-ensure `index` */
+  TW_RT_INPUT,    /* input `index` of a model, a block of rows */
+  TW_RT_OUTPUT,   /* output `index` of a model, or its slopes, a block of rows: see TwRtModel */
   TW_RT_GRADIENT, /* the gradient of the loss in the coordinates of FLAT */
   TW_RT_RESIDUAL, /* residual `index` of a block of rows: see TwRtSquares */
   TW_RT_JACOBIAN  /* derivatives of residuals by the coordinates of FLAT: see TwRtSquares */
@@ -79,7 +79,7 @@ typedef struct TwRtFn {
   const TwRtSlot *in, *out;
   uint64_t work_bytes;
   int64_t chunks; /* of its largest loop that a pool may share; 0: it has none */
-  bool f64; /* reals of this function are doubles whatever the program's precision is */
+  bool f64;       /* reals of this function are doubles whatever the program's precision is */
 } TwRtFn;
 
 /* ---- data */
@@ -100,8 +100,8 @@ typedef struct TwRtData {
   uint32_t n_inputs, n_columns; /* n_columns: inputs and further columns that the target uses */
   const TwRtAxis *axes;         /* grid: n_inputs of them; NULL for measured data */
   const double *rows;           /* measured: n_rows x n_columns, row major; NULL for a grid */
-  TwRtFn target;                /* f64; in: COLUMN index 0 … n_columns-1; out: COLUMN index n_columns + j, n_rows each */
-  bool weighted;                /* the last result is the weight, never negative, by which means over the rows are weighted */
+  TwRtFn target; /* f64; in: COLUMN index 0 … n_columns-1; out: COLUMN index n_columns + j, n_rows each */
+  bool weighted; /* the last result is the weight, never negative, by which means over the rows are weighted */
 } TwRtData;
 
 /* ---- what a person may look at: every param and every tensor of every weights */
@@ -186,21 +186,22 @@ typedef struct TwRtStage {
   TwRtPlace place;
   uint64_t n_flat;
   uint32_t n_ranges;
-  const TwRtRange *ranges;   /* the trained coordinates: where they live in VALUES */
+  const TwRtRange *ranges; /* the trained coordinates: where they live in VALUES */
   uint32_t n_releases;
-  const TwRtRange *releases; /* before the stage starts: VALUES[at …] = SHOWN[to …] of the stage before (or of `first`) */
-  int64_t epochs, batch;     /* batch 0: full batch */
+  const TwRtRange
+      *releases; /* before the stage starts: VALUES[at …] = SHOWN[to …] of the stage before (or of `first`) */
+  int64_t epochs, batch; /* batch 0: full batch */
   uint32_t batch_data;
   bool keep, keep_best;
   const char *optimizer;
-  uint32_t method; /* TwRtMethod */
-  double damping;  /* LM */
-  int64_t memory;  /* LBFGS: pairs kept */
+  uint32_t method;  /* TwRtMethod */
+  double damping;   /* LM */
+  int64_t memory;   /* LBFGS: pairs kept */
   int64_t patience; /* ends the stage after so many epochs in a row without a new best; 0: never */
   TwRtTarget until; /* ends the stage */
   int64_t rounds;   /* at least 1: epochs are so many rounds of as many, each from the best so far, kicked; 0: none */
   double kick;
-  int64_t retries;  /* at the end of the stage: a seed whose best loss meets `retry` starts again, so often at most */
+  int64_t retries; /* at the end of the stage: a seed whose best loss meets `retry` starts again, so often at most */
   TwRtTarget retry;
   uint32_t n_states;
   const double *state_start;
@@ -209,16 +210,18 @@ typedef struct TwRtStage {
    * Of the other methods: in VALUES FLAT COLUMN…; out FLAT (projected into the domains), LOSS there, and for LBFGS NORM
    * and GRADIENT there. */
   TwRtFn step;
-  TwRtFn eval;    /* in VALUES FLAT COLUMN…; out LOSS MEASURE… on the full data */
-  TwRtFn shown;   /* in VALUES FLAT; out SHOWN */
-  TwRtFn checks;  /* in VALUES FLAT; out CHECK…; entry NULL if there are none */
-  TwRtFn rate;    /* in EPOCH EPOCHS; out RATE: the first schedule of the optimizer; entry NULL if it has none */
-  TwRtFn gradient; /* in VALUES FLAT COLUMN…; out LOSS GRADIENT on the full data; entry NULL if models were not asked for */
+  TwRtFn eval;     /* in VALUES FLAT COLUMN…; out LOSS MEASURE… on the full data */
+  TwRtFn shown;    /* in VALUES FLAT; out SHOWN */
+  TwRtFn checks;   /* in VALUES FLAT; out CHECK…; entry NULL if there are none */
+  TwRtFn rate;     /* in EPOCH EPOCHS; out RATE: the first schedule of the optimizer; entry NULL if it has none */
+  TwRtFn gradient; /* in VALUES FLAT COLUMN…; out LOSS GRADIENT on the full data; entry NULL if models were not asked
+                      for */
   uint32_t n_squares; /* LM: the loss is the sum of the squares of all residuals, and what does not depend on FLAT */
   const TwRtSquares *squares;
-  uint32_t fits;  /* 1 + the data set of one input against whose target the loss is the mean squared error; 0: it is none */
+  uint32_t
+      fits; /* 1 + the data set of one input against whose target the loss is the mean squared error; 0: it is none */
   uint32_t fits_model; /* 1 + the model whose squared error it is; 0: of something else */
-  TwRtPl *pls;    /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
+  TwRtPl *pls; /* one for each of TwRtProgram.n_models that regions are asked of (others: n_nodes 0, why_not NULL) */
 } TwRtStage;
 
 typedef enum TwRtCompare { TW_RT_LT, TW_RT_LE, TW_RT_GT, TW_RT_GE, TW_RT_EQ } TwRtCompare;
@@ -236,7 +239,7 @@ typedef enum TwRtQuantity {
 
 typedef struct TwRtEnsure {
   TwRtPlace place;
-  const char *text;   /* as written */
+  const char *text;      /* as written */
   bool is_regions;       /* of the pieces of a model; else a value */
   uint32_t quantity;     /* of pieces: TwRtQuantity */
   uint32_t model, check; /* pieces: which model; value: which CHECK */
@@ -265,8 +268,10 @@ typedef struct TwRtModel {
   const TwRtTensor *inputs, *outputs; /* `at`: where its elements begin in a row of in_width or out_width reals */
   uint64_t in_width, out_width;
   TwRtFn predict; /* in SHOWN, INPUT…; out OUTPUT number j, of outputs[j]: TW_RT_BLOCK rows each */
-  TwRtFn slope;   /* the same in; out OUTPUT e * n_outputs + j: outputs[j] by element e of the row of inputs. entry NULL: too many */
-  double lo, hi; /* where regions of it are counted for the report: from an ensure, else from the first data set's axis; lo = hi: unknown */
+  TwRtFn slope;  /* the same in; out OUTPUT e * n_outputs + j: outputs[j] by element e of the row of inputs. entry NULL:
+                    too many */
+  double lo, hi; /* where regions of it are counted for the report: from an ensure, else from the first data set's axis;
+                    lo = hi: unknown */
   double sliver;
 } TwRtModel;
 
@@ -287,11 +292,13 @@ typedef struct TwRtProgram {
   const TwRtModel *models;
   const TwRtEnsure *ensures;
   const TwRtExpect *expects;
-  TwRtFn store; /* f64; in SHOWN; out VALUES: the coordinates of params, and weights that are stored; entry NULL as above */
+  TwRtFn store; /* f64; in SHOWN; out VALUES: the coordinates of params, and weights that are stored; entry NULL as
+                   above */
   uint64_t n_loaded;
   const double *loaded; /* what params and weights start with from files: an operand of init */
-  TwRtFn inside; /* f64; in SHOWN; out CHECK: the first param that is outside of its declared domain, or -1; entry NULL: none has one */
-  TwRtFn init; /* f64; in SEED, LOADED; out VALUES, SHOWN (natural values of params; weights of a law) */
+  TwRtFn inside; /* f64; in SHOWN; out CHECK: the first param that is outside of its declared domain, or -1; entry NULL:
+                    none has one */
+  TwRtFn init;   /* f64; in SEED, LOADED; out VALUES, SHOWN (natural values of params; weights of a law) */
 } TwRtProgram;
 
 /* ---- functions that compiled code may call, by these names. SLEEF's are called directly. */

@@ -13,25 +13,20 @@
 
 TwRtCounter *tw_rt_counter_new(const TwRtPl *pl) {
   TwRtCounter *c = calloc(1, sizeof *c);
-  if (!c)
-    return NULL;
+  if (!c) return NULL;
   c->lanes = tw_rg_lanes_best();
   tw_rg_tape_init(&c->tape, pl);
-  if (!c->tape.error && !tw_rg_sweep_init(c))
-    c->tape.error = "out of memory";
+  if (!c->tape.error && !tw_rg_sweep_init(c)) c->tape.error = "out of memory";
   c->ex.tape = &c->tape;
   return c;
 }
 
-void tw_rt_counter_limit(TwRtCounter *c, uint32_t most) {
-  c->most = most < TW_RG_MAX_PIECES ? most : TW_RG_MAX_PIECES;
-}
+void tw_rt_counter_limit(TwRtCounter *c, uint32_t most) { c->most = most < TW_RG_MAX_PIECES ? most : TW_RG_MAX_PIECES; }
 
 const char *tw_rt_counter_error(const TwRtCounter *c) { return c->error; }
 
 void tw_rt_counter_free(TwRtCounter *c) {
-  if (!c)
-    return;
+  if (!c) return;
   tw_rg_fast_free(c->fast);
   tw_rg_exact_free(&c->ex);
   tw_rg_tally_free(&c->tally);
@@ -41,41 +36,31 @@ void tw_rt_counter_free(TwRtCounter *c) {
 }
 
 static const char *refuse(const TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver) {
-  if (c->tape.error)
-    return c->tape.error;
-  if (!coeffs && c->tape.n_coeffs > 0)
-    return "there are no coefficients";
-  if (!(fabs(lo) <= 0x1p900) || !(fabs(hi) <= 0x1p900))
-    return "the interval is not finite";
-  if (!(lo < hi))
-    return "the interval is empty";
-  if (!(sliver >= 0 && sliver < 1))
-    return "the sliver ratio is not in [0, 1)";
+  if (c->tape.error) return c->tape.error;
+  if (!coeffs && c->tape.n_coeffs > 0) return "there are no coefficients";
+  if (!(fabs(lo) <= 0x1p900) || !(fabs(hi) <= 0x1p900)) return "the interval is not finite";
+  if (!(lo < hi)) return "the interval is empty";
+  if (!(sliver >= 0 && sliver < 1)) return "the sliver ratio is not in [0, 1)";
   return NULL;
 }
 
-TwRtRegions tw_rg_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver,
-                        bool keep) {
+TwRtRegions tw_rg_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver, bool keep) {
   TwRtRegions none = {0}, r = {0};
   c->error = refuse(c, coeffs, lo, hi, sliver);
-  if (c->error)
-    return none;
+  if (c->error) return none;
   tw_rg_tally_start(&c->tally, &c->ex, sliver, keep);
-  if (!tw_rg_sweep(c, coeffs, lo, hi))
-    return none;
+  if (!tw_rg_sweep(c, coeffs, lo, hi)) return none;
   if (!tw_rg_tally_end(&c->tally, &r)) {
     c->error = c->tally.error;
     return none;
   }
-  for (uint32_t i = 0; i < c->tape.n_ops; i++)
-    r.dead += c->tape.ops[i].is_unit && !c->alive[i];
+  for (uint32_t i = 0; i < c->tape.n_ops; i++) r.dead += c->tape.ops[i].is_unit && !c->alive[i];
   r.counted = true;
   return r;
 }
 
 TwRtRegions tw_rt_count(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver) {
-  if (!c)
-    return (TwRtRegions){0};
+  if (!c) return (TwRtRegions){0};
   return tw_rg_count(c, coeffs, lo, hi, sliver, false);
 }
 
@@ -101,11 +86,9 @@ static bool ask_fast(TwRtCounter *c, const double *coeffs, double lo, double hi,
 
 TwRtRegions tw_rt_count_pieces(TwRtCounter *c, const double *coeffs, double lo, double hi, double sliver) {
   TwRtRegions r = {0};
-  if (!c)
-    return r;
+  if (!c) return r;
   c->error = refuse(c, coeffs, lo, hi, sliver);
-  if (c->error || ask_fast(c, coeffs, lo, hi, sliver, &r))
-    return r;
+  if (c->error || ask_fast(c, coeffs, lo, hi, sliver, &r)) return r;
   r = tw_rt_count(c, coeffs, lo, hi, sliver);
   return (TwRtRegions){.counted = r.counted, .pieces = r.pieces};
 }
@@ -120,8 +103,7 @@ bool tw_rt_counter_find(TwRtCounter *c, const double *coeffs, double lo, double 
   return true;
 }
 
-void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver,
-                   TwRtPieces *out) {
+void tw_rt_regions(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out) {
   *out = (TwRtPieces){0};
   TwRtCounter *c = tw_rt_counter_new(pl);
   if (!c) {

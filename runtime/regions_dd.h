@@ -36,8 +36,7 @@ static inline TwDd tw_dd_two_sum(double a, double b) {
 static inline bool tw_dd_is_tiny(double x) { return x != 0 && fabs(x) < TW_DD_TINY; }
 
 static inline TwDd tw_dd_guard(TwDd a) {
-  if (a.err > 0 || tw_dd_is_tiny(a.hi) || tw_dd_is_tiny(a.lo))
-    a.err += TW_DD_FLOOR;
+  if (a.err > 0 || tw_dd_is_tiny(a.hi) || tw_dd_is_tiny(a.lo)) a.err += TW_DD_FLOOR;
   return a;
 }
 
@@ -74,16 +73,14 @@ static inline TwDd tw_dd_div(TwDd a, TwDd b) {
   double rest = (((a.hi - p) - fma(q1, b.hi, -p)) + a.lo) - q1 * b.lo;
   TwDd r = tw_dd_two_sum(q1, rest / b.hi);
   double least = fabs(b.hi) * (1 - 0x1p-50) - b.err;
-  if (!(least > 0.5 * fabs(b.hi)))
-    return (TwDd){r.hi, r.lo, INFINITY};
+  if (!(least > 0.5 * fabs(b.hi))) return (TwDd){r.hi, r.lo, INFINITY};
   r.err = (a.err + fabs(r.hi) * b.err) / least * (1 + 0x1p-10) + 0x1p-101 * fabs(r.hi) + TW_DD_FLOOR;
   return r;
 }
 
 /* Whether the real that a stands for surely rounds to a.hi. */
 static inline bool tw_dd_rounds(TwDd a) {
-  if (a.err == 0)
-    return true;
+  if (a.err == 0) return true;
   double e = 2 * a.err;
   return a.hi + (a.lo + e) == a.hi && a.hi + (a.lo - e) == a.hi && fabs(a.hi) > 0x1p-500;
 }

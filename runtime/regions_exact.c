@@ -16,8 +16,7 @@
 
 #include "runtime/regions_internal.h"
 
-static const char too_long[] =
-    "the coefficients are too far apart in size for the regions to be counted exactly";
+static const char too_long[] = "the coefficients are too far apart in size for the regions to be counted exactly";
 
 void tw_rg_exact_start(TwRgExact *ex, const TwRgTape *tape, const double *coeffs) {
   ex->tape = tape;
@@ -39,8 +38,7 @@ void tw_rg_exact_free(TwRgExact *ex) {
       tw_dy_clear(&ex->right[s]);
     }
     TwDy *all[] = {&ex->sum, &ex->work, &ex->p, &ex->q, &ex->r};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-      tw_dy_clear(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) tw_dy_clear(all[i]);
   }
   free(ex->rough);
   free(ex->left);
@@ -51,14 +49,12 @@ void tw_rg_exact_free(TwRgExact *ex) {
 }
 
 static bool fail(TwRgExact *ex, const char *why) {
-  if (!ex->error)
-    ex->error = why;
+  if (!ex->error) ex->error = why;
   return false;
 }
 
 static bool ready(TwRgExact *ex) {
-  if (ex->left)
-    return true;
+  if (ex->left) return true;
   uint32_t n = ex->tape->n_slots;
   TwDy *left = malloc(n * sizeof *left), *right = malloc(n * sizeof *right);
   if (!left || !right) {
@@ -71,8 +67,7 @@ static bool ready(TwRgExact *ex) {
     tw_dy_init(&right[s]);
   }
   TwDy *all[] = {&ex->sum, &ex->work, &ex->p, &ex->q, &ex->r};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    tw_dy_init(all[i]);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) tw_dy_init(all[i]);
   ex->left = left;
   ex->right = right;
   return true;
@@ -83,12 +78,10 @@ static bool ready(TwRgExact *ex) {
 /* One affine op on `values`, its bias times den (no bias if den is NULL). */
 static bool affine(TwRgExact *ex, const TwRgOp *op, TwDy *values, const TwDy *den) {
   tw_dy_zero(&ex->sum);
-  if (den && !tw_dy_add_mul(&ex->sum, tw_rg_coeff(op->bias, ex->coeffs), den, &ex->work))
-    return fail(ex, too_long);
+  if (den && !tw_dy_add_mul(&ex->sum, tw_rg_coeff(op->bias, ex->coeffs), den, &ex->work)) return fail(ex, too_long);
   for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
     double c = tw_rg_coeff(ex->tape->terms[k].coeff, ex->coeffs);
-    if (c != 0 && !tw_dy_add_mul(&ex->sum, c, &values[ex->tape->terms[k].slot], &ex->work))
-      return fail(ex, too_long);
+    if (c != 0 && !tw_dy_add_mul(&ex->sum, c, &values[ex->tape->terms[k].slot], &ex->work)) return fail(ex, too_long);
   }
   tw_dy_strip(&ex->sum);
   tw_dy_swap(&values[op->out], &ex->sum);
@@ -96,10 +89,8 @@ static bool affine(TwRgExact *ex, const TwRgOp *op, TwDy *values, const TwDy *de
 }
 
 static void relu(const TwRgOp *op, TwDy *values, bool on) {
-  if (!on)
-    tw_dy_zero(&values[op->out]);
-  else if (op->out != op->a)
-    tw_dy_copy(&values[op->out], &values[op->a]);
+  if (!on) tw_dy_zero(&values[op->out]);
+  else if (op->out != op->a) tw_dy_copy(&values[op->out], &values[op->a]);
 }
 
 static bool replay(TwRgExact *ex, TwDy *values, const TwDy *num, const TwDy *den, uint32_t upto) {
@@ -107,10 +98,8 @@ static bool replay(TwRgExact *ex, TwDy *values, const TwDy *num, const TwDy *den
   tw_dy_copy(&values[0], num);
   for (uint32_t i = 0; i < upto; i++) {
     const TwRgOp *op = &ex->tape->ops[i];
-    if (op->kind == TW_RG_RELU)
-      relu(op, values, tw_dy_sign(&values[op->a]) > 0);
-    else if (!affine(ex, op, values, den))
-      return false;
+    if (op->kind == TW_RG_RELU) relu(op, values, tw_dy_sign(&values[op->a]) > 0);
+    else if (!affine(ex, op, values, den)) return false;
   }
   return true;
 }
@@ -138,13 +127,10 @@ static int32_t new_fraction(TwRgExact *ex) {
   if (ex->n == ex->cap) {
     int32_t cap = ex->cap ? 2 * ex->cap : 64;
     TwDy *num = realloc(ex->num, (size_t)cap * sizeof *num);
-    if (num)
-      ex->num = num;
+    if (num) ex->num = num;
     TwDy *den = realloc(ex->den, (size_t)cap * sizeof *den);
-    if (den)
-      ex->den = den;
-    if (!num || !den)
-      return fail(ex, "out of memory"), -1;
+    if (den) ex->den = den;
+    if (!num || !den) return fail(ex, "out of memory"), -1;
     ex->cap = cap;
   }
   tw_dy_init(&ex->num[ex->n]);
@@ -155,8 +141,7 @@ static int32_t new_fraction(TwRgExact *ex) {
 static bool set_sum(TwDy *a, TwDy *work, double x, double y, double z) {
   tw_dy_set(a, x);
   tw_dy_set(work, y);
-  if (!tw_dy_add(a, work))
-    return false;
+  if (!tw_dy_add(a, work)) return false;
   tw_dy_set(work, z);
   return tw_dy_add(a, work);
 }
@@ -183,8 +168,7 @@ static bool search(TwRgExact *ex, TwRgPoint *p, uint32_t upto, int32_t at) {
     }
     bool on = tw_dy_sign(&l[op->a]) > 0;
     found = on != (tw_dy_sign(&r[op->a]) > 0);
-    if (found)
-      ok = zero_of(&l[op->a], &ex->p, &r[op->a], &ex->q, &ex->num[at], &ex->den[at]) || fail(ex, too_long);
+    if (found) ok = zero_of(&l[op->a], &ex->p, &r[op->a], &ex->q, &ex->num[at], &ex->den[at]) || fail(ex, too_long);
     relu(op, l, on);
     relu(op, r, on);
   }
@@ -193,11 +177,9 @@ static bool search(TwRgExact *ex, TwRgPoint *p, uint32_t upto, int32_t at) {
 }
 
 bool tw_rg_exact_point(TwRgExact *ex, TwRgPoint *p, uint32_t upto) {
-  if (p->exact != TW_RG_SEARCH)
-    return true;
+  if (p->exact != TW_RG_SEARCH) return true;
   int32_t at = ready(ex) ? new_fraction(ex) : -1;
-  if (at < 0 || !search(ex, p, upto, at))
-    return false;
+  if (at < 0 || !search(ex, p, upto, at)) return false;
   p->exact = at;
   return true;
 }
@@ -222,8 +204,7 @@ bool tw_rg_exact_value(TwRgExact *ex, TwRgPoint *p, uint32_t upto, uint32_t slot
 }
 
 bool tw_rg_exact_place(TwRgExact *ex, TwRgPoint *p, double *x) {
-  if (!ready(ex) || !tw_rg_exact_point(ex, p, ex->tape->n_ops) || !fraction(ex, p, &ex->p, &ex->q))
-    return false;
+  if (!ready(ex) || !tw_rg_exact_point(ex, p, ex->tape->n_ops) || !fraction(ex, p, &ex->p, &ex->q)) return false;
   *x = tw_dy_round(&ex->p, &ex->q);
   return true;
 }
@@ -239,15 +220,13 @@ static bool between(const TwRgPoint *l, const TwRgPoint *r, unsigned attempt, Tw
   for (int i = 0; i < 2; i++) {
     *x = tries[i];
     double from = (x->hi - l->hi) + (x->lo - l->lo), to = (r->hi - x->hi) + (r->lo - x->lo);
-    if (from > safe && to > safe)
-      return true;
+    if (from > safe && to > safe) return true;
   }
   return false;
 }
 
 /* The same as a fraction; if l and r are too close together, a share of their exact distance. */
-static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, unsigned attempt, TwDy *num,
-                   TwDy *den) {
+static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, unsigned attempt, TwDy *num, TwDy *den) {
   TwDd x;
   if (between(l, r, attempt, &x)) {
     tw_dy_set(den, 1);
@@ -258,9 +237,8 @@ static bool inside(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uns
     return false;
   TwDy t; /* with n = attempt + 1: (n num / den + q / r) / (n + 1) */
   tw_dy_init(&t);
-  bool ok = tw_dy_mul(&t, num, &ex->r) && tw_dy_mul_double(num, attempt + 1.0, &t) &&
-            tw_dy_mul(&t, &ex->q, den) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->r) &&
-            tw_dy_mul_double(den, attempt + 2.0, &t);
+  bool ok = tw_dy_mul(&t, num, &ex->r) && tw_dy_mul_double(num, attempt + 1.0, &t) && tw_dy_mul(&t, &ex->q, den) &&
+            tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->r) && tw_dy_mul_double(den, attempt + 2.0, &t);
   tw_dy_clear(&t);
   tw_dy_strip(num);
   tw_dy_strip(den);
@@ -273,10 +251,8 @@ static bool rough_affine(const TwRgExact *ex, const TwRgOp *op, TwDd *values, bo
   sum = tw_dd_guard(sum);
   for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
     double c = tw_rg_coeff(ex->tape->terms[k].coeff, ex->coeffs);
-    if (c == 0)
-      continue;
-    if (!(fabs(c) >= TW_DD_LEAST && fabs(c) <= TW_DD_MOST))
-      return false;
+    if (c == 0) continue;
+    if (!(fabs(c) >= TW_DD_LEAST && fabs(c) <= TW_DD_MOST)) return false;
     sum = tw_dd_add(sum, tw_dd_scale(c, values[ex->tape->terms[k].slot]));
   }
   values[op->out] = sum;
@@ -285,12 +261,10 @@ static bool rough_affine(const TwRgExact *ex, const TwRgOp *op, TwDd *values, bo
 
 bool tw_rg_rough_map(TwRgExact *ex, const TwRgPoint *l, const TwRgPoint *r, TwDd *slope, TwDd *intercept) {
   TwDd x;
-  if (!between(l, r, 0, &x))
-    return false;
+  if (!between(l, r, 0, &x)) return false;
   if (!ex->rough) {
     ex->rough = malloc(2 * (size_t)ex->tape->n_slots * sizeof *ex->rough);
-    if (!ex->rough)
-      return false;
+    if (!ex->rough) return false;
   }
   TwDd *v = ex->rough, *m = ex->rough + ex->tape->n_slots;
   v[0] = tw_dd_guard(x);
@@ -298,14 +272,12 @@ bool tw_rg_rough_map(TwRgExact *ex, const TwRgPoint *l, const TwRgPoint *r, TwDd
   for (uint32_t i = 0; i < ex->tape->n_ops; i++) {
     const TwRgOp *op = &ex->tape->ops[i];
     if (op->kind == TW_RG_AFFINE) {
-      if (!rough_affine(ex, op, v, true) || !rough_affine(ex, op, m, false))
-        return false;
+      if (!rough_affine(ex, op, v, true) || !rough_affine(ex, op, m, false)) return false;
       continue;
     }
     TwDd a = v[op->a], s = m[op->a], zero = {0, 0, 0};
     bool flat = a.hi == 0 && a.err == 0 && s.hi == 0 && s.err == 0;
-    if (!flat && !(fabs(a.hi) > 2 * a.err && fabs(a.hi) < INFINITY))
-      return false;
+    if (!flat && !(fabs(a.hi) > 2 * a.err && fabs(a.hi) < INFINITY)) return false;
     v[op->out] = a.hi > 0 ? a : zero;
     m[op->out] = a.hi > 0 ? s : zero;
   }
@@ -324,16 +296,13 @@ static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy 
   for (uint32_t i = 0; i < upto; i++) {
     const TwRgOp *op = &ex->tape->ops[i];
     if (op->kind == TW_RG_AFFINE) {
-      if (!affine(ex, op, m, NULL) || !affine(ex, op, b, one))
-        return false;
+      if (!affine(ex, op, m, NULL) || !affine(ex, op, b, one)) return false;
       continue;
     }
-    if (!tw_dy_mul(&ex->p, &m[op->a], num) || !tw_dy_mul(&ex->q, &b[op->a], den) ||
-        !tw_dy_add(&ex->p, &ex->q))
+    if (!tw_dy_mul(&ex->p, &m[op->a], num) || !tw_dy_mul(&ex->q, &b[op->a], den) || !tw_dy_add(&ex->p, &ex->q))
       return fail(ex, too_long);
     int sign = tw_dy_sign(&ex->p);
-    if (sign == 0 && tw_dy_sign(&m[op->a]) != 0)
-      return false;
+    if (sign == 0 && tw_dy_sign(&m[op->a]) != 0) return false;
     relu(op, m, sign > 0);
     relu(op, b, sign > 0);
   }
@@ -343,8 +312,7 @@ static bool maps_at(TwRgExact *ex, const TwDy *num, const TwDy *den, const TwDy 
 /* The map of the value in `slot` between l and r. */
 static bool map_of(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwDy *slope,
                    TwDy *intercept) {
-  if (!ready(ex))
-    return false;
+  if (!ready(ex)) return false;
   TwDy num, den, one;
   tw_dy_init(&num);
   tw_dy_init(&den);
@@ -369,16 +337,12 @@ bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwD
 
 /* Both ends are made exact too. The new point is -intercept / slope, which is as short as the coefficients
  * allow however long the fractions of the ends are. */
-bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot,
-                       TwRgPoint *out) {
-  if (!ready(ex) || !tw_rg_exact_point(ex, l, upto) || !tw_rg_exact_point(ex, r, upto))
-    return false;
+bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out) {
+  if (!ready(ex) || !tw_rg_exact_point(ex, l, upto) || !tw_rg_exact_point(ex, r, upto)) return false;
   int32_t at = new_fraction(ex);
-  if (at < 0)
-    return false;
+  if (at < 0) return false;
   TwDy *num = &ex->num[at], *den = &ex->den[at];
-  if (!map_of(ex, l, r, upto, slot, den, num))
-    return false;
+  if (!map_of(ex, l, r, upto, slot, den, num)) return false;
   tw_dy_negate(tw_dy_sign(den) > 0 ? num : den);
   tw_dy_strip(num);
   tw_dy_strip(den);
@@ -397,12 +361,10 @@ static bool combine(TwRgExact *ex, size_t n, const TwRgTimes *terms, TwDy *num, 
   tw_dy_set(den, 1);
   bool ok = true;
   for (size_t i = 0; ok && i < n; i++) { /* num / den + c p / q */
-    ok = tw_rg_exact_point(ex, terms[i].point, ex->tape->n_ops) &&
-         fraction(ex, terms[i].point, &ex->p, &ex->q);
-    ok = ok &&
-         ((tw_dy_mul(&t, num, &ex->q) && tw_dy_mul(&ex->r, &ex->p, den) &&
-           tw_dy_mul_double(num, terms[i].c, &ex->r) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->q)) ||
-          fail(ex, too_long));
+    ok = tw_rg_exact_point(ex, terms[i].point, ex->tape->n_ops) && fraction(ex, terms[i].point, &ex->p, &ex->q);
+    ok = ok && ((tw_dy_mul(&t, num, &ex->q) && tw_dy_mul(&ex->r, &ex->p, den) &&
+                 tw_dy_mul_double(num, terms[i].c, &ex->r) && tw_dy_add(num, &t) && tw_dy_mul(&t, den, &ex->q)) ||
+                fail(ex, too_long));
     tw_dy_swap(den, &t);
   }
   tw_dy_clear(&t);
@@ -410,8 +372,7 @@ static bool combine(TwRgExact *ex, size_t n, const TwRgTimes *terms, TwDy *num, 
 }
 
 bool tw_rg_exact_sum(TwRgExact *ex, size_t n, const TwRgTimes *terms, int *sign, double *rounded) {
-  if (!ready(ex))
-    return false;
+  if (!ready(ex)) return false;
   TwDy num, den;
   tw_dy_init(&num);
   tw_dy_init(&den);

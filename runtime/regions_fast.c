@@ -12,9 +12,10 @@
  * Bounds. u = 2^-53. A sum of n products, bias first, by fma, errs by at most n u (|b| + sum |c v|), and
  * GAMMA is more than that. A new point lies at the share t = zl / (zl - zr) from its left neighbour, zl and zr
  * of opposite clear signs: |z| > 2 g. With D = |zl| + |zr|, t errs by at most (gl |zr| + gr |zl|) / (D (D - gl - gr))
- * and a few u, and a value by that times its difference besides the errors at both ends in the same shares. Whatever is not exactly zero has
- * g >= LEAST, coefficients are zero or between SMALL and LARGE: so nothing that matters underflows, and what
- * overflows compares as doubtful. The bounds are themselves computed with rounding; SLACK covers that.
+ * and a few u, and a value by that times its difference besides the errors at both ends in the same shares. Whatever is
+ * not exactly zero has g >= LEAST, coefficients are zero or between SMALL and LARGE: so nothing that matters
+ * underflows, and what overflows compares as doubtful. The bounds are themselves computed with rounding; SLACK covers
+ * that.
  *
  * Ties. Relus that are zero at one place, or at places too near to tell their order, get one point that stands
  * for all of them. If their operands are the same map here but for the sign, it is exact: where the sum neuron of a
@@ -76,7 +77,7 @@ struct TwRgFast {
   double gamma;
   double *c; /* coefficients of the terms at hand */
   uint32_t *slots;
-  double *bank[2]; /* v of slot s at point k: [2 s stride + PAD + k]; g: stride further */
+  double *bank[2];   /* v of slot s at point k: [2 s stride + PAD + k]; g: stride further */
   uint64_t *kink[2]; /* by point: bit s, slot s may have a kink there */
   int now;           /* the bank at hand */
   uint32_t n;        /* points */
@@ -87,7 +88,9 @@ struct TwRgFast {
   struct TwRgEnd *ends; /* of pieces */
 };
 
-static double *value_of(const TwRgFast *f, int bank, uint32_t slot) { return f->bank[bank] + 2 * (size_t)slot * f->stride + PAD; }
+static double *value_of(const TwRgFast *f, int bank, uint32_t slot) {
+  return f->bank[bank] + 2 * (size_t)slot * f->stride + PAD;
+}
 
 /* ---- made once */
 
@@ -179,7 +182,9 @@ static void *lanes(size_t n, size_t size) {
 }
 
 TwRgFast *tw_rg_fast_new(const TwRgTape *t) {
-  if (t->n_slots > MOST_SLOTS || t->n_ops == 0 || t->error || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return NULL;
+  if (t->n_slots > MOST_SLOTS || t->n_ops == 0 || t->error || !__builtin_cpu_supports("avx2") ||
+      !__builtin_cpu_supports("fma"))
+    return NULL;
   TwRgFast *f = calloc(1, sizeof *f);
   if (!f) return NULL;
   uint32_t most = 1;
@@ -197,7 +202,8 @@ TwRgFast *tw_rg_fast_new(const TwRgTape *t) {
   f->all = calloc((size_t)t->n_coeffs + 4, sizeof *f->all);
   f->groups = calloc(t->n_ops, sizeof *f->groups);
   f->live = calloc((size_t)t->n_ops * MOST_SLOTS + 1, 1);
-  if (!f->ops || !f->term_slot || !f->term_coeff || !f->bias_coeff || !f->all || !f->groups || !f->live || !find_groups(f, t)) {
+  if (!f->ops || !f->term_slot || !f->term_coeff || !f->bias_coeff || !f->all || !f->groups || !f->live ||
+      !find_groups(f, t)) {
     tw_rg_fast_free(f);
     return NULL;
   }
@@ -214,7 +220,8 @@ TwRgFast *tw_rg_fast_new(const TwRgTape *t) {
     f->kink[b] = lanes(f->stride, sizeof **f->kink);
     ok = ok && f->bank[b] && f->kink[b];
   }
-  f->fresh = (New){lanes(f->stride, 8), lanes(f->stride, 8), lanes(f->stride, 8), lanes(f->stride, 8), lanes(2 * f->stride, 4), 0};
+  f->fresh = (New){lanes(f->stride, 8), lanes(f->stride, 8),     lanes(f->stride, 8),
+                   lanes(f->stride, 8), lanes(2 * f->stride, 4), 0};
   f->ends = lanes(f->stride, sizeof *f->ends);
   if (!ok || !f->ends || !f->fresh.src || !f->fresh.t || !f->fresh.t_err || !f->fresh.unit || !f->fresh.more) {
     tw_rg_fast_free(f);
@@ -252,7 +259,7 @@ void tw_rg_fast_free(TwRgFast *f) {
 /* ---- affine maps */
 
 static bool ordinary(double c) { return c == 0 || (fabs(c) >= SMALL && fabs(c) <= LARGE); }
-static double bound_of(double v, double err, double gamma) { 
+static double bound_of(double v, double err, double gamma) {
   double bound = err + gamma * fabs(v);
   return bound == 0 ? 0 : bound > LEAST ? bound : LEAST;
 }
@@ -269,7 +276,8 @@ AVX2 static void sum_terms(TwRgFast *f, uint32_t out, double bias, double bias_g
   const size_t to_g = f->stride;
   const __m256d minus = _mm256_set1_pd(-0.0), slack = _mm256_set1_pd(SLACK), gamma = _mm256_set1_pd(f->gamma),
                 least = _mm256_set1_pd(LEAST), zero = _mm256_setzero_pd();
-  const __m256i deps = _mm256_set1_epi64x((long long)depends), bit = _mm256_set1_epi64x((long long)((uint64_t)1 << out));
+  const __m256i deps = _mm256_set1_epi64x((long long)depends),
+                bit = _mm256_set1_epi64x((long long)((uint64_t)1 << out));
   uint64_t *kink = f->kink[f->now];
   for (uint32_t k = 0; k < f->n; k += 4) {
     __m256d sum = _mm256_set1_pd(bias), err = _mm256_set1_pd(bias_g);
@@ -438,7 +446,8 @@ static uint32_t add_cuts(TwRgFast *f, uint32_t m, int64_t src, Cut *cuts, uint32
 }
 
 static uint64_t crossed(const uint64_t *pos, const uint64_t *neg, uint32_t w, uint32_t words) {
-  uint64_t p = pos[w] >> 1 | (w + 1 < words ? pos[w + 1] << 63 : 0), q = neg[w] >> 1 | (w + 1 < words ? neg[w + 1] << 63 : 0);
+  uint64_t p = pos[w] >> 1 | (w + 1 < words ? pos[w + 1] << 63 : 0),
+           q = neg[w] >> 1 | (w + 1 < words ? neg[w + 1] << 63 : 0);
   return (pos[w] & q) | (neg[w] & p);
 }
 
@@ -449,7 +458,8 @@ static bool list_points(TwRgFast *f, const uint32_t *slots, uint32_t n_units, ui
   to->n_more = 0;
   for (uint32_t w = 0; w < words; w++) {
     uint64_t each[64], any = 0;
-    for (uint32_t r = 0; r < n_units; r++) any |= each[r] = crossed(f->sign + 2 * r * words, f->sign + (2 * r + 1) * words, w, words);
+    for (uint32_t r = 0; r < n_units; r++)
+      any |= each[r] = crossed(f->sign + 2 * r * words, f->sign + (2 * r + 1) * words, w, words);
     for (; any; any &= any - 1) {
       uint32_t b = (uint32_t)__builtin_ctzll(any), k = 64 * w + b, n = 0;
       Cut cuts[64];
@@ -494,7 +504,8 @@ AVX2 static void move(const TwRgFast *f, uint32_t slot, uint32_t n) {
       vl = _mm256_blendv_pd(vl, between, is_new);
       gl = _mm256_blendv_pd(gl, err, is_new);
     }
-    __m256d own = _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)(const void *)(f->fresh.unit + m)), self));
+    __m256d own = _mm256_castsi256_pd(
+        _mm256_cmpeq_epi64(_mm256_load_si256((const __m256i *)(const void *)(f->fresh.unit + m)), self));
     _mm256_store_pd(to + m, _mm256_andnot_pd(own, vl)); /* zero by definition */
     _mm256_store_pd(to_g + m, _mm256_andnot_pd(own, gl));
   }
@@ -543,7 +554,8 @@ AVX2 static void relu(TwRgFast *f, uint32_t a, uint32_t out) {
   double *v = value_of(f, f->now, a), *to = value_of(f, f->now, out);
   uint64_t *kink = f->kink[f->now];
   const __m256d zero = _mm256_setzero_pd();
-  const __m256i abit = _mm256_set1_epi64x((long long)((uint64_t)1 << a)), bit = _mm256_set1_epi64x((long long)((uint64_t)1 << out));
+  const __m256i abit = _mm256_set1_epi64x((long long)((uint64_t)1 << a)),
+                bit = _mm256_set1_epi64x((long long)((uint64_t)1 << out));
   double before = 0; /* v[k - 1], which may have been overwritten */
   for (uint32_t k = 0; k < f->n; k += 4) {
     __m256d x = _mm256_load_pd(v + k), g = _mm256_load_pd(v + f->stride + k);
@@ -555,7 +567,8 @@ AVX2 static void relu(TwRgFast *f, uint32_t a, uint32_t out) {
     __m256i was = _mm256_load_si256((const __m256i *)(const void *)(kink + k));
     __m256i smooth = _mm256_cmpeq_epi64(_mm256_and_si256(was, abit), _mm256_setzero_si256());
     __m256i is = _mm256_or_si256(edge, _mm256_andnot_si256(smooth, _mm256_castpd_si256(on)));
-    _mm256_store_si256((__m256i *)(void *)(kink + k), _mm256_or_si256(_mm256_andnot_si256(bit, was), _mm256_and_si256(is, bit)));
+    _mm256_store_si256((__m256i *)(void *)(kink + k),
+                       _mm256_or_si256(_mm256_andnot_si256(bit, was), _mm256_and_si256(is, bit)));
     _mm256_store_pd(to + k, _mm256_and_pd(x, on));
     _mm256_store_pd(to + f->stride + k, _mm256_and_pd(g, _mm256_cmp_pd(x, zero, _CMP_GE_OQ)));
   }
@@ -658,8 +671,7 @@ static bool count_slivers(TwRgFast *f, uint32_t n, double sliver, int64_t *n_sli
   return clear;
 }
 
-bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver,
-                      TwRtRegions *out) {
+bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver, TwRtRegions *out) {
   if (!ordinary(lo) || !ordinary(hi) || (sliver != 0 && sliver < 0x1p-30)) return false;
   const uint32_t n_coeffs = f->tape->n_coeffs;
   if (n_coeffs) memcpy(f->all, coeffs, n_coeffs * sizeof *coeffs);
@@ -682,8 +694,7 @@ bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, d
   for (uint32_t i = 0; i < f->n_groups; i++) {
     const Group *g = &f->groups[i];
     if (g->relus && !relus(f, g)) return false;
-    for (uint32_t k = g->first; !g->relus && k < g->first + g->n; k++)
-      affine(f, k);
+    for (uint32_t k = g->first; !g->relus && k < g->first + g->n; k++) affine(f, k);
   }
   uint32_t n;
   int64_t slivers = 0;
@@ -698,8 +709,7 @@ bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, d
 #else /* everywhere else the sweep does it */
 TwRgFast *tw_rg_fast_new(const TwRgTape *t) { return (void)t, NULL; }
 void tw_rg_fast_free(TwRgFast *f) { (void)f; }
-bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver,
-                      TwRtRegions *out) {
+bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver, TwRtRegions *out) {
   (void)f, (void)coeffs, (void)lo, (void)hi, (void)sliver, (void)out;
   return false;
 }

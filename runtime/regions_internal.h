@@ -50,11 +50,11 @@ void tw_rg_tape_free(TwRgTape *t);
 
 static inline double tw_rg_coeff(uint32_t number, const double *coeffs) {
   switch (number) {
-  case TW_PL_ZERO: return 0;
-  case TW_PL_ONE: return 1;
-  case TW_PL_MINUS_ONE: return -1;
-  case TW_RG_TWO: return 2;
-  default: return coeffs[number];
+    case TW_PL_ZERO: return 0;
+    case TW_PL_ONE: return 1;
+    case TW_PL_MINUS_ONE: return -1;
+    case TW_RG_TWO: return 2;
+    default: return coeffs[number];
   }
 }
 
@@ -89,8 +89,7 @@ void tw_rg_exact_free(TwRgExact *ex);
 bool tw_rg_exact_point(TwRgExact *ex, TwRgPoint *p, uint32_t upto); /* afterwards p->exact is not SEARCH */
 bool tw_rg_exact_value(TwRgExact *ex, TwRgPoint *p, uint32_t upto, uint32_t slot, TwDd *out);
 /* Where the value in `slot`, of opposite signs at l and r and affine between them, is zero. */
-bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot,
-                       TwRgPoint *out);
+bool tw_rg_exact_cross(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, uint32_t upto, uint32_t slot, TwRgPoint *out);
 /* The output on the piece from l to r, which may have been merged from several patterns. */
 bool tw_rg_exact_map(TwRgExact *ex, TwRgPoint *l, TwRgPoint *r, TwDy *slope, TwDy *intercept);
 /* The same in double-double, with error bounds; false, and no error, if that does not do. Slopes of narrow
@@ -130,8 +129,7 @@ enum { TW_RG_POS = 1, TW_RG_NEG = 2, TW_RG_ZERO = 4, TW_RG_DOUBT = 8 };
 typedef struct TwRgLanes {
   void (*affine)(const TwRgMem *m, uint32_t n, uint32_t out, const TwRgBound *b, const double *c,
                  const uint32_t *slots);
-  unsigned (*signs)(const TwRgMem *m, uint32_t n, uint32_t slot, uint64_t *pos, uint64_t *neg,
-                    uint64_t *doubt);
+  unsigned (*signs)(const TwRgMem *m, uint32_t n, uint32_t slot, uint64_t *pos, uint64_t *neg, uint64_t *doubt);
   void (*relu)(const TwRgMem *m, uint32_t n, uint32_t a, uint32_t out); /* by the sign of hi, right by now */
   void (*cross)(const TwRgMem *m, uint32_t n, uint32_t slot, const TwRgCross *c);
   void (*lerp)(const TwRgMem *m, uint32_t first, uint32_t n, uint32_t slot, const TwRgCross *c);
@@ -189,8 +187,7 @@ typedef struct TwRgFast TwRgFast;
 TwRgFast *tw_rg_fast_new(const TwRgTape *t); /* NULL: not for this tape, or not on this processor */
 void tw_rg_fast_free(TwRgFast *f);
 /* Fills counted and pieces; false if it cannot tell. */
-bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver,
-                      TwRtRegions *out);
+bool tw_rg_fast_count(TwRgFast *f, const double *coeffs, double lo, double hi, double sliver, TwRtRegions *out);
 
 /* ---- sweep */
 typedef struct TwRgSaved { /* a part of the interval put aside, points in order */

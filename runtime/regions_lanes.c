@@ -29,8 +29,7 @@
 #define BITS(m) ((unsigned)(m))
 #include "runtime/regions_lanes.inc"
 
-static const TwRgLanes portable = {affine_portable, signs_portable, relu_portable, cross_portable,
-                                   lerp_portable};
+static const TwRgLanes portable = {affine_portable, signs_portable, relu_portable, cross_portable, lerp_portable};
 
 const TwRgLanes *tw_rg_lanes_portable(void) { return &portable; }
 

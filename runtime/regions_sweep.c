@@ -27,8 +27,7 @@ static size_t round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 static void *aligned(size_t bytes) {
   void *p = aligned_alloc(64, round_up(bytes ? bytes : 1, 64));
-  if (p)
-    memset(p, 0, round_up(bytes ? bytes : 1, 64)); /* padding lanes are computed with */
+  if (p) memset(p, 0, round_up(bytes ? bytes : 1, 64)); /* padding lanes are computed with */
   return p;
 }
 
@@ -42,8 +41,7 @@ bool tw_rg_sweep_init(TwRtCounter *c) {
   m->cap = round_up(2 * limit + 8, 512) + 56; /* arrays at one index fall into different cache sets */
   m->stride = 3 * m->cap;
   m->words = round_up(m->cap, 64) / 64;
-  size_t u32s = m->cap * sizeof(uint32_t), reals = m->cap * sizeof(double),
-         bits = m->words * sizeof(uint64_t);
+  size_t u32s = m->cap * sizeof(uint32_t), reals = m->cap * sizeof(double), bits = m->words * sizeof(uint64_t);
   c->bound = calloc(t->n_ops + 1, sizeof *c->bound);
   c->c = calloc(t->n_terms + 1, sizeof *c->c);
   c->slots = calloc(t->n_terms + 1, sizeof *c->slots);
@@ -56,14 +54,11 @@ bool tw_rg_sweep_init(TwRtCounter *c) {
   uint32_t **indices[] = {&c->l, &c->r, &c->next, &c->piece, &c->order, &c->cross.l, &c->cross.r};
   double **doubles[] = {&c->cross.t_hi, &c->cross.t_lo, &c->cross.t_err, &c->spare};
   uint64_t **words[] = {&c->pos, &c->neg, &c->doubt};
-  bool ok = c->bound && c->c && c->slots && c->constants && c->is_constant && c->alive && c->live &&
-            m->lanes && m->kink;
-  for (size_t i = 0; i < sizeof indices / sizeof *indices; i++)
-    ok = (*indices[i] = aligned(u32s)) && ok;
-  for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++)
-    ok = (*doubles[i] = aligned(reals)) && ok;
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    ok = (*words[i] = aligned(bits)) && ok;
+  bool ok = c->bound && c->c && c->slots && c->constants && c->is_constant && c->alive && c->live && m->lanes &&
+            m->kink;
+  for (size_t i = 0; i < sizeof indices / sizeof *indices; i++) ok = (*indices[i] = aligned(u32s)) && ok;
+  for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++) ok = (*doubles[i] = aligned(reals)) && ok;
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) ok = (*words[i] = aligned(bits)) && ok;
   return (c->exact = aligned(u32s)) && ok;
 }
 
@@ -78,13 +73,11 @@ void tw_rg_sweep_free(TwRtCounter *c) {
                  c->mem.lanes, c->mem.kink, c->l,          c->r,          c->next,        c->piece, c->order,
                  c->cross.l,   c->cross.r,  c->cross.t_hi, c->cross.t_lo, c->cross.t_err, c->spare, c->pos,
                  c->neg,       c->doubt,    c->exact,      c->saved};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    free(all[i]);
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
 static bool fail(TwRtCounter *c, const char *why) {
-  if (!c->error)
-    c->error = why;
+  if (!c->error) c->error = why;
   return false;
 }
 
@@ -96,8 +89,7 @@ static TwRgPoint point(const TwRtCounter *c, uint32_t k) {
 }
 
 static TwDd value(const TwRtCounter *c, uint32_t slot, uint32_t k) {
-  if (c->is_constant[slot])
-    return c->constants[slot];
+  if (c->is_constant[slot]) return c->constants[slot];
   const double *v = hi_of(c, slot) + k;
   return (TwDd){v[0], v[c->mem.cap], v[2 * c->mem.cap]};
 }
@@ -111,8 +103,7 @@ static void put(TwRtCounter *c, uint32_t slot, uint32_t k, TwDd v) {
 
 /* ---- binding: this call's coefficients */
 
-static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const double *coeffs,
-                        uint32_t *n_terms) {
+static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const double *coeffs, uint32_t *n_terms) {
   double bias = tw_rg_coeff(op->bias, coeffs);
   TwDd sum = tw_dd_guard((TwDd){bias, 0, 0});
   bool finite = isfinite(bias), ordinary = true;
@@ -120,8 +111,7 @@ static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const do
   for (uint32_t k = op->term; k < op->term + op->n_terms; k++) {
     double f = tw_rg_coeff(c->tape.terms[k].coeff, coeffs);
     uint32_t slot = c->tape.terms[k].slot;
-    if (f == 0)
-      continue;
+    if (f == 0) continue;
     finite = finite && isfinite(f);
     ordinary = ordinary && fabs(f) >= TW_DD_LEAST && fabs(f) <= TW_DD_MOST;
     if (c->is_constant[slot]) {
@@ -137,8 +127,7 @@ static bool bind_affine(TwRtCounter *c, const TwRgOp *op, TwRgBound *b, const do
   b->lo = sum.lo;
   b->err = ordinary ? sum.err : INFINITY;
   b->constant = b->n_terms == 0;
-  if (b->constant)
-    c->constants[op->out] = (TwDd){b->hi, b->lo, b->err};
+  if (b->constant) c->constants[op->out] = (TwDd){b->hi, b->lo, b->err};
   return finite || fail(c, "a coefficient is not finite");
 }
 
@@ -148,8 +137,7 @@ static bool bind_relu(TwRtCounter *c, uint32_t at, const TwRgOp *op, double x) {
   bool clear = fabs(v.hi) > 2 * v.err && fabs(v.hi) < INFINITY;
   if (!clear && !(v.hi == 0 && v.err == 0)) {
     TwRgPoint p = {x, 0, 0, TW_RG_IS_SUM};
-    if (!tw_rg_exact_value(&c->ex, &p, at, op->a, &v))
-      return fail(c, c->ex.error);
+    if (!tw_rg_exact_value(&c->ex, &p, at, op->a, &v)) return fail(c, c->ex.error);
   }
   c->alive[at] = v.hi > 0;
   c->constants[op->out] = v.hi > 0 ? v : (TwDd){0, 0, 0};
@@ -165,12 +153,10 @@ static bool bind(TwRtCounter *c, const double *coeffs, double x) {
     TwRgBound *b = &c->bound[i];
     c->alive[i] = false;
     if (op->kind == TW_RG_AFFINE) {
-      if (!bind_affine(c, op, b, coeffs, &n_terms))
-        return false;
+      if (!bind_affine(c, op, b, coeffs, &n_terms)) return false;
     } else {
       b->constant = c->is_constant[op->a];
-      if (b->constant && !bind_relu(c, i, op, x))
-        return false;
+      if (b->constant && !bind_relu(c, i, op, x)) return false;
     }
     c->is_constant[op->out] = b->constant;
   }
@@ -185,8 +171,7 @@ static void run_affine(TwRtCounter *c, const TwRgOp *op, const TwRgBound *b) {
   size_t words = c->mem.words;
   for (size_t w = 0; w <= (c->n - 1) / 64; w++) {
     uint64_t kink = 0;
-    for (uint32_t k = 0; k < b->n_terms; k++)
-      kink |= c->mem.kink[slots[k] * words + w];
+    for (uint32_t k = 0; k < b->n_terms; k++) kink |= c->mem.kink[slots[k] * words + w];
     c->mem.kink[op->out * words + w] = kink;
   }
 }
@@ -201,8 +186,7 @@ static bool settle(TwRtCounter *c, uint32_t at, uint32_t slot, unsigned *any) {
       uint32_t k = w * 64 + (uint32_t)__builtin_ctzll(left);
       TwRgPoint p = point(c, k);
       TwDd v;
-      if (!tw_rg_exact_value(&c->ex, &p, at, slot, &v))
-        return fail(c, c->ex.error);
+      if (!tw_rg_exact_value(&c->ex, &p, at, slot, &v)) return fail(c, c->ex.error);
       c->exact[k] = p.exact;
       put(c, slot, k, v);
       c->pos[w] |= v.hi > 0 ? bit : 0;
@@ -225,8 +209,7 @@ static uint32_t find_crossings(TwRtCounter *c, uint32_t slot) {
     n += (unsigned)(a < 0) & (unsigned)(b > 0);
     n += (unsigned)(a > 0) & (unsigned)(b < 0);
   }
-  for (uint32_t i = n; i % 4; i++)
-    c->cross.l[i] = c->cross.r[i] = 0;
+  for (uint32_t i = n; i % 4; i++) c->cross.l[i] = c->cross.r[i] = 0;
   for (uint32_t i = 0; i < n; i++) {
     uint32_t j = c->piece[i], fresh = c->n_pieces++;
     c->l[fresh] = c->n + i;
@@ -250,12 +233,9 @@ static bool place_points(TwRtCounter *c, uint32_t n, uint32_t at, uint32_t slot)
     uint32_t k = c->n + i, ends[2] = {c->cross.l[i], c->cross.r[i]};
     TwRgPoint p = point(c, k), l = point(c, ends[0]), r = point(c, ends[1]);
     c->exact[k] = p.err == 0 ? TW_RG_IS_SUM : TW_RG_SEARCH;
-    if (apart(&l, &p) && apart(&p, &r))
-      continue;
-    if (p.err == 0 && l.exact != TW_RG_SEARCH && r.exact != TW_RG_SEARCH)
-      continue;
-    if (!tw_rg_exact_cross(&c->ex, &l, &r, at, slot, &p))
-      return fail(c, c->ex.error);
+    if (apart(&l, &p) && apart(&p, &r)) continue;
+    if (p.err == 0 && l.exact != TW_RG_SEARCH && r.exact != TW_RG_SEARCH) continue;
+    if (!tw_rg_exact_cross(&c->ex, &l, &r, at, slot, &p)) return fail(c, c->ex.error);
     c->exact[ends[0]] = l.exact;
     c->exact[ends[1]] = r.exact;
     c->exact[k] = p.exact;
@@ -269,27 +249,21 @@ static void clear_kinks(TwRtCounter *c, uint32_t slot, uint32_t n) {
   uint64_t *kink = c->mem.kink + slot * c->mem.words;
   uint32_t w = c->n / 64;
   kink[w] &= ((uint64_t)1 << c->n % 64) - 1;
-  while (++w <= (c->n + n - 1) / 64)
-    kink[w] = 0;
+  while (++w <= (c->n + n - 1) / 64) kink[w] = 0;
 }
 
 /* The new points come after the old ones in every array; the relu's operand is exactly zero there. */
 static bool split(TwRtCounter *c, uint32_t n, uint32_t at, uint32_t slot) {
   c->lanes->cross(&c->mem, n, slot, &c->cross);
   c->lanes->lerp(&c->mem, c->n, n, 0, &c->cross);
-  if (!place_points(c, n, at, slot))
-    return false;
+  if (!place_points(c, n, at, slot)) return false;
   for (uint32_t s = 1; s < c->tape.n_slots; s++)
-    if (c->live[s] && s != slot)
-      c->lanes->lerp(&c->mem, c->n, n, s, &c->cross);
-  for (uint32_t k = c->n; k < c->n + n; k++)
-    put(c, slot, k, (TwDd){0, 0, 0});
+    if (c->live[s] && s != slot) c->lanes->lerp(&c->mem, c->n, n, s, &c->cross);
+  for (uint32_t k = c->n; k < c->n + n; k++) put(c, slot, k, (TwDd){0, 0, 0});
   for (uint32_t s = 0; s < c->tape.n_slots; s++)
-    if (c->live[s])
-      clear_kinks(c, s, n);
+    if (c->live[s]) clear_kinks(c, s, n);
   c->made += n;
-  if (c->made <= c->most)
-    return true;
+  if (c->made <= c->most) return true;
   bool full = c->most == TW_RG_MAX_PIECES;
   return fail(c, full ? "there are more than 2^24 pieces" : "there are more pieces than the limit set");
 }
@@ -299,46 +273,33 @@ static bool split(TwRtCounter *c, uint32_t n, uint32_t at, uint32_t slot) {
 static void mark_kinks(TwRtCounter *c, const TwRgOp *op, uint32_t n_old, unsigned any) {
   const uint64_t *in = c->mem.kink + op->a * c->mem.words;
   uint64_t *out = c->mem.kink + op->out * c->mem.words;
-  for (uint32_t w = 0; w <= (n_old - 1) / 64; w++)
-    out[w] = in[w] & c->pos[w];
+  for (uint32_t w = 0; w <= (n_old - 1) / 64; w++) out[w] = in[w] & c->pos[w];
   for (uint32_t k = n_old; k < c->n; k++) {
-    if (k % 64 == 0)
-      out[k / 64] = 0;
+    if (k % 64 == 0) out[k / 64] = 0;
     out[k / 64] |= (uint64_t)1 << k % 64;
   }
-  if (!(any & TW_RG_ZERO))
-    return;
+  if (!(any & TW_RG_ZERO)) return;
   const double *v = hi_of(c, op->a);
-  if (v[0] == 0)
-    out[0] |= 1;
-  if (v[c->last] == 0)
-    out[c->last / 64] |= (uint64_t)1 << c->last % 64;
-  if (!(any & TW_RG_POS))
-    return;
+  if (v[0] == 0) out[0] |= 1;
+  if (v[c->last] == 0) out[c->last / 64] |= (uint64_t)1 << c->last % 64;
+  if (!(any & TW_RG_POS)) return;
   for (uint32_t j = 0; j < c->n_pieces; j++) {
     uint32_t l = c->l[j], r = c->r[j];
-    if (v[l] == 0 && v[r] > 0)
-      out[l / 64] |= (uint64_t)1 << l % 64;
-    if (v[r] == 0 && v[l] > 0)
-      out[r / 64] |= (uint64_t)1 << r % 64;
+    if (v[l] == 0 && v[r] > 0) out[l / 64] |= (uint64_t)1 << l % 64;
+    if (v[r] == 0 && v[l] > 0) out[r / 64] |= (uint64_t)1 << r % 64;
   }
 }
 
 static bool run_relu(TwRtCounter *c, uint32_t at) {
   const TwRgOp *op = &c->tape.ops[at];
   unsigned any = c->lanes->signs(&c->mem, c->n, op->a, c->pos, c->neg, c->doubt);
-  if ((any & TW_RG_DOUBT) && !settle(c, at, op->a, &any))
-    return false;
-  for (uint32_t k = 0; k < op->n_kills; k++)
-    c->live[c->tape.kills[op->kill + k]] = 0;
+  if ((any & TW_RG_DOUBT) && !settle(c, at, op->a, &any)) return false;
+  for (uint32_t k = 0; k < op->n_kills; k++) c->live[c->tape.kills[op->kill + k]] = 0;
   uint32_t n_old = c->n, n = 0;
-  if ((any & TW_RG_POS) && (any & TW_RG_NEG))
-    n = find_crossings(c, op->a);
-  if (n > 0 && !split(c, n, at, op->a))
-    return false;
+  if ((any & TW_RG_POS) && (any & TW_RG_NEG)) n = find_crossings(c, op->a);
+  if (n > 0 && !split(c, n, at, op->a)) return false;
   c->n += n;
-  if (any & TW_RG_POS)
-    c->alive[at] = true;
+  if (any & TW_RG_POS) c->alive[at] = true;
   mark_kinks(c, op, n_old, any);
   c->lanes->relu(&c->mem, c->n, op->a, op->out);
   return true;
@@ -349,8 +310,7 @@ static bool run_relu(TwRtCounter *c, uint32_t at) {
 static void list_points(TwRtCounter *c) {
   uint32_t j = 0;
   c->order[0] = c->l[0];
-  for (uint32_t i = 1; i < c->n; i++, j = c->next[j])
-    c->order[i] = c->r[j];
+  for (uint32_t i = 1; i < c->n; i++, j = c->next[j]) c->order[i] = c->r[j];
 }
 
 /* Pieces in a row, between points in a row. */
@@ -375,8 +335,7 @@ static TwRgSaved *room_to_save(TwRtCounter *c, size_t n_doubles) {
   if (c->n_saved == c->cap_saved) {
     size_t cap = c->cap_saved ? 2 * c->cap_saved : 16;
     TwRgSaved *more = realloc(c->saved, cap * sizeof *more);
-    if (!more)
-      return NULL;
+    if (!more) return NULL;
     memset(more + c->cap_saved, 0, (cap - c->cap_saved) * sizeof *more);
     c->saved = more;
     c->cap_saved = cap;
@@ -387,23 +346,18 @@ static TwRgSaved *room_to_save(TwRtCounter *c, size_t n_doubles) {
     s->values = malloc(n_doubles * sizeof *s->values);
     s->cap_doubles = s->values ? n_doubles : 0;
   }
-  if (!s->kink)
-    s->kink = calloc(c->tape.n_slots * c->mem.words, sizeof *s->kink);
-  if (!s->exact)
-    s->exact = malloc(c->mem.cap * sizeof *s->exact);
-  if (!s->live)
-    s->live = malloc(c->tape.n_slots * sizeof *s->live);
+  if (!s->kink) s->kink = calloc(c->tape.n_slots * c->mem.words, sizeof *s->kink);
+  if (!s->exact) s->exact = malloc(c->mem.cap * sizeof *s->exact);
+  if (!s->live) s->live = malloc(c->tape.n_slots * sizeof *s->live);
   return s->values && s->kink && s->exact && s->live ? s : NULL;
 }
 
 /* Puts the right half aside, to go on with op `at` later, and keeps the left half. */
 static bool halve(TwRtCounter *c, uint32_t at) {
   uint32_t n_live = 0, half = c->n / 2, n = c->n - half;
-  for (uint32_t s = 0; s < c->tape.n_slots; s++)
-    n_live += c->live[s];
+  for (uint32_t s = 0; s < c->tape.n_slots; s++) n_live += c->live[s];
   TwRgSaved *save = room_to_save(c, 3 * (size_t)n_live * n);
-  if (!save)
-    return fail(c, "out of memory");
+  if (!save) return fail(c, "out of memory");
   c->n_saved++;
   save->op = at;
   save->n = n;
@@ -413,29 +367,22 @@ static bool halve(TwRtCounter *c, uint32_t at) {
   double *to = save->values;
   uint64_t *bits = (uint64_t *)(void *)c->spare;
   for (uint32_t s = 0; s < c->tape.n_slots; s++) {
-    if (!c->live[s])
-      continue;
+    if (!c->live[s]) continue;
     uint64_t *kink = c->mem.kink + s * c->mem.words, *aside = save->kink + s * c->mem.words;
     memcpy(bits, kink, c->mem.words * sizeof *bits);
-    for (uint32_t k = 0; k <= half; k++)
-      set_bit(kink, k, get_bit(bits, order[k]));
-    for (uint32_t k = 0; k < n; k++)
-      set_bit(aside, k, get_bit(bits, order[half + k]));
+    for (uint32_t k = 0; k <= half; k++) set_bit(kink, k, get_bit(bits, order[k]));
+    for (uint32_t k = 0; k < n; k++) set_bit(aside, k, get_bit(bits, order[half + k]));
     for (int part = 0; part < 3; part++) {
       double *v = hi_of(c, s) + (size_t)part * c->mem.cap;
       memcpy(c->spare, v, c->n * sizeof *v);
-      for (uint32_t k = 0; k <= half; k++)
-        v[k] = c->spare[order[k]];
-      for (uint32_t k = 0; k < n; k++)
-        *to++ = c->spare[order[half + k]];
+      for (uint32_t k = 0; k <= half; k++) v[k] = c->spare[order[k]];
+      for (uint32_t k = 0; k < n; k++) *to++ = c->spare[order[half + k]];
     }
   }
   int32_t *exact = (int32_t *)(void *)c->spare;
   memcpy(exact, c->exact, c->n * sizeof *exact);
-  for (uint32_t k = 0; k <= half; k++)
-    c->exact[k] = exact[order[k]];
-  for (uint32_t k = 0; k < n; k++)
-    save->exact[k] = exact[order[half + k]];
+  for (uint32_t k = 0; k <= half; k++) c->exact[k] = exact[order[k]];
+  for (uint32_t k = 0; k < n; k++) save->exact[k] = exact[order[half + k]];
   link_row(c, half + 1);
   return true;
 }
@@ -446,8 +393,7 @@ static uint32_t resume(TwRtCounter *c) {
   size_t words = c->mem.words;
   memcpy(c->live, save->live, c->tape.n_slots * sizeof *c->live);
   for (uint32_t s = 0; s < c->tape.n_slots; s++) {
-    if (!c->live[s])
-      continue;
+    if (!c->live[s]) continue;
     memcpy(c->mem.kink + s * words, save->kink + s * words, words * sizeof(uint64_t));
     for (int part = 0; part < 3; part++, from += save->n)
       memcpy(hi_of(c, s) + (size_t)part * c->mem.cap, from, save->n * sizeof(double));
@@ -464,22 +410,19 @@ static bool run_ops(TwRtCounter *c, uint32_t from) {
     const TwRgOp *op = &c->tape.ops[at];
     const TwRgBound *b = &c->bound[at];
     if (b->constant) {
-      for (uint32_t k = 0; k < op->n_kills; k++)
-        c->live[c->tape.kills[op->kill + k]] = 0;
+      for (uint32_t k = 0; k < op->n_kills; k++) c->live[c->tape.kills[op->kill + k]] = 0;
       c->live[op->out] = 0;
       continue;
     }
     if (op->kind == TW_RG_AFFINE) {
       run_affine(c, op, b);
-      for (uint32_t k = 0; k < op->n_kills; k++)
-        c->live[c->tape.kills[op->kill + k]] = 0;
+      for (uint32_t k = 0; k < op->n_kills; k++) c->live[c->tape.kills[op->kill + k]] = 0;
     } else if (!run_relu(c, at)) {
       return false;
     }
     c->live[op->out] = !op->unread;
     while (c->n > c->limit)
-      if (!halve(c, at + 1))
-        return false;
+      if (!halve(c, at + 1)) return false;
   }
   return true;
 }
@@ -502,8 +445,7 @@ bool tw_rg_sweep(TwRtCounter *c, const double *coeffs, double lo, double hi) {
   c->n_saved = 0;
   c->made = 1;
   tw_rg_exact_start(&c->ex, &c->tape, coeffs);
-  if (!bind(c, coeffs, lo))
-    return false;
+  if (!bind(c, coeffs, lo)) return false;
   memset(c->live, 0, c->tape.n_slots * sizeof *c->live);
   c->live[0] = 1;
   c->mem.kink[0] = 0;
@@ -512,9 +454,7 @@ bool tw_rg_sweep(TwRtCounter *c, const double *coeffs, double lo, double hi) {
   c->exact[0] = c->exact[1] = TW_RG_IS_SUM;
   link_row(c, 2);
   for (uint32_t op = 0;; op = resume(c)) {
-    if (!run_ops(c, op) || !tell(c))
-      return false;
-    if (c->n_saved == 0)
-      return true;
+    if (!run_ops(c, op) || !tell(c)) return false;
+    if (c->n_saved == 0) return true;
   }
 }

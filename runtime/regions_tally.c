@@ -28,8 +28,7 @@ void tw_rg_tally_start(TwRgTally *t, TwRgExact *ex, double sliver, bool keep) {
 }
 
 void tw_rg_tally_free(TwRgTally *t) {
-  for (int i = 0; t->map_ready && i < 4; i++)
-    tw_dy_clear(&t->map[i]);
+  for (int i = 0; t->map_ready && i < 4; i++) tw_dy_clear(&t->map[i]);
   free(t->pieces.at);
   free(t->patterns.at);
   free(t->list);
@@ -38,20 +37,17 @@ void tw_rg_tally_free(TwRgTally *t) {
 }
 
 static bool fail(TwRgTally *t, const char *why) {
-  if (!t->error)
-    t->error = why;
+  if (!t->error) t->error = why;
   return false;
 }
 
 static bool exactly(TwRgTally *t, bool ok) { return ok || fail(t, t->ex->error); }
 
 static void *grow(void *p, size_t *cap, size_t n, size_t size) {
-  if (n < *cap)
-    return p;
+  if (n < *cap) return p;
   size_t more = *cap ? 2 * *cap : 64;
   void *q = realloc(p, more * size);
-  if (q)
-    *cap = more;
+  if (q) *cap = more;
   return q;
 }
 
@@ -67,8 +63,7 @@ static double distance(const TwRgPoint *l, const TwRgPoint *r, double *err) {
 static bool hidden(TwRgTally *t, TwRgPoint *l, TwRgPoint *r, TwRgPiece *z, bool *yes) {
   double ep, ez, p = distance(l, r, &ep), q = t->sliver * distance(&z->l, &z->r, &ez);
   *yes = p < q;
-  if (fabs(p - q) > (ep + t->sliver * ez + 4 * TW_DD_UNIT * fabs(q)) * TW_DD_SLACK)
-    return true;
+  if (fabs(p - q) > (ep + t->sliver * ez + 4 * TW_DD_UNIT * fabs(q)) * TW_DD_SLACK) return true;
   TwRgTimes terms[4] = {{1, r}, {-1, l}, {-t->sliver, &z->r}, {t->sliver, &z->l}};
   int sign;
   double rounded;
@@ -94,19 +89,16 @@ static bool hides_farther(TwRgTally *t, TwRgPiece *p, TwRgPiece *z, bool *yes) {
 
 static bool append(TwRgTally *t, TwRgStack *s, const TwRgPiece *p) {
   TwRgPiece *at = grow(s->at, &s->cap, s->n, sizeof *at);
-  if (!at)
-    return fail(t, "out of memory");
+  if (!at) return fail(t, "out of memory");
   s->at = at;
   s->at[s->n++] = *p;
   return true;
 }
 
 static void drop(TwRgTally *t, const TwRgStack *s, const TwRgPiece *p) {
-  if (s != &t->pieces)
-    return;
+  if (s != &t->pieces) return;
   t->n_slivers++;
-  if (t->keep)
-    t->list[p->number].sliver = true;
+  if (t->keep) t->list[p->number].sliver = true;
 }
 
 static bool push(TwRgTally *t, TwRgStack *s, bool first, TwRgPiece *p) {
@@ -114,29 +106,23 @@ static bool push(TwRgTally *t, TwRgStack *s, bool first, TwRgPiece *p) {
     s->far = *p;
     return append(t, s, p);
   }
-  if (t->sliver == 0)
-    return append(t, s, p);
+  if (t->sliver == 0) return append(t, s, p);
   bool yes = true;
   while (s->n > 0) {
     TwRgPiece *top = &s->at[s->n - 1];
-    if (!hidden(t, &top->l, &p->l, p, &yes))
-      return false;
-    if (!yes)
-      break;
+    if (!hidden(t, &top->l, &p->l, p, &yes)) return false;
+    if (!yes) break;
     drop(t, s, top);
     s->n--;
   }
-  if (!hidden(t, &s->far.r, &p->r, &s->far, &yes))
-    return false;
+  if (!hidden(t, &s->far.r, &p->r, &s->far, &yes)) return false;
   if (!yes) {
     s->far = *p;
     return append(t, s, p);
   }
   drop(t, s, p);
-  if (!hides_farther(t, p, &s->far, &yes))
-    return false;
-  if (yes)
-    s->far = *p;
+  if (!hides_farther(t, p, &s->far, &yes)) return false;
+  if (yes) s->far = *p;
   return true;
 }
 
@@ -153,28 +139,23 @@ static void set_map(TwRgPiece *p, TwDd yl, TwDd yr) {
     *p = (TwRgPiece){p->l, p->r, 0, 0, yl.hi, fabs(yl.lo), p->number};
     return;
   }
-  if (!(dx > 2 * ex) || !(em < INFINITY))
-    m = 0, em = INFINITY;
+  if (!(dx > 2 * ex) || !(em < INFINITY)) m = 0, em = INFINITY;
   double part = m * p->l.hi;
   p->slope = m;
   p->slope_err = em;
   p->intercept = yl.hi - part;
-  p->intercept_err =
-      em * (fabs(p->l.hi) + fabs(p->l.lo)) + yl.err + 8 * TW_DD_UNIT * (fabs(yl.hi) + fabs(part));
-  if (!(p->intercept_err < INFINITY))
-    p->intercept = 0, p->intercept_err = INFINITY;
+  p->intercept_err = em * (fabs(p->l.hi) + fabs(p->l.lo)) + yl.err + 8 * TW_DD_UNIT * (fabs(yl.hi) + fabs(part));
+  if (!(p->intercept_err < INFINITY)) p->intercept = 0, p->intercept_err = INFINITY;
 }
 
 static bool round_place(TwRgTally *t, TwRgPoint *p, double *x) {
   *x = p->hi;
-  if (p->exact == TW_RG_IS_SUM || tw_dd_rounds(tw_rg_x(p)))
-    return true;
+  if (p->exact == TW_RG_IS_SUM || tw_dd_rounds(tw_rg_x(p))) return true;
   return exactly(t, tw_rg_exact_place(t->ex, p, x));
 }
 
 static void init_maps(TwRgTally *t) {
-  for (int i = 0; !t->map_ready && i < 4; i++)
-    tw_dy_init(&t->map[i]);
+  for (int i = 0; !t->map_ready && i < 4; i++) tw_dy_init(&t->map[i]);
   t->map_ready = true;
 }
 
@@ -193,27 +174,22 @@ static void map_of_ends(const TwRgTally *t, TwDd *m, TwDd *b) {
 /* Lists `now` with all four numbers rounded to nearest. */
 static bool list(TwRgTally *t) {
   TwRtPiece *at = grow(t->list, &t->cap_list, t->n_list, sizeof *at);
-  if (!at)
-    return fail(t, "out of memory");
+  if (!at) return fail(t, "out of memory");
   t->list = at;
   TwRtPiece *p = &t->list[t->n_list];
   TwRgPiece *now = &t->now;
   *p = (TwRtPiece){0};
   now->number = (uint32_t)t->n_list++;
-  if (!round_place(t, &now->l, &p->lo) || !round_place(t, &now->r, &p->hi))
-    return false;
+  if (!round_place(t, &now->l, &p->lo) || !round_place(t, &now->r, &p->hi)) return false;
   TwDd m, b;
   map_of_ends(t, &m, &b);
   bool sure = tw_dd_rounds(m) && tw_dd_rounds(b);
-  if (!sure && tw_rg_rough_map(t->ex, &now->l, &now->r, &m, &b))
-    sure = tw_dd_rounds(m) && tw_dd_rounds(b);
+  if (!sure && tw_rg_rough_map(t->ex, &now->l, &now->r, &m, &b)) sure = tw_dd_rounds(m) && tw_dd_rounds(b);
   p->slope = m.hi;
   p->intercept = b.hi;
-  if (sure)
-    return true;
+  if (sure) return true;
   init_maps(t);
-  if (!t->exact_map && !exactly(t, tw_rg_exact_map(t->ex, &now->l, &now->r, &t->map[0], &t->map[1])))
-    return false;
+  if (!t->exact_map && !exactly(t, tw_rg_exact_map(t->ex, &now->l, &now->r, &t->map[0], &t->map[1]))) return false;
   TwDy one;
   tw_dy_init(&one);
   tw_dy_set(&one, 1);
@@ -224,8 +200,7 @@ static bool list(TwRgTally *t) {
 }
 
 static bool finish(TwRgTally *t) {
-  if (t->keep && !list(t))
-    return false;
+  if (t->keep && !list(t)) return false;
   bool first = t->n_finished++ == 0;
   return push(t, &t->pieces, first, &t->now);
 }
@@ -235,8 +210,7 @@ static bool told_apart(TwRgTally *t, TwRgPiece *p) {
   TwRgPiece *both[2] = {&t->now, p};
   TwDd m[2], b;
   for (int i = 0; i < 2; i++) {
-    if (!tw_rg_rough_map(t->ex, &both[i]->l, &both[i]->r, &m[i], &b))
-      return false;
+    if (!tw_rg_rough_map(t->ex, &both[i]->l, &both[i]->r, &m[i], &b)) return false;
     double err = m[i].err + 2 * TW_DD_UNIT * fabs(m[i].hi);
     if (err < both[i]->slope_err) {
       both[i]->slope = m[i].hi;
@@ -251,11 +225,9 @@ static bool told_apart(TwRgTally *t, TwRgPiece *p) {
 static bool compare(TwRgTally *t, TwRgPiece *p, bool *same) {
   init_maps(t);
   TwDy *m = t->map;
-  if (!t->exact_map && !exactly(t, tw_rg_exact_map(t->ex, &t->now.l, &t->now.r, &m[0], &m[1])))
-    return false;
+  if (!t->exact_map && !exactly(t, tw_rg_exact_map(t->ex, &t->now.l, &t->now.r, &m[0], &m[1]))) return false;
   t->exact_map = true;
-  if (!exactly(t, tw_rg_exact_map(t->ex, &p->l, &p->r, &m[2], &m[3])))
-    return false;
+  if (!exactly(t, tw_rg_exact_map(t->ex, &p->l, &p->r, &m[2], &m[3]))) return false;
   TwDy d;
   tw_dy_init(&d);
   tw_dy_copy(&d, &m[0]);
@@ -270,8 +242,7 @@ static bool part(TwRgTally *t) {
   t->apart = true;
   t->patterns.far = t->pieces.far;
   for (size_t i = 0; i < t->pieces.n; i++)
-    if (!append(t, &t->patterns, &t->pieces.at[i]))
-      return false;
+    if (!append(t, &t->patterns, &t->pieces.at[i])) return false;
   return push(t, &t->patterns, t->n_finished == 0, &t->now);
 }
 
@@ -297,16 +268,13 @@ bool tw_rg_tally_add(TwRgTally *t, const TwRgPoint *l, const TwRgPoint *r, TwDd 
   bool same = !kink, compared = false;
   if (t->begun && kink && !(fabs(t->now.slope - p.slope) > (t->now.slope_err + p.slope_err) * TW_DD_SLACK)) {
     compared = !told_apart(t, &p);
-    if (compared && !compare(t, &p, &same))
-      return false;
+    if (compared && !compare(t, &p, &same)) return false;
   }
   if (t->begun && same) {
-    if (t->sliver > 0 && !t->apart && !part(t))
-      return false;
+    if (t->sliver > 0 && !t->apart && !part(t)) return false;
     merge(t, &p, yr);
   } else {
-    if (t->begun && !finish(t))
-      return false;
+    if (t->begun && !finish(t)) return false;
     t->begun = true;
     t->now = p;
     t->now_l = yl;
@@ -327,14 +295,12 @@ static double key(const TwRgKey *k, bool by_slope) { return by_slope ? k->slope[
 /* Shell's sort: in place, unlike the library's, and quick on what is nearly in order. */
 static void sort(TwRgKey *keys, size_t n, bool by_slope) {
   size_t gap = 1;
-  while (gap < n / 9)
-    gap = 3 * gap + 1;
+  while (gap < n / 9) gap = 3 * gap + 1;
   for (; gap > 0; gap /= 3)
     for (size_t i = gap; i < n; i++) {
       TwRgKey k = keys[i];
       size_t j = i;
-      for (; j >= gap && key(&keys[j - gap], by_slope) > key(&k, by_slope); j -= gap)
-        keys[j] = keys[j - gap];
+      for (; j >= gap && key(&keys[j - gap], by_slope) > key(&k, by_slope); j -= gap) keys[j] = keys[j - gap];
       keys[j] = k;
     }
 }
@@ -343,8 +309,7 @@ static void sort(TwRgKey *keys, size_t n, bool by_slope) {
 static bool monotone(const TwRgStack *s) {
   bool up = true, down = true;
   for (size_t i = 1; i < s->n && (up || down); i++) {
-    double d = s->at[i].slope - s->at[i - 1].slope,
-           e = (s->at[i].slope_err + s->at[i - 1].slope_err) * TW_DD_SLACK;
+    double d = s->at[i].slope - s->at[i - 1].slope, e = (s->at[i].slope_err + s->at[i - 1].slope_err) * TW_DD_SLACK;
     up = up && d > e;
     down = down && -d > e;
   }
@@ -354,8 +319,7 @@ static bool monotone(const TwRgStack *s) {
 /* How many different maps n pieces that cannot be told apart by their bounds have. */
 static bool distinct(TwRgTally *t, const TwRgKey *keys, size_t n, int64_t *count) {
   TwDy *maps = malloc(2 * n * sizeof *maps), d;
-  if (!maps)
-    return fail(t, "out of memory");
+  if (!maps) return fail(t, "out of memory");
   size_t found = 0;
   bool ok = true;
   tw_dy_init(&d);
@@ -385,8 +349,7 @@ static bool distinct(TwRgTally *t, const TwRgKey *keys, size_t n, int64_t *count
       found++;
     }
   }
-  for (size_t i = 0; i < 2 * found; i++)
-    tw_dy_clear(&maps[i]);
+  for (size_t i = 0; i < 2 * found; i++) tw_dy_clear(&maps[i]);
   tw_dy_clear(&d);
   free(maps);
   *count += (int64_t)found;
@@ -398,12 +361,10 @@ static bool distinct(TwRgTally *t, const TwRgKey *keys, size_t n, int64_t *count
 static bool count_maps(TwRgTally *t, int64_t *count) {
   const TwRgStack *s = &t->pieces;
   *count = (int64_t)s->n;
-  if (monotone(s))
-    return true;
+  if (monotone(s)) return true;
   if (t->cap_keys < s->n) {
     TwRgKey *more = realloc(t->keys, s->cap * sizeof *more);
-    if (!more)
-      return fail(t, "out of memory");
+    if (!more) return fail(t, "out of memory");
     t->keys = more;
     t->cap_keys = s->cap;
   }
@@ -416,17 +377,14 @@ static bool count_maps(TwRgTally *t, int64_t *count) {
   *count = 0;
   for (size_t i = 0, end; i < s->n; i = end) {
     double top = t->keys[i].slope[1];
-    for (end = i + 1; end < s->n && t->keys[end].slope[0] <= top; end++)
-      top = fmax(top, t->keys[end].slope[1]);
+    for (end = i + 1; end < s->n && t->keys[end].slope[0] <= top; end++) top = fmax(top, t->keys[end].slope[1]);
     sort(t->keys + i, end - i, false);
     for (size_t j = i, stop; j < end; j = stop) {
       double bound = t->keys[j].intercept[1];
       for (stop = j + 1; stop < end && t->keys[stop].intercept[0] <= bound; stop++)
         bound = fmax(bound, t->keys[stop].intercept[1]);
-      if (stop == j + 1)
-        ++*count;
-      else if (!distinct(t, t->keys + j, stop - j, count))
-        return false;
+      if (stop == j + 1) ++*count;
+      else if (!distinct(t, t->keys + j, stop - j, count)) return false;
     }
   }
   return true;
@@ -439,16 +397,14 @@ static bool find_narrowest(TwRgTally *t, double *narrowest) {
     double err, w = distance(&p->l, &p->r, &err);
     TwRgTimes terms[2] = {{1, &p->r}, {-1, &p->l}};
     int sign;
-    if (!(err < 0x1p-40 * w) && !exactly(t, tw_rg_exact_sum(t->ex, 2, terms, &sign, &w)))
-      return false;
+    if (!(err < 0x1p-40 * w) && !exactly(t, tw_rg_exact_sum(t->ex, 2, terms, &sign, &w))) return false;
     *narrowest = w < *narrowest ? w : *narrowest;
   }
   return true;
 }
 
 bool tw_rg_tally_end(TwRgTally *t, TwRtRegions *out) {
-  if (!finish(t) || !count_maps(t, &out->maps) || !find_narrowest(t, &out->narrowest))
-    return false;
+  if (!finish(t) || !count_maps(t, &out->maps) || !find_narrowest(t, &out->narrowest)) return false;
   out->pieces = (int64_t)t->pieces.n;
   out->slivers = t->n_slivers;
   out->patterns = t->sliver == 0 ? t->n_patterns : (int64_t)(t->apart ? t->patterns.n : t->pieces.n);

@@ -67,9 +67,7 @@ static void loss_cell(TwRtTable *t, double v) {
   else tw_rt_cell(t, "%s", isnan(v) ? "-" : v > 0 ? "inf" : "-inf");
 }
 
-static void seconds_cell(TwRtTable *t, double s) {
-  tw_rt_cell(t, s < 10 ? "%.3f" : s < 1000 ? "%.1f" : "%.0f", s);
-}
+static void seconds_cell(TwRtTable *t, double s) { tw_rt_cell(t, s < 10 ? "%.3f" : s < 1000 ? "%.1f" : "%.0f", s); }
 
 static void regions_cell(TwRtTable *t, const TwRtRegions *r) {
   if (!r->counted) tw_rt_cell(t, "%s", "");
@@ -150,7 +148,8 @@ static uint32_t all_measures(const TwRtReport *r, const char ***names) {
   return n;
 }
 
-static void variant_row(TwRtTable *t, const TwRtReportVariant *v, const char *const *names, uint32_t n_names, bool one) {
+static void variant_row(TwRtTable *t, const TwRtReportVariant *v, const char *const *names, uint32_t n_names,
+                        bool one) {
   TwRtSummary s = tw_rt_summary(v);
   tw_rt_cell(t, "%s", v->name);
   for (uint32_t k = 0; k < v->n_settings; k++) tw_rt_cell(t, "%s", v->settings[k].value);
@@ -202,7 +201,8 @@ static void over_best(FILE *out, const TwRtReport *r, const TwRtReportVariant *v
   const TwRtOverBest *o = &v->over_best;
   if (!o->pieces) return;
   if (r->n_variants > 1) fprintf(out, "%s", v->name);
-  for (uint32_t k = 0; r->n_variants > 1 && k < v->n_settings; k++) fprintf(out, ", %s = %s", v->settings[k].name, v->settings[k].value);
+  for (uint32_t k = 0; r->n_variants > 1 && k < v->n_settings; k++)
+    fprintf(out, ", %s = %s", v->settings[k].name, v->settings[k].value);
   if (r->n_variants > 1) fputs(": ", out);
   fprintf(out, "best fit of %u piece%s: %.3e; best loss / best fit: ", o->pieces, o->pieces == 1 ? "" : "s", o->loss);
   if (v->result->n_seeds > 1) fprintf(out, "min %.3g, mean %.3g\n", o->min, o->mean);
@@ -311,10 +311,10 @@ void tw_rt_report_progress(FILE *out, const char *variant, const TwRtProgress *p
   char *line = NULL;
   for (int without = 0; without < 3; without++) {
     free(line);
-    line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s%s", variant, p->stage_name, (long long)p->epoch,
-                       (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss), without < 1 ? regions : "",
-                       without < 2 ? seeds : "", *rate ? "  " : "", rate, *rate ? " epochs/s" : "", *left ? "  " : "", left,
-                       *left ? " left" : "");
+    line = tw_rt_textf("%s: %s %lld/%lld  loss %.2e  best %.2e%s%s%s%s%s%s%s%s", variant, p->stage_name,
+                       (long long)p->epoch, (long long)p->epochs, unsigned_nan(p->loss), unsigned_nan(p->best_loss),
+                       without < 1 ? regions : "", without < 2 ? seeds : "", *rate ? "  " : "", rate,
+                       *rate ? " epochs/s" : "", *left ? "  " : "", left, *left ? " left" : "");
     if (!line) return;
     if (!columns || tw_rt_text_width(line, strlen(line)) <= columns) break;
   }

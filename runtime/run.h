@@ -39,11 +39,11 @@ typedef struct TwRtSwap {
 
 /* What lm and lbfgs work with (second.h). */
 typedef struct TwRtSecond {
-  double state[4];         /* a few numbers that are carried; what they are is the method's affair. All 0 at the start */
-  bool ready;              /* gradient, and JᵀJ, are of the present values */
-  void *trial;             /* values to be tried, in the program's precision */
-  double *rhs;             /* LM: Jᵀr. LBFGS: the gradient */
-  double *delta;           /* the step, or its direction */
+  double state[4]; /* a few numbers that are carried; what they are is the method's affair. All 0 at the start */
+  bool ready;      /* gradient, and JᵀJ, are of the present values */
+  void *trial;     /* values to be tried, in the program's precision */
+  double *rhs;     /* LM: Jᵀr. LBFGS: the gradient */
+  double *delta;   /* the step, or its direction */
   double *values, *flat, *block, *rows, *columns, *marks, *gram, *factor, *diagonal; /* LM */
   bool *held;
   double *moves, *turns, *curvature, *along, *there; /* LBFGS: pairs; 1 / their products; gradient at the trial */
@@ -56,23 +56,23 @@ typedef struct TwRtStageRun {
   const TwRtStage *st;
   TwRtStageResult *r;
   uint32_t index;
-  uint32_t cur, next, best; /* numbers of FLAT buffers; next is neither of the others */
-  uint32_t parity;          /* which of two STATE buffers comes in */
+  uint32_t cur, next, best;   /* numbers of FLAT buffers; next is neither of the others */
+  uint32_t parity;            /* which of two STATE buffers comes in */
   void **flat_in, **flat_out; /* the step's FLAT operands */
   void *nowhere;              /* where these point if it has none */
   uint32_t n_swaps;
-  int64_t epochs, epoch; /* to do; done */
-  int64_t carried, steps; /* updates counted before this stage, with `keep`; in it */
+  int64_t epochs, epoch;    /* to do; done */
+  int64_t carried, steps;   /* updates counted before this stage, with `keep`; in it */
   int64_t batch, n_batches; /* 0: full batch */
-  int64_t done_before; /* epochs of earlier stages */
-  int64_t due;         /* the next epoch at which an ensure is looked at */
+  int64_t done_before;      /* epochs of earlier stages */
+  int64_t due;              /* the next epoch at which an ensure is looked at */
   double loss, norm, best_loss;
-  bool stopped;        /* from outside */
-  bool resumed;        /* from a state that was saved: it has begun */
-  double started;      /* when it began, or was resumed */
-  bool ended;          /* by a rule of its own, before its last epoch */
+  bool stopped;   /* from outside */
+  bool resumed;   /* from a state that was saved: it has begun */
+  double started; /* when it began, or was resumed */
+  bool ended;     /* by a rule of its own, before its last epoch */
   int64_t epochs_of_round;
-  bool settled;        /* second order: no iteration from here will lower the loss */
+  bool settled;               /* second order: no iteration from here will lower the loss */
   int64_t round, round_start; /* with rounds: their number, and the epoch at which it began */
 } TwRtStageRun;
 
@@ -88,9 +88,9 @@ struct TwRtWorker {
   double *loaded, *init_values, *init_shown;
   void *values, *shown;
   void *flat[3];
-  void **state[2]; /* state[parity][number] */
+  void **state[2];                                  /* state[parity][number] */
   void *step, *epoch, *epochs, *loss, *norm, *rate; /* scalars */
-  unsigned char *measures, *checks;          /* scalars, `scalar` bytes apart */
+  unsigned char *measures, *checks;                 /* scalars, `scalar` bytes apart */
   size_t scalar;
   void *coeffs;
   TwRtSecond second;
@@ -99,17 +99,17 @@ struct TwRtWorker {
   void **batch; /* the columns of the batch, and which rows come in which order */
   uint32_t *order;
   void *work;
-  TwRtPool *pool; /* shares the large loops of what this thread calls, or NULL */
+  TwRtPool *pool;             /* shares the large loops of what this thread calls, or NULL */
   void **step_in, **step_out; /* the bound call of the stage's step */
   void **in, **out;           /* of any other call */
   TwRtSwap *swaps;
-  int64_t *due;  /* for each ensure, the next epoch; INT64_MAX: not in this stage */
-  bool *failed;  /* for each ensure: has failed for this seed */
+  int64_t *due;        /* for each ensure, the next epoch; INT64_MAX: not in this stage */
+  bool *failed;        /* for each ensure: has failed for this seed */
   struct TwRtCounted { /* region counts of one moment, so that ensures share them */
     uint64_t moment;
     TwRtRegions regions;
     const char *refused;
-  } *counted;
+  } * counted;
   const char *refused; /* why the pieces asked for last could not be found (static text) */
   uint64_t moment;
   TwRtCounter **counters; /* [stage * n_models + model], made when needed; not in `memory` */
@@ -117,9 +117,9 @@ struct TwRtWorker {
   TwRtSeedResult *seed; /* in hand, and its number in the order asked */
   uint64_t draw_seed;   /* what keys its random numbers: the seed, or, after a retry, seed and attempt mixed */
   uint32_t seed_index;
-  int64_t until_tick, ticks; /* epochs until the clock is read, and between two readings */
+  int64_t until_tick, ticks;               /* epochs until the clock is read, and between two readings */
   double last_tick, last_save, next_count; /* next_count: when regions are counted again, for the progress */
-  TwRtSnapshot snapshot; /* guarded by run->lock */
+  TwRtSnapshot snapshot;                   /* guarded by run->lock */
 };
 
 typedef struct TwRtExpected {
@@ -142,11 +142,11 @@ struct TwRtRun {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   void (*item)(TwRtWorker *w, uint32_t seed_index); /* what the pool does for each seed */
-  bool show_progress; /* in this phase */
-  uint32_t next, running; /* guarded, as all below: the next seed; workers still at work */
-  uint32_t done;          /* seeds */
-  int64_t done_epochs;    /* of seeds that are done */
-  char *load_error; /* NULL, or why a saved state is of no use */
+  bool show_progress;                               /* in this phase */
+  uint32_t next, running;                           /* guarded, as all below: the next seed; workers still at work */
+  uint32_t done;                                    /* seeds */
+  int64_t done_epochs;                              /* of seeds that are done */
+  char *load_error;                                 /* NULL, or why a saved state is of no use */
   bool bad;
   TwRtBadStart bad_start; /* of the first seed in the order asked */
 
@@ -208,8 +208,8 @@ void tw_rt_checks_begin(TwRtStageRun *g);
 bool tw_rt_checks_at(TwRtStageRun *g, const void *flat, bool last);
 void tw_rt_checks_end(TwRtWorker *w, uint32_t stage, int64_t epoch, const void *flat);
 /* A quantity of the pieces of a model now; false if they cannot be found (w->refused says why). */
-bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi, double sliver,
-                    TwRtQuantity q, TwRtFound *out);
+bool tw_rt_found_of(TwRtWorker *w, uint32_t stage, uint32_t model, const void *flat, double lo, double hi,
+                    double sliver, TwRtQuantity q, TwRtFound *out);
 /* What a bound on the quantity found, or that nothing could be found and why. */
 void tw_rt_found_text(const TwRtFound *f, TwRtQuantity q, char *why, size_t n);
 void tw_rt_refused_text(const TwRtWorker *w, TwRtQuantity q, char *why, size_t n);

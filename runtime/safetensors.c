@@ -17,7 +17,7 @@ static const uint64_t MAX_HEADER = 100000000;
 static const struct {
   const char *name;
   unsigned size;
-} dtypes[] = {{"F32", 4}, {"F64", 8}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},    {"I8", 1},
+} dtypes[] = {{"F32", 4}, {"F64", 8}, {"F16", 2}, {"BF16", 2}, {"I64", 8},  {"I32", 4},     {"I16", 2},    {"I8", 1},
               {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1},   {"BOOL", 1}, {"F8_E5M2", 1}, {"F8_E4M3", 1}};
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
 
@@ -148,11 +148,14 @@ static bool is_count(const cJSON *item, uint64_t *out) {
 }
 
 /* The shape, its product, and that times the size of an element, none of which may overflow. */
-static bool read_shape(TwRtSt *f, const cJSON *shape, unsigned element, TwRtStTensor *t, uint64_t *bytes, char **error) {
+static bool read_shape(TwRtSt *f, const cJSON *shape, unsigned element, TwRtStTensor *t, uint64_t *bytes,
+                       char **error) {
   const char *name = t->name;
   int rank = cJSON_IsArray(shape) ? cJSON_GetArraySize(shape) : -1;
   if (rank < 0) return refuse(error, tw_rt_textf("tensor '%.*s' has no shape", shown(name), name));
-  if (rank > MAX_RANK) return refuse(error, tw_rt_textf("tensor '%.*s' has %d axes; %d are too many", shown(name), name, rank, MAX_RANK + 1));
+  if (rank > MAX_RANK)
+    return refuse(error,
+                  tw_rt_textf("tensor '%.*s' has %d axes; %d are too many", shown(name), name, rank, MAX_RANK + 1));
   int64_t *dims = block(f, ((size_t)rank + 1) * sizeof *dims);
   if (!dims) return refuse(error, NULL);
   t->rank = (uint32_t)rank;
@@ -162,7 +165,8 @@ static bool read_shape(TwRtSt *f, const cJSON *shape, unsigned element, TwRtStTe
   const cJSON *item;
   cJSON_ArrayForEach(item, shape) {
     uint64_t n;
-    if (!is_count(item, &n)) return refuse(error, tw_rt_textf("the shape of tensor '%.*s' is not made of whole numbers", shown(name), name));
+    if (!is_count(item, &n))
+      return refuse(error, tw_rt_textf("the shape of tensor '%.*s' is not made of whole numbers", shown(name), name));
     *dims++ = (int64_t)n;
     empty |= n == 0;
     overflow |= n && __builtin_mul_overflow(count, n, &count);
@@ -174,28 +178,34 @@ static bool read_shape(TwRtSt *f, const cJSON *shape, unsigned element, TwRtStTe
   return true;
 }
 
-static bool read_tensor(TwRtSt *f, const cJSON *item, const unsigned char *data, uint64_t size, TwRtStTensor *t, char **error) {
+static bool read_tensor(TwRtSt *f, const cJSON *item, const unsigned char *data, uint64_t size, TwRtStTensor *t,
+                        char **error) {
   const char *name = t->name = copy(f, item->string);
   if (!name) return refuse(error, NULL);
-  if (!cJSON_IsObject(item)) return refuse(error, tw_rt_textf("the entry of tensor '%.*s' is no JSON object", shown(name), name));
-  const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype"), *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
+  if (!cJSON_IsObject(item))
+    return refuse(error, tw_rt_textf("the entry of tensor '%.*s' is no JSON object", shown(name), name));
+  const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype"),
+              *offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
   unsigned element = 0;
   for (int k = 0; cJSON_IsString(dtype) && k < N_DTYPES; k++)
     if (strcmp(dtype->valuestring, dtypes[k].name) == 0) t->dtype = dtypes[k].name, element = dtypes[k].size;
   if (!element) {
     const char *text = cJSON_IsString(dtype) ? dtype->valuestring : NULL;
-    return refuse(error, text ? tw_rt_textf("tensor '%.*s' has an unknown dtype, '%.*s'", shown(name), name, shown(text), text)
-                              : tw_rt_textf("tensor '%.*s' has no dtype", shown(name), name));
+    return refuse(error,
+                  text ? tw_rt_textf("tensor '%.*s' has an unknown dtype, '%.*s'", shown(name), name, shown(text), text)
+                       : tw_rt_textf("tensor '%.*s' has no dtype", shown(name), name));
   }
-  if (cJSON_GetArraySize(item) != 3) return refuse(error, tw_rt_textf("the entry of tensor '%.*s' is not dtype, shape and data_offsets", shown(name), name));
+  if (cJSON_GetArraySize(item) != 3)
+    return refuse(error,
+                  tw_rt_textf("the entry of tensor '%.*s' is not dtype, shape and data_offsets", shown(name), name));
   uint64_t begin, end, bytes;
   if (!read_shape(f, cJSON_GetObjectItemCaseSensitive(item, "shape"), element, t, &bytes, error)) return false;
-  if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2 || !is_count(cJSON_GetArrayItem(offsets, 0), &begin) ||
-      !is_count(cJSON_GetArrayItem(offsets, 1), &end))
+  if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2 ||
+      !is_count(cJSON_GetArrayItem(offsets, 0), &begin) || !is_count(cJSON_GetArrayItem(offsets, 1), &end))
     return refuse(error, tw_rt_textf("the data_offsets of tensor '%.*s' are not two whole numbers", shown(name), name));
   if (begin > end || end > size)
-    return refuse(error, tw_rt_textf("tensor '%.*s' has the bytes %llu to %llu of %llu", shown(name), name, (unsigned long long)begin,
-                                     (unsigned long long)end, (unsigned long long)size));
+    return refuse(error, tw_rt_textf("tensor '%.*s' has the bytes %llu to %llu of %llu", shown(name), name,
+                                     (unsigned long long)begin, (unsigned long long)end, (unsigned long long)size));
   if (end - begin != bytes)
     return refuse(error, tw_rt_textf("tensor '%.*s' has %llu bytes, and its shape wants %llu", shown(name), name,
                                      (unsigned long long)(end - begin), (unsigned long long)bytes));
@@ -209,8 +219,12 @@ static int by_place(const void *a, const void *b) {
   return (x->count > 0) - (y->count > 0); /* one without elements may lie where another begins */
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const TwRtStTensor *)a)->name, ((const TwRtStTensor *)b)->name); }
-static int by_key(const void *a, const void *b) { return strcmp(((const TwRtStText *)a)->key, ((const TwRtStText *)b)->key); }
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const TwRtStTensor *)a)->name, ((const TwRtStTensor *)b)->name);
+}
+static int by_key(const void *a, const void *b) {
+  return strcmp(((const TwRtStText *)a)->key, ((const TwRtStText *)b)->key);
+}
 
 static uint64_t length_of(const TwRtStTensor *t) {
   for (int k = 0; k < N_DTYPES; k++)
@@ -226,14 +240,19 @@ static bool check_tensors(TwRtSt *f, const unsigned char *data, uint64_t size, c
     const TwRtStTensor *t = &f->tensors[k];
     const unsigned char *begin = t->data;
     if (begin < at) return refuse(error, tw_rt_textf("tensor '%.*s' overlaps another", shown(t->name), t->name));
-    if (begin > at) return refuse(error, tw_rt_textf("%llu bytes before tensor '%.*s' belong to none", (unsigned long long)(begin - at), shown(t->name), t->name));
+    if (begin > at)
+      return refuse(error, tw_rt_textf("%llu bytes before tensor '%.*s' belong to none",
+                                       (unsigned long long)(begin - at), shown(t->name), t->name));
     at = begin + length_of(t);
   }
-  if (at != data + size) return refuse(error, tw_rt_textf("%llu bytes at the end belong to no tensor", (unsigned long long)(data + size - at)));
+  if (at != data + size)
+    return refuse(error,
+                  tw_rt_textf("%llu bytes at the end belong to no tensor", (unsigned long long)(data + size - at)));
   if (f->n_tensors > 1) qsort(f->tensors, f->n_tensors, sizeof *f->tensors, by_name);
   for (size_t k = 1; k < f->n_tensors; k++) {
     const char *name = f->tensors[k].name;
-    if (strcmp(f->tensors[k - 1].name, name) == 0) return refuse(error, tw_rt_textf("tensor '%.*s' is there twice", shown(name), name));
+    if (strcmp(f->tensors[k - 1].name, name) == 0)
+      return refuse(error, tw_rt_textf("tensor '%.*s' is there twice", shown(name), name));
   }
   return true;
 }
@@ -244,7 +263,8 @@ static bool read_texts(TwRtSt *f, const cJSON *meta, char **error) {
   if (!f->texts) return refuse(error, NULL);
   const cJSON *item;
   cJSON_ArrayForEach(item, meta) {
-    if (!cJSON_IsString(item)) return refuse(error, tw_rt_textf("'%.*s' of __metadata__ is no text", shown(item->string), item->string));
+    if (!cJSON_IsString(item))
+      return refuse(error, tw_rt_textf("'%.*s' of __metadata__ is no text", shown(item->string), item->string));
     TwRtStText *t = &f->texts[f->n_texts];
     t->key = copy(f, item->string);
     t->value = copy(f, item->valuestring);
@@ -254,7 +274,8 @@ static bool read_texts(TwRtSt *f, const cJSON *meta, char **error) {
   if (f->n_texts > 1) qsort(f->texts, f->n_texts, sizeof *f->texts, by_key);
   for (size_t k = 1; k < f->n_texts; k++)
     if (strcmp(f->texts[k - 1].key, f->texts[k].key) == 0)
-      return refuse(error, tw_rt_textf("'%.*s' of __metadata__ is there twice", shown(f->texts[k].key), f->texts[k].key));
+      return refuse(error,
+                    tw_rt_textf("'%.*s' of __metadata__ is there twice", shown(f->texts[k].key), f->texts[k].key));
   return true;
 }
 
@@ -282,7 +303,8 @@ static bool read_header(TwRtSt *f, const cJSON *header, const unsigned char *dat
   const cJSON *item;
   cJSON_ArrayForEach(item, header) {
     bool meta = strcmp(item->string, "__metadata__") == 0;
-    if (!(meta ? read_texts(f, item, error) : read_tensor(f, item, data, size, &f->tensors[f->n_tensors], error))) return false;
+    if (!(meta ? read_texts(f, item, error) : read_tensor(f, item, data, size, &f->tensors[f->n_tensors], error)))
+      return false;
     f->n_tensors += meta ? 0 : 1;
   }
   return check_tensors(f, data, size, error);
@@ -297,7 +319,8 @@ static bool decode(TwRtSt *f, const unsigned char *bytes, size_t size, char **er
   if (size < LENGTH) {
     ok = refuse(error, tw_rt_textf("%zu bytes are no safetensors file", size));
   } else if (length > MAX_HEADER || length > size - LENGTH) {
-    ok = refuse(error, tw_rt_textf("the header is said to have %llu bytes, and the file has %zu", (unsigned long long)length, size));
+    ok = refuse(error, tw_rt_textf("the header is said to have %llu bytes, and the file has %zu",
+                                   (unsigned long long)length, size));
   } else {
     cJSON *header = parse_header(f, bytes + LENGTH, (size_t)length, error);
     ok = header && read_header(f, header, bytes + LENGTH + length, size - LENGTH - length, error);
@@ -353,7 +376,8 @@ const TwRtStTensor *tw_rt_st_find(const TwRtSt *f, const char *name) {
 }
 
 const char *tw_rt_st_text(const TwRtSt *f, const char *key) {
-  TwRtStText wanted = {.key = key}, *t = f->n_texts ? bsearch(&wanted, f->texts, f->n_texts, sizeof wanted, by_key) : NULL;
+  TwRtStText wanted = {.key = key},
+             *t = f->n_texts ? bsearch(&wanted, f->texts, f->n_texts, sizeof wanted, by_key) : NULL;
   return t ? t->value : NULL;
 }
 

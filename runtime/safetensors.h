@@ -18,8 +18,8 @@ typedef struct TwRtStTensor {
   const char *dtype; /* "F32", "F64", or another of the format, which has no reals to read here */
   uint32_t rank;
   const int64_t *dims;
-  uint64_t count;    /* their product */
-  const void *data;  /* count elements, little endian; aligned in what is written, maybe not in what was read */
+  uint64_t count;   /* their product */
+  const void *data; /* count elements, little endian; aligned in what is written, maybe not in what was read */
 } TwRtStTensor;
 
 typedef struct TwRtStText {
@@ -35,7 +35,7 @@ typedef struct TwRtSt {
   TwRtStTensor *tensors; /* sorted by name */
   TwRtStText *texts;     /* sorted by key */
   size_t n_tensors, n_texts;
-  void *blocks;          /* what all of it lies in */
+  void *blocks;                 /* what all of it lies in */
   uint8_t digest[TW_RT_DIGEST]; /* of a file: SHA-256 of its bytes */
 } TwRtSt;
 

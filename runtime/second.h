@@ -11,11 +11,11 @@
 
 /* Room of the largest stage; all of it is in the worker's block of memory. */
 typedef struct TwRtSecondSizes {
-  uint64_t flat, values;  /* 0: no stage has such an optimizer */
-  uint64_t square;        /* LM: elements of a matrix flat by flat */
+  uint64_t flat, values;   /* 0: no stage has such an optimizer */
+  uint64_t square;         /* LM: elements of a matrix flat by flat */
   uint64_t block, columns; /* LM: reals of a block of the Jacobian; of one column of it, and how many columns of data */
-  uint64_t marks;         /* LM: scratch of tw_nm_squeeze */
-  uint64_t pairs;         /* LBFGS: pairs kept */
+  uint64_t marks;          /* LM: scratch of tw_nm_squeeze */
+  uint64_t pairs;          /* LBFGS: pairs kept */
 } TwRtSecondSizes;
 void tw_rt_second_cover(TwRtSecondSizes *z, const TwRtProgram *p, const TwRtStage *st);
 
@@ -34,7 +34,8 @@ bool tw_rt_second_sound(const TwRtStageRun *g);
 void tw_rt_second_begin(TwRtStageRun *g);
 /* Loss and norm of the gradient at the present values, if they are not known yet. `last`: the loss alone will do. */
 void tw_rt_second_judge(TwRtStageRun *g, bool last);
-/* One iteration. It accepts values of a lower loss, or leaves the present ones; g->settled: no iteration will find any. */
+/* One iteration. It accepts values of a lower loss, or leaves the present ones; g->settled: no iteration will find any.
+ */
 void tw_rt_second_iterate(TwRtStageRun *g);
 /* The best values so far, kicked, become the present ones. */
 void tw_rt_second_kick(TwRtStageRun *g);

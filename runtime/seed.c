@@ -186,8 +186,8 @@ static bool retry(TwRtWorker *w, const TwRtStageRun *g) {
   for (uint32_t s = 0; s < w->p->n_stages; s++) {
     free(r->stages[s].values);
     double seconds = r->stages[s].seconds;
-    r->stages[s] = (TwRtStageResult){.loss = NAN, .best_loss = NAN, .best_epoch = -1, .min_regions = -1, .max_regions = -1,
-                                     .seconds = seconds};
+    r->stages[s] = (TwRtStageResult){
+        .loss = NAN, .best_loss = NAN, .best_epoch = -1, .min_regions = -1, .max_regions = -1, .seconds = seconds};
   }
   r->retries++;
   return true;

@@ -65,7 +65,8 @@ static bool carry_states(TwRtStageRun *g, const TwRtStage *before, uint32_t from
 static void start_states(TwRtStageRun *g, const TwRtStageRun *before) {
   uint32_t from = before->parity;
   for (uint32_t k = 0; k < g->st->n_states; k++)
-    for (uint64_t i = 0; i < g->st->n_flat; i++) tw_rt_put(g->w->state[1 - from][k], i, g->st->state_start[k], g->w->f64);
+    for (uint64_t i = 0; i < g->st->n_flat; i++)
+      tw_rt_put(g->w->state[1 - from][k], i, g->st->state_start[k], g->w->f64);
   bool keep = g->st->keep && before->st && same_optimizer(g->st, before->st);
   if (keep && carry_states(g, before->st, from)) g->carried = before->carried + before->steps;
   g->parity = 1 - from;
@@ -126,8 +127,8 @@ static const char *nan_or_inf(double v) { return isnan(v) ? "nan" : "infinite"; 
 static TwRtVerdict not_finite(TwRtStageRun *g, int64_t epoch, const char *of) {
   bool loss = !isfinite(g->loss);
   tw_rt_seed_fail(g->w, TW_RT_NAN, g->index, epoch, &g->w->p->loss_place, "the %s%s is %s at epoch %lld of stage '%s'",
-                  loss ? "loss" : "norm of the gradient of the loss", of, nan_or_inf(loss ? g->loss : g->norm), (long long)epoch,
-                  g->st->name);
+                  loss ? "loss" : "norm of the gradient of the loss", of, nan_or_inf(loss ? g->loss : g->norm),
+                  (long long)epoch, g->st->name);
   return TW_RT_END_SEED;
 }
 
@@ -266,7 +267,7 @@ static void report_regions(TwRtStageRun *g) {
   if (m == p->n_models) return;
   const TwRtModel *model = &p->models[m];
   g->r->regions = tw_rt_regions_of(g->w, g->index, m, g->w->flat[g->cur], model->lo, model->hi, model->sliver,
-                                     most_reported(&g->st->pls[m]));
+                                   most_reported(&g->st->pls[m]));
 }
 
 void tw_rt_stage_scatter(TwRtStageRun *g, const void *flat) {

@@ -10,7 +10,8 @@
 #include "runtime/second.h"
 #include "runtime/text.h"
 
-_Static_assert(sizeof(void *) != 8 || (sizeof(TwRtStageResult) == 136 && sizeof(TwRtSeedResult) == 80 && sizeof(TwRtStageRun) == 224),
+_Static_assert(sizeof(void *) != 8 ||
+                   (sizeof(TwRtStageResult) == 136 && sizeof(TwRtSeedResult) == 80 && sizeof(TwRtStageRun) == 224),
                "a field was added: is it among the items below?");
 
 enum { IN_STAGE, DONE };
@@ -204,7 +205,8 @@ static void done_items(TwRtItems *s, TwRtWorker *w) {
 
 /* ---- a stage between two epochs */
 
-/* The present values, the best, the optimizer's: read into buffers of their own, whose numbers need not be the old ones. */
+/* The present values, the best, the optimizer's: read into buffers of their own, whose numbers need not be the old
+ * ones. */
 static void buffer_items(TwRtItems *s, TwRtStageRun *g) {
   TwRtWorker *w = g->w;
   size_t real = tw_rt_real_size(w->f64);
@@ -242,12 +244,18 @@ static void stage_run_items(TwRtItems *s, TwRtStageRun *g) {
   uint32_t n = tw_rt_second_parts(g, parts);
   for (uint32_t k = 0; k < n; k++) tw_rt_item(s, "second", parts[k].at, parts[k].bytes, 1);
   if (!s->reading || s->failed) return;
-  w->second.ready = false; /* what it holds is made again from the values */
+  w->second.ready = false;            /* what it holds is made again from the values */
   const int64_t most = INT64_MAX / 4; /* what counts up from there does not overflow */
   expect(s, g->epoch >= 0 && g->epoch <= g->epochs && g->r->best_epoch <= g->epoch, "epoch");
-  expect(s, g->carried >= 0 && g->carried < most && g->steps >= 0 && g->steps < most && g->done_before >= 0 && g->done_before < most, "number of updates");
+  expect(s,
+         g->carried >= 0 && g->carried < most && g->steps >= 0 && g->steps < most && g->done_before >= 0 &&
+             g->done_before < most,
+         "number of updates");
   /* A stage whose last round has ended early counts one more. */
-  expect(s, g->round >= 0 && g->round <= (g->st->rounds > 0 ? g->st->rounds : 0) && g->round_start >= 0 && g->round_start <= g->epoch, "round");
+  expect(s,
+         g->round >= 0 && g->round <= (g->st->rounds > 0 ? g->st->rounds : 0) && g->round_start >= 0 &&
+             g->round_start <= g->epoch,
+         "round");
   expect(s, tw_rt_second_sound(g), "state of the optimizer");
 }
 
@@ -268,7 +276,8 @@ void tw_rt_state_save(TwRtWorker *w, TwRtStageRun *g) {
   if (g) g->r->seconds = before;
   free(s.error);
   if (s.failed) free(s.to), s.to = NULL, s.at = 0;
-  TwRtSaved saved = {.seed_index = w->seed_index, .done = !g, .stage = stage, .epoch = g ? g->epoch : 0, .bytes = s.to, .n = s.at};
+  TwRtSaved saved = {
+      .seed_index = w->seed_index, .done = !g, .stage = stage, .epoch = g ? g->epoch : 0, .bytes = s.to, .n = s.at};
   o->save(o->context, &saved);
 }
 
@@ -276,7 +285,8 @@ static TwRtLoaded not_loaded(TwRtWorker *w, TwRtItems *s) {
   TwRtRun *run = w->run;
   pthread_mutex_lock(&run->lock);
   if (!run->load_error)
-    run->load_error = tw_rt_textf("the saved state of seed %llu cannot be used: %s", (unsigned long long)run->o->seeds[w->seed_index],
+    run->load_error = tw_rt_textf("the saved state of seed %llu cannot be used: %s",
+                                  (unsigned long long)run->o->seeds[w->seed_index],
                                   s->error ? s->error : "there is not enough memory");
   pthread_mutex_unlock(&run->lock);
   free(s->error);

@@ -28,7 +28,8 @@ char *tw_rt_stored_name(const char *stored, const int64_t *dims, uint64_t k) {
     size_t star = end;
     while (stored[--star] != '*') continue;
     uint64_t n = (uint64_t)dims[axes];
-    char *longer = tw_rt_textf("%llu%.*s%s", (unsigned long long)(k % n), (int)(end - star - 1), stored + star + 1, tail);
+    char *longer = tw_rt_textf("%llu%.*s%s", (unsigned long long)(k % n), (int)(end - star - 1), stored + star + 1,
+                               tail);
     k /= n;
     end = star;
     free(tail);
@@ -64,7 +65,8 @@ static char *legend(const TwRtProgram *p) {
 
 static uint64_t files_tensors(const TwRtProgram *p) {
   uint64_t n = 0;
-  for (uint32_t k = 0; k < p->n_tensors; k++) n += tw_rt_stored_of(p->tensors[k].stored, p->tensors[k].rank, p->tensors[k].dims).n;
+  for (uint32_t k = 0; k < p->n_tensors; k++)
+    n += tw_rt_stored_of(p->tensors[k].stored, p->tensors[k].rank, p->tensors[k].dims).n;
   return n;
 }
 
@@ -82,7 +84,8 @@ unsigned char *tw_rt_stored_encode(const TwRtProgram *p, const double *shown, co
     TwRtStored s = tw_rt_stored_of(t->stored, t->rank, t->dims);
     for (uint64_t j = 0; ok && j < s.n; j++, n++) {
       ok = (names[n] = tw_rt_stored_name(t->stored, t->dims, j)) != NULL;
-      tensors[n] = (TwRtStTensor){names[n], p->f64 ? "F64" : "F32", s.rank, s.dims, s.count, data + (t->at + j * s.count) * real};
+      tensors[n] = (TwRtStTensor){
+          names[n], p->f64 ? "F64" : "F32", s.rank, s.dims, s.count, data + (t->at + j * s.count) * real};
     }
   }
   unsigned char *bytes = NULL;
@@ -130,7 +133,8 @@ char *tw_rt_stored_shape(uint32_t rank, const int64_t *dims) {
 
 static bool wrong_shape(const TwRtStTensor *t, const TwRtStored *s, char **error) {
   char *has = tw_rt_stored_shape(t->rank, t->dims), *wants = tw_rt_stored_shape(s->rank, s->dims);
-  refuse(error, tw_rt_textf("'%s' is %s in the file and %s in the program", t->name, has ? has : "", wants ? wants : ""));
+  refuse(error,
+         tw_rt_textf("'%s' is %s in the file and %s in the program", t->name, has ? has : "", wants ? wants : ""));
   free(has);
   free(wants);
   return false;
@@ -142,12 +146,14 @@ static bool get_one(const TwRtSt *file, const char *name, const TwRtStored *s, d
   bool same = t->rank == s->rank;
   for (uint32_t k = 0; same && k < s->rank; k++) same = t->dims[k] == s->dims[k];
   if (!same) return wrong_shape(t, s, error);
-  if (!tw_rt_st_has_reals(t)) return refuse(error, tw_rt_textf("'%s' has the dtype %s, and F32 or F64 is wanted", name, t->dtype));
+  if (!tw_rt_st_has_reals(t))
+    return refuse(error, tw_rt_textf("'%s' has the dtype %s, and F32 or F64 is wanted", name, t->dtype));
   for (uint64_t i = 0; i < s->count; i++) out[i] = tw_rt_st_real(t, i);
   return true;
 }
 
-bool tw_rt_stored_get(const TwRtSt *file, const char *stored, uint32_t rank, const int64_t *dims, double *out, char **error) {
+bool tw_rt_stored_get(const TwRtSt *file, const char *stored, uint32_t rank, const int64_t *dims, double *out,
+                      char **error) {
   TwRtStored s = tw_rt_stored_of(stored, rank, dims);
   *error = NULL;
   bool ok = true;
@@ -167,7 +173,8 @@ bool tw_rt_stored_decode(const TwRtProgram *p, const TwRtSt *file, double *shown
   }
   uint64_t wanted = files_tensors(p);
   if (wanted != file->n_tensors)
-    return refuse(error, tw_rt_textf("the file has %llu tensors, and the program %llu", (unsigned long long)file->n_tensors, (unsigned long long)wanted));
+    return refuse(error, tw_rt_textf("the file has %llu tensors, and the program %llu",
+                                     (unsigned long long)file->n_tensors, (unsigned long long)wanted));
   return true;
 }
 

@@ -41,6 +41,7 @@ char *tw_rt_stored_coordinates(const TwRtProgram *p, const void *values);
 bool tw_rt_stored_coordinates_get(const TwRtProgram *p, const TwRtSt *file, double *values);
 
 /* What decode does for one tensor: the reals of all that it is in the file, in order. */
-bool tw_rt_stored_get(const TwRtSt *file, const char *stored, uint32_t rank, const int64_t *dims, double *out, char **error);
+bool tw_rt_stored_get(const TwRtSt *file, const char *stored, uint32_t rank, const int64_t *dims, double *out,
+                      char **error);
 
 #endif

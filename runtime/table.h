@@ -8,7 +8,7 @@
 
 typedef struct TwRtTable {
   size_t columns, cells, cap;
-  char **at; /* row by row; the first row is the header */
+  char **at;   /* row by row; the first row is the header */
   bool failed; /* out of memory: what there is is printed */
 } TwRtTable;
 

@@ -336,8 +336,10 @@ static bool check_batch(const TwRtProgram *p, const TwRtStage *st, TwRtResult *r
   for (uint32_t i = 0; i < st->step.n_in; i++) {
     const TwRtSlot *slot = &st->step.in[i];
     if (slot->role != TW_RT_COLUMN || slot->data != st->batch_data || slot->count == (uint64_t)n) continue;
-    refuse(r, tw_rt_textf("the step of stage '%s' was compiled for %llu rows, and gets %lld", st->name,
-                          (unsigned long long)slot->count, (long long)n), &st->place);
+    refuse(r,
+           tw_rt_textf("the step of stage '%s' was compiled for %llu rows, and gets %lld", st->name,
+                       (unsigned long long)slot->count, (long long)n),
+           &st->place);
     return false;
   }
   return true;
@@ -345,7 +347,9 @@ static bool check_batch(const TwRtProgram *p, const TwRtStage *st, TwRtResult *r
 
 static bool check_program(const TwRtProgram *p, TwRtResult *r) {
   if (p->abi != TW_RT_ABI) {
-    refuse(r, tw_rt_textf("the program was compiled for version %u of the runtime, and this is version %u", p->abi, TW_RT_ABI),
+    refuse(r,
+           tw_rt_textf("the program was compiled for version %u of the runtime, and this is version %u", p->abi,
+                       TW_RT_ABI),
            NULL);
     return false;
   }

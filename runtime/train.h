@@ -16,11 +16,11 @@ typedef enum TwRtStatus { TW_RT_OK, TW_RT_ENSURE, TW_RT_NAN, TW_RT_STOPPED } TwR
 const char *tw_rt_status_text(TwRtStatus s); /* ok ensure nan stopped */
 
 typedef struct TwRtStageResult {
-  int64_t epochs, steps; /* done */
-  bool ended; /* by a rule of its own (patience, until, nothing left to gain) before its last epoch */
+  int64_t epochs, steps;  /* done */
+  bool ended;             /* by a rule of its own (patience, until, nothing left to gain) before its last epoch */
   double loss, best_loss; /* after the last epoch; the lowest of epochs 0 … last */
   int64_t best_epoch;
-  TwRtRegions regions; /* of the first model that can be counted, at the last epoch */
+  TwRtRegions regions;              /* of the first model that can be counted, at the last epoch */
   int64_t min_regions, max_regions; /* over the epochs where an ensure counted; -1 if none did */
   double seconds;
   double *values; /* VALUES as the stage handed them on, or those that gave the NaN; NULL unless
@@ -63,12 +63,12 @@ typedef struct TwRtProgress {
   uint32_t stage, n_stages;
   const char *stage_name;
   uint64_t seed;
-  int64_t epoch, epochs;       /* of seed `seed` */
+  int64_t epoch, epochs; /* of seed `seed` */
   uint32_t seeds_done, n_seeds;
   double loss, best_loss;
-  int64_t regions;             /* of this seed, lately; -1: not counted */
-  double fraction, seconds;    /* of all the work of this program; so far */
-  double rate;                 /* epochs a second, of all seeds together, lately; 0: not known yet */
+  int64_t regions;          /* of this seed, lately; -1: not counted */
+  double fraction, seconds; /* of all the work of this program; so far */
+  double rate;              /* epochs a second, of all seeds together, lately; 0: not known yet */
 } TwRtProgress;
 
 /* A seed after an epoch (0: at the stage's start). */
@@ -105,13 +105,14 @@ typedef struct TwRtOptions {
   int64_t watch_every;
   const volatile int *stop; /* becomes nonzero: finish the epoch, status stopped. May be NULL */
   /* Called from the threads that train; each may be NULL. `save`: what a seed has become, when it is done, every
-   * save_seconds before that, and when `stop` is seen. `load`: the bytes that `save` was given last for this seed, in an
-   * earlier run of the same program; NULL: none. Then the seed goes on from there, and ends with the same bits as if it
-   * had never stopped. `stage_done`: what a stage hands on, and (best) what the last stage's best epoch had: n_shown and
-   * n_values reals of the program. */
+   * save_seconds before that, and when `stop` is seen. `load`: the bytes that `save` was given last for this seed, in
+   * an earlier run of the same program; NULL: none. Then the seed goes on from there, and ends with the same bits as if
+   * it had never stopped. `stage_done`: what a stage hands on, and (best) what the last stage's best epoch had: n_shown
+   * and n_values reals of the program. */
   void (*save)(void *context, const TwRtSaved *s);
   const void *(*load)(void *context, uint32_t seed_index, size_t *n);
-  void (*stage_done)(void *context, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values);
+  void (*stage_done)(void *context, uint32_t seed_index, uint32_t stage, bool best, const void *shown,
+                     const void *values);
   /* The seed starts again (`retry`): what `watch` was told of it is void. From a thread that trains; may be NULL. */
   void (*restart)(void *context, uint32_t seed_index);
   double save_seconds;
@@ -129,7 +130,8 @@ typedef struct TwRtBadStart {
   double drawn, value;
 } TwRtBadStart;
 
-/* Is a param, as it was drawn, outside of its interval or not finite when rounded to the program's real? Then which one. */
+/* Is a param, as it was drawn, outside of its interval or not finite when rounded to the program's real? Then which
+ * one. */
 bool tw_rt_start_outside(const TwRtProgram *p, const double *shown, TwRtBadStart *out);
 /* The same in words, malloc'ed. */
 char *tw_rt_start_text(const TwRtProgram *p, const TwRtBadStart *b, uint64_t seed);

@@ -27,8 +27,7 @@ typedef struct TwHandData {
 /* A net in training, with all the memory that its steps need. */
 typedef struct TwHandNet {
   int depth;
-  TwHandAdam
-      adam; /* dense: W[4] b[4], then W[4][4] b[4] a layer, then W[4] b; waves: peak[depth + 1], scale */
+  TwHandAdam adam; /* dense: W[4] b[4], then W[4][4] b[4] a layer, then W[4] b; waves: peak[depth + 1], scale */
   void *work;
 } TwHandNet;
 
@@ -38,8 +37,7 @@ typedef float TwHandStep(TwHandNet *net, const TwHandData *data);
 typedef struct TwHandKernels {
   const char *name;  /* "512 bits" */
   TwHandStep *dense; /* trains all weights */
-  TwHandStep
-      *waves; /* trains peaks and scale of Set_Weights: the structure of the net is used; inputs >= 0 */
+  TwHandStep *waves; /* trains peaks and scale of Set_Weights: the structure of the net is used; inputs >= 0 */
   double (*peak)(int64_t rounds); /* FLOP done by a run of independent fused multiply-adds in all registers */
 } TwHandKernels;
 

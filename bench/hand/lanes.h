@@ -21,9 +21,7 @@ static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
 static inline V v_sqrt(V a) { return _mm512_sqrt_ps(a); }
 static inline V v_relu(V a) { return _mm512_max_ps(a, _mm512_setzero_ps()); } /* -0 and NaN become +0 */
 static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
-static inline M m_nonzero(V a) {
-  return _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a));
-}
+static inline M m_nonzero(V a) { return _mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_castps_si512(a)); }
 static inline M m_nonzero_and(M m, V a) {
   return _mm512_mask_test_epi32_mask(m, _mm512_castps_si512(a), _mm512_castps_si512(a));
 }
@@ -42,8 +40,7 @@ static inline void v_totals16(const V *v, float *out) {
     a[k] = v_add(_mm512_shuffle_f32x4(v[k], v[k + 8], 0x44), _mm512_shuffle_f32x4(v[k], v[k + 8], 0xEE));
   for (int k = 0; k < 4; k++)
     b[k] = v_add(_mm512_shuffle_f32x4(a[k], a[k + 4], 0x88), _mm512_shuffle_f32x4(a[k], a[k + 4], 0xDD));
-  for (int k = 0; k < 2; k++)
-    c[k] = v_add(_mm512_unpacklo_ps(b[k], b[k + 2]), _mm512_unpackhi_ps(b[k], b[k + 2]));
+  for (int k = 0; k < 2; k++) c[k] = v_add(_mm512_unpacklo_ps(b[k], b[k + 2]), _mm512_unpackhi_ps(b[k], b[k + 2]));
   V d = v_add(_mm512_unpacklo_ps(c[0], c[1]), _mm512_unpackhi_ps(c[0], c[1]));
   v_store(out, _mm512_shuffle_f32x4(d, d, 0xD8)); /* the middle two quarters came out swapped */
 }
@@ -81,8 +78,7 @@ static inline void v_totals16(const V *v, float *out) {
     V a[4], b[2];
     for (int k = 0; k < 4; k++) a[k] = _mm256_hadd_ps(v[2 * k], v[2 * k + 1]);
     for (int k = 0; k < 2; k++) b[k] = _mm256_hadd_ps(a[2 * k], a[2 * k + 1]);
-    v_store(out + 8 * half,
-            v_add(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
+    v_store(out + 8 * half, v_add(_mm256_permute2f128_ps(b[0], b[1], 0x20), _mm256_permute2f128_ps(b[0], b[1], 0x31)));
   }
 }
 #endif

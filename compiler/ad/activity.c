@@ -7,10 +7,10 @@
 #include "compiler/ad/internal.h"
 
 enum { NO_DERIVATIVE, HAS_DERIVATIVE };
-#define CLASS_none   NO_DERIVATIVE
+#define CLASS_none NO_DERIVATIVE
 #define CLASS_linear HAS_DERIVATIVE
-#define CLASS_unary  HAS_DERIVATIVE
-#define CLASS_own    HAS_DERIVATIVE
+#define CLASS_unary HAS_DERIVATIVE
+#define CLASS_own HAS_DERIVATIVE
 static const uint8_t op_class[TW_OP_COUNT] = {
 #define TW_OP(name, arity, shape, jvp, transpose, fold) [TW_OP_##name] = CLASS_##jvp,
 #include "compiler/ir/ops.def"

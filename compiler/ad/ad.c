@@ -25,8 +25,7 @@ static bool is_real(const TwFn *f, TwRef r) { return tw_info(f, r)->dtype == TW_
 const TwFn *tw_jvp(TwModule *m, const TwFn *f, const bool *active) {
   TwAdTangent t = tw_ad_tangent(m, f, active, NULL);
   TwFn *out = begin(m, f, "jvp");
-  TwRef *args = TW_NEW_N(m->arena, TwRef, t.fn->params.len),
-        *values = TW_NEW_N(m->arena, TwRef, t.fn->results.len);
+  TwRef *args = TW_NEW_N(m->arena, TwRef, t.fn->params.len), *values = TW_NEW_N(m->arena, TwRef, t.fn->results.len);
   for (uint32_t k = 0; k < t.fn->params.len; k++) args[k] = tw_param(out, tw_type(t.fn, t.fn->params.at[k]));
   tw_inline(out, t.fn, args, values);
   for (uint32_t k = 0; k < f->results.len; k++) tw_result(out, values[k]);
@@ -40,8 +39,8 @@ const TwFn *tw_jvp(TwModule *m, const TwFn *f, const bool *active) {
 /* What the cotangent of a result is. */
 typedef enum Seed { SEED_NONE, SEED_PARAM, SEED_ONE } Seed;
 
-static const TwFn *reverse(TwModule *m, const TwFn *f, const bool *active, const Seed *seed,
-                           const char *suffix, TwAdLimits limits) {
+static const TwFn *reverse(TwModule *m, const TwFn *f, const bool *active, const Seed *seed, const char *suffix,
+                           TwAdLimits limits) {
   TwAdTangent t = tw_ad_tangent(m, f, active, &(TwAdPolicy){.limits = limits});
   TwFn *out = begin(m, f, suffix);
   uint32_t n_params = t.fn->params.len, n_results = t.fn->results.len, n = f->results.len;
@@ -91,8 +90,7 @@ const TwFn *tw_grad(TwModule *m, const TwFn *f, const bool *active) {
 
 /* Copies what `roots` need into out, given map[] of params, and returns them. */
 static void extract(TwFn *out, const TwFn *f, const TwRef *roots, uint32_t n, TwRef *map) {
-  bool *stops = TW_NEW_N(f->module->arena, bool, f->insts.len),
-       *need = TW_NEW_N(f->module->arena, bool, f->insts.len);
+  bool *stops = TW_NEW_N(f->module->arena, bool, f->insts.len), *need = TW_NEW_N(f->module->arena, bool, f->insts.len);
   for (TwRef r = 1; r < f->insts.len; r++) stops[r] = map[r] != 0;
   tw_ad_needed(f, stops, roots, n, need);
   tw_ad_copy_needed(out, f, need, map);
@@ -127,8 +125,7 @@ TwAdLinearized tw_linearize(TwModule *m, const TwFn *f, const bool *active) {
   for (uint32_t k = n_params; k < j->params.len; k++) tangents[k] = true;
   TwRef *residuals = choose_residuals(j, n_params, tw_ad_linear(j, tangents), &n);
   int64_t *param = TW_NEW_N(m->arena, int64_t, n);
-  TwRef *roots = TW_NEW_N(m->arena, TwRef, f->results.len + n),
-        *map = TW_NEW_N(m->arena, TwRef, j->insts.len);
+  TwRef *roots = TW_NEW_N(m->arena, TwRef, f->results.len + n), *map = TW_NEW_N(m->arena, TwRef, j->insts.len);
   uint32_t n_roots = 0;
   for (uint32_t k = 0; k < f->results.len; k++) roots[n_roots++] = j->results.at[k];
   for (uint32_t k = 0; k < n; k++) {
@@ -138,25 +135,20 @@ TwAdLinearized tw_linearize(TwModule *m, const TwFn *f, const bool *active) {
     if (param[k] < 0) roots[n_roots++] = residuals[k];
   }
   TwFn *primal = begin(m, f, "primal"), *linear = begin(m, f, "linear");
-  for (uint32_t k = 0; k < n_params; k++)
-    map[j->params.at[k]] = tw_param(primal, tw_type(j, j->params.at[k]));
+  for (uint32_t k = 0; k < n_params; k++) map[j->params.at[k]] = tw_param(primal, tw_type(j, j->params.at[k]));
   extract(primal, j, roots, n_roots, map);
   map = TW_NEW_N(m->arena, TwRef, j->insts.len);
   for (uint32_t k = 0; k < n; k++) map[residuals[k]] = tw_param(linear, tw_type(j, residuals[k]));
   for (uint32_t k = n_params; k < j->params.len; k++)
     map[j->params.at[k]] = tw_param(linear, tw_type(j, j->params.at[k]));
   extract(linear, j, j->results.at + f->results.len, j->results.len - f->results.len, map);
-  return (TwAdLinearized){.primal = finish(primal),
-                          .linear = finish(linear),
-                          .nonzero = t.nonzero,
-                          .param = param,
-                          .n_residuals = n};
+  return (TwAdLinearized){
+      .primal = finish(primal), .linear = finish(linear), .nonzero = t.nonzero, .param = param, .n_residuals = n};
 }
 
 const TwFn *tw_transpose_linear(TwModule *m, const TwFn *f, const bool *linear_params) {
   TwFn *out = begin(m, f, "transpose");
-  TwRef *bound = TW_NEW_N(m->arena, TwRef, f->params.len),
-        *cotangents = TW_NEW_N(m->arena, TwRef, f->params.len);
+  TwRef *bound = TW_NEW_N(m->arena, TwRef, f->params.len), *cotangents = TW_NEW_N(m->arena, TwRef, f->params.len);
   TwRef *seeds = TW_NEW_N(m->arena, TwRef, f->results.len);
   for (uint32_t k = 0; k < f->params.len; k++)
     if (!linear_params[k]) bound[k] = tw_param(out, tw_type(f, f->params.at[k]));

@@ -17,9 +17,7 @@
 
 #include "compiler/ad/internal.h"
 
-TwAdLimits tw_ad_limits_default(void) {
-  return (TwAdLimits){.stack_bytes = INT64_C(64) << 20, .levels = 1};
-}
+TwAdLimits tw_ad_limits_default(void) { return (TwAdLimits){.stack_bytes = INT64_C(64) << 20, .levels = 1}; }
 
 /* ---- the decision */
 
@@ -74,8 +72,8 @@ static int64_t near_divisor(int64_t trip, double n) {
   return best;
 }
 
-/* Blocks that are to be cut again are products: l b^(levels - 1), so that each cut but the first leaves no rest. Of rests
- * that are cut like their blocks there would be 2^levels. */
+/* Blocks that are to be cut again are products: l b^(levels - 1), so that each cut but the first leaves no rest. Of
+ * rests that are cut like their blocks there would be 2^levels. */
 static int64_t product_length(int64_t trip, double blocks, uint32_t levels, int64_t *branch) {
   int64_t b = (int64_t)fmax(2, floor(blocks));
   double least = (double)trip;

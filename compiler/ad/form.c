@@ -60,8 +60,8 @@ static bool wanted(const TwAdForm *form, bool *const need[2], const TwAdSlot *s)
   return (s->inner[0] && need[0][s->inner[0]]) || (form->source[1] && s->inner[1] && need[1][s->inner[1]]);
 }
 
-static void add_params(TwFn *body, const TwAdForm *form, bool *const need[2], const TwAdSlots *slots,
-                       bool all, uint32_t b, TwRef *map) {
+static void add_params(TwFn *body, const TwAdForm *form, bool *const need[2], const TwAdSlots *slots, bool all,
+                       uint32_t b, TwRef *map) {
   for (uint32_t k = 0; k < slots->len; k++) {
     if (!all && !wanted(form, need, &slots->at[k])) continue;
     TwRef p = tw_param(body, slots->at[k].type);
@@ -89,8 +89,8 @@ static const TwFn *build(const TwAdForm *form, bool *const need[2], uint32_t b) 
   return tw_fn_seal(body);
 }
 
-static uint32_t add_operands(const TwAdForm *form, bool *const need[2], const TwAdSlots *slots, bool all,
-                             TwRef *args, uint32_t *n) {
+static uint32_t add_operands(const TwAdForm *form, bool *const need[2], const TwAdSlots *slots, bool all, TwRef *args,
+                             uint32_t *n) {
   uint32_t before = *n;
   for (uint32_t k = 0; k < slots->len; k++)
     if (all || wanted(form, need, &slots->at[k])) args[(*n)++] = slots->at[k].outer;

@@ -11,8 +11,8 @@
 
 void tw_ad_bug(const TwFn *f, TwRef r, const char *what) {
   TwSpan s = r && r < f->insts.len ? tw_inst(f, r)->span : f->at;
-  tw_bug("internal error in the derivative of %s: %s (instruction %u, %s, source %u:%u-%u)", f->name ? f->name : "?", what, r,
-         r && r < f->insts.len ? tw_op_name(tw_op(f, r)) : "-", s.file, s.start, s.end);
+  tw_bug("internal error in the derivative of %s: %s (instruction %u, %s, source %u:%u-%u)", f->name ? f->name : "?",
+         what, r, r && r < f->insts.len ? tw_op_name(tw_op(f, r)) : "-", s.file, s.start, s.end);
 }
 
 /* ---- arithmetic with structural zeros */
@@ -89,8 +89,7 @@ static void apply(TwAdForward *w, TwRef r, TwAdJvpRule *rule) {
 #ifdef TW_MUTATE
   for (uint32_t k = 0; k < n; k++) w->tangent[tw_arg(w->f, r, k)] = save[k];
 #endif
-  if (t && tw_type(w->out, t) != tw_type(w->f, r))
-    tw_ad_bug(w->f, r, "the tangent has another type than the value");
+  if (t && tw_type(w->out, t) != tw_type(w->f, r)) tw_ad_bug(w->f, r, "the tangent has another type than the value");
   w->tangent[r] = t && tw_is_zero(w->out, t) ? 0 : t;
 }
 
@@ -126,8 +125,7 @@ TwAdTangent tw_ad_tangent(TwModule *m, const TwFn *f, const bool *active, const 
   w.primal = TW_NEW_N(m->arena, TwRef, f->insts.len);
   w.tangent = TW_NEW_N(m->arena, TwRef, f->insts.len);
   w.parts = TW_NEW_N(m->arena, TwAdParts, f->insts.len);
-  for (uint32_t k = 0; k < f->params.len; k++)
-    w.primal[f->params.at[k]] = tw_param(w.out, tw_type(f, f->params.at[k]));
+  for (uint32_t k = 0; k < f->params.len; k++) w.primal[f->params.at[k]] = tw_param(w.out, tw_type(f, f->params.at[k]));
   for (uint32_t k = 0; k < f->params.len; k++) {
     TwRef p = f->params.at[k];
     if (active[k] && tw_info(f, p)->dtype == TW_REAL) w.tangent[p] = tw_param(w.out, tw_type(f, p));

@@ -50,8 +50,7 @@ static Body tangent_body(TwAdForward *w, const TwFn *f, const bool *active) {
 
 static TwAdParts new_parts(TwAdForward *w, TwRef r) {
   uint32_t n = tw_region_results(tw_region(w->f, r), tw_op(w->f, r));
-  return (TwAdParts){.primal = TW_NEW_N(w->module->arena, TwRef, n),
-                     .tangent = TW_NEW_N(w->module->arena, TwRef, n)};
+  return (TwAdParts){.primal = TW_NEW_N(w->module->arena, TwRef, n), .tangent = TW_NEW_N(w->module->arena, TwRef, n)};
 }
 
 void tw_ad_region_primal(TwAdForward *w, TwRef r) {
@@ -62,14 +61,10 @@ void tw_ad_region_primal(TwAdForward *w, TwRef r) {
   w->parts[r] = parts;
 }
 
-TwRef tw_ad_jvp_get(TwAdForward *w, TwRef r) {
-  return w->parts[tw_arg(w->f, r, 0)].tangent[tw_attr(w->f, r, 0)];
-}
+TwRef tw_ad_jvp_get(TwAdForward *w, TwRef r) { return w->parts[tw_arg(w->f, r, 0)].tangent[tw_attr(w->f, r, 0)]; }
 
 static TwRef operand(const TwAdForward *w, TwRef r, uint32_t k) { return w->primal[tw_arg(w->f, r, k)]; }
-static TwRef operand_tangent(const TwAdForward *w, TwRef r, uint32_t k) {
-  return w->tangent[tw_arg(w->f, r, k)];
-}
+static TwRef operand_tangent(const TwAdForward *w, TwRef r, uint32_t k) { return w->tangent[tw_arg(w->f, r, k)]; }
 
 /* The slots of operands from … from+n-1 as values, of their tangents. `first` is the body param of the first. */
 static void value_slots(TwAdForward *w, TwRef r, const Body *b, TwAdSlots *s, uint32_t from, uint32_t n,
@@ -84,8 +79,7 @@ static void tangent_slots(TwAdForward *w, TwRef r, const Body *b, TwAdSlots *s, 
   for (uint32_t k = 0; k < n; k++) {
     TwRef p = b->dparam[first + k];
     if (!p) continue;
-    TwRef t = tw_ad_or_zeros(w->out, operand_tangent(w, r, from + k),
-                             tw_type(w->f, tw_arg(w->f, r, from + k)));
+    TwRef t = tw_ad_or_zeros(w->out, operand_tangent(w, r, from + k), tw_type(w->f, tw_arg(w->f, r, from + k)));
     tw_ad_slot(w->module, s, p, tw_type(b->j, p), t);
   }
 }
@@ -95,8 +89,7 @@ static void result_slots(TwAdForward *w, const Body *b, TwAdSlots *s, uint32_t f
   for (uint32_t k = from; k < from + n; k++)
     tw_ad_slot(w->module, s, b->j->results.at[k], tw_type(b->j, b->j->results.at[k]), 0);
 }
-static void dresult_slots(TwAdForward *w, const Body *b, TwAdSlots *s, uint32_t from, uint32_t n,
-                          const TwRef *must) {
+static void dresult_slots(TwAdForward *w, const Body *b, TwAdSlots *s, uint32_t from, uint32_t n, const TwRef *must) {
   for (uint32_t k = 0; k < n; k++)
     if (b->dresult[from + k] || (must && must[k]))
       tw_ad_slot(w->module, s, b->dresult[from + k], tw_type(b->j, b->j->results.at[from + k]), 0);
@@ -104,8 +97,8 @@ static void dresult_slots(TwAdForward *w, const Body *b, TwAdSlots *s, uint32_t 
 
 /* Takes the tangents of results, in the order in which dresult_slots made them, from result `at` on. A carry
  * whose tangent the body ends ends without one, though it may start with one: loops run at least once here. */
-static uint32_t take_tangents(TwAdForward *w, TwRef region, uint32_t at, const Body *b, TwRef *tangent,
-                              uint32_t from, uint32_t n, const TwRef *must) {
+static uint32_t take_tangents(TwAdForward *w, TwRef region, uint32_t at, const Body *b, TwRef *tangent, uint32_t from,
+                              uint32_t n, const TwRef *must) {
   for (uint32_t k = 0; k < n; k++)
     if (b->dresult[from + k] || (must && must[k])) {
       TwRef t = tw_get(w->out, region, at++);
@@ -114,8 +107,7 @@ static uint32_t take_tangents(TwAdForward *w, TwRef region, uint32_t at, const B
   return at;
 }
 
-static uint32_t take_values(TwAdForward *w, TwRef region, uint32_t at, TwRef *primal, uint32_t from,
-                            uint32_t n) {
+static uint32_t take_values(TwAdForward *w, TwRef region, uint32_t at, TwRef *primal, uint32_t from, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) primal[from + k] = tw_get(w->out, region, at++);
   return at;
 }
@@ -155,8 +147,7 @@ static TwAdSource *scan_sources(TwAdForward *w, const TwRegion *g, const Body *b
   TwAdSource *source = TW_NEW_N(w->module->arena, TwAdSource, j->insts.len);
   bool *varies = TW_NEW_N(w->module->arena, bool, j->insts.len);
   for (uint32_t k = 0; k < b->f->params.len; k++) {
-    bool is_const = k >= 1 && k < 1 + g->n_consts,
-         is_carry = !is_const && k >= 1 && k < 1 + g->n_consts + g->n_carry;
+    bool is_const = k >= 1 && k < 1 + g->n_consts, is_carry = !is_const && k >= 1 && k < 1 + g->n_consts + g->n_carry;
     varies[j->params.at[k]] = !is_const;
     source[j->params.at[k]] = is_carry ? TW_AD_VARYING : TW_AD_FREE;
   }
@@ -169,8 +160,7 @@ static TwAdSource *scan_sources(TwAdForward *w, const TwRegion *g, const Body *b
 }
 
 /* Computes the invariant values outside of the loop: hoisted[ref of j] is their ref in w->out. */
-static TwRef *hoist(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b,
-                    const TwAdResiduals *residuals) {
+static TwRef *hoist(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b, const TwAdResiduals *residuals) {
   TwRef *map = TW_NEW_N(w->module->arena, TwRef, b->j->insts.len);
   bool *need = TW_NEW_N(w->module->arena, bool, b->j->insts.len);
   bool *stops = TW_NEW_N(w->module->arena, bool, b->j->insts.len);
@@ -183,8 +173,8 @@ static TwRef *hoist(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b,
 }
 
 /* The primal scan, which also stacks the residuals: stacks[k] is the stack of residuals->kept[k]. */
-static void scan_primal(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b,
-                        const TwAdResiduals *residuals, TwAdParts parts, TwRef *stacks) {
+static void scan_primal(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b, const TwAdResiduals *residuals,
+                        TwAdParts parts, TwRef *stacks) {
   uint32_t c = g->n_consts, s = g->n_carry, x = g->n_xs;
   TwAdForm form = {.op = TW_OP_scan, .source = {b->j}, .trip = g->trip, .reverse = g->reverse};
   value_slots(w, r, b, &form.consts, 0, c, 1);
@@ -203,8 +193,8 @@ static void scan_primal(TwAdForward *w, TwRef r, const TwRegion *g, const Body *
   for (uint32_t k = 0; k < residuals->n_kept; k++) stacks[k] = tw_get(w->out, region, s + place[k]);
 }
 
-static void scan_separated(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b,
-                           const TwAdResiduals *chosen, TwAdParts parts) {
+static void scan_separated(TwAdForward *w, TwRef r, const TwRegion *g, const Body *b, const TwAdResiduals *chosen,
+                           TwAdParts parts) {
   uint32_t c = g->n_consts, s = g->n_carry, x = g->n_xs;
   TwAdResiduals residuals = *chosen;
   TwRef *stacks = TW_NEW_N(w->module->arena, TwRef, residuals.n_kept);
@@ -258,8 +248,7 @@ TwRef tw_ad_jvp_scan(TwAdForward *w, TwRef r) {
   if (g->trip == 0) return scan_empty(w, r, g), 0;
   uint32_t n_results = g->n_carry + g->n_ys;
   bool *values = TW_NEW_N(w->module->arena, bool, w->f->insts.len);
-  for (uint32_t k = 0; k < tw_inst(w->f, r)->n_args; k++)
-    values[tw_arg(w->f, r, k)] = operand_tangent(w, r, k) != 0;
+  for (uint32_t k = 0; k < tw_inst(w->f, r)->n_args; k++) values[tw_arg(w->f, r, k)] = operand_tangent(w, r, k) != 0;
   bool *active = TW_NEW_N(w->module->arena, bool, g->body->params.len);
   bool *results = TW_NEW_N(w->module->arena, bool, n_results);
   tw_ad_region_active(w->f, r, values, active, results);
@@ -288,8 +277,7 @@ TwRef tw_ad_jvp_samples(TwAdForward *w, TwRef r) {
   tangent_slots(w, r, &b, &form.consts, 0, c, 0);
   value_slots(w, r, &b, &form.xs, c, x, c);
   tangent_slots(w, r, &b, &form.xs, c, x, c);
-  if (w->separated)
-    tw_ad_region_primal(w, r);
+  if (w->separated) tw_ad_region_primal(w, r);
   else {
     w->parts[r] = new_parts(w, r);
     result_slots(w, &b, &form.out_carries, 0, s);
@@ -342,11 +330,10 @@ static void cond_results(TwAdForward *w, const Body b[2], TwAdForm *form, uint32
 static void cond_dresults(TwAdForward *w, const Body b[2], TwAdForm *form, uint32_t n) {
   for (uint32_t k = 0; k < n; k++)
     if (b[0].dresult[k] || b[1].dresult[k])
-      tw_ad_slot2(w->module, &form->out_ys, b[0].dresult[k], b[1].dresult[k],
-                  tw_type(b[0].j, b[0].j->results.at[k]), 0);
+      tw_ad_slot2(w->module, &form->out_ys, b[0].dresult[k], b[1].dresult[k], tw_type(b[0].j, b[0].j->results.at[k]),
+                  0);
 }
-static void cond_take(TwAdForward *w, TwRef region, uint32_t at, const Body b[2], TwRef *tangent,
-                      uint32_t n) {
+static void cond_take(TwAdForward *w, TwRef region, uint32_t at, const Body b[2], TwRef *tangent, uint32_t n) {
   for (uint32_t k = 0; k < n; k++)
     if (b[0].dresult[k] || b[1].dresult[k]) {
       TwRef t = tw_get(w->out, region, at++);

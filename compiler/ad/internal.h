@@ -15,10 +15,9 @@ _Noreturn void tw_ad_bug(const TwFn *f, TwRef r, const char *what);
 
 /* ---- arithmetic in which ref 0 is a value that is zero by structure */
 TwRef tw_ad_add(TwFn *out, TwRef a, TwRef b);
-TwRef tw_ad_scale(TwFn *out, TwRef coefficient, TwRef t); /* mul */
-TwRef tw_ad_scale_strong(TwFn *out, TwRef coefficient,
-                         TwRef t);                   /* mul0, where the coefficient may be infinite */
-TwRef tw_ad_or_zeros(TwFn *out, TwRef t, TwTy type); /* t, or zeros if there is none */
+TwRef tw_ad_scale(TwFn *out, TwRef coefficient, TwRef t);        /* mul */
+TwRef tw_ad_scale_strong(TwFn *out, TwRef coefficient, TwRef t); /* mul0, where the coefficient may be infinite */
+TwRef tw_ad_or_zeros(TwFn *out, TwRef t, TwTy type);             /* t, or zeros if there is none */
 
 /* ---- activity.c: who depends on whom. All flags are conservative: true may turn out zero. */
 
@@ -166,8 +165,8 @@ void tw_ad_send(TwAdBackward *w, TwRef r, TwRef v);
  *   seeds    per result: the cotangent of a linear one (0: zero)
  *   values   out, per result: a primal one's value (0 for linear ones); may be NULL
  *   cotangents  out, per param: of linear ones (0: zero) */
-void tw_ad_transpose(TwFn *out, const TwFn *f, const bool *linear_params, const TwRef *bound,
-                     const TwRef *seeds, TwRef *values, TwRef *cotangents);
+void tw_ad_transpose(TwFn *out, const TwFn *f, const bool *linear_params, const TwRef *bound, const TwRef *seeds,
+                     TwRef *values, TwRef *cotangents);
 
 /* ---- ad.c: the same as functions to functions, for those who want the parts */
 typedef struct TwAdLinearized {
@@ -199,9 +198,7 @@ typedef enum TwAdMutation {
 } TwAdMutation;
 extern TwOp tw_mutate_op;
 extern TwAdMutation tw_mutate_kind;
-static inline bool tw_ad_mutated(TwOp op, TwAdMutation kind) {
-  return op == tw_mutate_op && kind == tw_mutate_kind;
-}
+static inline bool tw_ad_mutated(TwOp op, TwAdMutation kind) { return op == tw_mutate_op && kind == tw_mutate_kind; }
 #else
 #define tw_ad_mutated(op, kind) false
 #endif

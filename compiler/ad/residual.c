@@ -38,14 +38,11 @@ TwAdResiduals tw_ad_residuals(const TwFn *f, const bool *linear, const TwAdSourc
   for (TwRef r = 1; r < f->insts.len; r++)
     for (uint32_t k = 0; linear[r] && k < tw_inst(f, r)->n_args; k++)
       if (!linear[tw_arg(f, r, k)]) need[tw_arg(f, r, k)] = true;
-  TwAdResiduals s = {.kept = TW_NEW_N(arena, TwRef, f->insts.len),
-                     .invariant = TW_NEW_N(arena, TwRef, f->insts.len)};
+  TwAdResiduals s = {.kept = TW_NEW_N(arena, TwRef, f->insts.len), .invariant = TW_NEW_N(arena, TwRef, f->insts.len)};
   for (TwRef r = f->insts.len; r-- > 1;) {
     if (!need[r] || source[r] == TW_AD_FREE) continue;
-    if (source[r] == TW_AD_INVARIANT)
-      s.invariant[s.n_invariant++] = r;
-    else if (!recompute(f, r, source, recompute_all, need))
-      s.kept[s.n_kept++] = r;
+    if (source[r] == TW_AD_INVARIANT) s.invariant[s.n_invariant++] = r;
+    else if (!recompute(f, r, source, recompute_all, need)) s.kept[s.n_kept++] = r;
   }
   return s;
 }

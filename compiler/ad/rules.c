@@ -23,9 +23,7 @@ static TwRef T(const TwAdForward *w, TwRef r, uint32_t k) { return w->tangent[tw
 static TwRef number(const TwAdForward *w, TwRef r, double v) { return tw_const(w->out, tw_type(w->f, r), v); }
 static TwRef un(const TwAdForward *w, TwOp op, TwRef a) { return tw_unary(w->out, op, a); }
 static TwRef bin(const TwAdForward *w, TwOp op, TwRef a, TwRef b) { return tw_binary(w->out, op, a, b); }
-static TwRef reciprocal(const TwAdForward *w, TwRef r, TwRef a) {
-  return bin(w, TW_OP_div, number(w, r, 1), a);
-}
+static TwRef reciprocal(const TwAdForward *w, TwRef r, TwRef a) { return bin(w, TW_OP_div, number(w, r, 1), a); }
 static TwRef one_minus_square(const TwAdForward *w, TwRef r, TwRef a) {
   TwRef one = number(w, r, 1);
   return bin(w, TW_OP_mul, bin(w, TW_OP_sub, one, a), bin(w, TW_OP_add, one, a));
@@ -64,8 +62,8 @@ typedef struct Partial {
 } Partial;
 typedef Partial PartialRule(TwAdForward *w, TwRef r, TwRef x, TwRef y);
 #define PARTIAL(name) static Partial partial_##name(TwAdForward *w, TwRef r, TwRef x, TwRef y)
-#define FINITE(v)     ((void)w, (void)r, (void)x, (void)y, (Partial){(v), false})
-#define STRONG(v)     ((void)w, (void)r, (void)x, (void)y, (Partial){(v), true})
+#define FINITE(v) ((void)w, (void)r, (void)x, (void)y, (Partial){(v), false})
+#define STRONG(v) ((void)w, (void)r, (void)x, (void)y, (Partial){(v), true})
 
 PARTIAL(abs) { return FINITE(un(w, TW_OP_sign, x)); }
 PARTIAL(sqrt) { return STRONG(bin(w, TW_OP_div, number(w, r, 0.5), y)); }
@@ -77,9 +75,7 @@ PARTIAL(sin) { return FINITE(un(w, TW_OP_cos, x)); }
 PARTIAL(cos) { return FINITE(un(w, TW_OP_neg, un(w, TW_OP_sin, x))); }
 PARTIAL(tan) { return FINITE(one_plus_square(w, r, y)); }
 PARTIAL(asin) { return STRONG(reciprocal(w, r, un(w, TW_OP_sqrt, one_minus_square(w, r, x)))); }
-PARTIAL(acos) {
-  return STRONG(bin(w, TW_OP_div, number(w, r, -1), un(w, TW_OP_sqrt, one_minus_square(w, r, x))));
-}
+PARTIAL(acos) { return STRONG(bin(w, TW_OP_div, number(w, r, -1), un(w, TW_OP_sqrt, one_minus_square(w, r, x)))); }
 PARTIAL(atan) { return FINITE(reciprocal(w, r, one_plus_square(w, r, x))); }
 PARTIAL(sinh) { return FINITE(un(w, TW_OP_cosh, x)); }
 PARTIAL(cosh) { return FINITE(un(w, TW_OP_sinh, x)); }
@@ -88,8 +84,7 @@ PARTIAL(logistic) { return FINITE(bin(w, TW_OP_mul, y, bin(w, TW_OP_sub, number(
 
 static TwRef jvp_unary(TwAdForward *w, TwRef r, PartialRule *rule) {
   Partial p = rule(w, r, P(w, r, 0), w->primal[r]);
-  return p.strong ? tw_ad_scale_strong(w->out, p.value, T(w, r, 0))
-                  : tw_ad_scale(w->out, p.value, T(w, r, 0));
+  return p.strong ? tw_ad_scale_strong(w->out, p.value, T(w, r, 0)) : tw_ad_scale(w->out, p.value, T(w, r, 0));
 }
 
 /* ---- elementwise, rules of their own */
@@ -109,9 +104,7 @@ static TwRef product(TwAdForward *w, TwRef r, TwRef scale(TwFn *, TwRef, TwRef))
 }
 static TwRef jvp_mul(TwAdForward *w, TwRef r) { return product(w, r, tw_ad_scale); }
 static TwRef jvp_mul0(TwAdForward *w, TwRef r) { return product(w, r, tw_ad_scale_strong); }
-static TwRef jvp_fma(TwAdForward *w, TwRef r) {
-  return tw_ad_add(w->out, product(w, r, tw_ad_scale), T(w, r, 2));
-}
+static TwRef jvp_fma(TwAdForward *w, TwRef r) { return tw_ad_add(w->out, product(w, r, tw_ad_scale), T(w, r, 2)); }
 
 /* What a custom rule says: p dx beside what a has already. p is the program's own and may be infinite. */
 static TwRef jvp_along(TwAdForward *w, TwRef r) {
@@ -122,8 +115,7 @@ static TwRef jvp_along(TwAdForward *w, TwRef r) {
 static TwRef jvp_div(TwAdForward *w, TwRef r) {
   TwRef a = T(w, r, 0), b = T(w, r, 1), q = w->primal[r];
   double divisor;
-  if (!b && tw_is_const(w->out, P(w, r, 1), &divisor) && divisor != 0)
-    return bin(w, TW_OP_div, a, P(w, r, 1));
+  if (!b && tw_is_const(w->out, P(w, r, 1), &divisor) && divisor != 0) return bin(w, TW_OP_div, a, P(w, r, 1));
   TwRef inverse = reciprocal(w, r, P(w, r, 1));
   if (!a) return tw_ad_scale_strong(w->out, un(w, TW_OP_neg, bin(w, TW_OP_mul0, q, inverse)), b);
   if (!b) return tw_ad_scale_strong(w->out, inverse, a);
@@ -154,8 +146,7 @@ static TwRef jvp_atan2(TwAdForward *w, TwRef r) {
   TwRef square = bin(w, TW_OP_add, bin(w, TW_OP_mul, x, x), bin(w, TW_OP_mul, y, y));
   TwRef along_y = 0, along_x = 0;
   if (T(w, r, 0)) along_y = tw_ad_scale_strong(w->out, bin(w, TW_OP_div, x, square), T(w, r, 0));
-  if (T(w, r, 1))
-    along_x = tw_ad_scale_strong(w->out, un(w, TW_OP_neg, bin(w, TW_OP_div, y, square)), T(w, r, 1));
+  if (T(w, r, 1)) along_x = tw_ad_scale_strong(w->out, un(w, TW_OP_neg, bin(w, TW_OP_div, y, square)), T(w, r, 1));
   return tw_ad_add(w->out, along_y, along_x);
 }
 
@@ -215,16 +206,16 @@ static TwRef jvp_get(TwAdForward *w, TwRef r) { return tw_ad_jvp_get(w, r); }
 #define UNARY_none(name)
 #define UNARY_linear(name)
 #define UNARY_own(name)
-#define UNARY_unary(name)                                                                                    \
+#define UNARY_unary(name)                                                                                              \
   static TwRef jvp_##name(TwAdForward *w, TwRef r) { return jvp_unary(w, r, partial_##name); }
 #define TW_OP(name, arity, shape, jvp, transpose, fold) UNARY_##jvp(name)
 #include "compiler/ir/ops.def"
 #undef TW_OP
 
-#define RULE_none(name)   NULL
+#define RULE_none(name) NULL
 #define RULE_linear(name) jvp_linear
-#define RULE_unary(name)  jvp_##name
-#define RULE_own(name)    jvp_##name
+#define RULE_unary(name) jvp_##name
+#define RULE_own(name) jvp_##name
 static TwAdJvpRule *const rules[TW_OP_COUNT] = {
 #define TW_OP(name, arity, shape, jvp, transpose, fold) [TW_OP_##name] = RULE_##jvp(name),
 #include "compiler/ir/ops.def"

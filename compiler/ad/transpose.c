@@ -15,25 +15,19 @@
 #include "compiler/ad/internal.h"
 
 static TwRef operand(const TwAdBackward *w, TwRef r, uint32_t k) { return w->value[tw_arg(w->f, r, k)]; }
-static TwTy operand_type(const TwAdBackward *w, TwRef r, uint32_t k) {
-  return tw_type(w->f, tw_arg(w->f, r, k));
-}
+static TwTy operand_type(const TwAdBackward *w, TwRef r, uint32_t k) { return tw_type(w->f, tw_arg(w->f, r, k)); }
 static bool is_linear(const TwAdBackward *w, TwRef r, uint32_t k) { return w->linear[tw_arg(w->f, r, k)]; }
-static const int64_t *attrs(const TwAdBackward *w, TwRef r) {
-  return &w->f->attrs.at[tw_inst(w->f, r)->attrs];
-}
+static const int64_t *attrs(const TwAdBackward *w, TwRef r) { return &w->f->attrs.at[tw_inst(w->f, r)->attrs]; }
 
 void tw_ad_send(TwAdBackward *w, TwRef r, TwRef v) {
   if (!v || !w->linear[r] || tw_is_zero(w->out, v)) return;
-  if (tw_type(w->out, v) != tw_type(w->f, r))
-    tw_ad_bug(w->f, r, "the cotangent has another type than the value");
+  if (tw_type(w->out, v) != tw_type(w->f, r)) tw_ad_bug(w->f, r, "the cotangent has another type than the value");
   w->cotangent[r] = tw_ad_add(w->out, w->cotangent[r], v);
 }
 
 static void send(TwAdBackward *w, TwRef r, uint32_t k, TwRef v) {
   TwRef to = tw_arg(w->f, r, k);
-  for (uint32_t o = 0; tw_ad_mutated(tw_op(w->f, r), TW_MUTATE_VJP_SWAP) && o < tw_inst(w->f, r)->n_args;
-       o++) {
+  for (uint32_t o = 0; tw_ad_mutated(tw_op(w->f, r), TW_MUTATE_VJP_SWAP) && o < tw_inst(w->f, r)->n_args; o++) {
     TwRef other = tw_arg(w->f, r, o);
     if (other == to || !w->linear[other] || tw_type(w->f, other) != tw_type(w->f, to)) continue;
     to = other;
@@ -44,9 +38,7 @@ static void send(TwAdBackward *w, TwRef r, uint32_t k, TwRef v) {
 
 /* ---- elementwise */
 
-static void transpose_neg(TwAdBackward *w, TwRef r) {
-  send(w, r, 0, tw_unary(w->out, TW_OP_neg, w->cotangent[r]));
-}
+static void transpose_neg(TwAdBackward *w, TwRef r) { send(w, r, 0, tw_unary(w->out, TW_OP_neg, w->cotangent[r])); }
 
 static void transpose_add(TwAdBackward *w, TwRef r) {
   send(w, r, 0, w->cotangent[r]);
@@ -134,8 +126,7 @@ static void transpose_concat(TwAdBackward *w, TwRef r) {
   int64_t axis = attrs(w, r)[0], start_step[2 * TW_MAX_RANK] = {0};
   for (uint32_t k = 0; k < TW_MAX_RANK; k++) start_step[2 * k + 1] = 1;
   for (uint32_t k = 0; k < tw_inst(w->f, r)->n_args; k++) {
-    if (is_linear(w, r, k))
-      send(w, r, k, tw_slice(w->out, w->cotangent[r], operand_type(w, r, k), start_step));
+    if (is_linear(w, r, k)) send(w, r, k, tw_slice(w->out, w->cotangent[r], operand_type(w, r, k), start_step));
     start_step[2 * axis] += tw_info(w->f, tw_arg(w->f, r, k))->dims[axis];
   }
 }
@@ -201,10 +192,8 @@ static void transpose_dot(TwAdBackward *w, TwRef r) {
   uint32_t n = (uint32_t)attrs(w, r)[0];
   const int64_t *in_a = attrs(w, r) + 1, *in_b = in_a + n;
   if (is_linear(w, r, 0) && is_linear(w, r, 1)) tw_ad_bug(w->f, r, "a dot product of two linear values");
-  if (is_linear(w, r, 0))
-    dot_cotangent_a(w, r, in_a, in_b, n);
-  else
-    dot_cotangent_b(w, r, in_a, in_b, n);
+  if (is_linear(w, r, 0)) dot_cotangent_a(w, r, in_a, in_b, n);
+  else dot_cotangent_b(w, r, in_a, in_b, n);
 }
 
 /* ---- regions */
@@ -224,7 +213,7 @@ static void collect(TwAdBackward *w, TwRef r) {
 
 /* ---- the table and the walk */
 
-#define RULE_no(name)  NULL
+#define RULE_no(name) NULL
 #define RULE_yes(name) transpose_##name
 static TwAdTransposeRule *const rules[TW_OP_COUNT] = {
 #define TW_OP(name, arity, shape, jvp, transpose, fold) [TW_OP_##name] = RULE_##transpose(name),
@@ -241,9 +230,7 @@ static bool mutate(TwAdBackward *w, TwOp op, TwRef *cotangent) {
   return tw_mutate_kind != TW_MUTATE_VJP_DROP;
 }
 #else
-static bool mutate(TwAdBackward *w, TwOp op, TwRef *cotangent) {
-  return (void)w, (void)op, (void)cotangent, true;
-}
+static bool mutate(TwAdBackward *w, TwOp op, TwRef *cotangent) { return (void)w, (void)op, (void)cotangent, true; }
 #endif
 
 static void visit(TwAdBackward *w, TwRef r) {
@@ -251,8 +238,7 @@ static void visit(TwAdBackward *w, TwRef r) {
   w->out->at = tw_inst(w->f, r)->span;
   bool alive = true;
   if (w->parts[r]) {
-    for (uint32_t k = 0; k < tw_region_results(tw_region(w->f, r), op); k++)
-      alive &= mutate(w, op, &w->parts[r][k]);
+    for (uint32_t k = 0; k < tw_region_results(tw_region(w->f, r), op); k++) alive &= mutate(w, op, &w->parts[r][k]);
   } else {
     if (!w->cotangent[r]) return;
     alive = mutate(w, op, &w->cotangent[r]);
@@ -266,15 +252,14 @@ static void visit(TwAdBackward *w, TwRef r) {
   rules[op](w, r);
 }
 
-void tw_ad_transpose(TwFn *out, const TwFn *f, const bool *linear_params, const TwRef *bound,
-                     const TwRef *seeds, TwRef *values, TwRef *cotangents) {
+void tw_ad_transpose(TwFn *out, const TwFn *f, const bool *linear_params, const TwRef *bound, const TwRef *seeds,
+                     TwRef *values, TwRef *cotangents) {
   TwArena *arena = f->module->arena;
   TwAdBackward w = {.module = f->module, .out = out, .f = f, .linear = tw_ad_linear(f, linear_params)};
   w.value = TW_NEW_N(arena, TwRef, f->insts.len);
   w.cotangent = TW_NEW_N(arena, TwRef, f->insts.len);
   w.parts = TW_NEW_N(arena, TwRef *, f->insts.len);
-  for (uint32_t k = 0; k < f->params.len; k++)
-    (linear_params[k] ? w.cotangent : w.value)[f->params.at[k]] = bound[k];
+  for (uint32_t k = 0; k < f->params.len; k++) (linear_params[k] ? w.cotangent : w.value)[f->params.at[k]] = bound[k];
   for (TwRef r = 1; r < f->insts.len; r++) {
     if (w.linear[r] || tw_op(f, r) == TW_OP_param) continue;
     out->at = tw_inst(f, r)->span;
@@ -284,6 +269,5 @@ void tw_ad_transpose(TwFn *out, const TwFn *f, const bool *linear_params, const 
   for (TwRef r = f->insts.len; r-- > 1;)
     if (w.linear[r]) visit(&w, r);
   for (uint32_t k = 0; values && k < f->results.len; k++) values[k] = w.value[f->results.at[k]];
-  for (uint32_t k = 0; k < f->params.len; k++)
-    cotangents[k] = linear_params[k] ? w.cotangent[f->params.at[k]] : 0;
+  for (uint32_t k = 0; k < f->params.len; k++) cotangents[k] = linear_params[k] ? w.cotangent[f->params.at[k]] : 0;
 }

@@ -23,9 +23,7 @@ static Reverse new_reverse(TwAdBackward *w, const TwFn *body) {
                    .cotangents = TW_NEW_N(arena, TwRef, body->params.len)};
 }
 
-static TwRef operand_value(const TwAdBackward *w, TwRef r, uint32_t k) {
-  return w->value[tw_arg(w->f, r, k)];
-}
+static TwRef operand_value(const TwAdBackward *w, TwRef r, uint32_t k) { return w->value[tw_arg(w->f, r, k)]; }
 
 /* A new param of the transposed body, and the slot for it. Inner refs hold until the body is sealed:
  * sealing keeps the order of params, so they are looked up again by position afterwards. */
@@ -40,12 +38,11 @@ static void resolve(TwAdSlots *s, const TwFn *sealed, uint32_t branch) {
   for (uint32_t k = 0; k < s->len; k++) s->at[k].inner[branch] = sealed->params.at[s->at[k].inner[branch]];
 }
 
-static void primal_slots(TwAdBackward *w, TwRef r, Reverse *v, const TwFn *body, const bool *params,
-                         TwAdSlots *s, uint32_t from, uint32_t n) {
+static void primal_slots(TwAdBackward *w, TwRef r, Reverse *v, const TwFn *body, const bool *params, TwAdSlots *s,
+                         uint32_t from, uint32_t n) {
   for (uint32_t k = from; k < from + n; k++) {
     int64_t p = tw_ad_param_of_operand(w->f, r, k);
-    if (!params[p])
-      v->bound[p] = slot_param(w, v, s, tw_type(body, body->params.at[p]), operand_value(w, r, k));
+    if (!params[p]) v->bound[p] = slot_param(w, v, s, tw_type(body, body->params.at[p]), operand_value(w, r, k));
   }
 }
 
@@ -60,8 +57,7 @@ static void seed_slots(TwAdBackward *w, TwRef r, Reverse *v, const TwFn *body, T
 
 typedef struct ScanBack {
   const TwRegion *g;
-  bool *params, *reached,
-      *carried; /* linear params, those that receive, carries whose cotangent is carried */
+  bool *params, *reached, *carried; /* linear params, those that receive, carries whose cotangent is carried */
 } ScanBack;
 
 static ScanBack scan_analysis(TwAdBackward *w, TwRef r) {
@@ -116,15 +112,13 @@ static void scan_results(TwAdBackward *w, const ScanBack *s, Reverse *v, TwAdFor
   uint32_t c = g->n_consts, first_x = 1 + c + g->n_carry;
   for (uint32_t k = 0; k < g->n_carry; k++)
     if (s->carried[k])
-      scan_result(w, v, &form->out_carries, v->cotangents[1 + c + k],
-                  tw_type(body, body->params.at[1 + c + k]));
+      scan_result(w, v, &form->out_carries, v->cotangents[1 + c + k], tw_type(body, body->params.at[1 + c + k]));
   for (uint32_t k = 0; k < c; k++)
     if (s->reached[1 + k])
       scan_result(w, v, &form->out_carries, v->cotangents[1 + k], tw_type(body, body->params.at[1 + k]));
   for (uint32_t k = 0; k < g->n_xs; k++)
     if (v->cotangents[first_x + k])
-      scan_result(w, v, &form->out_ys, v->cotangents[first_x + k],
-                  tw_type(body, body->params.at[first_x + k]));
+      scan_result(w, v, &form->out_ys, v->cotangents[first_x + k], tw_type(body, body->params.at[first_x + k]));
 }
 
 /* Sends the results on, in the order in which scan_results made them. Accumulators come before the
@@ -193,10 +187,8 @@ void tw_ad_transpose_samples(TwAdBackward *w, TwRef r) {
   primal_slots(w, r, &v, body, params, &form.consts, 0, g->n_consts);
   if (single < 0) seed_slots(w, r, &v, body, &form.consts, 0, g->n_carry);
   primal_slots(w, r, &v, body, params, &form.xs, g->n_consts, g->n_xs);
-  if (single < 0)
-    seed_slots(w, r, &v, body, &form.xs, g->n_carry, g->n_ys);
-  else
-    v.seeds[single] = tw_real(v.body, 1);
+  if (single < 0) seed_slots(w, r, &v, body, &form.xs, g->n_carry, g->n_ys);
+  else v.seeds[single] = tw_real(v.body, 1);
   tw_ad_transpose(v.body, body, params, v.bound, v.seeds, NULL, v.cotangents);
   for (uint32_t k = 0; k < g->n_consts + g->n_xs; k++)
     if (v.cotangents[k])
@@ -226,14 +218,13 @@ static void cond_params(TwAdBackward *w, TwRef r, const bool *params, const bool
     if (through[k]) v->bound[k] = slot_param(w, v, s, tw_type(body, body->params.at[k]), start[k]);
 }
 
-static const TwFn *cond_branch(TwAdBackward *w, TwRef r, const bool *params, const bool *through,
-                               const TwRef *start, const bool *reached, const TwFn *body, TwAdSlots *s) {
+static const TwFn *cond_branch(TwAdBackward *w, TwRef r, const bool *params, const bool *through, const TwRef *start,
+                               const bool *reached, const TwFn *body, TwAdSlots *s) {
   Reverse v = new_reverse(w, body);
   cond_params(w, r, params, through, start, body, &v, s);
   tw_ad_transpose(v.body, body, params, v.bound, v.seeds, NULL, v.cotangents);
   for (uint32_t k = 0; k < body->params.len; k++)
-    if (reached[k])
-      tw_result(v.body, tw_ad_or_zeros(v.body, v.cotangents[k], tw_type(body, body->params.at[k])));
+    if (reached[k]) tw_result(v.body, tw_ad_or_zeros(v.body, v.cotangents[k], tw_type(body, body->params.at[k])));
   return tw_fn_seal(v.body);
 }
 

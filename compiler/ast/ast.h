@@ -40,7 +40,7 @@ typedef struct TwFieldType {
 
 struct TwTypeExpr {
   TwTypeExprKind kind;
-  uint32_t depth;             /* 1 + that of the deepest child */
+  uint32_t depth; /* 1 + that of the deepest child */
   TwSpan span;
   TwIdent module;             /* NAME: before the dot; name NULL if none */
   TwIdent name;               /* NAME: real, int, bool, data, schedule, or a declared type */
@@ -53,32 +53,44 @@ struct TwTypeExpr {
 /* ---- expressions */
 typedef enum TwExprKind {
   TW_EX_ERROR,
-  TW_EX_INT,     /* 12        value in .integer */
-  TW_EX_REAL,    /* 1e-3      value in .real, spelling by span */
-  TW_EX_BOOL,    /* true false */
-  TW_EX_STRING,  /* "f.csv"   unescaped in .string */
-  TW_EX_NAME,    /* x */
-  TW_EX_FIELD,   /* a.b       object .a, .name: a record field or a name in a module; sema decides */
-  TW_EX_CALL,    /* f(x, mix = -1)  callee .a, .args */
-  TW_EX_INDEX,   /* a[i, 0 .. 4]  object .a, .items (RANGE items are slices); f[depth] gives shape parameters */
-  TW_EX_UNARY,   /* .op: TW_UN_* , .a */
-  TW_EX_BINARY,  /* .op: TW_BI_* , .a .b, .op_span */
-  TW_EX_IF,      /* if .a then .b else .c */
-  TW_EX_RANGE,   /* .a .. .b half open; in a slice either end may be NULL */
-  TW_EX_ARRAY,   /* [a, b, c]  .items; also the closed interval [lo, hi] where one is expected */
-  TW_EX_TUPLE,   /* (a, b)     .items, at least two; also the open interval (lo, hi) */
-  TW_EX_RECORD,  /* { W = …, b = … }  .args, all named */
-  TW_EX_FOR,     /* [ e for i in 0 .. n, j in 0 .. m if c ]  .a body, .fors, .b condition or NULL */
-                 /*   .bracketed false: the generator argument of a reduction, mean(e for …) */
-  TW_EX_LAMBDA,  /* fn(x, y: real) = e   .params .body */
-  TW_EX_BLOCK    /* { stmts; e } where a body is expected  .block */
+  TW_EX_INT,    /* 12        value in .integer */
+  TW_EX_REAL,   /* 1e-3      value in .real, spelling by span */
+  TW_EX_BOOL,   /* true false */
+  TW_EX_STRING, /* "f.csv"   unescaped in .string */
+  TW_EX_NAME,   /* x */
+  TW_EX_FIELD,  /* a.b       object .a, .name: a record field or a name in a module; sema decides */
+  TW_EX_CALL,   /* f(x, mix = -1)  callee .a, .args */
+  TW_EX_INDEX,  /* a[i, 0 .. 4]  object .a, .items (RANGE items are slices); f[depth] gives shape parameters */
+  TW_EX_UNARY,  /* .op: TW_UN_* , .a */
+  TW_EX_BINARY, /* .op: TW_BI_* , .a .b, .op_span */
+  TW_EX_IF,     /* if .a then .b else .c */
+  TW_EX_RANGE,  /* .a .. .b half open; in a slice either end may be NULL */
+  TW_EX_ARRAY,  /* [a, b, c]  .items; also the closed interval [lo, hi] where one is expected */
+  TW_EX_TUPLE,  /* (a, b)     .items, at least two; also the open interval (lo, hi) */
+  TW_EX_RECORD, /* { W = …, b = … }  .args, all named */
+  TW_EX_FOR,    /* [ e for i in 0 .. n, j in 0 .. m if c ]  .a body, .fors, .b condition or NULL */
+                /*   .bracketed false: the generator argument of a reduction, mean(e for …) */
+  TW_EX_LAMBDA, /* fn(x, y: real) = e   .params .body */
+  TW_EX_BLOCK   /* { stmts; e } where a body is expected  .block */
 } TwExprKind;
 
 typedef enum TwUnaryOp { TW_UN_NEG, TW_UN_NOT } TwUnaryOp;
 typedef enum TwBinaryOp {
-  TW_BI_ADD, TW_BI_SUB, TW_BI_MUL, TW_BI_DIV, TW_BI_POW, TW_BI_MATMUL, /* @ */
-  TW_BI_MOD, /* % */
-  TW_BI_LT, TW_BI_LE, TW_BI_GT, TW_BI_GE, TW_BI_EQ, TW_BI_NE, TW_BI_AND, TW_BI_OR
+  TW_BI_ADD,
+  TW_BI_SUB,
+  TW_BI_MUL,
+  TW_BI_DIV,
+  TW_BI_POW,
+  TW_BI_MATMUL, /* @ */
+  TW_BI_MOD,    /* % */
+  TW_BI_LT,
+  TW_BI_LE,
+  TW_BI_GT,
+  TW_BI_GE,
+  TW_BI_EQ,
+  TW_BI_NE,
+  TW_BI_AND,
+  TW_BI_OR
 } TwBinaryOp;
 
 typedef struct TwArg {
@@ -200,7 +212,7 @@ typedef struct TwDomainExpr {
 /* data: a source call and the target after ->. The call is an ordinary CALL expression (grid, csv,
  * npy, …) except that the arguments of grid may be `x in [lo, hi]`, kept here. */
 typedef struct TwDataArg {
-  TwIdent name;        /* `x in …`, `t = …` or positional NAME: see .kind */
+  TwIdent name; /* `x in …`, `t = …` or positional NAME: see .kind */
   enum { TW_DA_VALUE, TW_DA_NAMED, TW_DA_AXIS } kind;
   TwExpr *value;       /* VALUE, NAMED */
   TwDomainExpr domain; /* AXIS */
@@ -235,26 +247,27 @@ typedef struct TwDerivRule {
 struct TwDecl {
   TwDeclKind kind;
   TwSpan span;
-  TwIdent name;           /* IMPORT: the module; LOSS, EXPECT, ENSURE: name NULL */
-  const char *doc;        /* the comment lines right above, or NULL */
-  TwIdents shape_params;  /* TYPE, FN, OPTIMIZER, DOMAIN */
-  TwParamDecls params;    /* FN, MODEL, OPTIMIZER, DOMAIN */
-  TwTypeExpr *type;       /* TYPE: the right side; FN, MODEL: the result or NULL; PARAM, WEIGHTS, CONST: annotation or NULL */
-  TwExpr *value;          /* CONST, FN and MODEL body (BLOCK or expression), PARAM and WEIGHTS start, DATA target, LOSS, MEASURE, ENSURE, EXPECT */
-  bool is_law;            /* PARAM, WEIGHTS: ~ rather than = */
-  bool is_custom;         /* FN: custom fn */
+  TwIdent name;          /* IMPORT: the module; LOSS, EXPECT, ENSURE: name NULL */
+  const char *doc;       /* the comment lines right above, or NULL */
+  TwIdents shape_params; /* TYPE, FN, OPTIMIZER, DOMAIN */
+  TwParamDecls params;   /* FN, MODEL, OPTIMIZER, DOMAIN */
+  TwTypeExpr *type; /* TYPE: the right side; FN, MODEL: the result or NULL; PARAM, WEIGHTS, CONST: annotation or NULL */
+  TwExpr *value; /* CONST, FN and MODEL body (BLOCK or expression), PARAM and WEIGHTS start, DATA target, LOSS, MEASURE,
+                    ENSURE, EXPECT */
+  bool is_law;   /* PARAM, WEIGHTS: ~ rather than = */
+  bool is_custom; /* FN: custom fn */
   TwVec(TwDerivRule) derivatives;
-  TwDomainExpr domain;    /* PARAM */
-  TwExpr *transform;      /* PARAM: by clip(0.02); CALL or NAME; NULL if not given */
-  TwIdent source;         /* DATA: grid, csv, … */
+  TwDomainExpr domain; /* PARAM */
+  TwExpr *transform;   /* PARAM: by clip(0.02); CALL or NAME; NULL if not given */
+  TwIdent source;      /* DATA: grid, csv, … */
   TwVec(TwDataArg) data_args;
-  TwArgs state;           /* OPTIMIZER: state m = 0, v = 0 */
-  TwBlock *body;          /* OPTIMIZER */
+  TwArgs state;             /* OPTIMIZER: state m = 0, v = 0 */
+  TwBlock *body;            /* OPTIMIZER */
   TwVec(TwStageItem) items; /* STAGE */
-  TwIdents during;        /* ENSURE; empty: once, at the end */
-  TwExpr *every;          /* ENSURE: or NULL */
-  bool stop;              /* ENSURE */
-  TwVec(TwDecl *) decls;  /* VARIANT; DOMAIN: its maps, each an FN */
+  TwIdents during;          /* ENSURE; empty: once, at the end */
+  TwExpr *every;            /* ENSURE: or NULL */
+  bool stop;                /* ENSURE */
+  TwVec(TwDecl *) decls;    /* VARIANT; DOMAIN: its maps, each an FN */
 };
 
 typedef struct TwTrivia {

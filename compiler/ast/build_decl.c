@@ -54,9 +54,7 @@ static TwDecl *new_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *na
   return d;
 }
 
-TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name) {
-  return new_decl(p, kind, start, name);
-}
+TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name) { return new_decl(p, kind, start, name); }
 
 TwDecl *tw_b_decl_error(TwParser *p) {
   TwToken here = {.start = p->broken < p->last_end ? p->broken : p->last_end};
@@ -67,14 +65,13 @@ static void need_types(TwParser *p, const TwParamDecls *params) {
   for (uint32_t i = 0; i < params->len; i++) {
     const TwParamDecl *d = &params->at[i];
     if (d->type) continue;
-    TwDiag *e =
-        tw_diag(&p->u->diags, TW_E0113, d->name.span, "the parameter '%s' needs a type", d->name.name);
+    TwDiag *e = tw_diag(&p->u->diags, TW_E0113, d->name.span, "the parameter '%s' needs a type", d->name.name);
     tw_diag_help(&p->u->diags, e, "write '%s: real'", d->name.name);
   }
 }
 
-TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
-                TwTypeExpr *result, TwPart body, TwDerivRules *rules) {
+TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwTypeExpr *result,
+                TwPart body, TwDerivRules *rules) {
   TwDecl *d = new_decl(p, TW_DE_FN, start, &name);
   need_types(p, params);
   d->shape_params = *shape;
@@ -83,15 +80,13 @@ TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwPar
   d->value = body.node;
   if (rules) TW_MOVE(d->derivatives, rules);
   if (rules && start.kind != TW_T_CUSTOM) {
-    TwDiag *e =
-        tw_diag(&p->u->diags, TW_E0113, rules->at[0].span, "only a custom function states its derivatives");
+    TwDiag *e = tw_diag(&p->u->diags, TW_E0113, rules->at[0].span, "only a custom function states its derivatives");
     tw_diag_help(&p->u->diags, e, "write 'custom fn %s'", d->name.name);
   }
   return d;
 }
 
-TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result,
-                   TwPart body) {
+TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body) {
   TwDecl *d = new_decl(p, TW_DE_MODEL, start, &name);
   need_types(p, params);
   d->params = *params;
@@ -100,8 +95,8 @@ TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *param
   return d;
 }
 
-TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
-                       TwToken open, TwBody *body) {
+TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwToken open,
+                       TwBody *body) {
   TwDecl *d = new_decl(p, TW_DE_OPTIMIZER, start, &name);
   need_types(p, params);
   d->shape_params = *shape;
@@ -148,8 +143,7 @@ TwDecl *tw_b_param_decl(TwParser *p, TwToken start, TwToken name, TwTypeExpr *ty
   return d;
 }
 
-TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type,
-                        TwStart value) {
+TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type, TwStart value) {
   TwDecl *d = new_decl(p, kind, start, name);
   d->type = type;
   d->value = value.value;
@@ -192,8 +186,7 @@ TwDecl *tw_b_variant(TwParser *p, TwToken start, TwToken name, TwDecls *decls) {
     const TwDecl *in = decls->at[i];
     if (in->kind == TW_DE_VARIANT)
       tw_diag(&p->u->diags, TW_E0116, first_word(p, in), "a variant cannot hold another variant");
-    if (in->kind == TW_DE_IMPORT)
-      tw_diag(&p->u->diags, TW_E0116, first_word(p, in), "a variant cannot hold an import");
+    if (in->kind == TW_DE_IMPORT) tw_diag(&p->u->diags, TW_E0116, first_word(p, in), "a variant cannot hold an import");
   }
   TW_MOVE(d->decls, decls);
   return d;
@@ -246,8 +239,7 @@ TwDomainExpr tw_b_interval(TwParser *p, TwToken open, TwPart lo, TwPart hi, bool
 }
 
 TwDomainExpr tw_b_named_domain(TwParser *p, TwPart name) {
-  return (TwDomainExpr){
-      .present = true, .named = true, .name = name.node, .span = tw_span_from(p, name.start)};
+  return (TwDomainExpr){.present = true, .named = true, .name = name.node, .span = tw_span_from(p, name.start)};
 }
 
 TwStageItem tw_b_item(TwParser *p, TwStageItemKind kind, uint32_t start, TwIdents *names, TwPart value) {

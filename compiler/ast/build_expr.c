@@ -167,8 +167,7 @@ static TwExpr *generator(TwParser *p, uint32_t start, TwPart body, TwForClauses 
   return e;
 }
 
-TwPart tw_b_reduce(TwParser *p, TwPart callee, TwToken open, TwPart body, TwForClauses *fors,
-                   TwPart condition) {
+TwPart tw_b_reduce(TwParser *p, TwPart callee, TwToken open, TwPart body, TwForClauses *fors, TwPart condition) {
   (void)open;
   TwExpr *g = generator(p, body.start, body, fors, condition);
   /* The text of the generator ends before the call's parenthesis: with its last part. */
@@ -290,8 +289,7 @@ TwArg tw_b_arg(TwParser *p, TwIdent name, TwPart value) {
 TwArgs *tw_b_args(TwParser *p, TwArgs *list, TwArg arg) {
   if (!list) list = TW_NEW(&p->u->arena, TwArgs);
   if (!arg.name.name && list->len && list->at[list->len - 1].name.name) {
-    TwDiag *d = tw_diag(&p->u->diags, TW_E0117, arg.value->span,
-                        "an argument without a name follows one with a name");
+    TwDiag *d = tw_diag(&p->u->diags, TW_E0117, arg.value->span, "an argument without a name follows one with a name");
     tw_diag_help(&p->u->diags, d, "give the arguments without names first");
   }
   tw_vec_push(&p->u->arena, list, arg);

@@ -29,8 +29,7 @@ static TwBodyLine finish(TwParser *p, TwStmt *s) {
   return (TwBodyLine){.stmt = s, .span = s->span};
 }
 
-TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type,
-                    TwPart value) {
+TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type, TwPart value) {
   TwStmt *s = new_stmt(p, TW_ST_LET, start.start);
   s->names = *names;
   s->pattern = pattern;
@@ -46,14 +45,13 @@ TwRecur *tw_b_recur_start(TwParser *p, TwToken start, TwToken name) {
   return r;
 }
 
-TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value,
-                         TwForClause *clause) {
+TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value, TwForClause *clause) {
   TwRecurCase c = {.index = index.node, .value = value.node, .span = tw_span_from(p, name.start)};
   TwIdent id = tw_b_ident(p, name);
   if (id.name != r->name.name && !r->other) {
     r->other = true;
-    TwDiag *d = tw_diag(&p->u->diags, TW_E0113, id.span,
-                        "a recurrence defines one name, and this one is '%s'", r->name.name);
+    TwDiag *d = tw_diag(&p->u->diags, TW_E0113, id.span, "a recurrence defines one name, and this one is '%s'",
+                        r->name.name);
     tw_diag_note(&p->u->diags, d, r->name.span, "the recurrence begins here");
     tw_diag_help(&p->u->diags, d, "two that need each other are one of records: %s[i + 1] = { %s = …, %s = … }",
                  r->name.name, r->name.name, id.name);
@@ -62,8 +60,7 @@ TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, Tw
     c.has_for = true;
     c.clause = *clause;
     if (clause->pattern || clause->in->kind != TW_EX_RANGE)
-      tw_diag(&p->u->diags, TW_E0113, clause->span,
-              "a recurrence runs over one index in a range: for i in 0 .. n");
+      tw_diag(&p->u->diags, TW_E0113, clause->span, "a recurrence runs over one index in a range: for i in 0 .. n");
   }
   tw_vec_push(&p->u->arena, &r->cases, c);
   return r;
@@ -157,8 +154,7 @@ static void unused_value(TwParser *p, const TwBodyLine *line, const char *where)
   TwDiag *d = tw_diag(&p->u->diags, TW_E0115, line->span, "the value of this expression is not used");
   const TwSource *f = tw_source(&p->u->sources, p->file);
   if (f->text[line->span.start] == '-')
-    tw_diag_help(&p->u->diags, d,
-                 "to go on with the line before, put a blank after the '-' or end that line with it");
+    tw_diag_help(&p->u->diags, d, "to go on with the line before, put a blank after the '-' or end that line with it");
   else tw_diag_help(&p->u->diags, d, "%s", where);
 }
 

@@ -34,7 +34,7 @@ struct TwDoc {
 };
 
 TwDoc *tw_doc_text(TwArena *a, const char *text, size_t bytes);
-TwDoc *tw_doc(TwArena *a, TwDocKind kind); /* LINE, SOFT, HARD, SEQ */
+TwDoc *tw_doc(TwArena *a, TwDocKind kind);                     /* LINE, SOFT, HARD, SEQ */
 TwDoc *tw_doc_wrap(TwArena *a, TwDocKind kind, TwDoc *inside); /* NEST, GROUP, ASSIGN */
 void tw_doc_add(TwArena *a, TwDoc *seq, TwDoc *item);
 

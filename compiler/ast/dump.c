@@ -10,8 +10,7 @@ typedef struct Dump {
 } Dump;
 
 static void line(Dump *d, const char *what, TwName name, TwSpan span) {
-  TwPlace a = tw_place(&d->u->sources, span.file, span.start),
-          b = tw_place(&d->u->sources, span.file, span.end);
+  TwPlace a = tw_place(&d->u->sources, span.file, span.start), b = tw_place(&d->u->sources, span.file, span.end);
   fprintf(d->out, "%*s%s", 2 * d->depth, "", what);
   if (name) fprintf(d->out, " %s", name);
   if (span.file) fprintf(d->out, " @%u:%u-%u:%u", a.line, a.column, b.line, b.column);
@@ -194,8 +193,7 @@ static void data_args(Dump *d, const TwDecl *x) {
 }
 
 static void stage_items(Dump *d, const TwDecl *x) {
-  static const char *const kinds[] = {"train", "optimizer", "epochs", "batch",
-                                      "keep",  "keep best", "loss",   "option"};
+  static const char *const kinds[] = {"train", "optimizer", "epochs", "batch", "keep", "keep best", "loss", "option"};
   for (uint32_t i = 0; i < x->items.len; i++) {
     line(d, kinds[x->items.at[i].kind], NULL, x->items.at[i].span);
     d->depth++;
@@ -207,9 +205,9 @@ static void stage_items(Dump *d, const TwDecl *x) {
 }
 
 static void decl(Dump *d, const TwDecl *x) {
-  static const char *const kinds[] = {"error", "import", "const",   "type",    "fn",   "optimizer", "domain",
-                                      "data",  "param",  "weights", "model",   "loss", "measure",
-                                      "stage", "ensure", "expect",  "variant", "skip"};
+  static const char *const kinds[] = {"error",   "import", "const",  "type",    "fn",      "optimizer",
+                                      "domain",  "data",   "param",  "weights", "model",   "loss",
+                                      "measure", "stage",  "ensure", "expect",  "variant", "skip"};
   line(d, x->is_custom ? "custom fn" : kinds[x->kind], x->name.name, x->span);
   d->depth++;
   idents(d, "shape parameter", &x->shape_params);

@@ -13,17 +13,17 @@ static bool expr(const TwExpr *a, const TwExpr *b);
 static bool type(const TwTypeExpr *a, const TwTypeExpr *b);
 static bool decl(const TwDecl *a, const TwDecl *b);
 
-#define EACH(a, b, same)                                      \
-  do {                                                        \
-    if ((a)->len != (b)->len) return false;                   \
-    for (uint32_t i_ = 0; i_ < (a)->len; i_++)                \
-      if (!same((a)->at[i_], (b)->at[i_])) return false;      \
+#define EACH(a, b, same)                                                                                               \
+  do {                                                                                                                 \
+    if ((a)->len != (b)->len) return false;                                                                            \
+    for (uint32_t i_ = 0; i_ < (a)->len; i_++)                                                                         \
+      if (!same((a)->at[i_], (b)->at[i_])) return false;                                                               \
   } while (0)
-#define EACH_AT(a, b, same)                                   \
-  do {                                                        \
-    if ((a)->len != (b)->len) return false;                   \
-    for (uint32_t i_ = 0; i_ < (a)->len; i_++)                \
-      if (!same(&(a)->at[i_], &(b)->at[i_])) return false;    \
+#define EACH_AT(a, b, same)                                                                                            \
+  do {                                                                                                                 \
+    if ((a)->len != (b)->len) return false;                                                                            \
+    for (uint32_t i_ = 0; i_ < (a)->len; i_++)                                                                         \
+      if (!same(&(a)->at[i_], &(b)->at[i_])) return false;                                                             \
   } while (0)
 
 static bool ident(const TwIdent *a, const TwIdent *b) { return same_name(a->name, b->name); }
@@ -38,9 +38,7 @@ static bool exprs(const TwExprs *a, const TwExprs *b) {
   return true;
 }
 
-static bool arg(const TwArg *a, const TwArg *b) {
-  return ident(&a->name, &b->name) && expr(a->value, b->value);
-}
+static bool arg(const TwArg *a, const TwArg *b) { return ident(&a->name, &b->name) && expr(a->value, b->value); }
 
 static bool clause(const TwForClause *a, const TwForClause *b) {
   return a->pattern == b->pattern && idents(&a->names, &b->names) && expr(a->in, b->in);
@@ -87,8 +85,7 @@ static bool block(const TwBlock *a, const TwBlock *b) {
 
 static bool expr(const TwExpr *a, const TwExpr *b) {
   if (!a || !b) return a == b;
-  if (a->kind != b->kind || a->op != b->op || a->bracketed != b->bracketed || a->integer != b->integer)
-    return false;
+  if (a->kind != b->kind || a->op != b->op || a->bracketed != b->bracketed || a->integer != b->integer) return false;
   if (memcmp(&a->real, &b->real, sizeof a->real) != 0 || a->boolean != b->boolean) return false;
   if (!same_name(a->name, b->name) || !same_name(a->string, b->string)) return false;
   EACH(&a->items, &b->items, expr);
@@ -100,13 +97,12 @@ static bool expr(const TwExpr *a, const TwExpr *b) {
 }
 
 static bool domain(const TwDomainExpr *a, const TwDomainExpr *b) {
-  return a->present == b->present && a->named == b->named && a->lo_open == b->lo_open &&
-         a->hi_open == b->hi_open && expr(a->lo, b->lo) && expr(a->hi, b->hi) && expr(a->name, b->name);
+  return a->present == b->present && a->named == b->named && a->lo_open == b->lo_open && a->hi_open == b->hi_open &&
+         expr(a->lo, b->lo) && expr(a->hi, b->hi) && expr(a->name, b->name);
 }
 
 static bool data_arg(const TwDataArg *a, const TwDataArg *b) {
-  return a->kind == b->kind && ident(&a->name, &b->name) && expr(a->value, b->value) &&
-         domain(&a->domain, &b->domain);
+  return a->kind == b->kind && ident(&a->name, &b->name) && expr(a->value, b->value) && domain(&a->domain, &b->domain);
 }
 
 static bool rule(const TwDerivRule *a, const TwDerivRule *b) {
@@ -114,12 +110,12 @@ static bool rule(const TwDerivRule *a, const TwDerivRule *b) {
 }
 
 static bool item(const TwStageItem *a, const TwStageItem *b) {
-  return a->kind == b->kind && idents(&a->names, &b->names) && expr(a->value, b->value) && expr(a->condition, b->condition);
+  return a->kind == b->kind && idents(&a->names, &b->names) && expr(a->value, b->value) &&
+         expr(a->condition, b->condition);
 }
 
 static bool decl(const TwDecl *a, const TwDecl *b) {
-  if (a->kind != b->kind || !ident(&a->name, &b->name) || !idents(&a->shape_params, &b->shape_params))
-    return false;
+  if (a->kind != b->kind || !ident(&a->name, &b->name) || !idents(&a->shape_params, &b->shape_params)) return false;
   if (a->is_law != b->is_law || a->is_custom != b->is_custom || a->stop != b->stop) return false;
   EACH_AT(&a->params, &b->params, param);
   EACH_AT(&a->derivatives, &b->derivatives, rule);

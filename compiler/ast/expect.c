@@ -41,15 +41,15 @@ static void drop_class(Expected *e, TwTokenClass c) {
 
 /* Names the sets of tokens that begin an expression, a type, …, and keeps the rest. */
 static void group(Expected *e) {
-  static const int starts_expr[] = {TW_T_INT, TW_T_REAL, TW_T_STRING, TW_T_ID, TW_T_LPAREN, TW_T_LBRACK,
-                                    TW_T_LBRACE, TW_T_MINUS, TW_T_NOT, TW_T_IF, TW_T_FN, 0};
+  static const int starts_expr[] = {TW_T_INT,    TW_T_REAL,  TW_T_STRING, TW_T_ID, TW_T_LPAREN, TW_T_LBRACK,
+                                    TW_T_LBRACE, TW_T_MINUS, TW_T_NOT,    TW_T_IF, TW_T_FN,     0};
   static const int continues_expr[] = {TW_T_AND, TW_T_OR, TW_T_DOT, TW_T_LPAREN, TW_T_LBRACK, TW_T_ASSIGN, 0};
   static const int starts_decl[] = {TW_T_IMPORT, TW_T_CONST, TW_T_FN, 0};
   static const int starts_line[] = {TW_T_LET, TW_T_FOR, 0};
   static const int starts_type[] = {TW_T_ID, TW_T_FN, 0};
   bool line = false;
   e->expr = e->set[TW_T_INT] && e->set[TW_T_LPAREN];
-  e->operator = e->set[TW_T_STAR] && !e->expr;
+  e->operator= e->set[TW_T_STAR] && !e->expr;
   e->decl = e->set[TW_T_IMPORT] && e->set[TW_T_WEIGHTS];
   e->type = !e->expr && e->set[TW_T_ID] && e->set[TW_T_FN];
   line = e->expr && e->set[TW_T_LET];
@@ -63,7 +63,7 @@ static void group(Expected *e) {
   for (TwTokenClass c = TW_TC_OPERATOR; c <= TW_TC_LITERAL; c++)
     for (int k = 1; k < TW_TOKEN_KINDS; k++)
       if (e->set[k] && tw_token_class(k) == c && e->n < 5) take(e, tw_token_show(k));
-  if (e->operator && e->n < 5) take(e, "an operator");
+  if (e->operator&& e->n<5) take(e, "an operator");
   if (e->set[TW_T_SEP] && e->n < 5) take(e, "the end of the line");
   else if (e->set[0] && e->n == 0) take(e, "the end of the file");
 }
@@ -106,9 +106,9 @@ static bool unknown_declaration(TwParser *p, const Expected *e, TwToken t, TwSpa
   TwDiag *d = tw_diag(&p->u->diags, TW_E0112, span, "a declaration cannot begin with '%s'", name);
   for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
     if (strcmp(name, foreign[i].word) == 0) tw_diag_help(&p->u->diags, d, "%s", foreign[i].help);
-  static const TwName words[] = {"import", "const",  "type",    "fn",      "custom", "optimizer", "domain",
-                                 "data",   "param",  "weights", "model",   "loss",   "measure",
-                                 "stage",  "ensure", "expect",  "variant", "skip"};
+  static const TwName words[] = {"import",  "const", "type",   "fn",      "custom",  "optimizer",
+                                 "domain",  "data",  "param",  "weights", "model",   "loss",
+                                 "measure", "stage", "ensure", "expect",  "variant", "skip"};
   TwName near = tw_nearest(name, words, sizeof words / sizeof *words);
   if (near && !d->help) tw_diag_help(&p->u->diags, d, "did you mean '%s'?", near);
   return true;
@@ -125,14 +125,15 @@ static void advise(TwParser *p, TwDiag *d, const Expected *e, TwToken t) {
     tw_diag_help(to, d, "put the '{' on the line before");
   else if (t.kind == TW_T_IN && head == TW_T_PARAM)
     tw_diag_help(to, d, "the order is: param name : type in domain by transform ~ law");
-  else if ((t.kind == TW_T_ID || t.kind == TW_T_LPAREN) && e->operator && p->last_end > 0 &&
-           text[p->last_end - 1] >= '0' && text[p->last_end - 1] <= '9' && p->last_end == t.start)
+  else if ((t.kind == TW_T_ID || t.kind == TW_T_LPAREN) && e->operator&&
+                                                           p->last_end> 0 && text[p->last_end - 1] >= '0' &&
+                                                           text[p->last_end - 1] <= '9' && p->last_end == t.start)
     tw_diag_help(to, d, "write '*' to multiply");
   else if (t.kind == TW_T_PLUS && e->expr) tw_diag_help(to, d, "there is no unary '+'");
   else if ((t.kind == TW_T_SEP || t.kind == 0) && e->set[TW_T_ELSE]) tw_diag_help(to, d, "every 'if' has an 'else'");
   else if (t.kind == TW_T_LBLOCK && e->set[TW_T_THEN])
     tw_diag_help(to, d, "a choice has no braces: if c then a else b");
-  else if (t.kind == TW_T_LBLOCK && e->operator && !e->set[TW_T_LBLOCK])
+  else if (t.kind == TW_T_LBLOCK && e->operator&& !e->set[TW_T_LBLOCK])
     tw_diag_help(to, d, "braces after an operand are a body's, and none can stand here");
   else if (t.kind == TW_T_MINUS && t.newline)
     tw_diag_help(to, d, "to go on with the line before, put a blank after the '-' or end that line with it");
@@ -175,7 +176,9 @@ void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
     TwDiag *d = tw_diag(&p->u->diags, TW_E0119, span, "%s is a reserved word and cannot be a name", found(p, t));
     const TwToken *before = p->layout->at >= 2 ? &p->layout->tokens.at[p->layout->at - 2] : NULL;
     if (before && before->kind == TW_LEX_OPEN_BRACE && (t.kind == TW_T_LET || t.kind == TW_T_FOR || t.kind == TW_T_FN))
-      tw_diag_help(&p->u->diags, d, "braces hold a record here: lines with 'let' are the body of a function, of this one or of one declared in it");
+      tw_diag_help(&p->u->diags, d,
+                   "braces hold a record here: lines with 'let' are the body of a function, of this one or of one "
+                   "declared in it");
     return;
   }
   TwDiag *d = tw_diag(&p->u->diags, TW_E0108, span, "expected %s, found %s", sentence(p, &e), found(p, t));
@@ -185,9 +188,12 @@ void tw_on_syntax_error(TwParser *p, void *parser, TwToken t) {
   else if (last && last->kind == TW_T_ID && is_text(p, *last, "while"))
     tw_diag_help(&p->u->diags, d, "there is no 'while': a loop has a number of passes, for i in 0 .. n { … }");
   else if (last && last->kind == TW_T_RPAREN && e.set[TW_T_ASSIGN] && !e.set[TW_T_ARROW] && t.kind == TW_T_ARROW)
-    tw_diag_help(&p->u->diags, d, "a lambda does not say what it gives: fn(x) = …; a function with a name does, in a body too");
+    tw_diag_help(&p->u->diags, d,
+                 "a lambda does not say what it gives: fn(x) = …; a function with a name does, in a body too");
   else if (last && last->kind == TW_T_RPAREN && e.set[TW_T_ASSIGN] && !e.set[TW_T_ARROW] && t.kind == TW_T_LBLOCK)
-    tw_diag_help(&p->u->diags, d, "a lambda is one expression: fn(x) = …; a function with a name may have a body, also inside of this one");
+    tw_diag_help(
+        &p->u->diags, d,
+        "a lambda is one expression: fn(x) = …; a function with a name may have a body, also inside of this one");
   else advise(p, d, &e, t);
 }
 

@@ -67,17 +67,15 @@ uint32_t tw_f_find(const TwFormat *f, uint32_t from, char close) {
   return f->len;
 }
 
-void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t pos) {
-  tw_f_edge(f, seq, pos, TW_DOC_LINE);
-}
+void tw_f_break(TwFormat *f, TwDoc *seq, uint32_t pos) { tw_f_edge(f, seq, pos, TW_DOC_LINE); }
 
 void tw_f_edge(TwFormat *f, TwDoc *seq, uint32_t pos, TwDocKind edge) {
   while (tw_f_comment_before(f, pos)) tw_f_add(f, seq, comment(f, AT_THE_END_AND_BREAK));
   tw_f_kind(f, seq, edge);
 }
 
-void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *),
-                 const void *of, bool hug) {
+void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *), const void *of,
+                 bool hug) {
   if (!tw_f_comment_before(f, pos)) {
     TwDoc *assign = tw_doc_wrap(f->a, TW_DOC_ASSIGN, make(f, of));
     assign->hug = hug;
@@ -120,8 +118,7 @@ TwFList tw_f_list(TwFormat *f, const char *open, const char *close, bool blanks,
 
 void tw_f_item(TwFormat *f, TwFList *l, uint32_t pos) {
   if (l->n++) tw_f_put(f, l->inner, ",");
-  while (trailing_before(f, pos))
-    tw_f_add(f, l->n == 1 ? l->head : l->inner, comment(f, AT_THE_END_AND_BREAK));
+  while (trailing_before(f, pos)) tw_f_add(f, l->n == 1 ? l->head : l->inner, comment(f, AT_THE_END_AND_BREAK));
   if (l->n > 1) tw_f_kind(f, l->inner, TW_DOC_LINE);
   while (tw_f_comment_before(f, pos)) {
     tw_f_add(f, l->inner, comment(f, ON_ITS_LINE));
@@ -130,8 +127,7 @@ void tw_f_item(TwFormat *f, TwFList *l, uint32_t pos) {
 }
 
 TwDoc *tw_f_list_end(TwFormat *f, TwFList *l, uint32_t close_pos) {
-  while (trailing_before(f, close_pos))
-    tw_f_add(f, l->n == 0 ? l->head : l->tail, comment(f, AT_THE_END_AND_BREAK));
+  while (trailing_before(f, close_pos)) tw_f_add(f, l->n == 0 ? l->head : l->tail, comment(f, AT_THE_END_AND_BREAK));
   while (tw_f_comment_before(f, close_pos)) {
     if (l->inner->items.len || l->tail->items.len) tw_f_kind(f, l->tail, TW_DOC_HARD);
     tw_f_add(f, l->tail, comment(f, ON_ITS_LINE));

@@ -124,8 +124,7 @@ static void body(TwFormat *f, TwDoc *seq, const TwExpr *value) {
 static void signature(TwFormat *f, TwDoc *seq, const TwDecl *d) {
   tw_f_ident(f, seq, d->name);
   shape(f, seq, &d->shape_params);
-  uint32_t from =
-      d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
+  uint32_t from = d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
   tw_f_add(f, seq, tw_f_params(f, d->params.at, d->params.len, from));
   if (!d->type) return;
   tw_f_put(f, seq, " -> ");
@@ -327,8 +326,7 @@ static void domain_decl(TwFormat *f, TwDoc *seq, const TwDecl *d) {
   tw_f_put(f, seq, "domain ");
   tw_f_ident(f, seq, d->name);
   shape(f, seq, &d->shape_params);
-  uint32_t from =
-      d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
+  uint32_t from = d->shape_params.len ? d->shape_params.at[d->shape_params.len - 1].span.end : d->name.span.end;
   if (d->params.len) tw_f_add(f, seq, tw_f_params(f, d->params.at, d->params.len, from));
   tw_f_put(f, seq, " ");
   TwFLines l = tw_f_lines(f, false, tw_f_multi(f, d->name.span.end, d->span.end));

@@ -31,8 +31,12 @@ static const char *operator_text(TwBinaryOp op) {
 
 static int binary_precedence(TwBinaryOp op) {
   switch (op) {
-    case TW_BI_ADD: case TW_BI_SUB: return P_ADD;
-    case TW_BI_MUL: case TW_BI_DIV: case TW_BI_MATMUL: case TW_BI_MOD: return P_MUL;
+    case TW_BI_ADD:
+    case TW_BI_SUB: return P_ADD;
+    case TW_BI_MUL:
+    case TW_BI_DIV:
+    case TW_BI_MATMUL:
+    case TW_BI_MOD: return P_MUL;
     case TW_BI_POW: return P_POW;
     case TW_BI_LT:
     case TW_BI_LE:
@@ -51,9 +55,17 @@ static int precedence(const TwExpr *e) {
   switch (e->kind) {
     case TW_EX_BINARY: return binary_precedence((TwBinaryOp)e->op);
     case TW_EX_UNARY: return e->op == TW_UN_NOT ? P_NOT : P_SIGN;
-    case TW_EX_IF: case TW_EX_LAMBDA: case TW_EX_RANGE: case TW_EX_BLOCK: return 0;
+    case TW_EX_IF:
+    case TW_EX_LAMBDA:
+    case TW_EX_RANGE:
+    case TW_EX_BLOCK: return 0;
     case TW_EX_FOR: return e->bracketed ? P_POSTFIX : 0;
-    case TW_EX_ERROR: case TW_EX_INT: case TW_EX_REAL: case TW_EX_BOOL: case TW_EX_STRING: case TW_EX_NAME:
+    case TW_EX_ERROR:
+    case TW_EX_INT:
+    case TW_EX_REAL:
+    case TW_EX_BOOL:
+    case TW_EX_STRING:
+    case TW_EX_NAME:
     case TW_EX_FIELD:
     case TW_EX_CALL:
     case TW_EX_INDEX:
@@ -269,9 +281,11 @@ static TwDoc *expr(TwFormat *f, const TwExpr *e, bool indent) {
   TwDoc *seq = tw_f_seq(f);
   switch (e->kind) {
     case TW_EX_ERROR: return seq;
-    case TW_EX_INT: case TW_EX_REAL: case TW_EX_BOOL: case TW_EX_STRING: case TW_EX_NAME:
-      tw_f_source(f, seq, e->span);
-      return seq;
+    case TW_EX_INT:
+    case TW_EX_REAL:
+    case TW_EX_BOOL:
+    case TW_EX_STRING:
+    case TW_EX_NAME: tw_f_source(f, seq, e->span); return seq;
     case TW_EX_FIELD:
       object(f, seq, e->a, true);
       tw_f_flush(f, seq, e->name_span.start);
@@ -302,20 +316,32 @@ TwDoc *tw_f_expr_flush(TwFormat *f, const TwExpr *e) { return expr(f, e, false);
 
 static bool hugs(const TwExpr *e) {
   switch (e->kind) {
-    case TW_EX_ARRAY: case TW_EX_TUPLE: case TW_EX_RECORD: case TW_EX_FOR: case TW_EX_CALL: case TW_EX_INDEX:
-    case TW_EX_LAMBDA: case TW_EX_INT: case TW_EX_REAL: case TW_EX_BOOL: case TW_EX_STRING: case TW_EX_NAME:
-    case TW_EX_FIELD: case TW_EX_BLOCK: case TW_EX_ERROR:
-      return true;
-    case TW_EX_UNARY: case TW_EX_BINARY: case TW_EX_IF: case TW_EX_RANGE: return false;
+    case TW_EX_ARRAY:
+    case TW_EX_TUPLE:
+    case TW_EX_RECORD:
+    case TW_EX_FOR:
+    case TW_EX_CALL:
+    case TW_EX_INDEX:
+    case TW_EX_LAMBDA:
+    case TW_EX_INT:
+    case TW_EX_REAL:
+    case TW_EX_BOOL:
+    case TW_EX_STRING:
+    case TW_EX_NAME:
+    case TW_EX_FIELD:
+    case TW_EX_BLOCK:
+    case TW_EX_ERROR: return true;
+    case TW_EX_UNARY:
+    case TW_EX_BINARY:
+    case TW_EX_IF:
+    case TW_EX_RANGE: return false;
   }
   return false;
 }
 
 static TwDoc *make_expr(TwFormat *f, const void *e) { return tw_f_expr_flush(f, e); }
 
-void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e) {
-  tw_f_assign(f, seq, e->span.start, make_expr, e, hugs(e));
-}
+void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e) { tw_f_assign(f, seq, e->span.start, make_expr, e, hugs(e)); }
 
 TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from) {
   TwFList l = tw_f_list(f, "(", ")", false, true);

@@ -60,11 +60,11 @@ bool tw_f_multi(const TwFormat *f, uint32_t from, uint32_t to);
 
 /* ---- format_expr.c */
 TwDoc *tw_f_expr(TwFormat *f, const TwExpr *e);
-TwDoc *tw_f_expr_flush(TwFormat *f, const TwExpr *e); /* an item or the right side of =: no extra indent */
+TwDoc *tw_f_expr_flush(TwFormat *f, const TwExpr *e);      /* an item or the right side of =: no extra indent */
 void tw_f_value(TwFormat *f, TwDoc *seq, const TwExpr *e); /* e after `=` or `->` */
 /* The same for any document that begins at `pos`. */
-void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *),
-                 const void *of, bool hug);
+void tw_f_assign(TwFormat *f, TwDoc *seq, uint32_t pos, TwDoc *(*make)(TwFormat *, const void *), const void *of,
+                 bool hug);
 void tw_f_clause(TwFormat *f, TwDoc *seq, const TwForClause *c);
 TwDoc *tw_f_params(TwFormat *f, const TwParamDecl *at, uint32_t n, uint32_t from);
 TwDoc *tw_f_type(TwFormat *f, const TwTypeExpr *t);

@@ -29,12 +29,23 @@ static bool holds_lines(TwBracketKind k) { return k == TW_BR_FILE || k == TW_BR_
 static bool goes_on_after(int kind, int head) {
   if (tw_token_class(kind) == TW_TC_OPERATOR) return true;
   switch (kind) {
-    case TW_T_AND: case TW_T_OR: case TW_T_NOT: case TW_T_IF: case TW_T_THEN: case TW_T_ELSE:
-    case TW_T_IN: case TW_T_ASSIGN: case TW_T_ARROW: case TW_T_TILDE: case TW_T_COMMA: case TW_T_COLON:
-    case TW_T_DOT: case TW_T_DOTDOT:
-      return true;
+    case TW_T_AND:
+    case TW_T_OR:
+    case TW_T_NOT:
+    case TW_T_IF:
+    case TW_T_THEN:
+    case TW_T_ELSE:
+    case TW_T_IN:
+    case TW_T_ASSIGN:
+    case TW_T_ARROW:
+    case TW_T_TILDE:
+    case TW_T_COMMA:
+    case TW_T_COLON:
+    case TW_T_DOT:
+    case TW_T_DOTDOT: return true;
     case TW_T_BY: return head == TW_T_PARAM;
-    case TW_T_DURING: case TW_T_EVERY: return head == TW_T_ENSURE;
+    case TW_T_DURING:
+    case TW_T_EVERY: return head == TW_T_ENSURE;
     default: return false; /* token kinds are not an enum of ours */
   }
 }
@@ -44,12 +55,24 @@ static bool goes_on_with(const TwToken *t, int head) {
   if (t->kind == TW_T_MINUS) return t->blank_after;
   if (tw_token_class(t->kind) == TW_TC_OPERATOR) return true;
   switch (t->kind) {
-    case TW_T_AND: case TW_T_OR: case TW_T_THEN: case TW_T_ELSE: case TW_T_IN: case TW_T_ASSIGN:
-    case TW_T_ARROW: case TW_T_TILDE: case TW_T_COMMA: case TW_T_COLON: case TW_T_DOT: case TW_T_DOTDOT:
-    case TW_T_RPAREN: case TW_T_RBRACK:
-      return true;
+    case TW_T_AND:
+    case TW_T_OR:
+    case TW_T_THEN:
+    case TW_T_ELSE:
+    case TW_T_IN:
+    case TW_T_ASSIGN:
+    case TW_T_ARROW:
+    case TW_T_TILDE:
+    case TW_T_COMMA:
+    case TW_T_COLON:
+    case TW_T_DOT:
+    case TW_T_DOTDOT:
+    case TW_T_RPAREN:
+    case TW_T_RBRACK: return true;
     case TW_T_BY: return head == TW_T_PARAM;
-    case TW_T_DURING: case TW_T_EVERY: case TW_T_STOP: return head == TW_T_ENSURE;
+    case TW_T_DURING:
+    case TW_T_EVERY:
+    case TW_T_STOP: return head == TW_T_ENSURE;
     case TW_T_DERIVATIVE: return head == TW_T_CUSTOM || head == TW_T_FN;
     default: return false;
   }
@@ -60,10 +83,19 @@ static bool starts_declaration(const TwLayout *l) {
   const TwToken *t = after(l, 0), *next = after(l, 1);
   if (!t->newline) return false;
   switch (t->kind) {
-    case TW_T_IMPORT: case TW_T_CONST: return true;
-    case TW_T_FN: case TW_T_TYPE: case TW_T_OPTIMIZER: case TW_T_DOMAIN: case TW_T_DATA: case TW_T_PARAM:
-    case TW_T_WEIGHTS: case TW_T_MODEL: case TW_T_MEASURE: case TW_T_STAGE: case TW_T_VARIANT:
-      return !next->newline && (next->kind == TW_T_ID || tw_token_class(next->kind) == TW_TC_WORD);
+    case TW_T_IMPORT:
+    case TW_T_CONST: return true;
+    case TW_T_FN:
+    case TW_T_TYPE:
+    case TW_T_OPTIMIZER:
+    case TW_T_DOMAIN:
+    case TW_T_DATA:
+    case TW_T_PARAM:
+    case TW_T_WEIGHTS:
+    case TW_T_MODEL:
+    case TW_T_MEASURE:
+    case TW_T_STAGE:
+    case TW_T_VARIANT: return !next->newline && (next->kind == TW_T_ID || tw_token_class(next->kind) == TW_TC_WORD);
     case TW_T_CUSTOM: return next->kind == TW_T_FN;
     default: return false;
   }
@@ -108,19 +140,14 @@ static int closer_of(TwBracketKind k) {
   return 0;
 }
 
-static const char *opener_text(TwBracketKind k) {
-  return k == TW_BR_PAREN ? "(" : k == TW_BR_BRACK ? "[" : "{";
-}
+static const char *opener_text(TwBracketKind k) { return k == TW_BR_PAREN ? "(" : k == TW_BR_BRACK ? "[" : "{"; }
 
 static void report_unclosed(TwLayout *l, const TwBracket *b, TwToken here) {
   if (l->reported) return;
   l->reported = true;
-  TwDiag *d = tw_diag(&l->u->diags, TW_E0109, span_of(l, b->opener), "this '%s' is never closed",
-                      opener_text(b->kind));
+  TwDiag *d = tw_diag(&l->u->diags, TW_E0109, span_of(l, b->opener), "this '%s' is never closed", opener_text(b->kind));
   if (here.kind == 0) tw_diag_note(&l->u->diags, d, span_of(l, here), "the file ends here");
-  else
-    tw_diag_note(&l->u->diags, d, span_of(l, here), "%s is expected before this",
-                 tw_token_show(closer_of(b->kind)));
+  else tw_diag_note(&l->u->diags, d, span_of(l, here), "%s is expected before this", tw_token_show(closer_of(b->kind)));
 }
 
 static TwToken close_missing(TwLayout *l, TwToken here) {
@@ -184,18 +211,24 @@ static bool close_brace(TwLayout *l, TwToken t, TwToken *out) {
 
 static bool ends_operand(int kind) {
   switch (kind) {
-    case TW_T_ID: case TW_T_INT: case TW_T_REAL: case TW_T_STRING: case TW_T_RPAREN: case TW_T_RBRACK:
-    case TW_T_RBRACE: case TW_T_RBLOCK: case TW_T_FN:
-      return true;
+    case TW_T_ID:
+    case TW_T_INT:
+    case TW_T_REAL:
+    case TW_T_STRING:
+    case TW_T_RPAREN:
+    case TW_T_RBRACK:
+    case TW_T_RBRACE:
+    case TW_T_RBLOCK:
+    case TW_T_FN: return true;
     default: return tw_token_class(kind) == TW_TC_WORD;
   }
 }
 
 static TwToken open(TwLayout *l, TwToken t) {
-  TwBracket b = {.kind = t.kind == TW_T_LPAREN   ? TW_BR_PAREN
-                         : t.kind == TW_T_LBRACK ? TW_BR_BRACK
+  TwBracket b = {.kind = t.kind == TW_T_LPAREN       ? TW_BR_PAREN
+                         : t.kind == TW_T_LBRACK     ? TW_BR_BRACK
                          : ends_operand(l->previous) ? TW_BR_BLOCK
-                                                    : TW_BR_RECORD,
+                                                     : TW_BR_RECORD,
                  .after_in = l->previous == TW_T_IN,
                  .opener = t};
   if (b.kind == TW_BR_BLOCK && holds_lines(top(l)->kind)) b.owner = top(l)->head, top(l)->bodied = true;
@@ -266,8 +299,7 @@ static bool separator(TwLayout *l, TwToken t, TwToken *out) {
   TwBracket *b = top(l);
   if (!holds_lines(b->kind)) return false;
   TwToken place = t;
-  bool any = starts_statement(l) ||
-             (t.newline && !goes_on_after(l->previous, b->head) && !goes_on_with(&t, b->head));
+  bool any = starts_statement(l) || (t.newline && !goes_on_after(l->previous, b->head) && !goes_on_with(&t, b->head));
   while (t.kind == TW_LEX_SEMICOLON) {
     if (!any || place.kind != TW_LEX_SEMICOLON) place = t;
     any = true;
@@ -308,8 +340,11 @@ TwToken tw_layout_next(TwLayout *l) {
     t = *after(l, 0);
     switch (t.kind) {
       case 0: return at_end(l, t);
-      case TW_T_LPAREN: case TW_T_LBRACK: case TW_LEX_OPEN_BRACE: return open(l, t);
-      case TW_T_RPAREN: case TW_T_RBRACK:
+      case TW_T_LPAREN:
+      case TW_T_LBRACK:
+      case TW_LEX_OPEN_BRACE: return open(l, t);
+      case TW_T_RPAREN:
+      case TW_T_RBRACK:
         if (close_round(l, t, &out)) return out;
         continue;
       case TW_LEX_CLOSE_BRACE:
@@ -506,8 +541,7 @@ static void report_char(TwLayout *l, TwSpan span, const unsigned char *text) {
   for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
     if (n == strlen(advice[i][0]) && memcmp(text, advice[i][0], n) == 0)
       tw_diag_help(&l->u->diags, d, "%s", advice[i][1]);
-  if (!d->help && text[0] >= 0x80)
-    tw_diag_help(&l->u->diags, d, "names are made of ASCII letters, digits and '_'");
+  if (!d->help && text[0] >= 0x80) tw_diag_help(&l->u->diags, d, "names are made of ASCII letters, digits and '_'");
 }
 
 /* A spelling of another language: says what to write and returns the token that it means. */
@@ -515,17 +549,17 @@ static int foreign(TwLayout *l, TwToken t, TwSpan span) {
   static const struct {
     int kind, means;
     const char *text, *help;
-  } spellings[] = {{TW_LEX_STAR_STAR, TW_T_CARET, "'**' is not an operator", "write '^' for a power"},
-                   {TW_LEX_AND_AND, TW_T_AND, "'&&' is not an operator", "write 'and'"},
-                   {TW_LEX_OR_OR, TW_T_OR, "'||' is not an operator", "write 'or'"},
-                   {TW_LEX_BANG, TW_T_NOT, "'!' is not an operator", "write 'not'"},
-                   {TW_LEX_FAT_ARROW, TW_T_ARROW, "'=>' is not an operator",
-                    "write '->' before a target or a result type, 'fn(x) = e' for a function"},
-                   {TW_LEX_ASSIGN_OP, TW_T_BAD, "there is no such assignment",
-                    "write 'x = x + e' in a loop, 'let x = e' elsewhere"},
-                   {TW_LEX_SINGLE_QUOTED, TW_T_STRING, "strings are written in double quotes", NULL},
-                   {TW_LEX_BLOCK_COMMENT, 0, "comments are written '// …', one line at a time", NULL},
-                   {TW_LEX_HASH_COMMENT, 0, "comments are written '// …'", NULL}};
+  } spellings[] = {
+      {TW_LEX_STAR_STAR, TW_T_CARET, "'**' is not an operator", "write '^' for a power"},
+      {TW_LEX_AND_AND, TW_T_AND, "'&&' is not an operator", "write 'and'"},
+      {TW_LEX_OR_OR, TW_T_OR, "'||' is not an operator", "write 'or'"},
+      {TW_LEX_BANG, TW_T_NOT, "'!' is not an operator", "write 'not'"},
+      {TW_LEX_FAT_ARROW, TW_T_ARROW, "'=>' is not an operator",
+       "write '->' before a target or a result type, 'fn(x) = e' for a function"},
+      {TW_LEX_ASSIGN_OP, TW_T_BAD, "there is no such assignment", "write 'x = x + e' in a loop, 'let x = e' elsewhere"},
+      {TW_LEX_SINGLE_QUOTED, TW_T_STRING, "strings are written in double quotes", NULL},
+      {TW_LEX_BLOCK_COMMENT, 0, "comments are written '// …', one line at a time", NULL},
+      {TW_LEX_HASH_COMMENT, 0, "comments are written '// …'", NULL}};
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
     if (spellings[i].kind != t.kind) continue;
     TwDiag *d = tw_diag(&l->u->diags, TW_E0118, span, "%s", spellings[i].text);
@@ -551,8 +585,7 @@ static bool accept(TwLayout *l, TwToken *t, const unsigned char *text) {
   const unsigned char *at = text + t->start;
   switch (t->kind) {
     case TW_T_STRING:
-      if (!utf8_valid(at, t->end - t->start))
-        not_utf8(l, span, "this string is not UTF-8");
+      if (!utf8_valid(at, t->end - t->start)) not_utf8(l, span, "this string is not UTF-8");
       return true;
     case TW_LEX_OPEN_STRING:
       tw_diag(&l->u->diags, TW_E0103, span, "this string has no closing '\"' on its line");
@@ -580,11 +613,9 @@ static bool own_line(const unsigned char *text, uint32_t start) {
 }
 
 static void keep_comment(TwLayout *l, TwModuleAst *m, TwToken t, const unsigned char *text) {
-  while (t.end > t.start && (text[t.end - 1] == ' ' || text[t.end - 1] == '\t' || text[t.end - 1] == '\r'))
-    t.end--;
+  while (t.end > t.start && (text[t.end - 1] == ' ' || text[t.end - 1] == '\t' || text[t.end - 1] == '\r')) t.end--;
   TwSpan span = span_of(l, t);
-  if (!utf8_valid(text + t.start, t.end - t.start))
-    not_utf8(l, span, "this comment is not UTF-8");
+  if (!utf8_valid(text + t.start, t.end - t.start)) not_utf8(l, span, "this comment is not UTF-8");
   TwTrivia comment = {span, own_line(text, t.start)};
   if (m) tw_vec_push(&l->u->arena, &m->comments, comment);
 }

@@ -48,8 +48,8 @@ TwToken tw_layout_next(TwLayout *l); /* kind 0 at the end, as often as asked */
 /* Where the declaration begins to which `t`, the last token handed out, belongs; and the line of a body. */
 uint32_t tw_layout_declaration(const TwLayout *l, TwToken t);
 uint32_t tw_layout_statement(const TwLayout *l, TwToken t);
-/* The grammar refused `t`: if it begins a line no further in than the statement, in the midst of brackets, what is wrong is
- * that one of these is not closed. Says so and returns true, or does nothing. */
+/* The grammar refused `t`: if it begins a line no further in than the statement, in the midst of brackets, what is
+ * wrong is that one of these is not closed. Says so and returns true, or does nothing. */
 bool tw_layout_unclosed(TwLayout *l, TwToken t);
 /* After the grammar refused `t`, the last token handed out: passes over the rest of the statement. */
 void tw_layout_recover(TwLayout *l, TwToken t);

@@ -15,10 +15,10 @@ typedef struct TwParser {
   TwModuleAst *module; /* NULL when parsing one expression */
   TwExpr *expr;        /* the result of tw_parse_expr */
   uint32_t file;
-  uint32_t last_end; /* where the token fed before this one ends: the end of what is being reduced */
+  uint32_t last_end;            /* where the token fed before this one ends: the end of what is being reduced */
   uint32_t broken, broken_line; /* where the declaration begins that was refused last, and the line of a body */
-  bool failed;       /* the last token was refused: skip to the end of the statement */
-  bool fatal;        /* stop feeding */
+  bool failed;                  /* the last token was refused: skip to the end of the statement */
+  bool fatal;                   /* stop feeding */
 } TwParser;
 
 /* ---- semantic values */
@@ -91,8 +91,7 @@ TwPart tw_b_real(TwParser *p, TwToken t);
 TwPart tw_b_string(TwParser *p, TwToken t);
 TwPart tw_b_field(TwParser *p, TwPart object, TwToken name);
 TwPart tw_b_call(TwParser *p, TwPart callee, TwArgs *args);
-TwPart tw_b_reduce(TwParser *p, TwPart callee, TwToken open, TwPart body, TwForClauses *fors,
-                   TwPart condition);
+TwPart tw_b_reduce(TwParser *p, TwPart callee, TwToken open, TwPart body, TwForClauses *fors, TwPart condition);
 TwPart tw_b_index(TwParser *p, TwPart object, TwExprs *items);
 TwPart tw_b_unary(TwParser *p, TwToken op, int which, TwPart a);
 TwPart tw_b_binary(TwParser *p, TwPart a, TwToken op, int which, TwPart b);
@@ -122,11 +121,9 @@ TwParamDecl tw_b_param(TwParser *p, TwToken name, TwTypeExpr *type, TwExpr *valu
 TwParamDecls *tw_b_params(TwParser *p, TwParamDecls *list, TwParamDecl d);
 
 /* ---- build_stmt.c */
-TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type,
-                    TwPart value);
+TwBodyLine tw_b_let(TwParser *p, TwToken start, TwIdents *names, bool pattern, TwTypeExpr *type, TwPart value);
 TwRecur *tw_b_recur_start(TwParser *p, TwToken start, TwToken name);
-TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value,
-                         TwForClause *clause);
+TwRecur *tw_b_recur_case(TwParser *p, TwRecur *r, TwToken name, TwPart index, TwPart value, TwForClause *clause);
 TwBodyLine tw_b_recur(TwParser *p, TwRecur *r);
 TwBodyLine tw_b_assign(TwParser *p, TwToken name, TwPart value);
 TwBodyLine tw_b_local_fn(TwParser *p, TwToken start, TwDecl *fn);
@@ -140,19 +137,17 @@ TwBlock *tw_b_loop_block(TwParser *p, TwToken open, TwBody *body); /* has none *
 
 /* ---- build_decl.c */
 TwDecl *tw_b_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name);
-TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
-                TwTypeExpr *result, TwPart body, TwDerivRules *rules);
-TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result,
-                   TwPart body);
+TwDecl *tw_b_fn(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwTypeExpr *result,
+                TwPart body, TwDerivRules *rules);
+TwDecl *tw_b_model(TwParser *p, TwToken start, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body);
 TwDecl *tw_b_domain(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwDecls *maps);
 TwDecl *tw_b_map(TwParser *p, TwToken name, TwParamDecls *params, TwTypeExpr *result, TwPart body);
-TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params,
-                       TwToken open, TwBody *body);
+TwDecl *tw_b_optimizer(TwParser *p, TwToken start, TwToken name, TwIdents *shape, TwParamDecls *params, TwToken open,
+                       TwBody *body);
 TwDecl *tw_b_data(TwParser *p, TwToken start, TwToken name, TwToken source, TwDataArgs *args, TwPart target);
 TwDecl *tw_b_param_decl(TwParser *p, TwToken start, TwToken name, TwTypeExpr *type, TwDomainExpr domain,
                         TwPart transform, TwStart value);
-TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type,
-                        TwStart value);
+TwDecl *tw_b_value_decl(TwParser *p, TwDeclKind kind, TwToken start, TwToken *name, TwTypeExpr *type, TwStart value);
 TwDecl *tw_b_stage(TwParser *p, TwToken start, TwToken name, TwStageItems *items);
 TwDecl *tw_b_ensure(TwParser *p, TwToken start, TwPart e, TwIdents *during, TwPart every, bool stop);
 TwDecl *tw_b_variant(TwParser *p, TwToken start, TwToken name, TwDecls *decls);

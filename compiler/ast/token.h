@@ -36,7 +36,13 @@ typedef struct TwToken {
 typedef TwVec(TwToken) TwTokens;
 
 typedef enum TwTokenClass {
-  TW_TC_NONE, TW_TC_OPERATOR, TW_TC_PUNCT, TW_TC_RESERVED, TW_TC_WORD, TW_TC_LITERAL, TW_TC_LAYOUT
+  TW_TC_NONE,
+  TW_TC_OPERATOR,
+  TW_TC_PUNCT,
+  TW_TC_RESERVED,
+  TW_TC_WORD,
+  TW_TC_LITERAL,
+  TW_TC_LAYOUT
 } TwTokenClass;
 
 /* Scans one token at `at` (blanks skipped, newlines noted in *newline). `text` is NUL-terminated
@@ -47,8 +53,8 @@ typedef struct TwScan {
 } TwScan;
 TwToken tw_scan(const TwScan *s, uint32_t at);
 
-const char *tw_token_show(int kind);  /* "'('", "a name" */
-const char *tw_token_kind(int kind);  /* "LPAREN" */
+const char *tw_token_show(int kind); /* "'('", "a name" */
+const char *tw_token_kind(int kind); /* "LPAREN" */
 TwTokenClass tw_token_class(int kind);
 
 #endif

@@ -18,9 +18,7 @@ struct TwArenaBlock {
 
 enum { ALIGN = 16, FIRST_BLOCK = 16 * 1024, LARGEST_STEP = 1024 * 1024 };
 
-static _Noreturn void out_of_memory(size_t bytes) {
-  tw_no_memory(bytes);
-}
+static _Noreturn void out_of_memory(size_t bytes) { tw_no_memory(bytes); }
 
 static TwArenaBlock *new_block(TwArena *a, size_t bytes) {
   size_t size = bytes;
@@ -67,9 +65,7 @@ void tw_arena_free(TwArena *a) {
   a->total = 0;
 }
 
-TwArenaMark tw_arena_mark(const TwArena *a) {
-  return (TwArenaMark){a->head, a->head ? a->head->used : 0, a->total};
-}
+TwArenaMark tw_arena_mark(const TwArena *a) { return (TwArenaMark){a->head, a->head ? a->head->used : 0, a->total}; }
 
 void tw_arena_reset(TwArena *a, TwArenaMark m) {
   while (a->head != m.block) {

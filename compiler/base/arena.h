@@ -23,7 +23,7 @@ typedef struct TwArenaMark {
   size_t total;
 } TwArenaMark;
 
-void tw_arena_free(TwArena *a); /* frees all; the arena is empty and usable afterwards */
+void tw_arena_free(TwArena *a);                 /* frees all; the arena is empty and usable afterwards */
 void *tw_arena_alloc(TwArena *a, size_t bytes); /* zeroed, aligned to 16; bytes may be 0 */
 void *tw_arena_dup(TwArena *a, const void *src, size_t bytes);
 char *tw_arena_strndup(TwArena *a, const char *s, size_t n);
@@ -37,14 +37,14 @@ void tw_arena_reset(TwArena *a, TwArenaMark m); /* everything allocated after th
 
 /* A growable array in an arena: `TwVec(TwNode *) kids = {0}; tw_vec_push(arena, &kids, node);`
  * The old storage stays in the arena when the array grows (doubling: at most as much again). */
-#define TwVec(T) \
-  struct {       \
-    T *at;       \
-    uint32_t len, cap; \
+#define TwVec(T)                                                                                                       \
+  struct {                                                                                                             \
+    T *at;                                                                                                             \
+    uint32_t len, cap;                                                                                                 \
   }
-#define tw_vec_push(arena, v, ...)                                                                     \
-  ((v)->len < (v)->cap ? (void)0                                                                       \
-                       : (void)((v)->at = tw_vec_grow((arena), (v)->at, (v)->len, &(v)->cap, sizeof *(v)->at)), \
+#define tw_vec_push(arena, v, ...)                                                                                     \
+  ((v)->len < (v)->cap ? (void)0                                                                                       \
+                       : (void)((v)->at = tw_vec_grow((arena), (v)->at, (v)->len, &(v)->cap, sizeof *(v)->at)),        \
    (void)((v)->at[(v)->len++] = (__VA_ARGS__)))
 void *tw_vec_grow(TwArena *a, void *at, uint32_t len, uint32_t *cap, size_t size);
 

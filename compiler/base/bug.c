@@ -40,7 +40,8 @@ void tw_bug(const char *fmt, ...) {
 
 void tw_no_memory(size_t bytes) {
   char *text;
-  int n = bytes ? asprintf(&text, "out of memory (%zu bytes more were needed)", bytes) : asprintf(&text, "out of memory");
+  int n = bytes ? asprintf(&text, "out of memory (%zu bytes more were needed)", bytes)
+                : asprintf(&text, "out of memory");
   if (n < 0) text = NULL;
   tw_give_up(TW_GIVE_UP_MEMORY, text);
 }

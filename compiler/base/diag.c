@@ -23,8 +23,7 @@ const char *tw_diag_code(TwDiagId id) { return catalogue[id].code; }
 const char *tw_diag_title(TwDiagId id) { return catalogue[id].title; }
 
 static bool alike(const TwDiag *a, const TwDiag *b) {
-  return a->id == b->id && a->span.file == b->span.file && a->span.start == b->span.start &&
-         a->span.end == b->span.end;
+  return a->id == b->id && a->span.file == b->span.file && a->span.start == b->span.start && a->span.end == b->span.end;
 }
 
 /* Where this diagnostic is in the table, or would be. */

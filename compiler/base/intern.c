@@ -54,8 +54,7 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m) {
     for (size_t j = 1; j <= m; j++) {
       size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
       now[j] = least(least(last[j] + 1, now[j - 1] + 1), last[j - 1] + change);
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        now[j] = least(now[j], before[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = least(now[j], before[j - 2] + 1);
     }
     size_t *oldest = before;
     before = last, last = now, now = oldest;

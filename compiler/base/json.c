@@ -17,7 +17,11 @@ static void add(cJSON *to, const char *key, cJSON *value) { cJSON_AddItemToObjec
 
 /* The bytes of the UTF-8 sequence at s, or 0 if it is none. */
 static size_t sequence(const unsigned char *s) {
-  size_t n = *s < 0x80 ? 1 : *s >= 0xF0 && *s < 0xF5 ? 4 : *s >= 0xE0 && *s < 0xF0 ? 3 : *s >= 0xC2 && *s < 0xE0 ? 2 : 0;
+  size_t n = *s < 0x80                 ? 1
+             : *s >= 0xF0 && *s < 0xF5 ? 4
+             : *s >= 0xE0 && *s < 0xF0 ? 3
+             : *s >= 0xC2 && *s < 0xE0 ? 2
+                                       : 0;
   for (size_t i = 1; i < n; i++)
     if ((s[i] & 0xC0) != 0x80) return 0;
   if (n == 3 && ((*s == 0xE0 && s[1] < 0xA0) || (*s == 0xED && s[1] > 0x9F))) return 0;

@@ -40,14 +40,16 @@ typedef struct Head {
 /* Is it this user's, and can no other write to it? Code is run from it. */
 static bool is_own(int fd, mode_t kind) {
   struct stat s;
-  return fstat(fd, &s) == 0 && (s.st_mode & S_IFMT) == kind && s.st_uid == geteuid() && !(s.st_mode & (S_IWGRP | S_IWOTH));
+  return fstat(fd, &s) == 0 && (s.st_mode & S_IFMT) == kind && s.st_uid == geteuid() &&
+         !(s.st_mode & (S_IWGRP | S_IWOTH));
 }
 
 static char *folder_name(void) {
   const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   char *name = NULL;
-  int n = xdg && xdg[0] == '/' ? asprintf(&name, "%s/triwave", xdg)
-          : home && home[0] == '/' ? asprintf(&name, "%s/.cache/triwave", home) : -1;
+  int n = xdg && xdg[0] == '/'     ? asprintf(&name, "%s/triwave", xdg)
+          : home && home[0] == '/' ? asprintf(&name, "%s/.cache/triwave", home)
+                                   : -1;
   return n < 0 ? NULL : name;
 }
 
@@ -239,7 +241,8 @@ static void evict(TwCache *c) {
   free(items.at);
 }
 
-void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const *part, const size_t *size, uint32_t n) {
+void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const *part, const size_t *size,
+                  uint32_t n) {
   Head h = {.magic = {'T', 'W', 'C', 'A', 'C', 'H', 'E', '1'}, .n = n};
   uint64_t total = 0, at = 0;
   if (n == 0 || n > TW_CACHE_MAX_PARTS) return;

@@ -75,7 +75,7 @@ static void hash_processor(TwCacheHash *h) {
   for (size_t k = 0; k < sizeof leaves / sizeof *leaves; k++) {
     unsigned r[4] = {0};
     __get_cpuid_count(leaves[k][0], leaves[k][1], &r[0], &r[1], &r[2], &r[3]);
-    if (leaves[k][0] == 1) r[1] = 0; /* which of the cores this is */
+    if (leaves[k][0] == 1) r[1] = 0;  /* which of the cores this is */
     if (leaves[k][0] == 13) r[1] = 0; /* how much is in use at the moment */
     tw_cache_hash_bytes(h, r, sizeof r);
   }

@@ -11,9 +11,10 @@
 #include "compiler/llvm/llvm.h"
 
 typedef struct TwCodegen {
-  uint32_t abi; /* TW_CODEGEN_ABI */
+  uint32_t abi;                    /* TW_CODEGEN_ABI */
   void (*bug_forward)(TwBugTo to); /* see compiler/base/bug.h */
-  bool (*objects)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out, char **error);
+  bool (*objects)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out,
+                  char **error);
   void (*objects_free)(TwLlObjects *o);
   TwJit *(*jit)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
   void (*jit_free)(TwJit *j);

@@ -4,11 +4,11 @@
 
 #include "compiler/codegen/codegen.h"
 
-#define TW_CODEGEN_TABLE                                                                                      \
-  {                                                                                                           \
-    .abi = TW_CODEGEN_ABI, .bug_forward = tw_bug_forward, .objects = tw_ll_objects, .objects_free = tw_ll_objects_free, .jit = tw_jit,       \
-    .jit_free = tw_jit_free, .dump = tw_ll_dump, .program_object = tw_ll_program_object,                      \
-    .plan_dump = tw_ll_plan_dump                                                                              \
+#define TW_CODEGEN_TABLE                                                                                               \
+  {                                                                                                                    \
+    .abi = TW_CODEGEN_ABI, .bug_forward = tw_bug_forward, .objects = tw_ll_objects,                                    \
+    .objects_free = tw_ll_objects_free, .jit = tw_jit, .jit_free = tw_jit_free, .dump = tw_ll_dump,                    \
+    .program_object = tw_ll_program_object, .plan_dump = tw_ll_plan_dump                                               \
   }
 
 #endif

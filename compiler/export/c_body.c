@@ -88,7 +88,11 @@ static const char *unary(TwCFn *b, TwOp op, TwDtype d, const char *a) {
 
 static const char *binary(TwCFn *b, TwOp op, TwDtype d, const char *x, const char *y) {
   TwC *c = b->c;
-  const char *sign = op == TW_OP_add ? "+" : op == TW_OP_sub ? "-" : op == TW_OP_mul ? "*" : op == TW_OP_div ? "/" : NULL;
+  const char *sign = op == TW_OP_add   ? "+"
+                     : op == TW_OP_sub ? "-"
+                     : op == TW_OP_mul ? "*"
+                     : op == TW_OP_div ? "/"
+                                       : NULL;
   if (op == TW_OP_min) return tw_c_text(c, "(%s < %s ? %s : %s)", y, x, y, x);
   if (op == TW_OP_max) return tw_c_text(c, "(%s > %s ? %s : %s)", y, x, y, x);
   if (d == TW_INT && op == TW_OP_div) return tw_c_text(c, "floor_div(%s, %s)", x, y);
@@ -142,7 +146,8 @@ static void emit_elementwise(TwCFn *b, TwRef r) {
   }
   b->name[r] = tw_c_array(c, t->dtype, t->count, false);
   const char *i = tw_c_fresh(c, 'i');
-  tw_c_line(c, "for (int64_t %s = 0; %s < %lld; %s++) %s[%s] = %s;", i, i, (long long)t->count, i, b->name[r], i, elementwise(b, r, i));
+  tw_c_line(c, "for (int64_t %s = 0; %s < %lld; %s++) %s[%s] = %s;", i, i, (long long)t->count, i, b->name[r], i,
+            elementwise(b, r, i));
 }
 
 static void emit_leaf(TwCFn *b, TwRef r) {
@@ -151,15 +156,17 @@ static void emit_leaf(TwCFn *b, TwRef r) {
   const char *value = NULL, *i = tw_c_fresh(c, 'i');
   TwKnown k;
   if (tw_literal(b->f, r, &k))
-    value = t->dtype == TW_REAL ? tw_c_real(c, k.real)
-            : k.whole == INT64_MIN ? "INT64_MIN" : tw_c_text(c, k.whole < 0 ? "(%lld)" : "%lld", (long long)k.whole);
+    value = t->dtype == TW_REAL    ? tw_c_real(c, k.real)
+            : k.whole == INT64_MIN ? "INT64_MIN"
+                                   : tw_c_text(c, k.whole < 0 ? "(%lld)" : "%lld", (long long)k.whole);
   else value = i; /* iota */
   if (t->rank == 0) {
     b->name[r] = value;
     return;
   }
   b->name[r] = tw_c_array(c, t->dtype, t->count, false);
-  tw_c_line(c, "for (int64_t %s = 0; %s < %lld; %s++) %s[%s] = %s;", i, i, (long long)t->count, i, b->name[r], i, value);
+  tw_c_line(c, "for (int64_t %s = 0; %s < %lld; %s++) %s[%s] = %s;", i, i, (long long)t->count, i, b->name[r], i,
+            value);
 }
 
 /* ---- rows */
@@ -169,7 +176,9 @@ static void emit_index(TwCFn *b, TwRef r) {
   const TwTyInfo *t = tw_c_info(b, r), *a = tw_c_info(b, tw_arg(b->f, r, 0));
   const char *at = tw_c_text(c, "within(%s, %lld)", tw_c_arg(b, r, 1), (long long)a->dims[0]), *v = tw_c_fresh(c, 'v');
   if (t->rank == 0) tw_c_line(c, "const %s %s = %s[%s];", tw_c_type(c, t->dtype), v, tw_c_arg(b, r, 0), at);
-  else tw_c_line(c, "const %s *const %s = %s + %s * %lld;", tw_c_type(c, t->dtype), v, tw_c_arg(b, r, 0), at, (long long)t->count);
+  else
+    tw_c_line(c, "const %s *const %s = %s + %s * %lld;", tw_c_type(c, t->dtype), v, tw_c_arg(b, r, 0), at,
+              (long long)t->count);
   b->name[r] = v;
 }
 
@@ -184,8 +193,9 @@ static void emit_add_at(TwCFn *b, TwRef r) {
   b->name[r] = tw_c_array(c, t->dtype, t->count, false);
   copy_value(c, t, b->name[r], tw_c_arg(b, r, 0));
   const char *i = tw_c_fresh(c, 'i');
-  tw_c_line(c, "for (int64_t %s = 0; %s < %lld; %s++) %s[within(%s, %lld) * %lld + %s] += %s;", i, i, (long long)row->count, i,
-            b->name[r], tw_c_arg(b, r, 1), (long long)t->dims[0], (long long)row->count, i, element(b, r, 2, i));
+  tw_c_line(c, "for (int64_t %s = 0; %s < %lld; %s++) %s[within(%s, %lld) * %lld + %s] += %s;", i, i,
+            (long long)row->count, i, b->name[r], tw_c_arg(b, r, 1), (long long)t->dims[0], (long long)row->count, i,
+            element(b, r, 2, i));
 }
 
 /* ---- regions */
@@ -200,8 +210,9 @@ static const char *declare(TwC *c, const TwTyInfo *t, bool zero) {
 /* Element i of what is stacked. */
 static void store_row(TwC *c, const TwTyInfo *t, const char *to, const char *i, const char *from) {
   if (t->rank == 0) tw_c_line(c, "%s[%s] = %s;", to, i, from);
-  else tw_c_line(c, "memcpy(%s + %s * %lld, %s, %lld * sizeof(%s));", to, i, (long long)t->count, from, (long long)t->count,
-                 tw_c_type(c, t->dtype));
+  else
+    tw_c_line(c, "memcpy(%s + %s * %lld, %s, %lld * sizeof(%s));", to, i, (long long)t->count, from,
+              (long long)t->count, tw_c_type(c, t->dtype));
 }
 
 static const char *row_of(TwC *c, const TwTyInfo *t, const char *all, const char *i) {

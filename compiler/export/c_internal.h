@@ -1,7 +1,7 @@
 /* c_internal.h: what the files of the C export share: names of values, and places to write to.
  *
- * A scalar is a C expression without side effects (a name or a literal), a tensor a pointer to its elements in row-major
- * order. Bodies of regions become blocks with their parameters bound to such names. */
+ * A scalar is a C expression without side effects (a name or a literal), a tensor a pointer to its elements in
+ * row-major order. Bodies of regions become blocks with their parameters bound to such names. */
 #ifndef TW_EXPORT_C_INTERNAL_H
 #define TW_EXPORT_C_INTERNAL_H
 
@@ -33,7 +33,7 @@ typedef struct TwCWalk {
 
 void tw_c_line(TwC *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *tw_c_text(TwC *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void tw_c_open(TwC *c, const char *what);  /* a block */
+void tw_c_open(TwC *c, const char *what); /* a block */
 void tw_c_close(TwC *c);
 const char *tw_c_fresh(TwC *c, char letter);
 const char *tw_c_type(const TwC *c, TwDtype d);

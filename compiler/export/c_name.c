@@ -55,10 +55,12 @@ static bool is_in(const char *list, const char *name, size_t n) {
   return false;
 }
 
-/* Names that begin with two underscores, or one and a capital, are the compiler's; those in capitals alone are macros'. */
+/* Names that begin with two underscores, or one and a capital, are the compiler's; those in capitals alone are macros'.
+ */
 static bool is_taken(const char *name) {
   size_t n = strlen(name), capitals = 0, small = 0;
-  for (size_t k = 0; k < n; k++) capitals += isupper((unsigned char)name[k]) != 0, small += islower((unsigned char)name[k]) != 0;
+  for (size_t k = 0; k < n; k++)
+    capitals += isupper((unsigned char)name[k]) != 0, small += islower((unsigned char)name[k]) != 0;
   if (name[0] == '_' && (name[1] == '_' || isupper((unsigned char)name[1]))) return true;
   if (capitals > 1 && !small) return true;
   if (strncmp(name, "PRI", 3) == 0 || strncmp(name, "SCN", 3) == 0) return true; /* of inttypes.h */

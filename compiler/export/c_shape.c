@@ -199,8 +199,11 @@ void tw_c_reduce(TwCFn *b, TwRef r) {
   uint32_t m = open_loops(c, in.n, in.dims, at_in);
   tw_c_line(c, "%s[%s++] = %s[%s + %s];", all, k, tw_c_arg(b, r, 0), offset_of(c, &kept, at), offset_of(c, &in, at_in));
   close_loops(c, m);
-  tw_c_line(c, "%s = %s(%s, %lld);", element, op == TW_OP_sum ? "sum_of" : op == TW_OP_rmin ? "least_of" : "largest_of", all,
-            (long long)in.count);
+  tw_c_line(c, "%s = %s(%s, %lld);", element,
+            op == TW_OP_sum    ? "sum_of"
+            : op == TW_OP_rmin ? "least_of"
+                               : "largest_of",
+            all, (long long)in.count);
   close_loops(c, n ? n : 1);
 }
 
@@ -210,7 +213,8 @@ void tw_c_argmask(TwCFn *b, TwRef r) {
   const TwTyInfo *a = tw_c_info(b, tw_arg(b->f, r, 0));
   Axes in, kept;
   split_axes(a, b->f->attrs.at + tw_inst(b->f, r)->attrs + 1, tw_inst(b->f, r)->n_attrs - 1, &in, &kept);
-  const char *at[TW_MAX_RANK], *at_in[TW_MAX_RANK], *from = tw_c_arg(b, r, 0), *best = tw_c_fresh(c, 'k'), *here = tw_c_fresh(c, 'k');
+  const char *at[TW_MAX_RANK], *at_in[TW_MAX_RANK], *from = tw_c_arg(b, r, 0), *best = tw_c_fresh(c, 'k'),
+                                                    *here = tw_c_fresh(c, 'k');
   b->name[r] = tw_c_array(c, TW_BOOL, a->count, true);
   uint32_t n = open_loops(c, kept.n, kept.dims, at);
   if (!n) tw_c_open(c, "");
@@ -240,8 +244,12 @@ void tw_c_dot(TwCFn *b, TwRef r) {
   const char *sum = tw_c_fresh(c, 's');
   tw_c_line(c, "real %s = 0;", sum);
   uint32_t m = open_loops(c, in_a.n, in_a.dims, at);
-  const char *left = a->rank ? tw_c_text(c, "%s[%s + %s]", tw_c_arg(b, r, 0), offset_of(c, &kept_a, at_a), offset_of(c, &in_a, at)) : tw_c_arg(b, r, 0);
-  const char *right = y->rank ? tw_c_text(c, "%s[%s + %s]", tw_c_arg(b, r, 1), offset_of(c, &kept_b, at_b), offset_of(c, &in_b, at)) : tw_c_arg(b, r, 1);
+  const char *left = a->rank ? tw_c_text(c, "%s[%s + %s]", tw_c_arg(b, r, 0), offset_of(c, &kept_a, at_a),
+                                         offset_of(c, &in_a, at))
+                             : tw_c_arg(b, r, 0);
+  const char *right = y->rank ? tw_c_text(c, "%s[%s + %s]", tw_c_arg(b, r, 1), offset_of(c, &kept_b, at_b),
+                                          offset_of(c, &in_b, at))
+                              : tw_c_arg(b, r, 1);
   tw_c_line(c, "%s = FMA(%s, %s, %s);", sum, left, right, sum);
   close_loops(c, m);
   tw_c_line(c, "%s = %s;", element, sum);

@@ -1,5 +1,5 @@
-/* onnx.c: a model as a graph of ONNX: from its function over a block of rows to one over a row, without loops; what is the same
- * for every row is computed by the interpreter; the rest becomes nodes, instruction by instruction.
+/* onnx.c: a model as a graph of ONNX: from its function over a block of rows to one over a row, without loops; what is
+ * the same for every row is computed by the interpreter; the rest becomes nodes, instruction by instruction.
  *
  * requires: the model's function as it was lowered.   provides: bytes; what ONNX cannot say is said. */
 #include <ctype.h>
@@ -72,7 +72,9 @@ static void take(TwOnnx *x, Row *w, const TwFn *f, TwRef r) {
 /* (what is shown, inputs of a row…) -> outputs of a row. */
 static const TwFn *row_function(TwOnnx *x, const TwFn *f, const TwRtFn *slot) {
   uint32_t n = f->insts.len;
-  Row w = {.g = tw_fn_new(f->module, "row"), .map = TW_NEW_N(x->arena, TwRef, n), .parts = TW_NEW_N(x->arena, TwRef *, n),
+  Row w = {.g = tw_fn_new(f->module, "row"),
+           .map = TW_NEW_N(x->arena, TwRef, n),
+           .parts = TW_NEW_N(x->arena, TwRef *, n),
            .of_row = TW_NEW_N(x->arena, bool, n)};
   for (uint32_t k = 0; k < slot->n_in; k++) {
     TwRef r = f->params.at[k];
@@ -119,7 +121,8 @@ static bool *rows_of(TwOnnx *x, const TwRtFn *slot) {
 static bool *wanted(TwOnnx *x) {
   bool *is = TW_NEW_N(x->arena, bool, x->f->insts.len);
   for (TwRef r = 1; r < x->f->insts.len; r++)
-    for (uint32_t k = 0; x->of_row[r] && k < tw_inst(x->f, r)->n_args; k++) is[tw_arg(x->f, r, k)] = !x->of_row[tw_arg(x->f, r, k)];
+    for (uint32_t k = 0; x->of_row[r] && k < tw_inst(x->f, r)->n_args; k++)
+      is[tw_arg(x->f, r, k)] = !x->of_row[tw_arg(x->f, r, k)];
   for (uint32_t k = 0; k < x->f->results.len; k++)
     if (!x->of_row[x->f->results.at[k]]) is[x->f->results.at[k]] = true;
   return is;
@@ -207,7 +210,8 @@ const char *tw_onnx_operand(TwOnnx *x, TwRef r) {
   const TwTyInfo *t = tw_onnx_info(x, r);
   size_t size = element_size(x, t->dtype);
   bool alike = t->count > 0;
-  for (int64_t e = 1; e < t->count; e++) alike &= memcmp(x->known[r], (const char *)x->known[r] + (size_t)e * size, size) == 0;
+  for (int64_t e = 1; e < t->count; e++)
+    alike &= memcmp(x->known[r], (const char *)x->known[r] + (size_t)e * size, size) == 0;
   const char *name = tw_onnx_fresh(x);
   tw_onnx_initializer(&x->graph, name, tw_onnx_type(x, t->dtype), !alike, &t->count, x->known[r]);
   return x->flat[r] = name;
@@ -247,7 +251,8 @@ static const char *port_name(TwOnnx *x, const char *name, const char **taken) {
 
 static const char *port_doc(TwOnnx *x, const TwRtTensor *t) {
   const char *dims = "";
-  for (uint32_t k = 0; k < t->rank; k++) dims = tw_arena_printf(x->arena, "%s%s%lld", dims, k ? ", " : "", (long long)t->dims[k]);
+  for (uint32_t k = 0; k < t->rank; k++)
+    dims = tw_arena_printf(x->arena, "%s%s%lld", dims, k ? ", " : "", (long long)t->dims[k]);
   return tw_arena_printf(x->arena, t->rank ? "%s[%s] of each row" : "%s%s of each row", t->name, dims);
 }
 
@@ -266,7 +271,8 @@ static void write_graph(TwOnnx *x, const TwExport *e) {
   const TwRtModel *m = e->model;
   const TwRtFn *slot = &m->predict;
   const char **taken = TW_NEW_N(x->arena, const char *, m->n_inputs + m->n_outputs + 1);
-  const char **in = TW_NEW_N(x->arena, const char *, m->n_inputs + 1), **out = TW_NEW_N(x->arena, const char *, m->n_outputs + 1);
+  const char **in = TW_NEW_N(x->arena, const char *, m->n_inputs + 1),
+             **out = TW_NEW_N(x->arena, const char *, m->n_outputs + 1);
   for (uint32_t k = 0; k < m->n_inputs; k++) in[k] = port_name(x, m->inputs[k].name, taken);
   for (uint32_t k = 0; k < m->n_outputs; k++) out[k] = port_name(x, m->outputs[k].name, taken);
   for (uint32_t k = 0; k < slot->n_in; k++)
@@ -275,19 +281,21 @@ static void write_graph(TwOnnx *x, const TwExport *e) {
   for (TwRef r = 1; r < x->f->insts.len && !x->why; r++)
     if (x->of_row[r] && tw_op(x->f, r) != TW_OP_param && !x->with_bias[r]) tw_onnx_emit(x, r);
   for (uint32_t k = 0; k < m->n_inputs && !x->why; k++)
-    tw_onnx_port(&x->graph, true, in[k], tw_onnx_type(x, TW_REAL), (int64_t)m->inputs[k].count, port_doc(x, &m->inputs[k]));
+    tw_onnx_port(&x->graph, true, in[k], tw_onnx_type(x, TW_REAL), (int64_t)m->inputs[k].count,
+                 port_doc(x, &m->inputs[k]));
   uint32_t some = 0;
   while (m->inputs[some].count == 0) some++; /* there is one that is not empty */
   for (uint32_t k = 0; k < m->n_outputs && !x->why; k++) {
     TwRef r = x->f->results.at[k];
     const char *value = x->of_row[r] ? x->name[r] : repeated(x, r, in[some], (int64_t)m->inputs[some].count);
     tw_onnx_node(&x->graph, "Identity", &value, 1, out[k], NULL);
-    tw_onnx_port(&x->graph, false, out[k], tw_onnx_type(x, tw_onnx_info(x, r)->dtype), (int64_t)m->outputs[k].count, port_doc(x, &m->outputs[k]));
+    tw_onnx_port(&x->graph, false, out[k], tw_onnx_type(x, tw_onnx_info(x, r)->dtype), (int64_t)m->outputs[k].count,
+                 port_doc(x, &m->outputs[k]));
   }
 }
 
-bool tw_export_onnx(const TwExport *e, TwArena *arena, const char *version, const unsigned char **bytes, size_t *n, const char **why,
-                    TwSpan *at) {
+bool tw_export_onnx(const TwExport *e, TwArena *arena, const char *version, const unsigned char **bytes, size_t *n,
+                    const char **why, TwSpan *at) {
   TwOnnx x = {.arena = arena, .graph = {.arena = arena}, .f64 = e->p->f64};
   const TwRtFn *slot = &e->model->predict;
   if (e->model->in_width) {
@@ -307,8 +315,9 @@ bool tw_export_onnx(const TwExport *e, TwArena *arena, const char *version, cons
   *why = x.why;
   *at = x.at;
   if (x.why) return false;
-  TwPb model = tw_onnx_model(arena, e->model->name,
-                             tw_arena_printf(arena, "model '%s' of %s, with trained values", e->model->name, e->p->path), version, &x.graph);
+  TwPb model = tw_onnx_model(
+      arena, e->model->name,
+      tw_arena_printf(arena, "model '%s' of %s, with trained values", e->model->name, e->p->path), version, &x.graph);
   if (model.n > INT32_MAX) return *why = "the file would have more than 2 GiB, the limit of its format", false;
   *bytes = model.at;
   *n = model.n;

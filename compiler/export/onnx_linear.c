@@ -1,7 +1,7 @@
 /* onnx_linear.c: sums and contractions, as Gemm with a matrix that is known.
  *
- * A sum over some axes is a product with a matrix of ones and zeros, so an infinity in one element of a row makes the other
- * elements of its sums NaN. The order of additions is the reader's. */
+ * A sum over some axes is a product with a matrix of ones and zeros, so an infinity in one element of a row makes the
+ * other elements of its sums NaN. The order of additions is the reader's. */
 #include "compiler/export/onnx_internal.h"
 
 enum { MAX_MATRIX = 1 << 24, MAX_REDUCED = 4096 };
@@ -40,13 +40,15 @@ static void split(TwOnnx *x, const TwTyInfo *t, const int64_t *attrs, uint32_t n
 static const int64_t *attrs_of(const TwOnnx *x, TwRef r) { return x->f->attrs.at + tw_inst(x->f, r)->attrs; }
 
 /* from [N, columns] by a matrix [rows, columns], and a bias (NULL: none). */
-static const char *gemm(TwOnnx *x, const char *from, int64_t rows, int64_t columns, const double *matrix, const char *bias) {
+static const char *gemm(TwOnnx *x, const char *from, int64_t rows, int64_t columns, const double *matrix,
+                        const char *bias) {
   const char *const in[] = {from, tw_onnx_reals(x, 2, (const int64_t[]){rows, columns}, matrix), bias};
   return tw_onnx_apply(x, "Gemm", in, bias ? 3 : 2, &(TwOnnxAttr){"transB", 1});
 }
 
 static double *matrix(TwOnnx *x, TwRef r, int64_t rows, int64_t columns) {
-  if (rows == 0 || columns == 0 || rows <= MAX_MATRIX / columns) return TW_NEW_N(x->arena, double, (uint64_t)rows * (uint64_t)columns + 1);
+  if (rows == 0 || columns == 0 || rows <= MAX_MATRIX / columns)
+    return TW_NEW_N(x->arena, double, (uint64_t)rows *(uint64_t)columns + 1);
   tw_onnx_refuse(x, r, "a product of a row's own values is too large to be written as a matrix");
   return NULL;
 }
@@ -98,15 +100,16 @@ static void dot_known(TwOnnx *x, TwRef r, const Meets *w, uint32_t row_side, con
   for (int64_t o = 0; m && o < outs; o++) {
     int64_t of[2] = {o / w->kept[1].n, o % w->kept[1].n};
     for (int64_t c = 0; c < w->in[0].n; c++)
-      m[o * columns + w->kept[row_side].at[of[row_side]] + w->in[row_side].at[c]] =
-          tw_onnx_real(x, known, w->kept[known_side].at[of[known_side]] + w->in[known_side].at[c]);
+      m[o * columns + w->kept[row_side].at[of[row_side]] + w->in[row_side].at[c]] = tw_onnx_real(
+          x, known, w->kept[known_side].at[of[known_side]] + w->in[known_side].at[c]);
   }
   if (m) x->name[r] = gemm(x, x->name[row], outs, columns, m, bias);
 }
 
 /* Both of the row: the pairs that meet, multiplied, and their sums. */
 static void dot_rows(TwOnnx *x, TwRef r, const Meets *w, const char *bias) {
-  int64_t outs = w->kept[0].n * w->kept[1].n, each = w->in[0].n, pairs = outs * each, *index = TW_NEW_N(x->arena, int64_t, (uint64_t)pairs + 1);
+  int64_t outs = w->kept[0].n * w->kept[1].n, each = w->in[0].n, pairs = outs * each,
+          *index = TW_NEW_N(x->arena, int64_t, (uint64_t)pairs + 1);
   double *m = matrix(x, r, outs, pairs);
   const char *side[2];
   for (uint32_t k = 0; m && k < 2; k++) {
@@ -124,7 +127,8 @@ static void dot_rows(TwOnnx *x, TwRef r, const Meets *w, const char *bias) {
 void tw_onnx_dot(TwOnnx *x, TwRef r, const char *bias) {
   uint32_t n = (uint32_t)tw_attr(x->f, r, 0);
   Meets w;
-  for (uint32_t k = 0; k < 2; k++) split(x, tw_onnx_info(x, tw_arg(x->f, r, k)), attrs_of(x, r) + 1 + k * n, n, &w.in[k], &w.kept[k]);
+  for (uint32_t k = 0; k < 2; k++)
+    split(x, tw_onnx_info(x, tw_arg(x->f, r, k)), attrs_of(x, r) + 1 + k * n, n, &w.in[k], &w.kept[k]);
   bool rows[2] = {x->of_row[tw_arg(x->f, r, 0)], x->of_row[tw_arg(x->f, r, 1)]};
   if (rows[0] && rows[1]) dot_rows(x, r, &w, bias);
   else dot_known(x, r, &w, rows[0] ? 0 : 1, bias);

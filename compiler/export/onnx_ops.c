@@ -10,23 +10,29 @@
 enum { FEW_RUNS = 8 }; /* slices, rather than one Gather, which some readers have for one index only */
 
 static const char *const same_name[TW_OP_COUNT] = {
-    [TW_OP_neg] = "Neg",     [TW_OP_abs] = "Abs",   [TW_OP_sign] = "Sign",   [TW_OP_relu] = "Relu",       [TW_OP_sqrt] = "Sqrt",
-    [TW_OP_exp] = "Exp",     [TW_OP_log] = "Log",   [TW_OP_sin] = "Sin",     [TW_OP_cos] = "Cos",         [TW_OP_tan] = "Tan",
-    [TW_OP_asin] = "Asin",   [TW_OP_acos] = "Acos", [TW_OP_atan] = "Atan",   [TW_OP_sinh] = "Sinh",       [TW_OP_cosh] = "Cosh",
-    [TW_OP_tanh] = "Tanh",   [TW_OP_floor] = "Floor", [TW_OP_logistic] = "Sigmoid", [TW_OP_add] = "Add",  [TW_OP_sub] = "Sub",
-    [TW_OP_mul] = "Mul",     [TW_OP_div] = "Div",   [TW_OP_pow] = "Pow",     [TW_OP_min] = "Min",         [TW_OP_max] = "Max",
-    [TW_OP_lt] = "Less",     [TW_OP_le] = "LessOrEqual", [TW_OP_eq] = "Equal", [TW_OP_and] = "And",       [TW_OP_or] = "Or",
-    [TW_OP_not] = "Not",     [TW_OP_select] = "Where", [TW_OP_mod] = "Mod",
+    [TW_OP_neg] = "Neg",   [TW_OP_abs] = "Abs",      [TW_OP_sign] = "Sign",
+    [TW_OP_relu] = "Relu", [TW_OP_sqrt] = "Sqrt",    [TW_OP_exp] = "Exp",
+    [TW_OP_log] = "Log",   [TW_OP_sin] = "Sin",      [TW_OP_cos] = "Cos",
+    [TW_OP_tan] = "Tan",   [TW_OP_asin] = "Asin",    [TW_OP_acos] = "Acos",
+    [TW_OP_atan] = "Atan", [TW_OP_sinh] = "Sinh",    [TW_OP_cosh] = "Cosh",
+    [TW_OP_tanh] = "Tanh", [TW_OP_floor] = "Floor",  [TW_OP_logistic] = "Sigmoid",
+    [TW_OP_add] = "Add",   [TW_OP_sub] = "Sub",      [TW_OP_mul] = "Mul",
+    [TW_OP_div] = "Div",   [TW_OP_pow] = "Pow",      [TW_OP_min] = "Min",
+    [TW_OP_max] = "Max",   [TW_OP_lt] = "Less",      [TW_OP_le] = "LessOrEqual",
+    [TW_OP_eq] = "Equal",  [TW_OP_and] = "And",      [TW_OP_or] = "Or",
+    [TW_OP_not] = "Not",   [TW_OP_select] = "Where", [TW_OP_mod] = "Mod",
 };
 
 static const char *choice(TwOnnx *x, const char *c, const char *yes, const char *no) {
   return tw_onnx_apply(x, "Where", (const char *const[]){c, yes, no}, 3, NULL);
 }
 
-/* The angle by the quotient, half a turn further where x is negative; 0 where y is 0 and x is not negative. Rounds three times. */
+/* The angle by the quotient, half a turn further where x is negative; 0 where y is 0 and x is not negative. Rounds
+ * three times. */
 static const char *atan2_of(TwOnnx *o, const char *y, const char *x) {
   const char *zero = tw_onnx_scalar(o, 0), *half_turn = tw_onnx_scalar(o, M_PI), *back = tw_onnx_scalar(o, -M_PI);
-  const char *left = tw_onnx_apply2(o, "Less", x, zero), *quotient = tw_onnx_apply1(o, "Atan", tw_onnx_apply2(o, "Div", y, x));
+  const char *left = tw_onnx_apply2(o, "Less", x, zero),
+             *quotient = tw_onnx_apply1(o, "Atan", tw_onnx_apply2(o, "Div", y, x));
   const char *turn = choice(o, tw_onnx_apply2(o, "Less", y, zero), back, half_turn);
   const char *angle = choice(o, left, tw_onnx_apply2(o, "Add", quotient, turn), quotient);
   const char *ahead = tw_onnx_apply2(o, "And", tw_onnx_apply2(o, "Equal", y, zero), tw_onnx_apply1(o, "Not", left));
@@ -58,7 +64,8 @@ static const char *elementwise(TwOnnx *x, TwRef r) {
   if (op == TW_OP_to_real || op == TW_OP_to_int) return cast(x, r);
   const char *a[3] = {NULL, NULL, NULL};
   bool whole = tw_onnx_info(x, r)->dtype == TW_INT;
-  if (!same_name[op] && op != TW_OP_expm1 && op != TW_OP_log1p && op != TW_OP_ne && op != TW_OP_mul0 && op != TW_OP_fma && op != TW_OP_atan2)
+  if (!same_name[op] && op != TW_OP_expm1 && op != TW_OP_log1p && op != TW_OP_ne && op != TW_OP_mul0 &&
+      op != TW_OP_fma && op != TW_OP_atan2)
     return NULL;
   for (uint32_t k = 0; k < n && k < 3; k++) a[k] = tw_onnx_arg(x, r, k);
   if (op == TW_OP_expm1) return tw_onnx_apply2(x, "Sub", tw_onnx_apply1(x, "Exp", a[0]), tw_onnx_scalar(x, 1));
@@ -88,7 +95,8 @@ static bool with_bias(TwOnnx *x, TwRef r) {
 
 static const char *slice(TwOnnx *x, const char *from, int64_t start, int64_t n) {
   int64_t one = 1, end = start + n;
-  const char *const in[] = {from, tw_onnx_wholes(x, 1, &one, &start), tw_onnx_wholes(x, 1, &one, &end), tw_onnx_wholes(x, 1, &one, &one)};
+  const char *const in[] = {from, tw_onnx_wholes(x, 1, &one, &start), tw_onnx_wholes(x, 1, &one, &end),
+                            tw_onnx_wholes(x, 1, &one, &one)};
   return tw_onnx_apply(x, "Slice", in, 4, NULL);
 }
 
@@ -187,7 +195,8 @@ static void move(TwOnnx *x, TwRef r) {
   x->name[r] = moved;
 }
 
-/* t[i]: of a table that is known, at an index of the row; or of the row, at an index that is known. Beyond the ends: the end. */
+/* t[i]: of a table that is known, at an index of the row; or of the row, at an index that is known. Beyond the ends:
+ * the end. */
 static void take_at(TwOnnx *x, TwRef r) {
   TwRef table = tw_arg(x->f, r, 0), at = tw_arg(x->f, r, 1);
   const TwTyInfo *t = tw_onnx_info(x, r), *of = tw_onnx_info(x, table);
@@ -206,7 +215,8 @@ static void take_at(TwOnnx *x, TwRef r) {
   i = tw_onnx_apply2(x, "Min", i, tw_onnx_wholes(x, 0, NULL, &last));
   i = tw_onnx_apply2(x, "Reshape", i, tw_onnx_wholes(x, 1, &one, &minus_one));
   const char *rows = tw_onnx_fresh(x);
-  tw_onnx_initializer(&x->graph, rows, tw_onnx_type(x, of->dtype), 2, (const int64_t[]){of->dims[0], t->count}, x->known[table]);
+  tw_onnx_initializer(&x->graph, rows, tw_onnx_type(x, of->dtype), 2, (const int64_t[]){of->dims[0], t->count},
+                      x->known[table]);
   const char *const in[] = {rows, i};
   x->name[r] = tw_onnx_apply(x, "Gather", in, 2, &(TwOnnxAttr){"axis", zero});
 }
@@ -221,5 +231,6 @@ void tw_onnx_emit(TwOnnx *x, TwRef r) {
   else if (op == TW_OP_rmax || op == TW_OP_rmin) tw_onnx_extremum(x, r);
   else if (op == TW_OP_dot) tw_onnx_dot(x, r, NULL);
   else if (op == TW_OP_samples) tw_onnx_refuse(x, r, "it goes over the rows of a data set");
-  else tw_onnx_refuse(x, r, tw_arena_printf(x->arena, "ONNX has nothing for the operation '%s' of a row", tw_op_name(op)));
+  else
+    tw_onnx_refuse(x, r, tw_arena_printf(x->arena, "ONNX has nothing for the operation '%s' of a row", tw_op_name(op)));
 }

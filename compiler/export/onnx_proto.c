@@ -1,5 +1,5 @@
-/* onnx_proto.c: see onnx_proto.h. A field is its number and wire type in one varint, then a varint, or a length and as many
- * bytes; a message within a message is such bytes. */
+/* onnx_proto.c: see onnx_proto.h. A field is its number and wire type in one varint, then a varint, or a length and as
+ * many bytes; a message within a message is such bytes. */
 #include "compiler/export/onnx_proto.h"
 
 #include <string.h>
@@ -42,7 +42,8 @@ void tw_pb_message(TwPb *b, uint32_t field, const TwPb *inner) { tw_pb_bytes(b, 
 
 /* ---- onnx.proto */
 
-void tw_onnx_node(TwPb *graph, const char *op, const char *const *in, uint32_t n_in, const char *out, const TwOnnxAttr *attribute) {
+void tw_onnx_node(TwPb *graph, const char *op, const char *const *in, uint32_t n_in, const char *out,
+                  const TwOnnxAttr *attribute) {
   enum { INPUT = 1, OUTPUT, NAME, OP_TYPE, ATTRIBUTE };
   TwPb node = {.arena = graph->arena};
   for (uint32_t k = 0; k < n_in; k++) tw_pb_text(&node, INPUT, in[k]);
@@ -62,7 +63,8 @@ void tw_onnx_node(TwPb *graph, const char *op, const char *const *in, uint32_t n
 
 static size_t size_of(TwOnnxType t) { return t == TW_ONNX_FLOAT ? 4 : t == TW_ONNX_BOOL ? 1 : 8; }
 
-void tw_onnx_initializer(TwPb *graph, const char *name, TwOnnxType type, uint32_t rank, const int64_t *dims, const void *data) {
+void tw_onnx_initializer(TwPb *graph, const char *name, TwOnnxType type, uint32_t rank, const int64_t *dims,
+                         const void *data) {
   enum { DIMS = 1, DATA_TYPE, NAME = 8, RAW = 9, DOUBLES = 10 };
   TwPb tensor = {.arena = graph->arena};
   size_t count = 1;
@@ -80,7 +82,8 @@ void tw_onnx_initializer(TwPb *graph, const char *name, TwOnnxType type, uint32_
 
 void tw_onnx_port(TwPb *graph, bool is_input, const char *name, TwOnnxType type, int64_t width, const char *doc) {
   TwArena *a = graph->arena;
-  TwPb port = {.arena = a}, ty = {.arena = a}, tensor = {.arena = a}, shape = {.arena = a}, rows = {.arena = a}, columns = {.arena = a};
+  TwPb port = {.arena = a}, ty = {.arena = a}, tensor = {.arena = a}, shape = {.arena = a}, rows = {.arena = a},
+       columns = {.arena = a};
   enum { NAME = 1, TYPE, DOC, TENSOR_TYPE = 1, ELEM_TYPE = 1, SHAPE, DIM = 1, DIM_VALUE = 1, DIM_PARAM };
   tw_pb_text(&rows, DIM_PARAM, "N");
   tw_pb_whole(&columns, DIM_VALUE, width);

@@ -27,9 +27,11 @@ typedef struct TwOnnxAttr {
   const char *name;
   int64_t value;
 } TwOnnxAttr;
-void tw_onnx_node(TwPb *graph, const char *op, const char *const *in, uint32_t n_in, const char *out, const TwOnnxAttr *attribute);
+void tw_onnx_node(TwPb *graph, const char *op, const char *const *in, uint32_t n_in, const char *out,
+                  const TwOnnxAttr *attribute);
 /* data: float, double, int64_t, or a byte each, as the type says; the product of dims many. */
-void tw_onnx_initializer(TwPb *graph, const char *name, TwOnnxType type, uint32_t rank, const int64_t *dims, const void *data);
+void tw_onnx_initializer(TwPb *graph, const char *name, TwOnnxType type, uint32_t rank, const int64_t *dims,
+                         const void *data);
 /* A tensor [N, width] that goes in or comes out. */
 void tw_onnx_port(TwPb *graph, bool is_input, const char *name, TwOnnxType type, int64_t width, const char *doc);
 /* The whole, of a complete graph. */

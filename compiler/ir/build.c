@@ -48,8 +48,7 @@ _Noreturn void tw_ir_bug(const TwFn *f, const TwProto *p, const char *why) {
   }
   if (p) fputc(')', out);
   if (f && p && p->type) fputs(" -> ", out), print_type(out, f->module, p->type);
-  if (f && f->at.file)
-    fprintf(out, "\n  from source file %u, bytes %u to %u", f->at.file, f->at.start, f->at.end);
+  if (f && f->at.file) fprintf(out, "\n  from source file %u, bytes %u to %u", f->at.file, f->at.start, f->at.end);
   fclose(out);
   tw_bug("%s", text ? text : why); /* the text is lost to a boundary: once, and small */
 }
@@ -80,9 +79,8 @@ static uint64_t proto_hash(const TwProto *p) {
 
 static bool region_equal(const TwRegion *a, const TwRegion *b) {
   if (!a || !b) return a == b;
-  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts &&
-         a->n_carry == b->n_carry && a->n_xs == b->n_xs && a->n_ys == b->n_ys &&
-         tw_fn_equal(a->body, b->body) &&
+  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts && a->n_carry == b->n_carry &&
+         a->n_xs == b->n_xs && a->n_ys == b->n_ys && tw_fn_equal(a->body, b->body) &&
          (a->other && b->other ? tw_fn_equal(a->other, b->other) : a->other == b->other);
 }
 

@@ -6,8 +6,8 @@
 /* Declared here rather than by sleef.h, which hides the deterministic scalar forms behind macros. */
 #define PARAMS_1(T) T
 #define PARAMS_2(T) T, T
-#define DECLARE(op, n)                                      \
-  float Sleef_finz_##op##f1_u10purecfma(PARAMS_##n(float)); \
+#define DECLARE(op, n)                                                                                                 \
+  float Sleef_finz_##op##f1_u10purecfma(PARAMS_##n(float));                                                            \
   double Sleef_finz_##op##d1_u10purecfma(PARAMS_##n(double));
 TW_ELEMENTARY(DECLARE)
 
@@ -17,11 +17,11 @@ typedef struct Elementary {
   const char *symbol[FORMS]; /* f32: 1 4 8 16 lanes, f64: 1 2 4 8 lanes */
 } Elementary;
 
-#define ROW(op, n)                                                                                         \
-  {TW_OP_##op,                                                                                             \
-   {"Sleef_finz_" #op "f1_u10purecfma", "Sleef_finz_" #op "f4_u10avx2128", "Sleef_finz_" #op "f8_u10avx2", \
-    "Sleef_finz_" #op "f16_u10avx512f", "Sleef_finz_" #op "d1_u10purecfma",                                \
-    "Sleef_finz_" #op "d2_u10avx2128", "Sleef_finz_" #op "d4_u10avx2", "Sleef_finz_" #op "d8_u10avx512f"}},
+#define ROW(op, n)                                                                                                     \
+  {TW_OP_##op,                                                                                                         \
+   {"Sleef_finz_" #op "f1_u10purecfma", "Sleef_finz_" #op "f4_u10avx2128", "Sleef_finz_" #op "f8_u10avx2",             \
+    "Sleef_finz_" #op "f16_u10avx512f", "Sleef_finz_" #op "d1_u10purecfma", "Sleef_finz_" #op "d2_u10avx2128",         \
+    "Sleef_finz_" #op "d4_u10avx2", "Sleef_finz_" #op "d8_u10avx512f"}},
 static const Elementary table[] = {TW_ELEMENTARY(ROW)};
 enum { ROWS = sizeof table / sizeof *table };
 
@@ -42,9 +42,7 @@ const char *tw_elementary_symbol(TwOp op, bool f64, uint32_t lanes) {
   return NULL;
 }
 
-const char *tw_elementary_nth(uint32_t i) {
-  return i < ROWS * FORMS ? table[i / FORMS].symbol[i % FORMS] : NULL;
-}
+const char *tw_elementary_nth(uint32_t i) { return i < ROWS * FORMS ? table[i / FORMS].symbol[i % FORMS] : NULL; }
 
 #define ARGS_1 (a)
 #define ARGS_2 (a, b)

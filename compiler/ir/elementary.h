@@ -9,9 +9,11 @@
 #include "compiler/ir/ir.h"
 
 /* X(op, number of operands) */
+/* clang-format off */
 #define TW_ELEMENTARY(X) \
   X(exp, 1) X(expm1, 1) X(log, 1) X(log1p, 1) X(sin, 1) X(cos, 1) X(tan, 1) X(asin, 1) X(acos, 1) X(atan, 1) \
   X(sinh, 1) X(cosh, 1) X(tanh, 1) X(pow, 2) X(atan2, 2)
+/* clang-format on */
 
 bool tw_is_elementary(TwOp op);
 

@@ -20,9 +20,7 @@ static const TwTyInfo *operand(const TwFn *f, TwOp op, TwRef r) {
 
 /* ---- leaves */
 
-static TwRef emit_bits(TwFn *f, TwTy type, int64_t bits) {
-  return emit(f, TW_OP_const, type, NULL, 0, &bits, 1);
-}
+static TwRef emit_bits(TwFn *f, TwTy type, int64_t bits) { return emit(f, TW_OP_const, type, NULL, 0, &bits, 1); }
 
 static int64_t bits_of(double value) {
   if (isnan(value)) value = (double)NAN; /* one NaN, so that it prints and compares as one */
@@ -46,14 +44,10 @@ TwRef tw_emit_known(TwFn *f, TwTy type, const TwKnown *k) {
   return emit_bits(f, type, d == TW_REAL ? bits_of(k->real) : k->whole);
 }
 
-TwRef tw_real(TwFn *f, double value) {
-  return emit_bits(f, tw_ty_scalar(f->module, TW_REAL), bits_of(value));
-}
+TwRef tw_real(TwFn *f, double value) { return emit_bits(f, tw_ty_scalar(f->module, TW_REAL), bits_of(value)); }
 TwRef tw_int(TwFn *f, int64_t value) { return emit_bits(f, tw_ty_scalar(f->module, TW_INT), value); }
 TwRef tw_zeros(TwFn *f, TwTy type) { return emit_bits(f, type, 0); }
-TwRef tw_iota(TwFn *f, int64_t n) {
-  return emit(f, TW_OP_iota, tw_ty(f->module, TW_INT, 1, &n), NULL, 0, NULL, 0);
-}
+TwRef tw_iota(TwFn *f, int64_t n) { return emit(f, TW_OP_iota, tw_ty(f->module, TW_INT, 1, &n), NULL, 0, NULL, 0); }
 
 TwRef tw_draw(TwFn *f, TwTy type, TwRef seed, TwRef offset, uint64_t key) {
   int64_t attr = (int64_t)key;
@@ -64,12 +58,8 @@ TwRef tw_draw(TwFn *f, TwTy type, TwRef seed, TwRef offset, uint64_t key) {
 
 TwRef tw_unary(TwFn *f, TwOp op, TwRef a) { return emit(f, op, 0, &a, 1, NULL, 0); }
 TwRef tw_binary(TwFn *f, TwOp op, TwRef a, TwRef b) { return emit(f, op, 0, (TwRef[]){a, b}, 2, NULL, 0); }
-TwRef tw_select(TwFn *f, TwRef c, TwRef a, TwRef b) {
-  return emit(f, TW_OP_select, 0, (TwRef[]){c, a, b}, 3, NULL, 0);
-}
-TwRef tw_fma(TwFn *f, TwRef a, TwRef b, TwRef c) {
-  return emit(f, TW_OP_fma, 0, (TwRef[]){a, b, c}, 3, NULL, 0);
-}
+TwRef tw_select(TwFn *f, TwRef c, TwRef a, TwRef b) { return emit(f, TW_OP_select, 0, (TwRef[]){c, a, b}, 3, NULL, 0); }
+TwRef tw_fma(TwFn *f, TwRef a, TwRef b, TwRef c) { return emit(f, TW_OP_fma, 0, (TwRef[]){a, b, c}, 3, NULL, 0); }
 
 TwRef tw_along(TwFn *f, TwRef a, TwRef x, TwRef partial) {
   return emit(f, TW_OP_along, 0, (TwRef[]){a, x, partial}, 3, NULL, 0);
@@ -117,8 +107,7 @@ TwRef tw_stack(TwFn *f, const TwRef *parts, uint32_t n) {
   for (uint32_t k = 0; k < n; k++) {
     operand(f, TW_OP_concat, parts[k]);
     if (k && tw_type(f, parts[k]) != tw_type(f, parts[0]))
-      tw_ir_bug(f, &(TwProto){.op = TW_OP_concat, .args = parts, .n_args = n},
-                "stacked parts must have one type");
+      tw_ir_bug(f, &(TwProto){.op = TW_OP_concat, .args = parts, .n_args = n}, "stacked parts must have one type");
     if (!k) type = tw_ty_lead(f->module, 1, tw_type(f, parts[0]));
     rows[k] = tw_reshape(f, parts[k], type);
   }
@@ -132,9 +121,7 @@ TwRef tw_add_at(TwFn *f, TwRef acc, TwRef i, TwRef v) {
   return emit(f, TW_OP_add_at, 0, (TwRef[]){acc, i, v}, 3, NULL, 0);
 }
 
-TwRef tw_sum(TwFn *f, TwRef a, const int64_t *axes, uint32_t n) {
-  return emit(f, TW_OP_sum, 0, &a, 1, axes, n);
-}
+TwRef tw_sum(TwFn *f, TwRef a, const int64_t *axes, uint32_t n) { return emit(f, TW_OP_sum, 0, &a, 1, axes, n); }
 
 TwRef tw_sum_all(TwFn *f, TwRef a) {
   static const int64_t axes[TW_MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -147,16 +134,14 @@ TwRef tw_reduce(TwFn *f, TwOp rmax_or_rmin, TwRef a, const int64_t *axes, uint32
 
 TwRef tw_argmask(TwFn *f, bool is_min, TwRef a, const int64_t *axes, uint32_t n) {
   int64_t attrs[1 + TW_MAX_RANK] = {is_min};
-  if (n > TW_MAX_RANK)
-    tw_ir_bug(f, &(TwProto){.op = TW_OP_argmask, .args = &a, .n_args = 1}, "too many axes");
+  if (n > TW_MAX_RANK) tw_ir_bug(f, &(TwProto){.op = TW_OP_argmask, .args = &a, .n_args = 1}, "too many axes");
   for (uint32_t k = 0; k < n; k++) attrs[1 + k] = axes[k];
   return emit(f, TW_OP_argmask, 0, &a, 1, attrs, n + 1);
 }
 
 TwRef tw_dot(TwFn *f, TwRef a, TwRef b, const int64_t *axes_a, const int64_t *axes_b, uint32_t n) {
   int64_t attrs[1 + 2 * TW_MAX_RANK] = {n};
-  if (n > TW_MAX_RANK)
-    tw_ir_bug(f, &(TwProto){.op = TW_OP_dot, .args = (TwRef[]){a, b}, .n_args = 2}, "too many axes");
+  if (n > TW_MAX_RANK) tw_ir_bug(f, &(TwProto){.op = TW_OP_dot, .args = (TwRef[]){a, b}, .n_args = 2}, "too many axes");
   for (uint32_t k = 0; k < n; k++) {
     attrs[1 + k] = axes_a[k];
     attrs[1 + n + k] = axes_b[k];
@@ -180,8 +165,7 @@ TwRef tw_copy_inst(TwFn *f, const TwFn *from, TwRef r, const TwRef *map) {
   enum { FEW = 16 };
   TwRef few[FEW];
   TwProto p = tw_proto_of(from, r);
-  if (p.op == TW_OP_param || p.op == TW_OP_none || from == f)
-    tw_ir_bug(f, &p, "this instruction cannot be copied");
+  if (p.op == TW_OP_param || p.op == TW_OP_none || from == f) tw_ir_bug(f, &p, "this instruction cannot be copied");
   TwRef *args = p.n_args <= FEW ? few : tw_scratch(p.n_args, sizeof *args);
   for (uint32_t k = 0; k < p.n_args; k++) args[k] = map[p.args[k]];
   p.args = args;
@@ -204,16 +188,14 @@ void tw_inline_some(TwFn *f, const TwFn *callee, const TwRef *args, const bool *
   }
   for (TwRef r = 1; r < n; r++)
     if (mark[r]) map[r] = tw_copy_inst(f, callee, r, map);
-  for (uint32_t k = 0; k < callee->results.len; k++)
-    out[k] = !want || want[k] ? map[callee->results.at[k]] : 0;
+  for (uint32_t k = 0; k < callee->results.len; k++) out[k] = !want || want[k] ? map[callee->results.at[k]] : 0;
   free(map);
   free(mark);
 }
 
 void tw_inline(TwFn *f, const TwFn *callee, const TwRef *args, TwRef *out) {
   for (uint32_t k = 0; k < callee->params.len; k++)
-    if (args[k] == 0 || args[k] >= f->insts.len ||
-        tw_type(f, args[k]) != tw_type(callee, callee->params.at[k]))
+    if (args[k] == 0 || args[k] >= f->insts.len || tw_type(f, args[k]) != tw_type(callee, callee->params.at[k]))
       tw_ir_bug(f, NULL, "an argument is not of the type of the parameter");
   tw_inline_some(f, callee, args, NULL, out);
 }

@@ -193,13 +193,12 @@ static TwRef fold_elementwise(TwFn *f, const TwProto *p) {
   TwKnown args[3] = {0}, out;
   bool any = false;
   for (uint32_t k = 0; k < p->n_args; k++) any |= tw_literal(f, p->args[k], &args[k]);
-  if (any && tw_known_eval(p->op, tw_info(f, p->args[0])->dtype, args, &out))
-    return tw_emit_known(f, p->type, &out);
-  TwRef r = p->op == TW_OP_select ? fold_select(f, p)
-            : p->op == TW_OP_fma  ? fold_fma(f, p)
+  if (any && tw_known_eval(p->op, tw_info(f, p->args[0])->dtype, args, &out)) return tw_emit_known(f, p->type, &out);
+  TwRef r = p->op == TW_OP_select  ? fold_select(f, p)
+            : p->op == TW_OP_fma   ? fold_fma(f, p)
             : p->op == TW_OP_along ? fold_along(f, p)
-            : p->n_args == 2      ? fold_binary(f, p)
-                                  : fold_unary(f, p->op, p->args[0]);
+            : p->n_args == 2       ? fold_binary(f, p)
+                                   : fold_unary(f, p->op, p->args[0]);
   return r ? r : through_broadcast(f, p);
 }
 
@@ -216,7 +215,6 @@ TwRef tw_fold(TwFn *f, const TwProto *p) {
     case TW_SHAPE_own: break;
   }
   if (p->op == TW_OP_draw) return 0;
-  if (p->op == TW_OP_get)
-    return tw_op(f, p->args[0]) == TW_OP_none ? tw_arg(f, p->args[0], (uint32_t)p->attrs[0]) : 0;
+  if (p->op == TW_OP_get) return tw_op(f, p->args[0]) == TW_OP_none ? tw_arg(f, p->args[0], (uint32_t)p->attrs[0]) : 0;
   return tw_is_region_op(p->op) ? tw_fold_region(f, p) : tw_fold_shape(f, p);
 }

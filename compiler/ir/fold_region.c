@@ -35,8 +35,7 @@ static TwRef scan_of_one(TwFn *f, const TwProto *p) {
   args[0] = tw_int(f, 0);
   for (uint32_t k = 0; k < p->n_args; k++) {
     bool sliced = k >= r->n_consts + r->n_carry;
-    args[k + 1] =
-        sliced ? tw_reshape(f, p->args[k], tw_type(r->body, r->body->params.at[k + 1])) : p->args[k];
+    args[k + 1] = sliced ? tw_reshape(f, p->args[k], tw_type(r->body, r->body->params.at[k + 1])) : p->args[k];
   }
   tw_inline(f, r->body, args, parts);
   for (uint32_t k = r->n_carry; k < n; k++)
@@ -58,8 +57,7 @@ static TwRef branch_taken(TwFn *f, const TwProto *p, const TwFn *body) {
 static TwRef disappears(TwFn *f, const TwProto *p) {
   TwKnown k;
   if (p->op == TW_OP_cond) {
-    if (tw_literal(f, p->args[0], &k))
-      return branch_taken(f, p, k.whole ? p->region->body : p->region->other);
+    if (tw_literal(f, p->args[0], &k)) return branch_taken(f, p, k.whole ? p->region->body : p->region->other);
     return tw_fn_equal(p->region->body, p->region->other) ? branch_taken(f, p, p->region->body) : 0;
   }
   if (p->region->trip == 0) return loop_of_none(f, p);

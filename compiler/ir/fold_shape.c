@@ -149,8 +149,7 @@ typedef struct Overlap {
   int64_t pad_start, pad_step;           /* pad back to the size of the slice */
 } Overlap;
 
-static Meet meet(int64_t inner, int64_t ps, int64_t pt, int64_t start, int64_t step, int64_t size,
-                 Overlap *o) {
+static Meet meet(int64_t inner, int64_t ps, int64_t pt, int64_t start, int64_t step, int64_t size, Overlap *o) {
   if (inner == 0 || size == 0) return NOWHERE;
   if (size == 1) {
     if (start < ps || (start - ps) % pt || (start - ps) / pt >= inner) return NOWHERE;
@@ -176,8 +175,8 @@ static TwRef slice_of_pad(TwFn *f, const TwProto *p) {
   bool unclear = false;
   for (uint32_t k = 0; k < t.rank; k++) {
     Overlap o = {0};
-    Meet m = meet(t.dims[k], tw_attr(f, a, 2 * k), tw_attr(f, a, 2 * k + 1), p->attrs[2 * k],
-                  p->attrs[2 * k + 1], to.dims[k], &o);
+    Meet m = meet(t.dims[k], tw_attr(f, a, 2 * k), tw_attr(f, a, 2 * k + 1), p->attrs[2 * k], p->attrs[2 * k + 1],
+                  to.dims[k], &o);
     if (m == NOWHERE) return tw_zeros(f, p->type);
     unclear |= m == UNCLEAR;
     cut[2 * k] = o.cut_start, cut[2 * k + 1] = o.cut_step;
@@ -281,8 +280,7 @@ static TwRef fold_concat(TwFn *f, const TwProto *p) {
   }
   TwRef r = 0;
   if (n == 1) r = flat[0];
-  else if (n == p->n_args && memcmp(flat, p->args, n * sizeof *flat) == 0)
-    r = repeat(f, flat, n, axis, p->type);
+  else if (n == p->n_args && memcmp(flat, p->args, n * sizeof *flat) == 0) r = repeat(f, flat, n, axis, p->type);
   else r = tw_concat(f, flat, n, axis);
   free(flat);
   return r;

@@ -76,8 +76,7 @@ static void run_select(TwPlan *p, TwRef r, const TwTyInfo *t) {
 }
 
 static void run_draw(TwPlan *p, TwRef r, const TwTyInfo *t) {
-  uint64_t seed = (uint64_t)read_int(operand(p, r, 0), 0, TW_INT),
-           at = (uint64_t)read_int(operand(p, r, 1), 0, TW_INT);
+  uint64_t seed = (uint64_t)read_int(operand(p, r, 0), 0, TW_INT), at = (uint64_t)read_int(operand(p, r, 1), 0, TW_INT);
   uint64_t key = (uint64_t)tw_attr(p->fn, r, 0);
   for (int64_t e = 0; e < t->count; e++) {
     double u = tw_rt_uniform(seed, key, at + (uint64_t)e);
@@ -106,8 +105,7 @@ static void run_add_at(TwPlan *p, TwRef r, const TwTyInfo *t) {
   const TwTyInfo *row = tw_info(p->fn, arg(p, r, 2));
   if (p->side[r]->written) p->value[r] = operand(p, r, 0);
   else memcpy(p->value[r], operand(p, r, 0), tw_plan_bytes(p, t));
-  add_into(p, t->dtype, p->value[r] + (size_t)clamped(p, r) * tw_plan_bytes(p, row), operand(p, r, 2),
-           row->count);
+  add_into(p, t->dtype, p->value[r] + (size_t)clamped(p, r) * tw_plan_bytes(p, row), operand(p, r, 2), row->count);
 }
 
 static void run_reduction(TwPlan *p, TwRef r) {
@@ -135,9 +133,7 @@ static void run_reduction(TwPlan *p, TwRef r) {
 
 static TwRef body_param(const TwPlan *b, uint32_t k) { return b->fn->params.at[k]; }
 static TwRef body_result(const TwPlan *b, uint32_t k) { return b->fn->results.at[k]; }
-static size_t result_bytes(const TwPlan *b, uint32_t k) {
-  return tw_plan_bytes(b, tw_info(b->fn, body_result(b, k)));
-}
+static size_t result_bytes(const TwPlan *b, uint32_t k) { return tw_plan_bytes(b, tw_info(b->fn, body_result(b, k))); }
 static void copy(char *to, const char *from, size_t n) {
   if (n && to != from) memcpy(to, from, n);
 }
@@ -382,8 +378,7 @@ bool tw_interpret_watch(const TwFn *f, TwPrecision precision, const void *const 
   }
   for (uint32_t k = 0; k < f->params.len; k++) p->value[f->params.at[k]] = (char *)params[k];
   run(p);
-  for (uint32_t k = 0; k < f->results.len; k++)
-    copy(results[k], p->value[f->results.at[k]], result_bytes(p, k));
+  for (uint32_t k = 0; k < f->results.len; k++) copy(results[k], p->value[f->results.at[k]], result_bytes(p, k));
   tw_plan_free(p);
   return !w || !w->pattern.failed;
 }

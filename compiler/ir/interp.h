@@ -24,11 +24,11 @@ typedef struct TwSide {
   TwOffsets kept, reduced; /* sum, rmax, rmin, argmask; dot: of operand a */
   TwOffsets kept_b, reduced_b;
   TwPlan *body, *other;
-  size_t *parts; /* results of a region: places in the frame, or of `get` the one it reads */
-  char **next;   /* scan: second buffers of the carries */
-  char *sums;    /* samples: partial sums and the tree of chunks, see run_samples */
+  size_t *parts;  /* results of a region: places in the frame, or of `get` the one it reads */
+  char **next;    /* scan: second buffers of the carries */
+  char *sums;     /* samples: partial sums and the tree of chunks, see run_samples */
   size_t *sum_at; /* … where in it those of a sum begin */
-  bool written;  /* add_at: works in place of its first operand */
+  bool written;   /* add_at: works in place of its first operand */
 } TwSide;
 
 /* What running an instruction needs to know of it, decided once. */
@@ -76,17 +76,17 @@ bool tw_watch_chooses(const TwFn *f, TwRef r);
 void tw_interp_shape(TwPlan *p, TwRef r);
 
 /* interp_elem.c: arithmetic on n elements, once for each kind of element. */
-#define TW_INTERP_NUMBERS(T, S)                                                                           \
-  void tw_map1_##S(TwOp op, T *out, const T *a, int64_t n);                                               \
-  void tw_map2_##S(TwOp op, T *out, const T *a, const T *b, int64_t n);                                   \
-  void tw_cmp_##S(TwOp op, uint8_t *out, const T *a, const T *b, int64_t n);                              \
-  void tw_add_##S(T *acc, const T *a, int64_t n);                                                         \
-  void tw_sum_##S(T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);                   \
-  void tw_extremum_##S(bool is_min, T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced); \
+#define TW_INTERP_NUMBERS(T, S)                                                                                        \
+  void tw_map1_##S(TwOp op, T *out, const T *a, int64_t n);                                                            \
+  void tw_map2_##S(TwOp op, T *out, const T *a, const T *b, int64_t n);                                                \
+  void tw_cmp_##S(TwOp op, uint8_t *out, const T *a, const T *b, int64_t n);                                           \
+  void tw_add_##S(T *acc, const T *a, int64_t n);                                                                      \
+  void tw_sum_##S(T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);                                \
+  void tw_extremum_##S(bool is_min, T *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);              \
   void tw_argmask_##S(bool is_min, uint8_t *out, const T *a, const TwOffsets *kept, const TwOffsets *reduced);
-#define TW_INTERP_REALS(T, S)                                                             \
-  void tw_map3_##S(T *out, const T *a, const T *b, const T *c, int64_t n);                \
-  void tw_madd_##S(T *acc, const T *a, const T *b, int64_t n); /* acc = fma(a, b, acc) */ \
+#define TW_INTERP_REALS(T, S)                                                                                          \
+  void tw_map3_##S(T *out, const T *a, const T *b, const T *c, int64_t n);                                             \
+  void tw_madd_##S(T *acc, const T *a, const T *b, int64_t n); /* acc = fma(a, b, acc) */                              \
   void tw_dot_##S(T *out, const T *a, const T *b, const TwSide *s);
 TW_INTERP_NUMBERS(float, f32)
 TW_INTERP_NUMBERS(double, f64)

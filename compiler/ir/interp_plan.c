@@ -36,8 +36,7 @@ static void *get_memory(Planner *c, size_t n, size_t size) {
 
 static size_t value_bytes(Planner *c, const TwTyInfo *t) {
   size_t bytes;
-  if (t->count > INT64_MAX / 64 ||
-      __builtin_mul_overflow((size_t)t->count, tw_plan_esize(c->p, t->dtype), &bytes))
+  if (t->count > INT64_MAX / 64 || __builtin_mul_overflow((size_t)t->count, tw_plan_esize(c->p, t->dtype), &bytes))
     c->failed = true, bytes = 0;
   return bytes ? tw_pad16(bytes) : 16;
 }
@@ -51,8 +50,7 @@ static size_t take(Planner *c, size_t bytes, bool alone) {
       return at;
     }
   size_t at = c->p->bytes;
-  if (__builtin_add_overflow(at, bytes, &c->p->bytes) || c->p->bytes > SIZE_MAX / 2)
-    c->failed = true, c->p->bytes = 0;
+  if (__builtin_add_overflow(at, bytes, &c->p->bytes) || c->p->bytes > SIZE_MAX / 2) c->failed = true, c->p->bytes = 0;
   return at;
 }
 
@@ -66,8 +64,7 @@ static void find_uses(Planner *c) {
     TwRef r = f->results.at[k];
     c->last[r] = UINT32_MAX;
     if (tw_op(f, r) != TW_OP_mul) continue;
-    c->last[tw_arg(f, r, 0)] = c->last[tw_arg(f, r, 1)] =
-        UINT32_MAX; /* a sum over samples reads the factors */
+    c->last[tw_arg(f, r, 0)] = c->last[tw_arg(f, r, 1)] = UINT32_MAX; /* a sum over samples reads the factors */
   }
 }
 
@@ -166,8 +163,8 @@ static TwOffsets make_offsets(Planner *c, const TwTyInfo *t, const int64_t *axes
   return o;
 }
 
-static void reduced_and_kept(Planner *c, const TwTyInfo *t, const int64_t *axes, uint32_t n,
-                             TwOffsets *reduced, TwOffsets *kept) {
+static void reduced_and_kept(Planner *c, const TwTyInfo *t, const int64_t *axes, uint32_t n, TwOffsets *reduced,
+                             TwOffsets *kept) {
   int64_t others[TW_MAX_RANK];
   uint32_t m = 0;
   for (uint32_t k = 0; k < t->rank; k++) {
@@ -214,8 +211,7 @@ static void plan_region(Planner *c, TwRef r, TwSide *s) {
 static void plan_side(Planner *c, TwRef r) {
   const TwFn *f = c->p->fn;
   TwOp op = tw_op(f, r);
-  bool reduces =
-      op == TW_OP_sum || op == TW_OP_rmax || op == TW_OP_rmin || op == TW_OP_argmask || op == TW_OP_dot;
+  bool reduces = op == TW_OP_sum || op == TW_OP_rmax || op == TW_OP_rmin || op == TW_OP_argmask || op == TW_OP_dot;
   if (!reduces && !tw_is_region_op(op) && op != TW_OP_add_at) return;
   TwSide *s = c->p->side[r] = get_memory(c, 1, sizeof *s);
   if (!s) return;
@@ -228,8 +224,7 @@ static void plan_side(Planner *c, TwRef r) {
     if (op == TW_OP_argmask || op == TW_OP_dot) axes++, n--;
     if (op == TW_OP_dot) n /= 2;
     reduced_and_kept(c, a, axes, n, &s->reduced, &s->kept);
-    if (op == TW_OP_dot)
-      reduced_and_kept(c, tw_info(f, tw_arg(f, r, 1)), axes + n, n, &s->reduced_b, &s->kept_b);
+    if (op == TW_OP_dot) reduced_and_kept(c, tw_info(f, tw_arg(f, r, 1)), axes + n, n, &s->reduced_b, &s->kept_b);
   }
 }
 

@@ -150,8 +150,7 @@ void *tw_instant_result(const TwInstant *now) {
 
 uint32_t tw_instant_path(const TwInstant *now, TwIteration *out, uint32_t max) {
   uint32_t n = 0, at = 0;
-  for (const TwPlan *p = now->plan; p->outer; p = p->outer)
-    n += tw_op(p->outer->fn, p->outer_at) != TW_OP_cond;
+  for (const TwPlan *p = now->plan; p->outer; p = p->outer) n += tw_op(p->outer->fn, p->outer_at) != TW_OP_cond;
   at = n;
   for (const TwPlan *p = now->plan; p->outer; p = p->outer) {
     if (tw_op(p->outer->fn, p->outer_at) == TW_OP_cond) continue;

@@ -82,7 +82,7 @@ struct TwFn {
   TwVec(TwRef) params;
   TwVec(TwRef) results;
   bool sealed;
-  TwSpan at; /* span given to what is emitted next */
+  TwSpan at;                          /* span given to what is emitted next */
   uint32_t *slots, slot_cap, n_slots; /* value numbering */
   bool plain;    /* emission neither folds nor finds: instructions stay as written (parser, tests) */
   uint64_t hash; /* of a sealed function, names and spans left out */
@@ -93,9 +93,9 @@ TwModule *tw_module_new(TwArena *arena);
 TwTy tw_ty(TwModule *m, TwDtype dtype, uint32_t rank, const int64_t *dims);
 TwTy tw_ty_scalar(TwModule *m, TwDtype dtype);
 TwTy tw_ty_with(TwModule *m, TwDtype dtype, TwTy shape_of); /* same shape, other dtype */
-TwTy tw_ty_lead(TwModule *m, int64_t n, TwTy element);     /* a new leading axis */
-TwTy tw_ty_tail(TwModule *m, TwTy t);                      /* the leading axis dropped */
-const TwTyInfo *tw_ty_info(const TwModule *m, TwTy t);     /* valid until the next new type */
+TwTy tw_ty_lead(TwModule *m, int64_t n, TwTy element);      /* a new leading axis */
+TwTy tw_ty_tail(TwModule *m, TwTy t);                       /* the leading axis dropped */
+const TwTyInfo *tw_ty_info(const TwModule *m, TwTy t);      /* valid until the next new type */
 
 /* ---- reading */
 static inline const TwInst *tw_inst(const TwFn *f, TwRef r) { return &f->insts.at[r]; }
@@ -123,8 +123,8 @@ TwRef tw_zeros(TwFn *f, TwTy type);
 TwRef tw_iota(TwFn *f, int64_t n);
 TwRef tw_draw(TwFn *f, TwTy type, TwRef seed, TwRef offset, uint64_t key);
 
-TwRef tw_unary(TwFn *f, TwOp op, TwRef a);             /* one operand, elementwise; casts too */
-TwRef tw_binary(TwFn *f, TwOp op, TwRef a, TwRef b);   /* two, elementwise, equal types */
+TwRef tw_unary(TwFn *f, TwOp op, TwRef a);           /* one operand, elementwise; casts too */
+TwRef tw_binary(TwFn *f, TwOp op, TwRef a, TwRef b); /* two, elementwise, equal types */
 TwRef tw_select(TwFn *f, TwRef c, TwRef a, TwRef b);
 TwRef tw_fma(TwFn *f, TwRef a, TwRef b, TwRef c);
 TwRef tw_along(TwFn *f, TwRef a, TwRef x, TwRef partial); /* a, whose tangent has partial * dx added */

@@ -46,9 +46,7 @@ static bool absorb(TwOp op, TwDtype d, const TwKnown *a, TwKnown *out) {
     case TW_OP_and: return zero(&a[0]) || zero(&a[1]);
     case TW_OP_or: out->whole = 1; return (a[0].is && a[0].whole) || (a[1].is && a[1].whole);
     case TW_OP_fma: *out = a[2]; return a[2].is && (zero(&a[0]) || zero(&a[1]));
-    case TW_OP_select:
-      *out = a[0].is && !a[0].whole ? a[2] : a[1];
-      return a[0].is ? out->is : same(&a[1], &a[2]);
+    case TW_OP_select: *out = a[0].is && !a[0].whole ? a[2] : a[1]; return a[0].is ? out->is : same(&a[1], &a[2]);
     case TW_OP_neg: return zero(&a[0]);
     case TW_OP_along: *out = a[0]; return a[0].is && a[1].is;
   }
@@ -68,8 +66,7 @@ bool tw_known_eval(TwOp op, TwDtype d, const TwKnown *a, TwKnown *out) {
   else if (op == TW_OP_to_real) out->real = (double)a[0].whole;
   else if (op == TW_OP_to_int) out->whole = d == TW_REAL ? tw_real_to_int(a[0].real) : a[0].whole;
   else if (tw_is_compare(op))
-    out->whole =
-        d == TW_REAL ? tw_compare_f64(op, a[0].real, a[1].real) : tw_compare_int(op, a[0].whole, a[1].whole);
+    out->whole = d == TW_REAL ? tw_compare_f64(op, a[0].real, a[1].real) : tw_compare_int(op, a[0].whole, a[1].whole);
   else if (tw_is_scalar1(op) && d == TW_REAL) out->real = tw_scalar1_f64(op, a[0].real);
   else if (tw_is_scalar1(op)) out->whole = tw_scalar1_int(op, a[0].whole);
   else if (tw_is_scalar2(op) && d == TW_REAL) out->real = tw_scalar2_f64(op, a[0].real, a[1].real);

@@ -61,8 +61,7 @@ bool tw_narrow_unused(TwNarrow *n) {
   bool *is_read = tw_scratch(n->n_operands, sizeof *is_read);
   for (uint32_t k = 0; k < n->n_operands; k++) { /* who reads an operand reads the one it is the same as */
     const TwOperand *a = &n->operands[k];
-    is_read[a->fate == TW_SAME ? a->same : k] |=
-        mark[b->params.at[lead + k]] || (o && other[o->params.at[k]]);
+    is_read[a->fate == TW_SAME ? a->same : k] |= mark[b->params.at[lead + k]] || (o && other[o->params.at[k]]);
   }
   for (uint32_t k = 0; k < n->n_operands; k++) {
     TwOperand *a = &n->operands[k];

@@ -284,8 +284,7 @@ static void tail(Parser *p, const TwTy *types, uint32_t n) {
     TwRef r = ref(p);
     if (p->error) return;
     if (tw_info(p->fn, r)->dtype == TW_TUPLE) fail(p, "a tuple cannot be a result", "");
-    else if (got >= n || tw_type(p->fn, r) != types[got++])
-      fail(p, "results differ from the head of the function", "");
+    else if (got >= n || tw_type(p->fn, r) != types[got++]) fail(p, "results differ from the head of the function", "");
     else tw_result(p->fn, r);
     if (!accept(p, ",")) break;
     blanks(p);

@@ -48,8 +48,7 @@ static bool taken(const Printer *p, const char *name) {
 static const char *choose_name(Printer *p, const TwFn *f) {
   char *base = tw_arena_strndup(&p->scratch, *f->name ? f->name : "f", strlen(*f->name ? f->name : "f"));
   for (char *c = base; *c; c++)
-    if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.'))
-      *c = '_';
+    if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.')) *c = '_';
   const char *name = base;
   for (uint32_t k = 2; taken(p, name); k++) name = tw_arena_printf(&p->scratch, "%s.%u", base, k);
   return name;
@@ -65,10 +64,8 @@ static void print_literal(const Printer *p, const TwFn *f, TwRef r) {
   else fprintf(p->out, " %a", k.real);
 }
 
-static void print_refs(const Printer *p, const TwFn *f, TwRef r, const uint32_t *number, uint32_t from,
-                       uint32_t n) {
-  for (uint32_t k = from; k < from + n; k++)
-    fprintf(p->out, "%s%%%u", k > from ? ", " : "", number[tw_arg(f, r, k)]);
+static void print_refs(const Printer *p, const TwFn *f, TwRef r, const uint32_t *number, uint32_t from, uint32_t n) {
+  for (uint32_t k = from; k < from + n; k++) fprintf(p->out, "%s%%%u", k > from ? ", " : "", number[tw_arg(f, r, k)]);
 }
 
 static void print_region(const Printer *p, const TwFn *f, TwRef r, const uint32_t *number) {
@@ -136,8 +133,7 @@ static void print_fn(Printer *p, const TwFn *f) {
     print_inst(p, f, r, number);
   }
   fputs("  return", p->out);
-  for (uint32_t k = 0; k < f->results.len; k++)
-    fprintf(p->out, "%s%%%u", k ? ", " : " ", number[f->results.at[k]]);
+  for (uint32_t k = 0; k < f->results.len; k++) fprintf(p->out, "%s%%%u", k ? ", " : " ", number[f->results.at[k]]);
   fputs("\n}\n", p->out);
   free(number);
 }

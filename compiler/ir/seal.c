@@ -22,8 +22,7 @@ static void use_get(Seal *s, TwRef r) {
   TwRef of = tw_arg(s->f, r, 0);
   s->live[of] = 1;
   if (!tw_is_region_op(tw_op(s->f, of))) return;
-  if (!s->used[of])
-    s->used[of] = tw_scratch(tw_region_results(tw_region(s->f, of), tw_op(s->f, of)), sizeof(bool));
+  if (!s->used[of]) s->used[of] = tw_scratch(tw_region_results(tw_region(s->f, of), tw_op(s->f, of)), sizeof(bool));
   s->used[of][tw_attr(s->f, r, 0)] = true;
 }
 
@@ -119,10 +118,8 @@ static void compact(const Seal *s) {
 const TwFn *tw_fn_seal(TwFn *f) {
   if (f->sealed) tw_ir_bug(f, NULL, "a function is sealed twice");
   uint32_t n = f->insts.len;
-  Seal s = {.f = f,
-            .live = tw_scratch(n, 1),
-            .used = tw_scratch(n, sizeof *s.used),
-            .into = tw_scratch(n, sizeof *s.into)};
+  Seal s = {
+      .f = f, .live = tw_scratch(n, 1), .used = tw_scratch(n, sizeof *s.used), .into = tw_scratch(n, sizeof *s.into)};
   find_live(&s);
   compact(&s);
   f->sealed = true;

@@ -49,8 +49,7 @@ static const char *shape_compare(const TwFn *f, const TwProto *p, TwTy *out) {
   TwTy t = type_of(f, p, 0);
   if (type_of(f, p, 1) != t) return "operands must have one type";
   TwDtype d = f->module->types.at[t].dtype;
-  if (d == TW_TUPLE || (d == TW_BOOL && (p->op == TW_OP_lt || p->op == TW_OP_le)))
-    return "operands have no order";
+  if (d == TW_TUPLE || (d == TW_BOOL && (p->op == TW_OP_lt || p->op == TW_OP_le))) return "operands have no order";
   *out = tw_ty_with(f->module, TW_BOOL, t);
   return NULL;
 }
@@ -75,8 +74,7 @@ static const char *shape_select(const TwFn *f, const TwProto *p, TwTy *out) {
   TwTy t = type_of(f, p, 1);
   if (type_of(f, p, 2) != t) return "the two values must have one type";
   if (f->module->types.at[t].dtype == TW_TUPLE) return "a tuple cannot be selected";
-  if (type_of(f, p, 0) != tw_ty_with(f->module, TW_BOOL, t))
-    return "the condition must be bool of the values' shape";
+  if (type_of(f, p, 0) != tw_ty_with(f->module, TW_BOOL, t)) return "the condition must be bool of the values' shape";
   *out = t;
   return NULL;
 }
@@ -137,8 +135,7 @@ static const char *shape_transpose(const TwFn *f, const TwProto *p, TwTy *out) {
   if (a.dtype == TW_TUPLE || p->n_attrs != a.rank) return "one attribute an axis of the operand is needed";
   for (uint32_t k = 0; k < a.rank; k++) {
     int64_t from = p->attrs[k];
-    if (from < 0 || from >= a.rank || (seen & 1u << from))
-      return "attributes must be a permutation of the axes";
+    if (from < 0 || from >= a.rank || (seen & 1u << from)) return "attributes must be a permutation of the axes";
     seen |= 1u << from;
     dims[k] = a.dims[from];
   }
@@ -162,8 +159,7 @@ static const char *shape_lattice(const TwTyInfo *big, const TwTyInfo *small, con
   for (uint32_t k = 0; k < big->rank; k++) {
     int64_t start = p->attrs[2 * k], step = p->attrs[2 * k + 1], n = small->dims[k];
     if (start < 0 || step < 1) return "start must be at least 0 and step at least 1";
-    if (start > big->dims[k] ||
-        (n > 0 && (start >= big->dims[k] || (big->dims[k] - 1 - start) / step < n - 1)))
+    if (start > big->dims[k] || (n > 0 && (start >= big->dims[k] || (big->dims[k] - 1 - start) / step < n - 1)))
       return "reaches past the end of an axis";
   }
   return NULL;
@@ -212,8 +208,7 @@ static const char *shape_index(const TwFn *f, const TwProto *p, TwTy *out) {
 
 static const char *shape_add_at(const TwFn *f, const TwProto *p, TwTy *out) {
   TwTyInfo t = info_of(f, p, 0), i = info_of(f, p, 1);
-  if ((t.dtype != TW_REAL && t.dtype != TW_INT) || t.rank == 0)
-    return "the first operand must be numbers with an axis";
+  if ((t.dtype != TW_REAL && t.dtype != TW_INT) || t.rank == 0) return "the first operand must be numbers with an axis";
   if (!is_index(&i)) return "the index must be an int scalar";
   if (t.dims[0] < 1) return "nothing can be added to an empty axis";
   if (type_of(f, p, 2) != tw_ty_tail(f->module, type_of(f, p, 0)))
@@ -239,8 +234,7 @@ static const char *shape_reduction(const TwFn *f, const TwProto *p, TwTy *out) {
   bool is_sum = p->op == TW_OP_sum;
   if (t.dtype != TW_REAL && t.dtype != TW_INT) return "the operand must be numbers";
   for (uint32_t k = 0; k < p->n_attrs && !is_sum; k++)
-    if (p->attrs[k] >= 0 && p->attrs[k] < t.rank && t.dims[p->attrs[k]] == 0)
-      return "an empty axis has no extremum";
+    if (p->attrs[k] >= 0 && p->attrs[k] < t.rank && t.dims[p->attrs[k]] == 0) return "an empty axis has no extremum";
   const char *why = drop_axes(&t, p, 0);
   if (why) return why;
   *out = make(f, t.dtype, t.rank, t.dims);
@@ -258,8 +252,7 @@ static const char *shape_argmask(const TwFn *f, const TwProto *p, TwTy *out) {
 static const char *shape_dot(const TwFn *f, const TwProto *p, TwTy *out) {
   TwTyInfo a = info_of(f, p, 0), b = info_of(f, p, 1);
   if (a.dtype != TW_REAL || b.dtype != TW_REAL) return "operands must be real";
-  if (p->n_attrs < 1 || p->attrs[0] < 0 || p->attrs[0] > TW_MAX_RANK ||
-      p->n_attrs != 1 + 2 * (uint64_t)p->attrs[0])
+  if (p->n_attrs < 1 || p->attrs[0] < 0 || p->attrs[0] > TW_MAX_RANK || p->n_attrs != 1 + 2 * (uint64_t)p->attrs[0])
     return "attributes are the number of contracted axes, then those of each operand";
   uint32_t n = (uint32_t)p->attrs[0], in_a = 0, in_b = 0, rank = 0;
   for (uint32_t k = 0; k < n; k++) {
@@ -301,8 +294,7 @@ TwTy tw_region_result_type(TwModule *m, TwOp op, const TwRegion *region, uint32_
 static const char *shape_cond(const TwFn *f, const TwProto *p) {
   const TwRegion *r = p->region;
   const TwFn *b = r->body, *o = r->other;
-  if (!o || !o->sealed || o->module != f->module)
-    return "the other body must be a sealed function of the module";
+  if (!o || !o->sealed || o->module != f->module) return "the other body must be a sealed function of the module";
   if (p->n_args != 1 + (uint64_t)r->n_consts || b->params.len != r->n_consts || o->params.len != r->n_consts)
     return "operands and body parameters differ in number";
   if (b->results.len != r->n_ys || o->results.len != r->n_ys) return "wrong number of body results";
@@ -324,8 +316,7 @@ static const char *loop_operands(const TwFn *f, const TwProto *p, uint32_t carri
     TwTy t = type_of(f, p, k), want = body_param(r->body, lead + k);
     if (k >= fixed) {
       const TwTyInfo *x = tw_ty_info(f->module, t);
-      if (x->rank == 0 || x->dims[0] != r->trip)
-        return "a sliced operand must have the trip count as its leading axis";
+      if (x->rank == 0 || x->dims[0] != r->trip) return "a sliced operand must have the trip count as its leading axis";
       t = tw_ty_tail(f->module, t);
     }
     if (t != want) return "an operand and a body parameter differ in type";
@@ -362,8 +353,7 @@ static const char *shape_loop(const TwFn *f, const TwProto *p) {
 static const char *shape_region(const TwFn *f, const TwProto *p, TwTy *out) {
   const TwRegion *r = p->region;
   if (!r || !r->body) return "a region needs a body";
-  if (!r->body->sealed || r->body->module != f->module)
-    return "the body must be a sealed function of the module";
+  if (!r->body->sealed || r->body->module != f->module) return "the body must be a sealed function of the module";
   for (uint32_t k = 0; k < p->n_args; k++)
     if (f->module->types.at[type_of(f, p, k)].dtype == TW_TUPLE) return "a tuple cannot be an operand";
   *out = tw_ty_scalar(f->module, TW_TUPLE);
@@ -372,8 +362,7 @@ static const char *shape_region(const TwFn *f, const TwProto *p, TwTy *out) {
 
 static const char *shape_get(const TwFn *f, const TwProto *p, TwTy *out) {
   TwOp of = tw_op(f, p->args[0]);
-  if (p->n_attrs != 1 || p->attrs[0] < 0 || p->attrs[0] > UINT32_MAX)
-    return "the attribute is the number of a result";
+  if (p->n_attrs != 1 || p->attrs[0] < 0 || p->attrs[0] > UINT32_MAX) return "the attribute is the number of a result";
   uint32_t k = (uint32_t)p->attrs[0];
   if (of == TW_OP_none) {
     if (k >= tw_inst(f, p->args[0])->n_args) return "the region has no such result";

@@ -10,8 +10,7 @@ static uint64_t type_hash(const TwTyInfo *t) {
 }
 
 static bool type_equal(const TwTyInfo *a, const TwTyInfo *b) {
-  return a->dtype == b->dtype && a->rank == b->rank &&
-         memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
+  return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
 }
 
 static void type_slots_grow(TwModule *m) {

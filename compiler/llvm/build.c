@@ -51,9 +51,7 @@ LLVMValueRef tw_ll_real(const TwLl *l, double v) {
   return LLVMConstReal(tw_ll_type(l, TW_REAL, false), l->f64 ? v : (double)(float)v);
 }
 
-LLVMValueRef tw_ll_zero(const TwLl *l, TwDtype d, bool lanes) {
-  return LLVMConstNull(tw_ll_type(l, d, lanes));
-}
+LLVMValueRef tw_ll_zero(const TwLl *l, TwDtype d, bool lanes) { return LLVMConstNull(tw_ll_type(l, d, lanes)); }
 
 bool tw_ll_is_int_const(LLVMValueRef v, int64_t *out) {
   if (!LLVMIsAConstantInt(v)) return false;
@@ -135,8 +133,8 @@ LLVMValueRef tw_ll_call(TwLl *l, const char *name, LLVMTypeRef result, LLVMValue
   return LLVMBuildCall2(l->b, t, f, args, n, "");
 }
 
-LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over,
-                             LLVMValueRef *args, uint32_t n) {
+LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over, LLVMValueRef *args,
+                             uint32_t n) {
   unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
   tw_ll_assert(l, id != 0);
   LLVMValueRef f = LLVMGetIntrinsicDeclaration(l->mod, id, over, n_over);
@@ -205,8 +203,7 @@ LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n) {
   LLVMValueRef v;
   if (n < l->lanes) {
     LLVMTypeRef over[2] = {t, l->ptr};
-    LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, n),
-                            LLVMConstNull(t)};
+    LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, n), LLVMConstNull(t)};
     v = tw_ll_intrinsic(l, "llvm.masked.load", over, 2, args, 4);
   } else {
     v = LLVMBuildLoad2(l->b, t, p, "");
@@ -226,8 +223,7 @@ void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_
   }
 }
 
-static LLVMValueRef lane_addresses(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base,
-                                   LLVMValueRef index) {
+static LLVMValueRef lane_addresses(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index) {
   index = tw_ll_splat(l, index);
   tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l, l->i64));
   if (lane_memory) index = tw_ll_add(l, tw_ll_mul(l, index, tw_ll_i64(l, l->lanes)), tw_ll_lane_ids(l));
@@ -242,8 +238,8 @@ LLVMValueRef tw_ll_gather(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef bas
   return from_memory(l, d, tw_ll_intrinsic(l, "llvm.masked.gather", over, 2, args, 4));
 }
 
-void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index,
-                   bool lane_memory, LLVMValueRef mask) {
+void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index, bool lane_memory,
+                   LLVMValueRef mask) {
   LLVMValueRef p = lane_addresses(l, d, lane_memory, base, index);
   v = to_memory(l, d, tw_ll_splat(l, v));
   LLVMTypeRef over[2] = {LLVMTypeOf(v), LLVMTypeOf(p)};

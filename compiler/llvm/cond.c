@@ -8,8 +8,7 @@ static void branch(TwLlScope *s, TwRef r, const TwLlFacts *facts, const TwLlVal 
   for (uint32_t k = 0; k < g->n_consts; k++) tw_ll_bind(b, k, tw_ll_for_body(s, tw_arg(s->fn, r, k + 1)));
   tw_ll_body(b, dest, out);
   for (uint32_t k = 0; k < g->n_ys; k++)
-    if (dest[k].kind == TW_LL_NONE && dest[k].lanes)
-      out[k] = tw_ll_scalar(out[k].dtype, tw_ll_splat(s->l, out[k].v));
+    if (dest[k].kind == TW_LL_NONE && dest[k].lanes) out[k] = tw_ll_scalar(out[k].dtype, tw_ll_splat(s->l, out[k].v));
   tw_ll_scope_end(b);
 }
 
@@ -81,8 +80,7 @@ static void pick_by_lane(TwLlScope *s, TwRef r, LLVMValueRef pred, TwLlVal *out)
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
   const TwLlRegionFacts *rf = &s->facts->regions[r];
-  TwLlVal *dest = destinations(s, r, true), *yes_at = destinations(s, r, false),
-          *no_at = destinations(s, r, false);
+  TwLlVal *dest = destinations(s, r, true), *yes_at = destinations(s, r, false), *no_at = destinations(s, r, false);
   TwLlVal *yes = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1), *no = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1);
   branch(s, r, rf->body, yes_at, yes);
   branch(s, r, rf->other, no_at, no);

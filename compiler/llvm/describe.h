@@ -19,13 +19,7 @@ typedef enum TwTableId {
   TW_TABLE_COUNT
 } TwTableId;
 
-typedef enum TwTableKind {
-  TW_TABLE_PLAIN,
-  TW_TABLE_TEXT,
-  TW_TABLE_INSIDE,
-  TW_TABLE_ARRAY,
-  TW_TABLE_ENTRY
-} TwTableKind;
+typedef enum TwTableKind { TW_TABLE_PLAIN, TW_TABLE_TEXT, TW_TABLE_INSIDE, TW_TABLE_ARRAY, TW_TABLE_ENTRY } TwTableKind;
 
 typedef struct TwTableField {
   const char *name;

@@ -52,7 +52,7 @@ typedef struct Tile {
   LLVMValueRef i[TW_MAX_RANK]; /* place in the result */
   int row_axis;                /* -1: one row */
   uint32_t rows;
-  bool run;                    /* along the last axis */
+  bool run; /* along the last axis */
   uint32_t n;
 } Tile;
 

@@ -37,8 +37,7 @@ static LLVMValueRef join(TwLl *l, LLVMValueRef *parts, uint32_t count, uint32_t 
   int pick[2 * TW_LANES];
   for (; count > 1; count /= 2, n *= 2) {
     for (uint32_t k = 0; k < 2 * n; k++) pick[k] = (int)k;
-    for (uint32_t k = 0; k < count / 2; k++)
-      parts[k] = tw_ll_shuffle(l, parts[2 * k], parts[2 * k + 1], pick, 2 * n);
+    for (uint32_t k = 0; k < count / 2; k++) parts[k] = tw_ll_shuffle(l, parts[2 * k], parts[2 * k + 1], pick, 2 * n);
   }
   return parts[0];
 }
@@ -150,8 +149,7 @@ static LLVMValueRef whole_op(TwLl *l, TwOp op, TwDtype d, LLVMValueRef *v) {
     case TW_OP_sub: return LLVMBuildSub(l->b, v[0], v[1], "");
     case TW_OP_mul: return LLVMBuildMul(l->b, v[0], v[1], "");
     case TW_OP_div: return floor_div(l, v[0], v[1]);
-    case TW_OP_mod:
-      return LLVMBuildSub(l->b, v[0], LLVMBuildMul(l->b, v[1], floor_div(l, v[0], v[1]), ""), "");
+    case TW_OP_mod: return LLVMBuildSub(l->b, v[0], LLVMBuildMul(l->b, v[1], floor_div(l, v[0], v[1]), ""), "");
     case TW_OP_min: return tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntSLT, v[1], v[0], ""), v[1], v[0]);
     case TW_OP_max: return tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntSGT, v[1], v[0], ""), v[1], v[0]);
     case TW_OP_lt: return LLVMBuildICmp(l->b, LLVMIntSLT, v[0], v[1], "");

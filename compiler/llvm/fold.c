@@ -52,8 +52,7 @@ void tw_ll_fold_many(TwLl *l, LLVMValueRef acc, LLVMValueRef cur, uint64_t n) {
   }
   TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, (int64_t)((n + TW_LANES - 1) / TW_LANES)));
   LLVMValueRef base = tw_ll_at(l, t, acc, tw_ll_mul(l, p.i, tw_ll_i64(l, TW_LANES))), v[TW_LANES];
-  for (int k = 0; k < TW_LANES; k++)
-    v[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, t, base, tw_ll_i64(l, k)));
+  for (int k = 0; k < TW_LANES; k++) v[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, t, base, tw_ll_i64(l, k)));
   tw_ll_store(l, TW_REAL, tw_ll_fold_vectors(l, v), tw_ll_at(l, t, cur, p.i));
   tw_ll_loop_end(l, &p);
 }

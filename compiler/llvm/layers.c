@@ -88,7 +88,7 @@ static LLVMValueRef in_column(const TwLlLayers *y, TwDtype d, LLVMValueRef from)
  * all blocks before the next, and meets no cache line of another. */
 static LLVMValueRef in_row(const TwLlLayers *y, TwDtype d, LLVMValueRef row) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef part = tw_ll_mul(l, y->p->sub, tw_ll_i64(l, y->p->rows)); 
+  LLVMValueRef part = tw_ll_mul(l, y->p->sub, tw_ll_i64(l, y->p->rows));
   LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, l->lanes)), part);
   return tw_ll_at(l, tw_ll_stored(l, d, false), row, at);
 }
@@ -352,8 +352,8 @@ void tw_ll_full_and_ragged(TwLlLanes *p, LLVMValueRef *full, LLVMValueRef *ragge
 }
 
 /* The same value, of which LLVM does not know that it changes with a loop around the blocks. Each address in the
- * blocks would be one more that its loop strength reduction weighs for that loop, where nothing is to be gained: it took
- * a quarter of a compilation. */
+ * blocks would be one more that its loop strength reduction weighs for that loop, where nothing is to be gained: it
+ * took a quarter of a compilation. */
 static LLVMValueRef opaque(TwLl *l, LLVMValueRef v) { return LLVMIsConstant(v) ? v : LLVMBuildFreeze(l->b, v, ""); }
 
 /* Full blocks, then the ragged one if it is in this pass; runs of nothing are skipped. */

@@ -21,8 +21,8 @@ struct TwLlLevel {
   uint32_t *first_start; /* per ref: 1 + the first of the starts that it is */
   TwVec(TwLlStart) starts;
   /* of a scan */
-  LLVMValueRef i;      /* the iteration */
-  LLVMValueRef *out;   /* per result: the row it goes to in this iteration, or NULL */
+  LLVMValueRef i;                 /* the iteration */
+  LLVMValueRef *out;              /* per result: the row it goes to in this iteration, or NULL */
   LLVMValueRef *extra_at, *extra; /* per extra: its row or scalar in this iteration; its value in the block */
 };
 

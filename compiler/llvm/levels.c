@@ -12,8 +12,8 @@
  *
  * requires: facts of a lane body.
  * provides: the tree of levels with the sums of each; NULL where the body has branches on the sample, loops in
- *           loops, rows of the data that are tensors. Sums of a loop over tensors are the outer level's, of stacks. Once segments are known, the layout of the memory that
- *           values cross them in. Pure planning, no LLVM.
+ *           loops, rows of the data that are tensors. Sums of a loop over tensors are the outer level's, of stacks.
+ * Once segments are known, the layout of the memory that values cross them in. Pure planning, no LLVM.
  *
  * Memory. Values that cross from one segment to another have a row of vectors, one a block. What a loop
  * carries has a row that the body reads and one that it writes: the same, if no segment reads after the
@@ -72,7 +72,11 @@ static bool scan_fits(const TwLlFacts *x, TwRef r) {
 static bool tensor_fits(const TwLlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   switch ((int)tw_op(f, r)) {
-    case TW_OP_param: case TW_OP_add_at: case TW_OP_samples: case TW_OP_scan: case TW_OP_cond: return false;
+    case TW_OP_param:
+    case TW_OP_add_at:
+    case TW_OP_samples:
+    case TW_OP_scan:
+    case TW_OP_cond: return false;
     case TW_OP_get: return tw_info(f, r)->dtype == TW_REAL;
   }
   return tw_info(f, r)->count > 0;
@@ -139,8 +143,7 @@ static void find_tensors(TwLlCut *c) {
 /* What a row of this operand of a sum is in the level of a loop: a value of its body, or one of `extra`. */
 static TwRef row_of(Levels *z, TwLlCut *in, TwRef a) {
   const TwFn *f = z->x->fn;
-  if (tw_op(f, a) == TW_OP_get && tw_arg(f, a, 0) == in->scan)
-    return in->x->fn->results.at[tw_attr(f, a, 0)];
+  if (tw_op(f, a) == TW_OP_get && tw_arg(f, a, 0) == in->scan) return in->x->fn->results.at[tw_attr(f, a, 0)];
   uint32_t n = in->x->fn->insts.len, first = in->g->n_consts + in->g->n_carry;
   for (uint32_t k = first; k < first + in->g->n_xs; k++) {
     TwRef p = in->x->fn->params.at[1 + k];
@@ -211,8 +214,7 @@ TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
     z.top->inner[r] = new_level(&z, body, s, r);
     find_tensors(z.top->inner[r]);
     for (uint32_t k = s->n_consts + s->n_carry; k < tw_inst(f, r)->n_args; k++)
-      if (x->varies[tw_arg(f, r, k)] && body->uses[body->fn->params.at[1 + k]])
-        z.top->stacked[tw_arg(f, r, k)] = true;
+      if (x->varies[tw_arg(f, r, k)] && body->uses[body->fn->params.at[1 + k]]) z.top->stacked[tw_arg(f, r, k)] = true;
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
     if (!give_sum(&z, k)) return NULL;
@@ -229,9 +231,7 @@ typedef struct Scratch {
 } Scratch;
 
 /* In whole cache lines, whatever the type. */
-static uint64_t row_bytes(const Scratch *z, TwDtype d) {
-  return TW_LANES * (d == TW_INT || z->f64 ? 8u : 4u);
-}
+static uint64_t row_bytes(const Scratch *z, TwDtype d) { return TW_LANES * (d == TW_INT || z->f64 ? 8u : 4u); }
 
 static uint64_t take(Scratch *z, uint64_t bytes) {
   uint64_t at = z->bytes;
@@ -251,8 +251,7 @@ int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after) {
 static bool is_stacked(const TwLlCut *outer, TwRef scan, uint32_t result) {
   const TwFn *f = outer->x->fn;
   for (TwRef r = scan + 1; r < f->insts.len; r++)
-    if (outer->stacked[r] && tw_op(f, r) == TW_OP_get && tw_arg(f, r, 0) == scan &&
-        tw_attr(f, r, 0) == (int64_t)result)
+    if (outer->stacked[r] && tw_op(f, r) == TW_OP_get && tw_arg(f, r, 0) == scan && tw_attr(f, r, 0) == (int64_t)result)
       return true;
   return false;
 }
@@ -316,7 +315,8 @@ int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks) {
   for (uint32_t k = 0; k < top->accs.len; k++)
     sums += tw_info(top->x->fn, top->x->fn->results.at[top->accs.at[k].k])->count;
   /* A second pass would have to find all partial sums of the first in memory. */
-  if (sums * TW_LANES * (int64_t)sizeof(float) > CACHE) return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS;
+  if (sums * TW_LANES * (int64_t)sizeof(float) > CACHE)
+    return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS;
   while (rows > FEWEST && (uint64_t)rows * top->bytes > CACHE) rows = (rows + 1) / 2;
   return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS; /* for tiles, and blocks in turn */
 }

@@ -36,27 +36,26 @@ typedef enum TwLlRole {
 typedef struct TwLlFacts TwLlFacts;
 typedef struct TwLlRegionFacts {
   TwLlFacts *body, *other;
-  bool serial;       /* samples whose operands depend on an outer sample: a plain loop */
-  bool *res_varies;  /* per result */
+  bool serial;      /* samples whose operands depend on an outer sample: a plain loop */
+  bool *res_varies; /* per result */
 } TwLlRegionFacts;
 
 struct TwLlFacts {
   const TwFn *fn;
   TwLlRole role;
-  bool *varies;     /* per ref: its elements are lane values */
-  bool *inner;      /* per ref: it, or something it is made of, varies */
-  uint32_t *uses;   /* per ref, results counted */
-  TwRef *user;      /* per ref: the last user; 0: a result */
-  uint32_t *last;   /* per ref: the last time (a ref) at which its memory is read; UINT32_MAX: at the end */
-  uint8_t *lazy;    /* per ref: TwLlLazy */
-  bool *fused;      /* per ref: a product that is only summed: it exists inside the fma that adds it */
-  bool *in_place;   /* per ref: an add_at that works in its first operand's memory */
-  bool *stays;      /* per carry of a scan body: one buffer, changed in place */
+  bool *varies;             /* per ref: its elements are lane values */
+  bool *inner;              /* per ref: it, or something it is made of, varies */
+  uint32_t *uses;           /* per ref, results counted */
+  TwRef *user;              /* per ref: the last user; 0: a result */
+  uint32_t *last;           /* per ref: the last time (a ref) at which its memory is read; UINT32_MAX: at the end */
+  uint8_t *lazy;            /* per ref: TwLlLazy */
+  bool *fused;              /* per ref: a product that is only summed: it exists inside the fma that adds it */
+  bool *in_place;           /* per ref: an add_at that works in its first operand's memory */
+  bool *stays;              /* per carry of a scan body: one buffer, changed in place */
   TwLlRegionFacts *regions; /* per ref; of regions */
 };
 /* g: the region whose body fn is; NULL at the top. */
-TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role,
-                       const TwRegion *g);
+TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g);
 bool tw_ll_is_elementwise(TwOp op);
 
 /* ---- the module under construction */
@@ -100,8 +99,8 @@ LLVMValueRef tw_ll_mul(TwLl *l, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef tw_ll_select(TwLl *l, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef tw_ll_shuffle(TwLl *l, LLVMValueRef a, LLVMValueRef b, const int *pick, uint32_t n);
 LLVMValueRef tw_ll_call(TwLl *l, const char *name, LLVMTypeRef result, LLVMValueRef *args, uint32_t n);
-LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over,
-                             LLVMValueRef *args, uint32_t n);
+LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over, LLVMValueRef *args,
+                             uint32_t n);
 /* base + index elements of stored type t */
 LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index);
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);
@@ -113,8 +112,8 @@ void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_
 /* One element for each lane, index[lane] elements from base. In lane memory each lane has its own. */
 LLVMValueRef tw_ll_gather(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index);
 /* The same the other way; no two lanes may write one place. mask NULL: all lanes. */
-void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index,
-                   bool lane_memory, LLVMValueRef mask);
+void tw_ll_scatter(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index, bool lane_memory,
+                   LLVMValueRef mask);
 
 /* Counted loop from 0 to n - 1, at least once: code between begin and end is the body. */
 typedef struct TwLlLoop {
@@ -145,11 +144,11 @@ typedef struct TwLlVal {
   bool fixed;  /* in a buffer that nothing writes while the function runs */
   uint32_t rank;
   int64_t dims[TW_MAX_RANK], stride[TW_MAX_RANK]; /* in elements */
-  int64_t unit;      /* from one element to the next in row-major order; 0 means 1 */
-  LLVMValueRef v;    /* scalar */
-  LLVMValueRef splat; /* uniform scalar: the same in all lanes, or NULL */
-  LLVMValueRef ptr;  /* view: address of element 0; scalar: where it can be loaded again, or NULL */
-  uint32_t block;    /* of the work buffer it lies in; 0: not there */
+  int64_t unit;                                   /* from one element to the next in row-major order; 0 means 1 */
+  LLVMValueRef v;                                 /* scalar */
+  LLVMValueRef splat;                             /* uniform scalar: the same in all lanes, or NULL */
+  LLVMValueRef ptr; /* view: address of element 0; scalar: where it can be loaded again, or NULL */
+  uint32_t block;   /* of the work buffer it lies in; 0: not there */
   struct TwLlVal *parts;
 } TwLlVal;
 
@@ -160,10 +159,10 @@ typedef struct TwLlScope {
   TwLl *l;
   const TwFn *fn;
   const TwLlFacts *facts;
-  TwLlVal *val;         /* per ref */
-  const TwLlVal **home; /* per ref: where the value is wanted, or NULL */
-  TwVec(TwLlOwned) owned; /* blocks that die in this scope */
-  struct TwLlLevel *level;  /* of a straight body whose segments are being emitted, or NULL */
+  TwLlVal *val;            /* per ref */
+  const TwLlVal **home;    /* per ref: where the value is wanted, or NULL */
+  TwVec(TwLlOwned) owned;  /* blocks that die in this scope */
+  struct TwLlLevel *level; /* of a straight body whose segments are being emitted, or NULL */
 } TwLlScope;
 
 /* ---- memory.c: the work buffer */
@@ -242,13 +241,13 @@ void tw_ll_nest_end(TwLl *l, TwLlNest *n);
 /* ---- reduce.c, dot.c */
 /* Indices of number e among n axes of the given sizes, the last one fastest. */
 void tw_ll_unflatten(TwLl *l, LLVMValueRef e, uint32_t n, const int64_t *dims, LLVMValueRef *out);
-LLVMValueRef tw_ll_reduce_scalar(TwLlScope *s, TwRef r);              /* sum, rmax, rmin, dot to a scalar */
-void tw_ll_reduce_into(TwLlScope *s, TwRef r, const TwLlVal *dest);   /* … and argmask, to a tensor */
+LLVMValueRef tw_ll_reduce_scalar(TwLlScope *s, TwRef r);            /* sum, rmax, rmin, dot to a scalar */
+void tw_ll_reduce_into(TwLlScope *s, TwRef r, const TwLlVal *dest); /* … and argmask, to a tensor */
 void tw_ll_dot_into(TwLlScope *s, TwRef r, const TwLlVal *dest);
 /* A contraction r in several blocks of samples at once (operands of block b as they are bound when it is taken). */
 typedef struct TwLlDot {
   TwLlScope *s;
-  TwLlVal a, b; /* views, or scalars with a shape */
+  TwLlVal a, b;               /* views, or scalars with a shape */
   uint32_t n, n_free_a, rank; /* contracted axes, axes of the result */
   uint32_t axes_a[TW_MAX_RANK], axes_b[TW_MAX_RANK];
   uint32_t free_a[TW_MAX_RANK], free_b[TW_MAX_RANK];
@@ -275,10 +274,10 @@ void tw_ll_fold_memory(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p, uint64_t 
 typedef struct TwLlTree { /* totals of chunks, folded by neighbours as they come */
   TwDtype dtype;
   bool lanes;
-  uint64_t n;        /* elements in a chunk's result */
+  uint64_t n; /* elements in a chunk's result */
   int64_t chunks;
   uint32_t block;
-  LLVMValueRef cur;  /* n elements: the chunk's result in, the total out */
+  LLVMValueRef cur; /* n elements: the chunk's result in, the total out */
   LLVMValueRef slots;
 } TwLlTree;
 TwLlTree tw_ll_tree(TwLl *l, TwDtype d, bool lanes, uint64_t n, int64_t chunks);
@@ -313,50 +312,50 @@ typedef struct TwLlItem {
   uint32_t acc; /* number of a TwLlAcc */
 } TwLlItem;
 typedef struct TwLlSegment {
-  uint32_t first, end; /* items */
-  TwRef scan;          /* the one item, a loop that is a level of its own; or 0 */
-  bool tensor;         /* the one item, a tensor or a sum of tensors (tiles.c) */
-  bool columns;        /* reads columns of the data, which end with the last block */
-  uint32_t turns;      /* blocks that are run in turn, operation by operation */
-  uint32_t accs, peak;     /* accumulators; most values of its own alive at once */
-  uint32_t loads, stores;  /* per block, of lane values */
-  uint32_t uniform;        /* scalars that it uses */
-  double cycles;           /* a block, as segment.c prices it */
+  uint32_t first, end;    /* items */
+  TwRef scan;             /* the one item, a loop that is a level of its own; or 0 */
+  bool tensor;            /* the one item, a tensor or a sum of tensors (tiles.c) */
+  bool columns;           /* reads columns of the data, which end with the last block */
+  uint32_t turns;         /* blocks that are run in turn, operation by operation */
+  uint32_t accs, peak;    /* accumulators; most values of its own alive at once */
+  uint32_t loads, stores; /* per block, of lane values */
+  uint32_t uniform;       /* scalars that it uses */
+  double cycles;          /* a block, as segment.c prices it */
 } TwLlSegment;
 typedef struct TwLlCarry { /* memory of what a scan carries */
-  uint64_t at;  /* in scratch */
-  int64_t rows; /* values at a time: 1, 2, or trip + 1; a tensor has a row of vectors for each element */
-  bool history; /* a row for each iteration */
+  uint64_t at;             /* in scratch */
+  int64_t rows;            /* values at a time: 1, 2, or trip + 1; a tensor has a row of vectors for each element */
+  bool history;            /* a row for each iteration */
 } TwLlCarry;
 #define TW_LL_NOWHERE UINT64_MAX
 typedef struct TwLlCut TwLlCut;
 struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
   const TwLlFacts *x;
   const TwRegion *g;
-  TwRef scan;           /* in the outer level; 0: the body of samples */
-  bool straight;        /* false: one segment without items */
+  TwRef scan;    /* in the outer level; 0: the body of samples */
+  bool straight; /* false: one segment without items */
   TwVec(TwLlItem) items;
   TwVec(TwLlAcc) accs;
   TwVec(TwLlSegment) segments;
-  TwVec(TwRef) extra;   /* of a scan: tensors of the outer level whose rows its sums take */
-  TwLlCut **inner;      /* per ref: the level of a scan */
-  bool *whole;          /* per ref: a tensor with a place of its own, or a contraction: an item alone */
-  TwRef *dot;           /* per ref: the contraction that is made where this reads it, or 0 */
-  bool *absorbed;       /* per ref: such a contraction */
-  bool tensors;         /* any of these */
-  bool *stacked;        /* per ref: a stack of lane values that some loop reads: it must be in memory */
-  uint32_t *slot;       /* per ref: 1 + number of its place in the chunk's scratch; 0: none */
-  uint32_t *in_segment; /* per ref: 1 + the segment that computes it; 0: none or all */
+  TwVec(TwRef) extra;     /* of a scan: tensors of the outer level whose rows its sums take */
+  TwLlCut **inner;        /* per ref: the level of a scan */
+  bool *whole;            /* per ref: a tensor with a place of its own, or a contraction: an item alone */
+  TwRef *dot;             /* per ref: the contraction that is made where this reads it, or 0 */
+  bool *absorbed;         /* per ref: such a contraction */
+  bool tensors;           /* any of these */
+  bool *stacked;          /* per ref: a stack of lane values that some loop reads: it must be in memory */
+  uint32_t *slot;         /* per ref: 1 + number of its place in the chunk's scratch; 0: none */
+  uint32_t *in_segment;   /* per ref: 1 + the segment that computes it; 0: none or all */
   uint32_t *last_segment; /* per ref: 1 + the last segment that reads it; 0: none */
   uint32_t n_slots;
   uint32_t registers; /* lane values that the machine's registers hold */
   uint64_t flop;      /* per sample */
   double cycles;      /* a block, as segment.c prices it */
   /* Scratch, in bytes for one block: what is at `at` has room for the rows of a pass at rows * at. */
-  uint64_t *slot_at;    /* per slot */
-  TwLlCarry *carry;     /* of a scan, per carry */
-  uint64_t *stack_at;   /* of a scan, per result: its stack; TW_LL_NOWHERE: none, or a history */
-  uint64_t bytes;       /* of the body of samples: all of it */
+  uint64_t *slot_at;  /* per slot */
+  TwLlCarry *carry;   /* of a scan, per carry */
+  uint64_t *stack_at; /* of a scan, per result: its stack; TW_LL_NOWHERE: none, or a history */
+  uint64_t bytes;     /* of the body of samples: all of it */
 };
 TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *body, const TwRegion *g); /* NULL: not straight */
 /* Gives everything that crosses segments its place. Requires segments; f64: of reals. */
@@ -374,19 +373,19 @@ typedef struct TwLlLanes {
   const TwRegion *g;
   const TwLlCut *cut;
   int64_t n, blocks, chunks;
-  int64_t rows;              /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
-  TwLlVal *xs, *ys;          /* columns; stacked results */
-  uint32_t *acc_at;          /* per sum: its first accumulator, and the place of its totals */
-  uint32_t n_real, n_int;    /* totals of reals; accumulators of ints */
-  uint32_t n_acc;            /* of the reals, the first ones, which have accumulators in memory */
-  LLVMValueRef acc, whole;   /* of reals, of ints */
-  LLVMValueRef sums;         /* the chunk's, of reals */
-  LLVMValueRef from, count;  /* the pass: its first block among all, and how many */
-  LLVMValueRef i, block;     /* number of the block in the pass and among all */
-  LLVMValueRef column;       /* i, or the last block of the pass if i is past that: where data can be read */
-  LLVMValueRef sub;          /* its first lane: where vectors are narrower, a part of a block is run at a time */
-  LLVMValueRef mask;         /* lanes that exist; NULL: all */
-  bool goes_on;              /* accumulators start from what memory holds: zero, or an earlier pass's */
+  int64_t rows;             /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
+  TwLlVal *xs, *ys;         /* columns; stacked results */
+  uint32_t *acc_at;         /* per sum: its first accumulator, and the place of its totals */
+  uint32_t n_real, n_int;   /* totals of reals; accumulators of ints */
+  uint32_t n_acc;           /* of the reals, the first ones, which have accumulators in memory */
+  LLVMValueRef acc, whole;  /* of reals, of ints */
+  LLVMValueRef sums;        /* the chunk's, of reals */
+  LLVMValueRef from, count; /* the pass: its first block among all, and how many */
+  LLVMValueRef i, block;    /* number of the block in the pass and among all */
+  LLVMValueRef column;      /* i, or the last block of the pass if i is past that: where data can be read */
+  LLVMValueRef sub;         /* its first lane: where vectors are narrower, a part of a block is run at a time */
+  LLVMValueRef mask;        /* lanes that exist; NULL: all */
+  bool goes_on;             /* accumulators start from what memory holds: zero, or an earlier pass's */
 } TwLlLanes;
 /* Uniform scalars that lane code of b reads get a place in memory, from where it broadcasts them. */
 void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last);
@@ -411,9 +410,8 @@ typedef struct TwLlTarget {
 } TwLlTarget;
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);
-struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t,
-                                              char **error); /* another one, the caller's */
-bool tw_ll_has_fma(const TwLlOptions *o); /* else each fma is a call */
+struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t, char **error); /* another one, the caller's */
+bool tw_ll_has_fma(const TwLlOptions *o);                                         /* else each fma is a call */
 uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be used */
 /* All functions as one module of ctx, the caller's. Sets slot->work_bytes. */
 bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,
@@ -427,6 +425,7 @@ void tw_lljit_free(TwLlJit *j);
 
 /* ---- table.c: adds the constant tw_program to a module. `alone`: the module holds all of fns, and they are
  * hidden; else those that it does not hold are symbols of other modules. */
-void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const char *symbol, const TwLlFn *fns, uint32_t n, bool alone);
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const char *symbol, const TwLlFn *fns, uint32_t n,
+                 bool alone);
 
 #endif

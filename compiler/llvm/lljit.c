@@ -74,8 +74,10 @@ TwLlJit *tw_lljit_link(const TwLlObjects *objects, const TwLlOptions *o, char **
   TwLlJit *j = calloc(1, sizeof *j);
   bool ok = j && new_lljit(j, o, error) && define_symbols(j->lljit, error);
   for (uint32_t k = 0; ok && k < objects->n; k++) {
-    LLVMMemoryBufferRef bytes = LLVMCreateMemoryBufferWithMemoryRangeCopy(objects->at[k].bytes, objects->at[k].size, "object");
-    LLVMErrorRef e = LLVMOrcLLJITAddObjectFile(j->lljit, LLVMOrcLLJITGetMainJITDylib(j->lljit), bytes); /* takes bytes */
+    LLVMMemoryBufferRef bytes = LLVMCreateMemoryBufferWithMemoryRangeCopy(objects->at[k].bytes, objects->at[k].size,
+                                                                          "object");
+    LLVMErrorRef e = LLVMOrcLLJITAddObjectFile(j->lljit, LLVMOrcLLJITGetMainJITDylib(j->lljit),
+                                               bytes); /* takes bytes */
     if (e) say(error, e);
     ok = !e;
   }

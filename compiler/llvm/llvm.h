@@ -51,7 +51,8 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
 /* An object file with the constant TwRtProgram `tw_program` as its one visible symbol: p's tables, with the
  * functions at the slots of fns. It needs the runtime, and no compiler. p NULL: the functions alone, by their symbols.
  * The bytes are malloc'ed. false and *error as above (NULL: no memory). */
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out, char **error);
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
+                          char **error);
 
 /* How each loop over samples and each tensor operation will be run, in words and figures. */
 void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);

@@ -50,9 +50,7 @@ void tw_ll_free(TwLl *l, uint32_t block) {
   l->blocks.at[block].used = false;
 }
 
-LLVMValueRef tw_ll_block_ptr(TwLl *l, uint32_t block) {
-  return tw_ll_byte_at(l, l->work, l->blocks.at[block].at);
-}
+LLVMValueRef tw_ll_block_ptr(TwLl *l, uint32_t block) { return tw_ll_byte_at(l, l->work, l->blocks.at[block].at); }
 
 TwLlVal tw_ll_new_tensor(TwLl *l, const TwTyInfo *t, bool lanes) {
   uint64_t each = tw_ll_bytes(l, t->dtype, lanes), count = (uint64_t)t->count;

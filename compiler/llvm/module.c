@@ -100,7 +100,8 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
   return ok;
 }
 
-static bool emit_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, LLVMMemoryBufferRef *out, char **error) {
+static bool emit_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+                        LLVMMemoryBufferRef *out, char **error) {
   TwLlTarget t;
   LLVMModuleRef mod = NULL;
   if (!tw_ll_target(&t, o, error)) return false;
@@ -118,7 +119,8 @@ static bool emit_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, con
   return ok;
 }
 
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out, char **error) {
+bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
+                          char **error) {
   LLVMMemoryBufferRef buffer = NULL;
   *error = NULL;
   *out = (TwObjectBytes){0};

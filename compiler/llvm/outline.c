@@ -65,7 +65,7 @@ static LLVMValueRef captured(TwLl *l, const TwLlOutline *o, Captures *c, LLVMVal
   LLVMValueRef at = tw_ll_byte_at(l, LLVMGetParam(o->fn, FRAME), c->bytes);
   LLVMValueRef to = LLVMBuildLoad2(l->b, t, at, "");
   tw_vec_push(l->arena, &c->list, (Capture){v, to, c->bytes});
-  c->bytes += 64; /* enough, and aligned, for sixteen floats; */
+  c->bytes += 64;                                               /* enough, and aligned, for sixteen floats; */
   if (LLVMGetTypeKind(t) == LLVMVectorTypeKind) c->bytes += 64; /* or doubles */
   return to;
 }
@@ -83,8 +83,10 @@ static void capture_all(TwLl *l, const TwLlOutline *o, Captures *c) {
 /* ---- the call: by the pool, if the caller has one, else here and all of it */
 
 static void call(TwLl *l, const TwLlOutline *o, LLVMValueRef frame, LLVMValueRef n) {
-  LLVMBasicBlockRef together = tw_ll_new_block(l, "pool"), alone = tw_ll_new_block(l, "alone"), done = tw_ll_new_block(l, "done");
-  LLVMValueRef pool = LLVMBuildLoad2(l->b, l->ptr, tw_ll_byte_at(l, LLVMGetParam(l->fn, 0), offsetof(TwRtCall, pool)), "");
+  LLVMBasicBlockRef together = tw_ll_new_block(l, "pool"), alone = tw_ll_new_block(l, "alone"),
+                    done = tw_ll_new_block(l, "done");
+  LLVMValueRef pool = LLVMBuildLoad2(l->b, l->ptr, tw_ll_byte_at(l, LLVMGetParam(l->fn, 0), offsetof(TwRtCall, pool)),
+                                     "");
   LLVMBuildCondBr(l->b, LLVMBuildIsNull(l->b, pool, ""), alone, together);
   tw_ll_place(l, together);
   LLVMTypeRef types[] = {l->ptr, l->ptr, l->ptr, l->ptr, l->i64};

@@ -6,27 +6,31 @@
  *       for each few vectors of samples: their stretch of the operand stays in the first-level cache
  *         for each few rows: a tile of sums in registers, the stretch inside
  *
- * Sums go on from stretch to stretch through memory, unrounded since they are rounded as they are; so each element is fma
- * after fma in the order of the contracted axis, from +0, as everywhere. The last stretch makes of its tile what alone reads it
- * (tiles.c).
+ * Sums go on from stretch to stretch through memory, unrounded since they are rounded as they are; so each element is
+ * fma after fma in the order of the contracted axis, from +0, as everywhere. The last stretch makes of its tile what
+ * alone reads it (tiles.c).
  *
  * requires: a matrix with one axis contiguous; its place and the operand's in memory. */
 #include "compiler/llvm/layers.h"
 
 enum { ROWS = 6, GROUP = 8 /* places for the rows of a tile, where these are packed side by side */ };
-enum { LARGE = 128 << 10, BAND = 128 << 10, OPERAND = 192 << 10 /* bytes: of what is worth it, a packed piece, a stretch */ };
+enum {
+  LARGE = 128 << 10,
+  BAND = 128 << 10,
+  OPERAND = 192 << 10 /* bytes: of what is worth it, a packed piece, a stretch */
+};
 enum { SHORTEST = 64, LONGEST = 256 /* stretch */ };
 
 typedef struct Product {
   TwLlLevel *v;
-  TwRef root, dot, x;      /* x: the lane operand */
+  TwRef root, dot, x; /* x: the lane operand */
   TwLlVal w;
-  uint32_t row_axis, inner; /* of w */
+  uint32_t row_axis, inner;               /* of w */
   int64_t n_rows, n_inner, stretch, band; /* elements; tiles in a band */
-  bool along;              /* the contracted axis is the contiguous one */
-  uint32_t n_blocks;       /* vectors in a tile */
+  bool along;                             /* the contracted axis is the contiguous one */
+  uint32_t n_blocks;                      /* vectors in a tile */
   LLVMValueRef packed, partial;
-  int64_t partial_row;     /* elements */
+  int64_t partial_row; /* elements */
 } Product;
 
 /* A piece of the matrix: `count` tiles of `rows` rows from row0 on, columns k0 … k0 + n - 1 of the contracted axis. */
@@ -98,7 +102,8 @@ static void pack_rows(const Product *q, const Piece *p) {
   LLVMValueRef vectors = LLVMBuildUDiv(l->b, tw_ll_add(l, p->n, tw_ll_i64(l, l->lanes - 1)), lanes, "");
   TwLlLoop row = tw_ll_loop(l, tw_ll_mul(l, p->count, tw_ll_i64(l, p->rows)));
   LLVMValueRef from = matrix_at(q, tw_ll_add(l, p->row0, row.i), p->k0);
-  LLVMValueRef to = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->packed, tw_ll_mul(l, row.i, tw_ll_i64(l, row_pitch(q))));
+  LLVMValueRef to = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->packed,
+                             tw_ll_mul(l, row.i, tw_ll_i64(l, row_pitch(q))));
   TwLlLoop vector = tw_ll_loop(l, vectors);
   LLVMValueRef k = tw_ll_mul(l, vector.i, lanes), more = LLVMBuildICmp(l->b, LLVMIntSGT, k, last, "");
   k = tw_ll_select(l, more, last, k);
@@ -133,11 +138,13 @@ static LLVMValueRef partial_at(const Product *q, const Piece *p, LLVMValueRef ti
   const TwLlLanes *y = q->v->y->p;
   LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, p->rows)), tw_ll_i64(l, row));
   at = tw_ll_mul(l, at, tw_ll_i64(l, q->partial_row));
-  at = tw_ll_add(l, at, tw_ll_add(l, tw_ll_mul(l, y->i, tw_ll_i64(l, l->lanes)), tw_ll_mul(l, y->sub, tw_ll_i64(l, y->rows))));
+  at = tw_ll_add(l, at,
+                 tw_ll_add(l, tw_ll_mul(l, y->i, tw_ll_i64(l, l->lanes)), tw_ll_mul(l, y->sub, tw_ll_i64(l, y->rows))));
   return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->partial, at);
 }
 
-static void for_partial(const Product *q, const Piece *p, LLVMValueRef first, LLVMValueRef tile, LLVMValueRef *acc, bool store) {
+static void for_partial(const Product *q, const Piece *p, LLVMValueRef first, LLVMValueRef tile, LLVMValueRef *acc,
+                        bool store) {
   TwLl *l = q->v->b->l;
   for (uint32_t b = 0; b < q->n_blocks; b++) {
     q->v->y->p->i = tw_ll_add(l, first, tw_ll_i64(l, b));
@@ -150,7 +157,8 @@ static void for_partial(const Product *q, const Piece *p, LLVMValueRef first, LL
 }
 
 /* The stretch of the tile, from acc on; x: the operand's in each block. */
-static void multiply(const Product *q, const Piece *p, LLVMValueRef tile, const LLVMValueRef *x, int64_t pitch, LLVMValueRef *acc) {
+static void multiply(const Product *q, const Piece *p, LLVMValueRef tile, const LLVMValueRef *x, int64_t pitch,
+                     LLVMValueRef *acc) {
   TwLl *l = q->v->b->l;
   LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], in[TW_LL_MAX_BLOCKS];
   uint32_t n = p->rows * q->n_blocks;
@@ -224,7 +232,8 @@ static void band(const Product *q, LLVMValueRef row0, LLVMValueRef count, uint32
   LLVMValueRef most = tw_ll_i64(l, q->stretch);
   p.k0 = tw_ll_mul(l, stretch.i, most);
   LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, q->n_inner), p.k0, "");
-  p.n = q->n_inner % q->stretch == 0 ? most : tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+  p.n = q->n_inner % q->stretch == 0 ? most
+                                     : tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
   if (n > 1) {
     p.is_first = LLVMBuildICmp(l->b, LLVMIntEQ, stretch.i, tw_ll_i64(l, 0), "");
     p.is_last = LLVMBuildICmp(l->b, LLVMIntEQ, stretch.i, tw_ll_i64(l, n - 1), "");

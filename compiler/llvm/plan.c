@@ -43,7 +43,6 @@ static void plan_piece(Plan *p, const TwLlCut *cut, uint32_t k, uint32_t depth) 
   fprintf(p->out, ", about %.0f cycles a block\n", s->cycles * registers_a_value(p));
 }
 
-
 static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
   for (uint32_t k = 0; k < cut->segments.len; k++) {
     const TwLlSegment *s = &cut->segments.at[k];
@@ -70,11 +69,11 @@ static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
     fprintf(p->out,
             "segment %u: %u operation%s, %u accumulator%s in registers, %u value%s loaded, %u stored, %u "
             "scalar%s used;",
-            k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores,
-            s->uniform, plural(s->uniform));
+            k + 1, insts, plural(insts), s->accs, plural(s->accs), s->loads, plural(s->loads), s->stores, s->uniform,
+            plural(s->uniform));
     if (s->turns > 1) fprintf(p->out, " %u blocks in turn;", s->turns);
-    fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak * s->turns + 3, cut->registers,
-            s->cycles * registers_a_value(p));
+    fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak * s->turns + 3,
+            cut->registers, s->cycles * registers_a_value(p));
   }
 }
 
@@ -123,12 +122,14 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     if (rows < TW_CHUNK_BLOCKS && rows < blocks) fprintf(p->out, ", in passes of %" PRId64 " blocks", rows);
     fputc('\n', p->out);
     indent(p, depth + 1);
-    fprintf(p->out, "about %.0f cycles a block, %.0f%% of the peak of a core that starts two fused multiply-adds a cycle\n",
+    fprintf(p->out,
+            "about %.0f cycles a block, %.0f%% of the peak of a core that starts two fused multiply-adds a cycle\n",
             cut->cycles * registers_a_value(p), 25.0 * (double)cut->flop / cut->cycles);
     plan_level(p, cut, depth + 1);
   } else {
     indent(p, depth + 1);
-    fprintf(p->out, "one segment (branches on the sample, loops in loops, or rows of tensors); accumulators in memory\n");
+    fprintf(p->out,
+            "one segment (branches on the sample, loops in loops, or rows of tensors); accumulators in memory\n");
     plan_body(p, rf->body, depth + 1);
   }
 }
@@ -157,8 +158,8 @@ static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
     } else if (op == TW_OP_scan) {
       const TwRegion *g = tw_region(f, r);
       indent(p, depth);
-      fprintf(p->out, "scan, %" PRId64 " iteration%s%s, %u carried value%s\n", g->trip,
-              plural((uint64_t)g->trip), g->reverse ? " backward" : "", g->n_carry, plural(g->n_carry));
+      fprintf(p->out, "scan, %" PRId64 " iteration%s%s, %u carried value%s\n", g->trip, plural((uint64_t)g->trip),
+              g->reverse ? " backward" : "", g->n_carry, plural(g->n_carry));
       plan_body(p, x->regions[r].body, depth + 1);
     } else if (op == TW_OP_cond) {
       indent(p, depth);

@@ -72,8 +72,7 @@ static LLVMValueRef sum_in_order(const Reduce *d, const LLVMValueRef *kept) {
   LLVMValueRef acc = element_of(d, kept, tw_ll_i64(l, 0));
   enum { UNROLL = 4 };
   if (d->count <= UNROLL) {
-    for (int64_t e = 1; e < d->count; e++)
-      acc = tw_ll_fadd(l, d->dtype, acc, element_of(d, kept, tw_ll_i64(l, e)));
+    for (int64_t e = 1; e < d->count; e++) acc = tw_ll_fadd(l, d->dtype, acc, element_of(d, kept, tw_ll_i64(l, e)));
     return acc;
   }
   TwLlLoop p = tw_ll_loop(l, tw_ll_i64(l, d->count - 1));
@@ -117,8 +116,7 @@ static LLVMValueRef chunk_of_runs(const Runs *x, LLVMValueRef from, int64_t coun
   if (rest) {
     LLVMValueRef e = tw_ll_add(l, from, tw_ll_i64(l, count - rest)), mask[TW_LANES];
     for (uint32_t k = 0; k < TW_LANES; k++) mask[k] = LLVMConstInt(l->i1, k < rest, false);
-    acc = tw_ll_select(l, LLVMConstVector(mask, TW_LANES), tw_ll_fadd(l, TW_REAL, acc, run_of(x, e, rest)),
-                       acc);
+    acc = tw_ll_select(l, LLVMConstVector(mask, TW_LANES), tw_ll_fadd(l, TW_REAL, acc, run_of(x, e, rest)), acc);
   }
   return tw_ll_fold_halves(l, TW_REAL, acc);
 }

@@ -18,9 +18,7 @@ typedef TwLlLanes Loop;
 
 enum { MIN_CHUNKS = 4, WORTH = 200000 /* operations */ };
 
-static const TwTyInfo *result_info(const Loop *p, uint32_t k) {
-  return tw_info(p->g->body, p->g->body->results.at[k]);
-}
+static const TwTyInfo *result_info(const Loop *p, uint32_t k) { return tw_info(p->g->body, p->g->body->results.at[k]); }
 
 /* ---- before the loop */
 
@@ -46,8 +44,7 @@ void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last) {
     for (uint32_t k = 0; x->uses[r] && x->inner[r] && k < tw_inst(f, r)->n_args; k++) {
       TwRef a = tw_arg(f, r, k);
       const TwLlVal *v = &b->val[a];
-      bool pooled = v->kind == TW_LL_SCALAR && !v->ptr && !LLVMIsConstant(v->v) && v->dtype == TW_REAL &&
-                    v->rank == 0;
+      bool pooled = v->kind == TW_LL_SCALAR && !v->ptr && !LLVMIsConstant(v->v) && v->dtype == TW_REAL && v->rank == 0;
       if (pooled && !wanted[a]) wanted[a] = 1, n++;
     }
   if (n == 0) return;
@@ -137,7 +134,8 @@ static void release(Loop *p, const Memory *m) {
 LLVMValueRef tw_ll_mask(TwLl *l, LLVMValueRef some, LLVMValueRef n, LLVMValueRef exists) {
   if (l->bits == 512) { /* a mask register, from an integer; n < 32 */
     LLVMTypeRef t = LLVMIntTypeInContext(l->ctx, l->lanes);
-    LLVMValueRef one = LLVMConstInt(l->i32, 1, false), bits = LLVMBuildShl(l->b, one, LLVMBuildTrunc(l->b, n, l->i32, ""), "");
+    LLVMValueRef one = LLVMConstInt(l->i32, 1, false),
+                 bits = LLVMBuildShl(l->b, one, LLVMBuildTrunc(l->b, n, l->i32, ""), "");
     bits = LLVMBuildTrunc(l->b, LLVMBuildSub(l->b, bits, one, ""), t, "");
     bits = tw_ll_select(l, some, bits, LLVMConstAllOnes(t));
     if (exists) bits = tw_ll_select(l, exists, bits, LLVMConstNull(t));
@@ -241,8 +239,7 @@ static LLVMValueRef sum_gen(void *env, const TwLlAt *at) {
   TwRef r = b->fn->results.at[e->k];
   LLVMValueRef old = tw_ll_view_load(l, e->acc, at), now;
   if (tw_ll_is_fma_sum(b->facts, e->k))
-    now = tw_ll_fma(l, tw_ll_element(b, tw_arg(b->fn, r, 0), at), tw_ll_element(b, tw_arg(b->fn, r, 1), at),
-                    old);
+    now = tw_ll_fma(l, tw_ll_element(b, tw_arg(b->fn, r, 0), at), tw_ll_element(b, tw_arg(b->fn, r, 1), at), old);
   else now = tw_ll_fadd(l, e->acc->dtype, old, tw_ll_element(b, r, at));
   return tw_ll_masked(e->p, now, old);
 }
@@ -251,8 +248,7 @@ static TwLlVal accumulators(Loop *p, uint32_t k) {
   TwLl *l = p->s->l;
   const TwTyInfo *t = result_info(p, k);
   LLVMValueRef base = t->dtype == TW_REAL ? p->acc : p->whole;
-  return tw_ll_contiguous(t, tw_ll_at(l, tw_ll_type(l, t->dtype, true), base, tw_ll_i64(l, p->acc_at[k])),
-                          true);
+  return tw_ll_contiguous(t, tw_ll_at(l, tw_ll_type(l, t->dtype, true), base, tw_ll_i64(l, p->acc_at[k])), true);
 }
 
 static void zero_accumulators(Loop *p, TwDtype d) {
@@ -303,8 +299,8 @@ static void take_sums(Loop *p, const TwLlTree *tree, TwLlVal *out) {
     TwTyInfo t = *result_info(p, k);
     TwLlVal v;
     if (t.dtype == TW_REAL) {
-      v = tw_ll_contiguous(
-          &t, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), tree->cur, tw_ll_i64(l, p->acc_at[k])), false);
+      v = tw_ll_contiguous(&t, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), tree->cur, tw_ll_i64(l, p->acc_at[k])),
+                           false);
     } else {
       TwLlVal lanes = accumulators(p, k);
       v = tw_ll_new_tensor(l, &t, false);
@@ -402,7 +398,8 @@ static uint64_t work_of(const TwFn *f) {
   for (TwRef r = 1; r < f->insts.len; r++) {
     TwOp op = tw_op(f, r);
     uint64_t once = 1;
-    if (op == TW_OP_scan || op == TW_OP_samples) once = (uint64_t)tw_region(f, r)->trip * work_of(tw_region(f, r)->body);
+    if (op == TW_OP_scan || op == TW_OP_samples)
+      once = (uint64_t)tw_region(f, r)->trip * work_of(tw_region(f, r)->body);
     else if (op == TW_OP_cond) once = work_of(tw_region(f, r)->body) + work_of(tw_region(f, r)->other);
     else if (op != TW_OP_param && op != TW_OP_const && op != TW_OP_get) once = (uint64_t)tw_info(f, r)->count;
     n += once < WORTH ? once : WORTH;
@@ -420,9 +417,8 @@ static void no_samples(TwLlScope *s, TwRef r, TwLlVal *out) {
   const TwRegion *g = tw_region(s->fn, r);
   for (uint32_t k = 0; k < g->n_carry + g->n_ys; k++) {
     TwRef x = g->body->results.at[k];
-    TwTyInfo t = *tw_ty_info(s->fn->module, k < g->n_carry
-                                                ? tw_type(g->body, x)
-                                                : tw_ty_lead(s->fn->module, 0, tw_type(g->body, x)));
+    TwTyInfo t = *tw_ty_info(s->fn->module,
+                             k < g->n_carry ? tw_type(g->body, x) : tw_ty_lead(s->fn->module, 0, tw_type(g->body, x)));
     out[k] = tw_ll_scalar(t.dtype, tw_ll_zero(s->l, t.dtype, false));
     out[k].rank = t.rank;
     for (uint32_t j = 0; j < t.rank; j++) out[k].dims[j] = t.dims[j];

@@ -7,10 +7,10 @@
 #include "compiler/llvm/ll.h"
 
 typedef struct Carry {
-  bool tensor, one;     /* one buffer */
-  TwLlVal a, b;         /* buffers: the value starts in a */
+  bool tensor, one;       /* one buffer */
+  TwLlVal a, b;           /* buffers: the value starts in a */
   LLVMValueRef now, next; /* phis: the value's buffer, the other one */
-  LLVMValueRef phi;     /* scalar */
+  LLVMValueRef phi;       /* scalar */
 } Carry;
 
 static const TwTyInfo *body_info(const TwRegion *g, TwRef r) { return tw_info(g->body, r); }
@@ -100,8 +100,7 @@ static void scan_body(TwLlScope *s, TwRef r, TwLlScope *b, Carry *c, const TwLlV
   tw_ll_body(b, dest, out);
   for (uint32_t k = g->n_carry; k < n; k++)
     if (ys[k].rank == 1 && !shared[k])
-      tw_ll_store(l, ys[k].dtype, ys[k].lanes ? tw_ll_splat(l, out[k].v) : out[k].v,
-                  tw_ll_view_ptr(l, &ys[k], &i));
+      tw_ll_store(l, ys[k].dtype, ys[k].lanes ? tw_ll_splat(l, out[k].v) : out[k].v, tw_ll_view_ptr(l, &ys[k], &i));
   for (uint32_t k = 0; k < g->n_carry; k++) {
     if (!c[k].tensor) {
       if (tw_ll_is_lanes(c[k].phi)) out[k] = tw_ll_scalar(out[k].dtype, tw_ll_splat(l, out[k].v));
@@ -132,8 +131,7 @@ static uint32_t stack_of(TwLlScope *s, TwRef r, TwRef ref, bool lanes) {
 
 /* If carry k is stacked both as it is before and as it is after each iteration: one memory for the two, the
  * second an element on (in a reverse loop, an element back). */
-static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLlVal *ys,
-                         bool *shared) {
+static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLlVal *ys, bool *shared) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
   const TwLlFacts *bf = s->facts->regions[r].body;
@@ -190,8 +188,7 @@ void tw_ll_scan(TwLlScope *s, TwRef r) {
   }
   for (uint32_t k = 0; k < g->n_carry; k++) {
     if (c[k].tensor) out[k] = g->trip % 2 ? c[k].b : c[k].a;
-    else
-      out[k] = tw_ll_scalar(body_info(g, g->body->results.at[k])->dtype, g->trip > 0 ? out[k].v : c[k].phi);
+    else out[k] = tw_ll_scalar(body_info(g, g->body->results.at[k])->dtype, g->trip > 0 ? out[k].v : c[k].phi);
     out[k].block = 0;
   }
   for (uint32_t k = g->n_carry; k < n; k++) out[k] = ys[k];

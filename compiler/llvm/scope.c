@@ -104,8 +104,7 @@ LLVMValueRef tw_ll_draw_value(TwLlScope *s, TwRef r, LLVMValueRef e) {
 
 static void tensor_inst(TwLlScope *s, TwRef r) {
   if (s->facts->lazy[r])
-    s->val[r] = (TwLlVal){
-        .kind = TW_LL_LAZY, .dtype = tw_info(s->fn, r)->dtype, .lanes = s->facts->varies[r]};
+    s->val[r] = (TwLlVal){.kind = TW_LL_LAZY, .dtype = tw_info(s->fn, r)->dtype, .lanes = s->facts->varies[r]};
   else tw_ll_materialize(s, r);
 }
 
@@ -120,9 +119,11 @@ static void own_inst(TwLlScope *s, TwRef r) {
   switch ((int)tw_op(s->fn, r)) {
     case TW_OP_param: return;
     case TW_OP_const: s->val[r] = const_value(s, r); return;
-    case TW_OP_broadcast: case TW_OP_reshape: case TW_OP_transpose: case TW_OP_reverse: case TW_OP_slice:
-      tw_ll_shape_op(s, r);
-      return;
+    case TW_OP_broadcast:
+    case TW_OP_reshape:
+    case TW_OP_transpose:
+    case TW_OP_reverse:
+    case TW_OP_slice: tw_ll_shape_op(s, r); return;
     case TW_OP_index: tw_ll_index(s, r); return;
     case TW_OP_add_at: tw_ll_add_at(s, r); return;
     case TW_OP_scan: tw_ll_scan(s, r); return;
@@ -133,10 +134,13 @@ static void own_inst(TwLlScope *s, TwRef r) {
       if (scalar) s->val[r] = tw_ll_scalar(TW_REAL, tw_ll_draw_value(s, r, tw_ll_i64(s->l, 0)));
       else tensor_inst(s, r);
       return;
-    case TW_OP_sum: case TW_OP_rmax: case TW_OP_rmin: case TW_OP_argmask: case TW_OP_dot:
+    case TW_OP_sum:
+    case TW_OP_rmax:
+    case TW_OP_rmin:
+    case TW_OP_argmask:
+    case TW_OP_dot:
       if (!scalar) tensor_inst(s, r);
-      else if (tw_op(s->fn, r) == TW_OP_argmask)
-        s->val[r] = tw_ll_scalar(TW_BOOL, LLVMConstInt(s->l->i1, 1, false));
+      else if (tw_op(s->fn, r) == TW_OP_argmask) s->val[r] = tw_ll_scalar(TW_BOOL, LLVMConstInt(s->l->i1, 1, false));
       else s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, tw_ll_reduce_scalar(s, r));
       return;
     default: tensor_inst(s, r); /* iota, concat, pad */
@@ -156,8 +160,7 @@ void tw_ll_inst(TwLlScope *s, TwRef r) {
 void tw_ll_homes(TwLlScope *s, const TwLlVal *dest) {
   for (uint32_t k = 0; dest && k < s->fn->results.len; k++) {
     TwRef r = s->fn->results.at[k];
-    if (dest[k].kind != TW_LL_VIEW || s->home[r] || s->facts->lazy[r] || dest[k].lanes != s->facts->varies[r])
-      continue;
+    if (dest[k].kind != TW_LL_VIEW || s->home[r] || s->facts->lazy[r] || dest[k].lanes != s->facts->varies[r]) continue;
     s->home[r] = &dest[k];
   }
 }

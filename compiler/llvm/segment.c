@@ -148,9 +148,7 @@ static void count_live(Cutter *c) {
     for (uint32_t p = c->def[r]; c->def[r] && p <= c->last[r]; p++) c->live[p]++;
 }
 
-static bool alone_at(const Cutter *c, uint32_t p) {
-  return p < c->cut->items.len && is_alone(c, &c->cut->items.at[p]);
-}
+static bool alone_at(const Cutter *c, uint32_t p) { return p < c->cut->items.len && is_alone(c, &c->cut->items.at[p]); }
 
 /* Places worth a cut: where no fewer values cross next door; behind additions to sums; around loops and tensors. */
 static uint32_t candidates(const Cutter *c, uint32_t *out) {
@@ -303,7 +301,8 @@ static void choose(Cutter *c) {
     }
     tw_vec_push(c->arena, &c->cut->segments, s);
     first = s.end;
-    if ((s.scan || s.tensor) && first == n) tw_vec_push(c->arena, &c->cut->segments, (TwLlSegment){.first = n, .end = n});
+    if ((s.scan || s.tensor) && first == n)
+      tw_vec_push(c->arena, &c->cut->segments, (TwLlSegment){.first = n, .end = n});
   }
 }
 
@@ -321,8 +320,7 @@ static uint32_t take_slot(Cutter *c, uint32_t *busy_until, uint32_t segment, uin
 static void number_slots(Cutter *c) {
   TwLlCut *cut = c->cut;
   uint32_t n = cut->items.len;
-  uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1),
-           *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
+  uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1), *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
   Cost k = new_cost(c);
   for (uint32_t s = 0; s < cut->segments.len; s++)
     for (uint32_t p = cut->segments.at[s].first; p < cut->segments.at[s].end; p++) segment_of[p] = s;
@@ -334,7 +332,9 @@ static void number_slots(Cutter *c) {
     seg->loads = k.loads;
     seg->accs = k.accs;
     seg->peak = k.peak;
-    seg->cycles = seg->scan ? 0 : seg->tensor ? tensor_price(c, seg) : price(c, &k, stores_of(c, seg->first, seg->end), &seg->turns);
+    seg->cycles = seg->scan     ? 0
+                  : seg->tensor ? tensor_price(c, seg)
+                                : price(c, &k, stores_of(c, seg->first, seg->end), &seg->turns);
     cut->cycles += seg->scan ? (double)cut->inner[seg->scan]->g->trip * cut->inner[seg->scan]->cycles : seg->cycles;
     for (uint32_t p = seg->first; p < seg->end; p++) {
       TwRef r = cut->items.at[p].inst;
@@ -351,9 +351,7 @@ static void number_slots(Cutter *c) {
   }
 }
 
-static uint32_t flop_of(TwOp op) {
-  return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1;
-}
+static uint32_t flop_of(TwOp op) { return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1; }
 
 static void count_uniform(Cutter *c, TwLlSegment *seg) {
   const TwLlFacts *x = c->x;
@@ -438,7 +436,6 @@ TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uin
     count_flop(cut);
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
-    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) *
-                 (uint64_t)tw_info(body->fn, body->fn->results.at[k])->count;
+    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) * (uint64_t)tw_info(body->fn, body->fn->results.at[k])->count;
   return cut;
 }

@@ -94,8 +94,7 @@ static void one_chunk(Serial *p, LLVMValueRef chunk) {
   int64_t rest = p->g->trip % TW_CHUNK;
   for (uint32_t k = 0; k < p->g->n_carry; k++) tw_ll_fill_zero(l, &p->part[k]);
   if (rest)
-    n = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntEQ, chunk, tw_ll_i64(l, p->chunks - 1), ""),
-                     tw_ll_i64(l, rest), n);
+    n = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntEQ, chunk, tw_ll_i64(l, p->chunks - 1), ""), tw_ll_i64(l, rest), n);
   TwLlLoop loop = tw_ll_loop(l, n);
   one_sample(p, tw_ll_add(l, from, loop.i), LLVMBuildAnd(l->b, loop.i, tw_ll_i64(l, TW_LANES - 1), ""));
   tw_ll_loop_end(l, &loop);

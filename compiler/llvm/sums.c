@@ -5,8 +5,8 @@
  *     for each block of sixteen samples: their terms, in registers
  *
  * An element's sixteen partial sums are the lanes of one vector, or of several where vectors are narrower. Where one
- * pass has all blocks of a chunk, a tile runs its parts one after the other, and is folded there and then: what is stored is
- * the chunk's total. Else partial sums go to memory, from where the next pass goes on.
+ * pass has all blocks of a chunk, a tile runs its parts one after the other, and is folded there and then: what is
+ * stored is the chunk's total. Else partial sums go to memory, from where the next pass goes on.
  *
  * Tiles are visited in areas, so that the rows of an area stay in the second-level cache and its columns in
  * the first: each of them is read from farther away once an area. */
@@ -73,7 +73,8 @@ static void add_some_blocks(const Sum *q, const Tile *t, const TwLlRun *run, LLV
   TwLl *l = q->v->b->l;
   uint32_t n = t->rows * t->columns;
   LLVMValueRef was[MAX_TILE];
-  LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b), go = tw_ll_new_block(l, "blocks"), done = tw_ll_new_block(l, "done");
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b), go = tw_ll_new_block(l, "blocks"),
+                    done = tw_ll_new_block(l, "done");
   LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntUGE, run->count, tw_ll_i64(l, 1), ""), go, done);
   tw_ll_place(l, go);
   for (uint32_t k = 0; k < n; k++) was[k] = now[k];
@@ -203,8 +204,10 @@ static void sum_tiles(const Sum *q) {
   int64_t columns = n_columns < most / 4 ? n_columns : most / 4, rows = n_rows < 4 ? n_rows : 4;
   while (columns * rows * 2 <= most && columns * 2 <= n_columns && columns < 8) columns *= 2;
   while (columns * rows * 2 <= most && rows * 2 <= n_rows && rows < 8) rows *= 2;
-  uint32_t r = (uint32_t)rows, c = (uint32_t)columns, rest_r = (uint32_t)(n_rows % rows), rest_c = (uint32_t)(n_columns % columns);
-  Span down = {tw_ll_i64(l, 0), tw_ll_i64(l, n_rows / rows)}, along = {tw_ll_i64(l, 0), tw_ll_i64(l, n_columns / columns)};
+  uint32_t r = (uint32_t)rows, c = (uint32_t)columns, rest_r = (uint32_t)(n_rows % rows),
+           rest_c = (uint32_t)(n_columns % columns);
+  Span down = {tw_ll_i64(l, 0), tw_ll_i64(l, n_rows / rows)},
+       along = {tw_ll_i64(l, 0), tw_ll_i64(l, n_columns / columns)};
   TwLlNest nest;
   tw_ll_nest(l, &nest, outer, q->t.dims);
   TwLlAt at = nest.at;

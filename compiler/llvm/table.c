@@ -78,8 +78,7 @@ static LLVMValueRef constant_of(Tables *t, const Image *im) {
   uint64_t at = 0;
   for (uint32_t k = 0; k <= im->pointers.len; k++) {
     uint64_t end = k < im->pointers.len ? im->pointers.at[k].at : im->size;
-    if (end > at)
-      parts[n++] = LLVMConstStringInContext2(t->ctx, (const char *)im->bytes + at, end - at, true);
+    if (end > at) parts[n++] = LLVMConstStringInContext2(t->ctx, (const char *)im->bytes + at, end - at, true);
     if (k == im->pointers.len) break;
     parts[n++] = im->pointers.at[k].to;
     at = end + sizeof(void *);
@@ -123,7 +122,8 @@ static LLVMValueRef add_array(Tables *t, TwTableId of, const void *from, uint64_
   return add_constant(t, constant_of(t, &im), name, 16);
 }
 
-void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const char *symbol, const TwLlFn *fns, uint32_t n, bool alone) {
+void tw_ll_table(LLVMModuleRef mod, const TwRtProgram *p, const char *symbol, const TwLlFn *fns, uint32_t n,
+                 bool alone) {
   TwArena arena = {0};
   Tables t = {.arena = &arena, .ctx = LLVMGetModuleContext(mod), .mod = mod, .p = p, .fns = fns, .n_fns = n};
   for (uint32_t k = 0; k < n && alone; k++)

@@ -19,8 +19,7 @@ static bool has(const char *features, const char *name) {
 
 /* Of a CPU with AVX2 and FMA. */
 static uint32_t widest(const char *features) {
-  if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") &&
-      has(features, "avx512bw"))
+  if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") && has(features, "avx512bw"))
     return 512;
   return 256;
 }
@@ -70,8 +69,9 @@ LLVMTargetMachineRef tw_ll_machine(const TwLlTarget *t, char **error) {
     LLVMDisposeMessage(message);
     return NULL;
   }
-  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, t->quick ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault,
-                                 LLVMRelocPIC, LLVMCodeModelDefault);
+  return LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features,
+                                 t->quick ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                 LLVMCodeModelDefault);
 }
 
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {

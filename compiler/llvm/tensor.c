@@ -69,8 +69,8 @@ LLVMValueRef tw_ll_compute_element(TwLlScope *s, TwRef r, const TwLlAt *at) {
     for (uint32_t k = 0; k < n; k++) args[k] = tw_ll_element(s, tw_arg(s->fn, r, k), at);
     return tw_ll_op(l, op, tw_info(s->fn, tw_arg(s->fn, r, op == TW_OP_select ? 1 : 0))->dtype, args, n);
   }
-  tw_ll_assert(l, op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose ||
-                      op == TW_OP_reverse || op == TW_OP_slice || op == TW_OP_index);
+  tw_ll_assert(l, op == TW_OP_broadcast || op == TW_OP_reshape || op == TW_OP_transpose || op == TW_OP_reverse ||
+                      op == TW_OP_slice || op == TW_OP_index);
   if (at->flat) return tw_ll_element(s, tw_arg(s->fn, r, 0), at); /* a reshape: the order stays */
   TwLlAt m = map_index(s, r, at);
   return tw_ll_element(s, tw_arg(s->fn, r, 0), &m);
@@ -159,8 +159,7 @@ static void draw_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
   tw_ll_nest(l, &nest, t.rank, t.dims);
   TwLlVal flat = tw_ll_contiguous(&t, NULL, false);
   LLVMValueRef e = tw_ll_i64(l, 0);
-  for (uint32_t k = 0; k < t.rank; k++)
-    e = tw_ll_add(l, e, tw_ll_mul(l, nest.at.i[k], tw_ll_i64(l, flat.stride[k])));
+  for (uint32_t k = 0; k < t.rank; k++) e = tw_ll_add(l, e, tw_ll_mul(l, nest.at.i[k], tw_ll_i64(l, flat.stride[k])));
   tw_ll_store(l, TW_REAL, tw_ll_draw_value(s, r, e), tw_ll_view_ptr(l, dest, nest.at.i));
   tw_ll_nest_end(l, &nest);
 }
@@ -325,8 +324,7 @@ void tw_ll_index(TwLlScope *s, TwRef r) {
   if (t.rank == 0) {
     TwLlAt at = {.run = -1, .i = {i}};
     s->val[r] = tw_ll_scalar(t.dtype, tw_ll_element(s, a, &at));
-    if (v->kind == TW_LL_VIEW && v->fixed && !v->lanes && !tw_ll_is_lanes(i))
-      s->val[r].ptr = tw_ll_view_ptr(l, v, &i);
+    if (v->kind == TW_LL_VIEW && v->fixed && !v->lanes && !tw_ll_is_lanes(i)) s->val[r].ptr = tw_ll_view_ptr(l, v, &i);
     return;
   }
   if (tw_ll_is_lanes(i)) {
@@ -347,8 +345,7 @@ typedef struct AddEnv {
 
 static LLVMValueRef add_gen(void *env, const TwLlAt *at) {
   AddEnv *e = env;
-  return tw_ll_fadd(e->s->l, e->row->dtype, tw_ll_view_load(e->s->l, e->row, at),
-                    tw_ll_element(e->s, e->v, at));
+  return tw_ll_fadd(e->s->l, e->row->dtype, tw_ll_view_load(e->s->l, e->row, at), tw_ll_element(e->s, e->v, at));
 }
 
 /* Each lane adds at a place of its own: sixteen addresses, no two alike. */
@@ -360,8 +357,7 @@ static void add_at_lanes(TwLlScope *s, const TwLlVal *to, LLVMValueRef i, TwRef 
   for (uint32_t k = 1; k < to->rank; k++)
     off = tw_ll_add(l, off, tw_ll_mul(l, nest.at.i[k - 1], tw_ll_i64(l, to->stride[k])));
   LLVMValueRef old = tw_ll_gather(l, to->dtype, true, to->ptr, off);
-  tw_ll_scatter(l, to->dtype, tw_ll_fadd(l, to->dtype, old, tw_ll_element(s, v, &nest.at)), to->ptr, off,
-                true, NULL);
+  tw_ll_scatter(l, to->dtype, tw_ll_fadd(l, to->dtype, old, tw_ll_element(s, v, &nest.at)), to->ptr, off, true, NULL);
   tw_ll_nest_end(l, &nest);
 }
 

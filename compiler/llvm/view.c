@@ -29,8 +29,7 @@ bool tw_ll_is_contiguous(const TwLlVal *v) {
 static LLVMValueRef offset_of(TwLl *l, const TwLlVal *v, const LLVMValueRef *i) {
   LLVMValueRef at = tw_ll_i64(l, 0);
   for (uint32_t k = 0; k < v->rank; k++)
-    if (v->stride[k] != 0 && v->dims[k] != 1)
-      at = tw_ll_add(l, at, tw_ll_mul(l, i[k], tw_ll_i64(l, v->stride[k])));
+    if (v->stride[k] != 0 && v->dims[k] != 1) at = tw_ll_add(l, at, tw_ll_mul(l, i[k], tw_ll_i64(l, v->stride[k])));
   return at;
 }
 
@@ -48,8 +47,7 @@ TwLlVal tw_ll_row(TwLl *l, const TwLlVal *v, LLVMValueRef i) {
     row.stride[k] = v->stride[k + 1];
   }
   if (v->kind == TW_LL_VIEW)
-    row.ptr = tw_ll_at(l, tw_ll_stored(l, v->dtype, v->lanes), v->ptr,
-                       tw_ll_mul(l, i, tw_ll_i64(l, v->stride[0])));
+    row.ptr = tw_ll_at(l, tw_ll_stored(l, v->dtype, v->lanes), v->ptr, tw_ll_mul(l, i, tw_ll_i64(l, v->stride[0])));
   return row;
 }
 

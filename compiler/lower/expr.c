@@ -179,11 +179,31 @@ static TwVal lower_join(TwScope *s, const TwTx *t, bool stack) {
 /* Operations whose value and partials are finite for finite operands. */
 static bool finite_op(const TwTx *t) {
   switch (t->op) {
-    case TW_OP_neg: case TW_OP_abs: case TW_OP_sign: case TW_OP_relu: case TW_OP_floor:
-    case TW_OP_sin: case TW_OP_cos: case TW_OP_tanh: case TW_OP_atan: case TW_OP_logistic:
-    case TW_OP_add: case TW_OP_sub: case TW_OP_mul: case TW_OP_min: case TW_OP_max:
-    case TW_OP_lt: case TW_OP_le: case TW_OP_eq: case TW_OP_ne: case TW_OP_and: case TW_OP_or: case TW_OP_not:
-    case TW_OP_select: case TW_OP_to_real: case TW_OP_to_int: return true;
+    case TW_OP_neg:
+    case TW_OP_abs:
+    case TW_OP_sign:
+    case TW_OP_relu:
+    case TW_OP_floor:
+    case TW_OP_sin:
+    case TW_OP_cos:
+    case TW_OP_tanh:
+    case TW_OP_atan:
+    case TW_OP_logistic:
+    case TW_OP_add:
+    case TW_OP_sub:
+    case TW_OP_mul:
+    case TW_OP_min:
+    case TW_OP_max:
+    case TW_OP_lt:
+    case TW_OP_le:
+    case TW_OP_eq:
+    case TW_OP_ne:
+    case TW_OP_and:
+    case TW_OP_or:
+    case TW_OP_not:
+    case TW_OP_select:
+    case TW_OP_to_real:
+    case TW_OP_to_int: return true;
     case TW_OP_div: return t->args.at[1]->kind == TW_TX_CONST && t->args.at[1]->number != 0;
     default: return false; /* the rest may overflow or have a pole; so may what is added to the table later */
   }
@@ -314,7 +334,8 @@ TwVal tw_lw_tx(TwScope *s, const TwTx *t) {
     case TW_TX_IF: return lower_if(s, t);
     case TW_TX_BLOCK: return lower_block(s, t);
     case TW_TX_DRAW: return one(s, lower_draw(s, t));
-    case TW_TX_LOADED: return tw_lw_unpack(s, t->type, tw_lw_get(s, tw_key(TW_KEY_LOADED, 0)).leaf[0], (uint64_t)t->integer);
+    case TW_TX_LOADED:
+      return tw_lw_unpack(s, t->type, tw_lw_get(s, tw_key(TW_KEY_LOADED, 0)).leaf[0], (uint64_t)t->integer);
     case TW_TX_DERIVATIVE: return tw_lw_derivative(s, t);
     case TW_TX_POISON: break;
   }

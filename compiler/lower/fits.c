@@ -1,5 +1,5 @@
-/* fits.c: what a loss is: is it the mean squared error of something against the target of a data set of one input? And is
- * that something a model?
+/* fits.c: what a loss is: is it the mean squared error of something against the target of a data set of one input? And
+ * is that something a model?
  *
  * requires: a loss as lowered, (VALUES, FLAT, columns…) -> scalar, and the builder whose operands it has.
  * provides: TwRtStage.fits and .fits_model. The answer is about what the loss computes, not how it is written:
@@ -19,7 +19,8 @@ static TwRef target_in(TwLw *lw, const TwFnBuild *loss, const TwFn *f, TwRef reg
     const TwRtSlot *slot = column_of(loss, f, tw_arg(f, region, g->n_consts + k));
     if (!slot) continue;
     const TwDataSet *d = &lw->p->datas.at[slot->data];
-    if (d->inputs.len != 1 || !d->target || d->weight || tw_lw_results(d) != 1 || slot->index != 1 + d->columns.len) continue;
+    if (d->inputs.len != 1 || !d->target || d->weight || tw_lw_results(d) != 1 || slot->index != 1 + d->columns.len)
+      continue;
     *data = slot->data;
     return g->body->params.at[g->n_consts + k];
   }
@@ -45,7 +46,8 @@ static void copy_below(TwFn *to, const TwFn *from, TwRef end, TwRef *map) {
 
 /* 1 + the model that `a`, of the body of the loss's `region`, is at the row's input; 0: none. Both are emitted into one
  * function, in which equal values have equal refs. */
-static uint32_t model_of(TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRef region, uint32_t data, TwRef a) {
+static uint32_t model_of(TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRef region,
+                         uint32_t data, TwRef a) {
   const TwRegion *g = tw_region(f, region);
   for (uint32_t m = 0; m < lw->p->models.len; m++) {
     const TwModel *model = &lw->p->models.at[m];

@@ -25,8 +25,8 @@ typedef enum TwKeyKind {
   TW_KEY_DATA,
   TW_KEY_SEED,
   TW_KEY_LOADED, /* all reals that the program takes from files of weights */
-  TW_KEY_DRAWN, /* int: how many elements of the enclosing comprehensions came before */
-  TW_KEY_RECUR  /* id of the local << 16 | how many elements back */
+  TW_KEY_DRAWN,  /* int: how many elements of the enclosing comprehensions came before */
+  TW_KEY_RECUR   /* id of the local << 16 | how many elements back */
 } TwKeyKind;
 typedef uint64_t TwKey;
 static inline TwKey tw_key(TwKeyKind kind, uint64_t id) { return (uint64_t)kind << 56 | id; }
@@ -118,7 +118,7 @@ TwRef tw_lw_join(TwScope *s, const TwRefs *parts);
 /* Offset in the stage's FLAT; UINT64_MAX if the stage (or NULL) does not train it. */
 uint64_t tw_lw_flat_param(TwLw *lw, const TwStage *stage, uint32_t param);
 uint64_t tw_lw_flat_weights(TwLw *lw, const TwStage *stage, uint32_t weights);
-uint64_t tw_lw_count(TwLw *lw, const TwType *t); /* reals in all leaves */
+uint64_t tw_lw_count(TwLw *lw, const TwType *t);      /* reals in all leaves */
 uint64_t tw_lw_coordinates(TwLw *lw, uint32_t param); /* of its coordinate, which VALUES and FLAT hold */
 
 /* Columns that the target function of a data set gives: see TwRtData. */
@@ -156,9 +156,11 @@ TwRef tw_lw_coordinate(TwScope *s, const TwParam *p, TwRef natural);
 
 /* ---- step.c, functions.c: the functions of a stage and of the program */
 void tw_lw_step(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
-/* The squares that the loss of the stage is a sum of (for lm), or a diagnostic. `f` is the loss, sealed, `loss` what built it. */
+/* The squares that the loss of the stage is a sum of (for lm), or a diagnostic. `f` is the loss, sealed, `loss` what
+ * built it. */
 void tw_lw_squares(TwLowered *l, TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
-/* fits.c: the data set that the loss is a mean squared error against, and of which model: TwRtStage.fits and .fits_model. */
+/* fits.c: the data set that the loss is a mean squared error against, and of which model: TwRtStage.fits and
+ * .fits_model. */
 void tw_lw_fits(TwLw *lw, const TwMoment *at, const TwFnBuild *loss, const TwFn *f, TwRtStage *out);
 void tw_lw_rate(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);
 void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out);

@@ -22,7 +22,9 @@ static bool ever_stored(const TwProgram *p, uint32_t w) {
   return false;
 }
 
-uint64_t tw_lw_coordinates(TwLw *lw, uint32_t param) { return tw_lw_count(lw, tw_param_coord(&lw->p->params.at[param])); }
+uint64_t tw_lw_coordinates(TwLw *lw, uint32_t param) {
+  return tw_lw_count(lw, tw_param_coord(&lw->p->params.at[param]));
+}
 
 void tw_lw_layout(TwLw *lw, TwLayout *out) {
   const TwProgram *p = lw->p;

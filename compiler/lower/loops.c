@@ -207,14 +207,19 @@ static TwVal reduce_data(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *ke
   TwVal row = body_pass(&b, s, columns, true);
   uint32_t n_inputs = lw->p->datas.at[it->data].inputs.len;
   if (it->local) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->local->id), (TwVal){n_inputs, row.leaf});
-  if (it->target) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->target->id), row_target(&b.scope, it->target, row.leaf + n_inputs));
+  if (it->target)
+    tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->target->id), row_target(&b.scope, it->target, row.leaf + n_inputs));
   if (it->weight) tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, it->weight->id), (TwVal){1, row.leaf + row.n - 1});
   TwVal v = reduce_from(&b.scope, t, k + 1);
   results(&b, v);
   bool adds = t->reduce == TW_RE_SUM || t->reduce == TW_RE_MEAN;
   int64_t rows = lw->rows[it->data];
-  TwRegion r = {.body = tw_fn_seal(b.scope.f), .trip = rows, .n_consts = b.n_consts, .n_xs = columns.n,
-                .n_carry = adds ? v.n : 0, .n_ys = adds ? 0 : v.n};
+  TwRegion r = {.body = tw_fn_seal(b.scope.f),
+                .trip = rows,
+                .n_consts = b.n_consts,
+                .n_xs = columns.n,
+                .n_carry = adds ? v.n : 0,
+                .n_ys = adds ? 0 : v.n};
   s->f->at = t->span;
   TwVal out = outputs(s, tw_emit_region(s->f, TW_OP_samples, &r, b.operands.at, b.operands.len), 0, v.n);
   if (t->reduce == TW_RE_SUM && rows != lw->p->datas.at[it->data].n) {
@@ -224,8 +229,7 @@ static TwVal reduce_data(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *ke
   static const int64_t lead = 0;
   if (t->reduce == TW_RE_MIN || t->reduce == TW_RE_MAX)
     out.leaf[0] = tw_reduce(s->f, t->reduce == TW_RE_MIN ? TW_OP_rmin : TW_OP_rmax, out.leaf[0], &lead, 1);
-  else if (t->reduce == TW_RE_PROD)
-    out.leaf[0] = tw_lw_prod(s, out.leaf[0]);
+  else if (t->reduce == TW_RE_PROD) out.leaf[0] = tw_lw_prod(s, out.leaf[0]);
   else {
     TwOp op = t->reduce == TW_RE_ANY ? TW_OP_rmax : TW_OP_rmin;
     TwRef m = tw_reduce(s->f, op, tw_unary(s->f, TW_OP_to_real, out.leaf[0]), &lead, 1);
@@ -329,8 +333,12 @@ static TwVal recur_case(TwScope *s, const TwTs *t, const TwRecur *c, TwVal whole
   for (uint32_t d = 1; d < c->order; d++) results(&b, carried[d - 1]);
   results(&b, v);
   lw->running = running.outer;
-  TwRegion r = {.body = tw_fn_seal(b.scope.f), .trip = c->n, .reverse = c->reverse, .n_consts = b.n_consts,
-                .n_carry = c->order * v.n, .n_ys = v.n};
+  TwRegion r = {.body = tw_fn_seal(b.scope.f),
+                .trip = c->n,
+                .reverse = c->reverse,
+                .n_consts = b.n_consts,
+                .n_carry = c->order * v.n,
+                .n_ys = v.n};
   s->f->at = t->span;
   return outputs(s, tw_emit_region(s->f, TW_OP_scan, &r, b.operands.at, b.operands.len), r.n_carry, v.n);
 }
@@ -415,7 +423,8 @@ void tw_lw_loop(TwScope *s, const TwTs *t) {
   bind_iter(&b, s, &t->iter, i, elem);
   for (uint32_t k = 0; k < t->body.len; k++) tw_lw_ts(&b.scope, t->body.at[k]);
   for (uint32_t k = 0; k < t->next.len; k++) results(&b, tw_lw_tx(&b.scope, t->next.at[k]));
-  TwRegion r = {.body = tw_fn_seal(b.scope.f), .trip = t->iter.n, .n_consts = b.n_consts, .n_carry = n_carry, .n_xs = array.n};
+  TwRegion r = {
+      .body = tw_fn_seal(b.scope.f), .trip = t->iter.n, .n_consts = b.n_consts, .n_carry = n_carry, .n_xs = array.n};
   s->f->at = t->span;
   TwRef region = tw_emit_region(s->f, TW_OP_scan, &r, b.operands.at, b.operands.len);
   uint32_t at = 0;

@@ -7,13 +7,13 @@
 
 /* A function of the compiled program: IR in, an entry of the runtime program out. */
 typedef struct TwLoweredFn {
-  const char *name;       /* "full.pretrain.step" without the variant: "pretrain.step" */
-  const TwFn *primal;     /* as lowered, before AD (for `emit --as ir`); NULL if it has none of its own */
-  const TwFn *grad;       /* after AD; equals primal where nothing is differentiated */
-  const TwFn *final;      /* after opt; what is compiled and what the interpreter runs to compare */
+  const char *name;   /* "full.pretrain.step" without the variant: "pretrain.step" */
+  const TwFn *primal; /* as lowered, before AD (for `emit --as ir`); NULL if it has none of its own */
+  const TwFn *grad;   /* after AD; equals primal where nothing is differentiated */
+  const TwFn *final;  /* after opt; what is compiled and what the interpreter runs to compare */
   TwPrecision precision;
-  TwRtFn *slot;           /* entry and work_bytes are set by the code generator */
-  bool once;              /* training calls it once a stage at most */
+  TwRtFn *slot; /* entry and work_bytes are set by the code generator */
+  bool once;    /* training calls it once a stage at most */
 } TwLoweredFn;
 
 typedef struct TwLowered {

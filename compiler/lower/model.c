@@ -69,7 +69,8 @@ static const TwFn *tangents_of(TwLw *lw, const Row *r) {
         args[f->params.len + j] = tw_zeros(out, tw_type(f, f->params.at[first + j]));
       TwRef *parts = TW_NEW_N(lw->arena, TwRef, (size_t)info.count);
       for (int64_t i = 0; i < info.count; i++) parts[i] = tw_real(out, i == e);
-      args[f->params.len + k] = info.rank == 0 ? parts[0] : tw_reshape(out, tw_stack(out, parts, (uint32_t)info.count), ty);
+      args[f->params.len + k] = info.rank == 0 ? parts[0]
+                                               : tw_reshape(out, tw_stack(out, parts, (uint32_t)info.count), ty);
       tw_inline(out, jvp, args, results);
       for (uint32_t j = 0; j < f->results.len; j++) tw_result(out, results[f->results.len + j]);
     }
@@ -145,7 +146,8 @@ void tw_lw_store(TwLowered *l, TwLw *lw, const TwLayout *layout) {
     tw_lw_pack(&b.scope, v, &parts);
   }
   for (uint32_t k = 0; k < lw->p->weights.len; k++)
-    if (layout->weights_at[k] != UINT64_MAX) tw_lw_pack(&b.scope, tw_lw_get(&b.scope, tw_key(TW_KEY_WEIGHTS, k)), &parts);
+    if (layout->weights_at[k] != UINT64_MAX)
+      tw_lw_pack(&b.scope, tw_lw_get(&b.scope, tw_key(TW_KEY_WEIGHTS, k)), &parts);
   tw_lw_output(&b, TW_RT_VALUES, 0, 0, tw_lw_join(&b.scope, &parts));
   tw_lw_end(l, &b, TW_F64, NULL, &l->rt->store);
 }

@@ -137,7 +137,11 @@ void tw_lw_begin(TwFnBuild *b, TwLw *lw, const TwMoment *at, const char *name) {
 
 void tw_lw_end(TwLowered *l, TwFnBuild *b, TwPrecision precision, const TwFn *primal, TwRtFn *slot) {
   const TwFn *f = tw_fn_seal(b->scope.f);
-  *slot = (TwRtFn){.name = f->name, .n_in = b->in.len, .n_out = b->out.len, .in = b->in.at, .out = b->out.at,
+  *slot = (TwRtFn){.name = f->name,
+                   .n_in = b->in.len,
+                   .n_out = b->out.len,
+                   .in = b->in.at,
+                   .out = b->out.at,
                    .f64 = precision == TW_F64};
   TwLoweredFn fn = {.name = f->name, .primal = primal ? primal : f, .grad = f, .precision = precision, .slot = slot};
   tw_vec_push(b->scope.lw->arena, &l->fns, fn);

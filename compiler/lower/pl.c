@@ -25,8 +25,8 @@ typedef struct Pl {
   TwFnBuild coeffs;
   TwRef *copy; /* of an x-independent instruction, in coeffs */
   bool *varies;
-  Lin *lin;        /* of a varying one */
-  uint32_t *node;  /* its node + 1, once materialised */
+  Lin *lin;         /* of a varying one */
+  uint32_t *node;   /* its node + 1, once materialised */
   TwVec(TwRef) out; /* coefficients, in order of their numbers */
   uint32_t *number; /* of an instruction of coeffs + 1 */
   uint32_t number_cap;
@@ -64,9 +64,7 @@ static uint32_t add_node(Pl *p, TwRtPlNode n) {
   return p->nodes.len - 1;
 }
 
-static bool is_node(const Lin *l) {
-  return l->n == 1 && l->bias == TW_PL_ZERO && l->terms[0].coeff == TW_PL_ONE;
-}
+static bool is_node(const Lin *l) { return l->n == 1 && l->bias == TW_PL_ZERO && l->terms[0].coeff == TW_PL_ONE; }
 
 static Lin lin_of_node(Pl *p, uint32_t node, uint32_t coeff) {
   Lin l = {TW_NEW(p->lw->arena, TwRtPlTerm), 1, TW_PL_ZERO};
@@ -191,8 +189,9 @@ static bool convert(Pl *p, TwRef r) {
     case TW_OP_ne: return refuse(p, r, "it compares values that depend on the input");
     default: break; /* every other operation: */
   }
-  return refuse(p, r, tw_arena_printf(p->lw->arena, "it takes '%s' of a value that depends on the input",
-                                      tw_op_name(tw_op(f, r))));
+  return refuse(
+      p, r,
+      tw_arena_printf(p->lw->arena, "it takes '%s' of a value that depends on the input", tw_op_name(tw_op(f, r))));
 }
 
 /* (VALUES, FLAT, x) -> y */

@@ -26,17 +26,22 @@ static void lower_datas(TwLowered *l, TwLw *lw, unsigned what) {
       const TwAxis *a = &d->inputs.at[j];
       axes[j] = (TwRtAxis){a->local ? a->local->name : a->column, a->lo, a->hi, a->lo_open, a->hi_open, a->n};
     }
-    datas[k] = (TwRtData){.name = d->name, .place = tw_lw_place(lw, d->span), .n_rows = d->n,
-                          .n_inputs = d->inputs.len, .n_columns = d->inputs.len + d->columns.len,
-                          .axes = d->rows ? NULL : axes, .rows = d->rows, .weighted = d->weight != NULL};
+    datas[k] = (TwRtData){.name = d->name,
+                          .place = tw_lw_place(lw, d->span),
+                          .n_rows = d->n,
+                          .n_inputs = d->inputs.len,
+                          .n_columns = d->inputs.len + d->columns.len,
+                          .axes = d->rows ? NULL : axes,
+                          .rows = d->rows,
+                          .weighted = d->weight != NULL};
     if (what & TW_LOWER_TRAIN) tw_lw_target(l, lw, k, &datas[k]);
   }
   rt->n_datas = lw->p->datas.len;
   rt->datas = datas;
 }
 
-static void add_tensors(TwLw *lw, const TwType *type, const char *name, bool is_param, uint64_t at,
-                        TwRtTensor *out, uint32_t *n) {
+static void add_tensors(TwLw *lw, const TwType *type, const char *name, bool is_param, uint64_t at, TwRtTensor *out,
+                        uint32_t *n) {
   uint32_t leaves = tw_lw_leaves(type);
   TwTy *types = TW_NEW_N(lw->arena, TwTy, leaves);
   const char **names = TW_NEW_N(lw->arena, const char *, leaves), **stored = TW_NEW_N(lw->arena, const char *, leaves);
@@ -78,8 +83,15 @@ static void lower_tensors(TwLowered *l, TwLw *lw, const TwLayout *layout) {
   for (uint32_t k = 0; k < p->params.len; k++) {
     const TwParam *q = &p->params.at[k];
     add_tensors(lw, q->type, q->name, true, layout->param_shown[k], tensors, &n);
-    params[k] = (TwRtParam){q->name, tw_lw_place(lw, q->start_span), tw_lw_place(lw, q->domain_span),
-                            layout->param_shown[k], tw_lw_count(lw, q->type), q->lo, q->hi, q->lo_open, q->hi_open,
+    params[k] = (TwRtParam){q->name,
+                            tw_lw_place(lw, q->start_span),
+                            tw_lw_place(lw, q->domain_span),
+                            layout->param_shown[k],
+                            tw_lw_count(lw, q->type),
+                            q->lo,
+                            q->hi,
+                            q->lo_open,
+                            q->hi_open,
                             q->domain ? text_of(lw, q->domain_span) : NULL};
   }
   for (uint32_t k = 0; k < p->weights.len; k++)
@@ -107,10 +119,19 @@ static void lower_ensures(TwLowered *l, TwLw *lw) {
   for (uint32_t k = 0; k < p->ensures.len; k++) {
     const TwEnsure *e = &p->ensures.at[k];
     TwRtEnsure *o = &ensures[k];
-    *o = (TwRtEnsure){.place = tw_lw_place(lw, e->span), .text = text_of(lw, e->span), .is_regions = e->kind == TW_EN_REGIONS,
-                      .quantity = (uint32_t)e->quantity, .model = e->model, .check = e->kind == TW_EN_VALUE ? checks++ : 0, .lo = e->lo, .hi = e->hi,
-                      .sliver = e->sliver, .compare = compare_of(e->op), .bound = e->bound,
-                      .every = e->every > 0 ? e->every : 1, .stop = e->stop};
+    *o = (TwRtEnsure){.place = tw_lw_place(lw, e->span),
+                      .text = text_of(lw, e->span),
+                      .is_regions = e->kind == TW_EN_REGIONS,
+                      .quantity = (uint32_t)e->quantity,
+                      .model = e->model,
+                      .check = e->kind == TW_EN_VALUE ? checks++ : 0,
+                      .lo = e->lo,
+                      .hi = e->hi,
+                      .sliver = e->sliver,
+                      .compare = compare_of(e->op),
+                      .bound = e->bound,
+                      .every = e->every > 0 ? e->every : 1,
+                      .stop = e->stop};
     for (uint32_t j = 0; j < e->during.len; j++) {
       if (e->during.at[j] < 64) o->during |= 1ull << e->during.at[j];
       else tw_diag(&lw->unit->diags, TW_E0902, e->span, "an ensure can be checked in the first 64 stages only");
@@ -120,9 +141,16 @@ static void lower_ensures(TwLowered *l, TwLw *lw) {
   for (uint32_t k = 0; k < p->expects.len; k++) {
     const TwExpect *e = &p->expects.at[k];
     TwRtExpect *o = &expects[k];
-    *o = (TwRtExpect){.place = tw_lw_place(lw, e->span), .text = text_of(lw, e->span), .measure = e->measure,
-                      .model = e->model, .quantity = (uint32_t)e->quantity, .lo = e->lo, .hi = e->hi, .sliver = e->sliver,
-                      .compare = compare_of(e->op), .bound = e->bound};
+    *o = (TwRtExpect){.place = tw_lw_place(lw, e->span),
+                      .text = text_of(lw, e->span),
+                      .measure = e->measure,
+                      .model = e->model,
+                      .quantity = (uint32_t)e->quantity,
+                      .lo = e->lo,
+                      .hi = e->hi,
+                      .sliver = e->sliver,
+                      .compare = compare_of(e->op),
+                      .bound = e->bound};
     switch (e->kind) {
       case TW_XP_LOSS: o->kind = TW_RT_XP_LOSS; break;
       case TW_XP_BEST_LOSS: o->kind = TW_RT_XP_BEST_LOSS; break;
@@ -205,7 +233,8 @@ static void release(TwLw *lw, const TwLayout *layout, const TwStage *s, bool *st
     uint32_t id = s->weights.at[k];
     if (stored[id]) continue;
     stored[id] = true;
-    r[out->n_releases++] = (TwRtRange){layout->weights_at[id], layout->weights_shown[id], tw_lw_count(lw, lw->p->weights.at[id].type)};
+    r[out->n_releases++] = (TwRtRange){layout->weights_at[id], layout->weights_shown[id],
+                                       tw_lw_count(lw, lw->p->weights.at[id].type)};
   }
   out->releases = r;
 }
@@ -215,7 +244,9 @@ static bool wants_regions(const TwProgram *p, const TwRtProgram *rt, uint32_t mo
   return tw_lw_one_to_one(m) && rt->models[model].lo < rt->models[model].hi;
 }
 
-static TwRtTarget target(const TwTarget *t) { return (TwRtTarget){t->given, t->given ? compare_of(t->op) : 0, t->bound}; }
+static TwRtTarget target(const TwTarget *t) {
+  return (TwRtTarget){t->given, t->given ? compare_of(t->op) : 0, t->bound};
+}
 
 static void lower_stage(TwLowered *l, TwLw *lw, const TwLayout *layout, uint32_t k, bool *stored, bool models) {
   const TwStage *s = &lw->p->stages.at[k];
@@ -264,8 +295,8 @@ static void refuse_pieces(TwLw *lw, const TwRtProgram *rt, bool *told, TwSpan bo
   for (uint32_t k = 0; k < rt->n_stages && !told[model]; k++) {
     const TwRtPl *pl = &rt->stages[k].pls[model];
     if (!(stages >> k & 1) || !pl->why_not) continue;
-    TwDiag *d = tw_diag(&lw->unit->diags, TW_E0715, bound, "'%s' has no pieces to look at: it is not piecewise linear in its input",
-                        pl->model);
+    TwDiag *d = tw_diag(&lw->unit->diags, TW_E0715, bound,
+                        "'%s' has no pieces to look at: it is not piecewise linear in its input", pl->model);
     TwSpan why = {pl->why_place.file, pl->why_place.start, pl->why_place.end};
     tw_diag_note(&lw->unit->diags, d, why, "%s", pl->why_not);
     told[model] = true;
@@ -281,7 +312,8 @@ static void check_pieces(TwLw *lw, const TwRtProgram *rt) {
       refuse_pieces(lw, rt, told, p->ensures.at[k].span, p->ensures.at[k].model,
                     rt->ensures[k].during ? rt->ensures[k].during : last);
   for (uint32_t k = 0; k < p->expects.len; k++)
-    if (p->expects.at[k].kind == TW_XP_REGIONS) refuse_pieces(lw, rt, told, p->expects.at[k].span, p->expects.at[k].model, last);
+    if (p->expects.at[k].kind == TW_XP_REGIONS)
+      refuse_pieces(lw, rt, told, p->expects.at[k].span, p->expects.at[k].model, last);
 }
 
 /* ---- what training calls at each epoch, and what it does not */
@@ -318,9 +350,13 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   for (uint32_t k = 0; k < p->datas.len; k++) lw.rows[k] = p->datas.at[k].n;
   TwLayout layout;
   tw_lw_layout(&lw, &layout);
-  *l->rt = (TwRtProgram){.abi = TW_RT_ABI, .f64 = u->options.precision == TW_F64, .portable = true,
+  *l->rt = (TwRtProgram){.abi = TW_RT_ABI,
+                         .f64 = u->options.precision == TW_F64,
+                         .portable = true,
                          .path = p->span.file ? tw_source(&u->sources, p->span.file)->path : "",
-                         .variant = p->variant, .n_values = layout.n_values, .n_shown = layout.n_shown,
+                         .variant = p->variant,
+                         .n_values = layout.n_values,
+                         .n_shown = layout.n_shown,
                          .n_coordinates = coordinates(&lw)};
   if (p->loss) l->rt->loss_place = tw_lw_place(&lw, p->loss->span);
   const char **measures = TW_NEW_N(lw.arena, const char *, p->measures.len);

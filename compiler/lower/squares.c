@@ -95,8 +95,9 @@ static void no_square(Walk *w, TwSpan span) {
                            : "'lm' lowers sums of squares, and not every term of this loss is a square");
   if (span.file && !here) tw_diag_note(&w->lw->unit->diags, d, span, "this term is none");
   tw_diag_note(&w->lw->unit->diags, d, use, "it lowers the loss of stage '%s'", w->stage->name);
-  tw_diag_help(&w->lw->unit->diags, d,
-               "a sum of terms such as mean(r ^ 2 …), sum(r ^ 2 …), r ^ 2 or c * r ^ 2 will do; 'lbfgs()' takes any loss");
+  tw_diag_help(
+      &w->lw->unit->diags, d,
+      "a sum of terms such as mean(r ^ 2 …), sum(r ^ 2 …), r ^ 2 or c * r ^ 2 will do; 'lbfgs()' takes any loss");
 }
 
 static Square with(Walk *w, Square q, FactorKind kind, TwRef ref) {
@@ -235,9 +236,10 @@ static void walk(Walk *w, const Level *v, TwRef e, Square q) {
 /* ---- a square's residual as a function */
 
 typedef struct Row {
-  TwRefs outer;      /* values of the loss, the same for all FLAT, that come in as operands */
-  const TwFn *fn;    /* (outer…, FLAT, columns of one row…) -> one result for each residual, or (no region of data) all in one */
-  uint32_t n_flat;   /* params that FLAT comes in: one for each coordinate, or 1 */
+  TwRefs outer; /* values of the loss, the same for all FLAT, that come in as operands */
+  const TwFn
+      *fn; /* (outer…, FLAT, columns of one row…) -> one result for each residual, or (no region of data) all in one */
+  uint32_t n_flat; /* params that FLAT comes in: one for each coordinate, or 1 */
   bool over_data;
   uint32_t n_residuals;
 } Row;
@@ -297,7 +299,8 @@ static TwRef looped(Walk *w, TwFn *f, const Square *q, const TwRef *map) {
   const TwFn *old = g.body;
   TwFn *body = tw_fn_new(w->lw->m, old->name);
   TwRef *in = TW_NEW_N(w->lw->arena, TwRef, old->insts.len);
-  for (uint32_t k = 0; k < old->params.len; k++) in[old->params.at[k]] = tw_param(body, tw_type(old, old->params.at[k]));
+  for (uint32_t k = 0; k < old->params.len; k++)
+    in[old->params.at[k]] = tw_param(body, tw_type(old, old->params.at[k]));
   copy_body(body, old, in);
   for (uint32_t k = 0; k < old->results.len; k++) tw_result(body, in[old->results.at[k]]);
   tw_result(body, scaled(body, in[q->root], q, true, in));
@@ -404,7 +407,8 @@ static const TwFn *rows_body(Walk *w, const Square *q, const Row *row) {
   uint32_t n = 0;
   for (; n < row->outer.len; n++) args[n] = tw_param(f, tw_type(old, old->params.at[n]));
   TwRef flat = tw_param(f, tw_type(w->top.f, w->top.f->params.at[1]));
-  for (uint32_t k = 0; k < row->n_flat; k++) args[n++] = row->n_flat == 1 && w->stage->n_flat > 1 ? flat : tw_index(f, flat, tw_int(f, k));
+  for (uint32_t k = 0; k < row->n_flat; k++)
+    args[n++] = row->n_flat == 1 && w->stage->n_flat > 1 ? flat : tw_index(f, flat, tw_int(f, k));
   for (uint32_t k = 0; k < g->n_xs; k++, n++) args[n] = tw_param(f, tw_type(old, old->params.at[n]));
   TwRef *out = TW_NEW_N(lw->arena, TwRef, (size_t)row->n_residuals * (row->n_flat + 1));
   for (uint32_t k = 0; k < row->n_residuals; k++)
@@ -474,8 +478,8 @@ static void alone(Outer *o, const Row *row, TwRtSquares *out) {
 
 static bool check_size(Walk *w, const Row *row) {
   if (!row->over_data || row->n_residuals <= MAX_PER_ROW) return true;
-  tw_diag(&w->lw->unit->diags, TW_E0902, w->stage->loss->span, "'lm' takes at most %d squares of a row of data in one sum, not %u",
-          MAX_PER_ROW, row->n_residuals);
+  tw_diag(&w->lw->unit->diags, TW_E0902, w->stage->loss->span,
+          "'lm' takes at most %d squares of a row of data in one sum, not %u", MAX_PER_ROW, row->n_residuals);
   return false;
 }
 

@@ -191,7 +191,8 @@ void tw_lw_gradient(TwLowered *l, TwLw *lw, const TwMoment *at, TwRtStage *out) 
   const TwFn *primal = loss_fn(&loss, lw, at, tw_arena_printf(lw->arena, "%s.gradient", at->stage->name));
   bool *active = TW_NEW_N(lw->arena, bool, loss.in.len);
   active[1] = true;
-  const TwFn *grad = tw_stage_gradient(lw->m, at->stage, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()), active);
+  const TwFn *grad = tw_stage_gradient(lw->m, at->stage, tw_opt_prepare(lw->m, primal, tw_opt_limits_default()),
+                                       active);
   TwFnBuild b;
   tw_lw_begin(&b, lw, at, primal->name);
   TwRef *args = TW_NEW_N(lw->arena, TwRef, loss.in.len), value_and_grad[2];

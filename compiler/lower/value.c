@@ -64,9 +64,7 @@ void tw_lw_leaf_names(TwLw *lw, const TwType *t, const char *prefix, const char 
 
 TwVal tw_lw_val(TwLw *lw, uint32_t n) { return (TwVal){n, TW_NEW_N(lw->arena, TwRef, n)}; }
 
-void tw_lw_bind(TwScope *s, TwKey key, TwVal v) {
-  tw_vec_push(s->lw->arena, &s->bound, (TwBinding){key, v});
-}
+void tw_lw_bind(TwScope *s, TwKey key, TwVal v) { tw_vec_push(s->lw->arena, &s->bound, (TwBinding){key, v}); }
 
 TwVal tw_lw_get(TwScope *s, TwKey key) {
   for (uint32_t i = s->bound.len; i-- > 0;)

@@ -50,7 +50,7 @@ typedef struct Loader {
   File *files;
   size_t n;
   TwObject *o;
-  size_t stretch[STRETCHES];      /* bytes */
+  size_t stretch[STRETCHES]; /* bytes */
   uint8_t *base[STRETCHES];
   size_t n_stubs, n_got;
   uint8_t *stubs, *got;
@@ -197,9 +197,11 @@ static bool apply(Loader *l, File *f, uint8_t *place, uint64_t room, const Elf64
   size_t k = ELF64_R_SYM(r->r_info);
   uint8_t *to = address(l, f, k);
   if (!to) return false;
-  if (room < (type == R_X86_64_64 || type == R_X86_64_PC64 ? 8u : 4u)) return fail(l, "a relocation beyond its section");
+  if (room < (type == R_X86_64_64 || type == R_X86_64_PC64 ? 8u : 4u))
+    return fail(l, "a relocation beyond its section");
   if (type == R_X86_64_64 || type == R_X86_64_PC64) {
-    uint64_t v = (uint64_t)(uintptr_t)to + (uint64_t)r->r_addend - (type == R_X86_64_PC64 ? (uint64_t)(uintptr_t)place : 0);
+    uint64_t v = (uint64_t)(uintptr_t)to + (uint64_t)r->r_addend -
+                 (type == R_X86_64_PC64 ? (uint64_t)(uintptr_t)place : 0);
     memcpy(place, &v, 8);
     return true;
   }
@@ -245,7 +247,8 @@ static bool each_relocation(Loader *l, bool applying) {
       uint64_t size = f->sections[s->sh_info].sh_size;
       for (size_t j = 0; j < s->sh_size / sizeof *r; j++) {
         if (r[j].r_offset > size || ELF64_R_SYM(r[j].r_info) >= f->n_symbols) return fail(l, "malformed relocations");
-        if (!(applying ? apply(l, f, f->at[s->sh_info] + r[j].r_offset, size - r[j].r_offset, &r[j]) : count(l, f, &r[j])))
+        if (!(applying ? apply(l, f, f->at[s->sh_info] + r[j].r_offset, size - r[j].r_offset, &r[j])
+                       : count(l, f, &r[j])))
           return false;
       }
     }
@@ -263,7 +266,8 @@ static size_t pages(size_t n) {
 static bool map(Loader *l) {
   size_t code = (l->stretch[CODE] + 15) / 16 * 16, constants = (l->stretch[CONSTANTS] + 7) / 8 * 8;
   size_t size[STRETCHES] = {[CODE] = pages(code + STUB_BYTES * l->n_stubs),
-                            [CONSTANTS] = pages(constants + 8 * l->n_got), [DATA] = pages(l->stretch[DATA])};
+                            [CONSTANTS] = pages(constants + 8 * l->n_got),
+                            [DATA] = pages(l->stretch[DATA])};
   l->o->size = size[CODE] + size[CONSTANTS] + size[DATA];
   void *m = mmap(NULL, l->o->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (m == MAP_FAILED) return fail(l, "out of memory");

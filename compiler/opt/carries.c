@@ -24,8 +24,7 @@ static const TwFn *rebody(TwPass *p, const Merge *z, TwRef *value) {
   for (uint32_t k = 0; k < b->params.len; k++) {
     uint32_t c = k - 1 - z->s.n_consts;
     bool carry = k > z->s.n_consts && c < z->s.n_carry;
-    if (carry && z->leader[c] != c)
-      map[b->params.at[k]] = map[b->params.at[1 + z->s.n_consts + z->leader[c]]];
+    if (carry && z->leader[c] != c) map[b->params.at[k]] = map[b->params.at[1 + z->s.n_consts + z->leader[c]]];
     else map[b->params.at[k]] = tw_param(to, tw_type(b, b->params.at[k]));
   }
   for (TwRef r = 1; r < b->insts.len; r++)

@@ -32,8 +32,7 @@ static bool is_carry(TwOp op, const TwRegion *g, uint32_t k) {
   return op == TW_OP_scan && k >= g->n_consts && k < g->n_consts + g->n_carry;
 }
 
-static Inside look_through(TwPass *p, TwFn *g, TwRef r, TwOp op, const TwRegion *region, uint32_t k,
-                           TwTy type) {
+static Inside look_through(TwPass *p, TwFn *g, TwRef r, TwOp op, const TwRegion *region, uint32_t k, TwTy type) {
   Inside in = {.from = r, .type = type};
   if (is_carry(op, region, k)) return in;
   if (tw_op(g, r) == TW_OP_neg && tw_ty_info(p->m, type)->rank == 0) { /* free there, on a scalar */
@@ -76,8 +75,7 @@ static void leaves(TwPass *p, const TwFn *b, TwRef r, bool sum, Refs *out, uint3
 }
 
 /* The result around its leaves, in the outer function; `stack`: with a leading axis (ys: signs only). */
-static TwRef rebuild(TwPass *p, TwFn *g, const TwFn *b, TwRef r, bool sum, TwRef region,
-                     const uint32_t *number) {
+static TwRef rebuild(TwPass *p, TwFn *g, const TwFn *b, TwRef r, bool sum, TwRef region, const uint32_t *number) {
   if (!sheds(b, r, sum)) return number[r] ? tw_get(g, region, number[r] - 1) : tw_zeros(g, tw_type(b, r));
   uint32_t n = tw_inst(b, r)->n_args;
   TwRef *parts = TW_NEW_N(&p->scratch, TwRef, n);
@@ -98,8 +96,7 @@ typedef struct Region {
 } Region;
 
 /* A new body: the old one cleaned, with its operands made inside. */
-static const TwFn *inner(TwPass *p, TwFn *g, const TwFn *b, const Region *z, const Inside *in,
-                         uint32_t skip) {
+static const TwFn *inner(TwPass *p, TwFn *g, const TwFn *b, const Region *z, const Inside *in, uint32_t skip) {
   const TwFn *f = tw_clean_round(p, b);
   TwFn *to = tw_fn_new(p->m, f->name);
   TwRef *map = TW_NEW_N(&p->scratch, TwRef, f->insts.len);
@@ -145,8 +142,7 @@ static void shed_results(TwPass *p, TwFn *g, const TwFn *body, Region *z, TwRegi
   TwRef region = tw_emit_region(g, z->op, new, args, z->n_args);
   for (uint32_t k = 0; k < n; k++) {
     if (k < n_fixed) z->parts[k] = tw_get(g, region, k);
-    else
-      z->parts[k] = rebuild(p, g, body, old[k], k < z->old.n_carry, region, k < z->old.n_carry ? sums : ys);
+    else z->parts[k] = rebuild(p, g, body, old[k], k < z->old.n_carry, region, k < z->old.n_carry ? sums : ys);
   }
 }
 

@@ -35,9 +35,7 @@ typedef struct Fuse {
   uint32_t *group_of; /* per ref: number + 1 of the group of a loop */
 } Fuse;
 
-static bool is_loop(const TwFn *f, TwRef r) {
-  return tw_op(f, r) == TW_OP_samples || tw_op(f, r) == TW_OP_scan;
-}
+static bool is_loop(const TwFn *f, TwRef r) { return tw_op(f, r) == TW_OP_samples || tw_op(f, r) == TW_OP_scan; }
 
 /* Number of the first operand that is read row by row. */
 static uint32_t first_x(const TwFn *f, TwRef r) {
@@ -64,8 +62,7 @@ static bool reaches(const Fuse *z, TwRef r, uint32_t q) {
     if (seen[x]) continue;
     seen[x] = true;
     if (z->group_of[x] == q + 1) return true;
-    for (uint32_t k = 0; k < tw_inst(z->f, x)->n_args; k++)
-      tw_vec_push(&z->p->scratch, &todo, tw_arg(z->f, x, k));
+    for (uint32_t k = 0; k < tw_inst(z->f, x)->n_args; k++) tw_vec_push(&z->p->scratch, &todo, tw_arg(z->f, x, k));
     if (!z->group_of[x]) continue;
     const Group *h = &z->group[z->group_of[x] - 1];
     for (uint32_t m = 0; m < h->n; m++) tw_vec_push(&z->p->scratch, &todo, h->member[m]);
@@ -146,8 +143,8 @@ static TwRef *add_params(TwPass *p, TwFn *to, const TwFn *g, const Refs *refs, b
 }
 
 /* The body of member m, pasted; *carry: how many carries came before, updated. */
-static TwRef *paste(Fuse *z, const Group *q, uint32_t m, TwFn *b, Operands *o, const Params *in,
-                    TwRef *const *out, uint32_t *carry) {
+static TwRef *paste(Fuse *z, const Group *q, uint32_t m, TwFn *b, Operands *o, const Params *in, TwRef *const *out,
+                    uint32_t *carry) {
   TwRef r = q->member[m];
   const TwRegion s = *tw_region(z->f, r);
   uint32_t lead = q->op == TW_OP_scan, x_at = first_x(z->f, r), index = z->group_of[r] - 1;

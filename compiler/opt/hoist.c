@@ -78,13 +78,11 @@ static const TwFn *without(TwPass *p, const TwFn *b, const Hoist *h, uint32_t le
   TwRef *map = TW_NEW_N(&p->scratch, TwRef, b->insts.len);
   for (uint32_t k = 0; k < b->params.len; k++) {
     if (k == lead + n_consts)
-      for (uint32_t j = 0; j < h->n_frontier; j++)
-        map[h->frontier[j]] = tw_param(to, tw_type(b, h->frontier[j]));
+      for (uint32_t j = 0; j < h->n_frontier; j++) map[h->frontier[j]] = tw_param(to, tw_type(b, h->frontier[j]));
     map[b->params.at[k]] = tw_param(to, tw_type(b, b->params.at[k]));
   }
   if (b->params.len == lead + n_consts)
-    for (uint32_t j = 0; j < h->n_frontier; j++)
-      map[h->frontier[j]] = tw_param(to, tw_type(b, h->frontier[j]));
+    for (uint32_t j = 0; j < h->n_frontier; j++) map[h->frontier[j]] = tw_param(to, tw_type(b, h->frontier[j]));
   for (TwRef r = 1; r < b->insts.len; r++)
     if (h->inside[r] && !map[r]) map[r] = tw_opt_copy(to, b, r, map);
   for (uint32_t k = 0; k < b->results.len; k++) tw_result(to, map[b->results.at[k]]);
@@ -97,8 +95,7 @@ static TwRef hoist_region(TwPass *p, TwFn *g, const TwFn *f, TwRef r, TwRef *map
   uint32_t lead = tw_op(f, r) == TW_OP_scan, n = tw_inst(f, r)->n_args;
   const TwFn *b = region.body;
   Hoist h = analyse(p, b, lead, region.n_consts);
-  TwRef *args = TW_NEW_N(&p->scratch, TwRef, n + h.n_frontier),
-        *outer = TW_NEW_N(&p->scratch, TwRef, b->insts.len);
+  TwRef *args = TW_NEW_N(&p->scratch, TwRef, n + h.n_frontier), *outer = TW_NEW_N(&p->scratch, TwRef, b->insts.len);
   for (uint32_t k = 0; k < n; k++) args[k < region.n_consts ? k : k + h.n_frontier] = map[tw_arg(f, r, k)];
   for (uint32_t k = 0; k < region.n_consts; k++) outer[b->params.at[lead + k]] = args[k];
   emit_outside(p, g, b, &h, outer);
@@ -112,8 +109,7 @@ static TwRef hoist_region(TwPass *p, TwFn *g, const TwFn *f, TwRef r, TwRef *map
 /* ---- a scan in a loop: which of its carries depend on nothing that varies in that loop */
 
 /* Values of body b that depend on carries that are not `kept`, or on consts and xs that vary. */
-static bool *varying(TwPass *p, const TwFn *b, const TwRegion *s, const bool *operand_varies,
-                     const bool *kept) {
+static bool *varying(TwPass *p, const TwFn *b, const TwRegion *s, const bool *operand_varies, const bool *kept) {
   bool *v = TW_NEW_N(&p->scratch, bool, b->insts.len);
   for (uint32_t k = 1; k < b->params.len; k++) {
     bool carry = k - 1 >= s->n_consts && k - 1 < s->n_consts + s->n_carry;
@@ -142,8 +138,8 @@ static bool *going_ahead(TwPass *p, const TwFn *b, const TwRegion *s, const bool
 
 /* Values that do not vary and that the rest needs, other than params it has anyway and literals; *work: one
  * of them is worth computing once. */
-static TwRef *handed_on(TwPass *p, const TwFn *b, const TwRegion *s, const bool *kept, const bool *v,
-                        uint32_t *n, bool *work) {
+static TwRef *handed_on(TwPass *p, const TwFn *b, const TwRegion *s, const bool *kept, const bool *v, uint32_t *n,
+                        bool *work) {
   bool *use = TW_NEW_N(&p->scratch, bool, b->insts.len), *own = TW_NEW_N(&p->scratch, bool, b->insts.len);
   for (uint32_t k = 0; k < b->params.len; k++) {
     bool carry = k > s->n_consts && k <= s->n_consts + s->n_carry;
@@ -158,8 +154,7 @@ static TwRef *handed_on(TwPass *p, const TwFn *b, const TwRegion *s, const bool 
   for (TwRef r = 1; r < b->insts.len; r++) {
     if (!use[r] || v[r] || own[r] || tw_op(b, r) == TW_OP_const || tw_info(b, r)->dtype == TW_TUPLE) continue;
     out[(*n)++] = r;
-    *work =
-        *work || (tw_op(b, r) != TW_OP_param && tw_op(b, r) != TW_OP_neg && tw_op(b, r) != TW_OP_broadcast);
+    *work = *work || (tw_op(b, r) != TW_OP_param && tw_op(b, r) != TW_OP_neg && tw_op(b, r) != TW_OP_broadcast);
   }
   return out;
 }
@@ -179,8 +174,7 @@ static const TwFn *front(TwPass *p, const Cut *c) {
   TwRef *map = TW_NEW_N(&p->scratch, TwRef, b->insts.len);
   for (uint32_t k = 0; k < b->params.len; k++) {
     bool carry = k > c->s.n_consts && k <= c->s.n_consts + c->s.n_carry;
-    if (!carry || c->kept[k - 1 - c->s.n_consts])
-      map[b->params.at[k]] = tw_param(to, tw_type(b, b->params.at[k]));
+    if (!carry || c->kept[k - 1 - c->s.n_consts]) map[b->params.at[k]] = tw_param(to, tw_type(b, b->params.at[k]));
   }
   for (TwRef r = 1; r < b->insts.len; r++)
     if (!c->v[r] && tw_op(b, r) != TW_OP_param) map[r] = tw_opt_copy(to, b, r, map);
@@ -197,25 +191,21 @@ static const TwFn *rest(TwPass *p, const Cut *c) {
   TwRef *map = TW_NEW_N(&p->scratch, TwRef, b->insts.len);
   for (uint32_t k = 0; k < b->params.len; k++) {
     bool carry = k > c->s.n_consts && k <= c->s.n_consts + c->s.n_carry;
-    if (!carry || !c->kept[k - 1 - c->s.n_consts])
-      map[b->params.at[k]] = tw_param(to, tw_type(b, b->params.at[k]));
+    if (!carry || !c->kept[k - 1 - c->s.n_consts]) map[b->params.at[k]] = tw_param(to, tw_type(b, b->params.at[k]));
   }
   for (uint32_t k = 0; k < c->n_handed; k++) map[c->handed[k]] = tw_param(to, tw_type(b, c->handed[k]));
   for (TwRef r = 1; r < b->insts.len; r++)
-    if ((c->v[r] || tw_op(b, r) == TW_OP_const) && tw_op(b, r) != TW_OP_param)
-      map[r] = tw_opt_copy(to, b, r, map);
+    if ((c->v[r] || tw_op(b, r) == TW_OP_const) && tw_op(b, r) != TW_OP_param) map[r] = tw_opt_copy(to, b, r, map);
   for (uint32_t k = 0; k < b->results.len; k++)
     if (k >= c->s.n_carry || !c->kept[k]) tw_result(to, map[b->results.at[k]]);
   return tw_fn_seal(to);
 }
 
 /* Emits the two scans; parts: the results of the old one. */
-static void emit_cut(TwPass *p, TwFn *g, const Cut *c, const TwRef *args, uint32_t n_args, TwOp op,
-                     TwRef *parts) {
+static void emit_cut(TwPass *p, TwFn *g, const Cut *c, const TwRef *args, uint32_t n_args, TwOp op, TwRef *parts) {
   uint32_t n_kept = 0, n = 0, m = 0, a = 0, o = 0;
   for (uint32_t k = 0; k < c->s.n_carry; k++) n_kept += c->kept[k];
-  TwRef *first = TW_NEW_N(&p->scratch, TwRef, n_args),
-        *second = TW_NEW_N(&p->scratch, TwRef, n_args + c->n_handed);
+  TwRef *first = TW_NEW_N(&p->scratch, TwRef, n_args), *second = TW_NEW_N(&p->scratch, TwRef, n_args + c->n_handed);
   for (uint32_t k = 0; k < n_args; k++) {
     bool carry = k >= c->s.n_consts && k < c->s.n_consts + c->s.n_carry;
     bool ahead = carry && c->kept[k - c->s.n_consts];
@@ -232,13 +222,11 @@ static void emit_cut(TwPass *p, TwFn *g, const Cut *c, const TwRef *args, uint32
   y.n_carry = c->s.n_carry - n_kept;
   y.n_xs += c->n_handed;
   TwRef after = tw_emit_region(g, op, &y, second, m);
-  for (uint32_t k = 0; k < c->s.n_carry; k++)
-    parts[k] = c->kept[k] ? tw_get(g, ahead, a++) : tw_get(g, after, o++);
+  for (uint32_t k = 0; k < c->s.n_carry; k++) parts[k] = c->kept[k] ? tw_get(g, ahead, a++) : tw_get(g, after, o++);
   for (uint32_t k = 0; k < c->s.n_ys; k++) parts[c->s.n_carry + k] = tw_get(g, after, o++);
 }
 
-static bool cut_scan(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const TwRef *map, const bool *varies,
-                     TwRef *parts) {
+static bool cut_scan(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const TwRef *map, const bool *varies, TwRef *parts) {
   Cut c = {.s = *tw_region(f, r)};
   uint32_t n_args = tw_inst(f, r)->n_args, n_kept;
   c.b = c.s.body;

@@ -45,9 +45,7 @@ static const TwFn *small(TwModule *m, const TwFn *f, TwOptLimits l) {
   return checked("clean", tw_opt_clean(m, f));
 }
 
-const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l) {
-  return small(m, checked("lowering", f), l);
-}
+const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l) { return small(m, checked("lowering", f), l); }
 
 const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l) {
   f = checked("differentiation", f);

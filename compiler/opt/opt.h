@@ -5,10 +5,10 @@
 #include "compiler/ir/ir.h"
 
 typedef struct TwOptLimits {
-  int64_t unroll_trip;   /* scans of at most this many iterations are unrolled … */
-  uint32_t unroll_size;  /* … if trip times body size stays within this */
-  int64_t scalar_count;  /* tensors of at most this many elements become scalars … */
-  uint32_t scalar_size;  /* … in a function (or body) that stays within this many instructions */
+  int64_t unroll_trip;  /* scans of at most this many iterations are unrolled … */
+  uint32_t unroll_size; /* … if trip times body size stays within this */
+  int64_t scalar_count; /* tensors of at most this many elements become scalars … */
+  uint32_t scalar_size; /* … in a function (or body) that stays within this many instructions */
 } TwOptLimits;
 TwOptLimits tw_opt_limits_default(void);
 
@@ -22,7 +22,7 @@ const TwFn *tw_opt_stacks(TwModule *m, const TwFn *f);         /* products for s
 const TwFn *tw_opt_contract(TwModule *m, const TwFn *f);       /* a * b + c -> fma, by a fixed rule */
 const TwFn *tw_opt_sink_signs(TwModule *m, const TwFn *f);     /* of products, into factors that do not vary; late */
 const TwFn *tw_opt_order(TwModule *m, const TwFn *f);          /* bodies of scans in an order for few registers */
-const TwFn *tw_opt_clean(TwModule *m, const TwFn *f); /* fold, value numbering, dead code, to a fixed point */
+const TwFn *tw_opt_clean(TwModule *m, const TwFn *f);          /* fold, value numbering, dead code, to a fixed point */
 
 /* Before AD: unrolls, scalarizes, hoists. What has the structure of the program in the open before it is
  * differentiated has a derivative with the same structure. Rounds a dot differently (see scalar_ops.c). */
@@ -31,8 +31,8 @@ const TwFn *tw_opt_prepare(TwModule *m, const TwFn *f, TwOptLimits l);
 /* After AD: all of them in order. */
 const TwFn *tw_optimize(TwModule *m, const TwFn *f, TwOptLimits l);
 
-/* Every loop unrolled and every branch a choice, tensors left as they are, up to max_size instructions (NULL beyond). Loops
- * over samples stay. */
+/* Every loop unrolled and every branch a choice, tensors left as they are, up to max_size instructions (NULL beyond).
+ * Loops over samples stay. */
 const TwFn *tw_opt_straight(TwModule *m, const TwFn *f, uint32_t max_size);
 /* Everything unrolled, inlined and scalarized, however large, up to max_size instructions (NULL beyond). */
 const TwFn *tw_opt_flatten(TwModule *m, const TwFn *f, uint32_t max_size);

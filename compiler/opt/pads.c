@@ -58,8 +58,7 @@ static void weave(TwPass *p, TwFn *g, Pieces *in, int64_t total) {
       Piece q = in->at[j];
       bool fits = q.step == width && q.n == first.n && q.at >= base && q.at < base + width;
       if (!fits) in->at[kept++] = q;
-      else if (column[q.at - base])
-        column[q.at - base] = tw_binary(g, TW_OP_add, column[q.at - base], q.value);
+      else if (column[q.at - base]) column[q.at - base] = tw_binary(g, TW_OP_add, column[q.at - base], q.value);
       else column[q.at - base] = q.value;
     }
     in->len = kept;

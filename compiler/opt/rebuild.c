@@ -47,21 +47,18 @@ bool *tw_opt_live(TwPass *p, const TwFn *f, const bool *want) {
 }
 
 static bool same_region(const TwRegion *a, const TwRegion *b) {
-  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts &&
-         a->n_carry == b->n_carry && a->n_xs == b->n_xs && a->n_ys == b->n_ys &&
-         (a->body == b->body || tw_opt_equal(a->body, b->body)) &&
+  return a->trip == b->trip && a->reverse == b->reverse && a->n_consts == b->n_consts && a->n_carry == b->n_carry &&
+         a->n_xs == b->n_xs && a->n_ys == b->n_ys && (a->body == b->body || tw_opt_equal(a->body, b->body)) &&
          (a->other == b->other || (a->other && b->other && tw_opt_equal(a->other, b->other)));
 }
 
 bool tw_opt_equal(const TwFn *a, const TwFn *b) {
-  if (a->insts.len != b->insts.len || a->results.len != b->results.len || a->params.len != b->params.len)
-    return false;
+  if (a->insts.len != b->insts.len || a->results.len != b->results.len || a->params.len != b->params.len) return false;
   for (uint32_t k = 0; k < a->results.len; k++)
     if (a->results.at[k] != b->results.at[k]) return false;
   for (TwRef r = 1; r < a->insts.len; r++) {
     const TwInst *x = tw_inst(a, r), *y = tw_inst(b, r);
-    if (x->op != y->op || x->type != y->type || x->n_args != y->n_args || x->n_attrs != y->n_attrs)
-      return false;
+    if (x->op != y->op || x->type != y->type || x->n_args != y->n_args || x->n_attrs != y->n_attrs) return false;
     for (uint32_t k = 0; k < x->n_args; k++)
       if (tw_arg(a, r, k) != tw_arg(b, r, k)) return false;
     for (uint32_t k = 0; k < x->n_attrs; k++)
@@ -130,8 +127,7 @@ TwRef tw_opt_with_body(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const TwRef *
 TwFn *tw_opt_open(TwPass *p, const TwFn *f, TwRef **map) {
   TwFn *g = tw_fn_new(p->m, f->name);
   *map = TW_NEW_N(&p->scratch, TwRef, f->insts.len);
-  for (uint32_t k = 0; k < f->params.len; k++)
-    (*map)[f->params.at[k]] = tw_param(g, tw_type(f, f->params.at[k]));
+  for (uint32_t k = 0; k < f->params.len; k++) (*map)[f->params.at[k]] = tw_param(g, tw_type(f, f->params.at[k]));
   return g;
 }
 

@@ -19,9 +19,8 @@ typedef struct DotShape {
 } DotShape;
 
 static DotShape dot_shape(const TwFn *f, TwRef r) {
-  DotShape d = {.n = (uint32_t)tw_attr(f, r, 0),
-                .ta = *tw_info(f, tw_arg(f, r, 0)),
-                .tb = *tw_info(f, tw_arg(f, r, 1))};
+  DotShape d = {
+      .n = (uint32_t)tw_attr(f, r, 0), .ta = *tw_info(f, tw_arg(f, r, 0)), .tb = *tw_info(f, tw_arg(f, r, 1))};
   d.a = f->attrs.at + f->insts.at[r].attrs + 1;
   d.b = d.a + d.n;
   d.length = 1;
@@ -219,8 +218,7 @@ bool tw_split_can(const TwScalarize *s, TwRef r) {
     case TW_OP_sum:
     case TW_OP_rmax:
     case TW_OP_rmin:
-    case TW_OP_argmask:
-      return tw_split_small(s, tw_type(f, tw_arg(f, r, 0))) && tw_info(f, tw_arg(f, r, 0))->count > 0;
+    case TW_OP_argmask: return tw_split_small(s, tw_type(f, tw_arg(f, r, 0))) && tw_info(f, tw_arg(f, r, 0))->count > 0;
     case TW_OP_dot:
       /* In a body the size of the whole was looked at; at the top level a product of matrices stays one. */
       if (!s->body && tw_info(f, r)->count * tw_split_dot_length(f, r) > TOP_DOT_MAX) return false;
@@ -246,8 +244,7 @@ static void emit_add_at(TwScalarize *s, TwRef r, int64_t count, TwRef *out) {
   int64_t width = tw_info(f, tw_arg(f, r, 2))->count, first = (int64_t)i * width;
   for (int64_t k = 0; k < count; k++) {
     out[k] = tw_split_elem(s, tw_arg(f, r, 0), k);
-    if (k >= first && k < first + width)
-      out[k] = add(s->g, out[k], tw_split_elem(s, tw_arg(f, r, 2), k - first));
+    if (k >= first && k < first + width) out[k] = add(s->g, out[k], tw_split_elem(s, tw_arg(f, r, 2), k - first));
   }
 }
 

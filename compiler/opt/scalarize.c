@@ -21,8 +21,7 @@ bool tw_split_small(const TwScalarize *s, TwTy type) {
 
 /* ---- the two forms of a value */
 TwRef tw_split_whole_of(TwScalarize *s, TwSplit *v) {
-  if (!v->whole)
-    v->whole = v->splat ? tw_fit(s->g, v->elem[0], v->type) : tw_view_pack(s->g, v->type, v->elem);
+  if (!v->whole) v->whole = v->splat ? tw_fit(s->g, v->elem[0], v->type) : tw_view_pack(s->g, v->type, v->elem);
   return v->whole;
 }
 
@@ -60,11 +59,9 @@ static uint32_t inst_cost(const TwScalarize *s, const TwFn *f, TwRef r) {
     uint32_t a = body_cost(s, region->body), b = region->other ? body_cost(s, region->other) : 0;
     return saturating((uint64_t)a + b);
   }
-  if (op == TW_OP_get || op == TW_OP_param || op == TW_OP_const || op == TW_OP_index || tw_view_is(f, r))
-    return 0;
+  if (op == TW_OP_get || op == TW_OP_param || op == TW_OP_const || op == TW_OP_index || tw_view_is(f, r)) return 0;
   bool small = tw_split_small(s, tw_type(f, r));
-  for (uint32_t k = 0; k < tw_inst(f, r)->n_args && small; k++)
-    small = tw_split_small(s, tw_type(f, tw_arg(f, r, k)));
+  for (uint32_t k = 0; k < tw_inst(f, r)->n_args && small; k++) small = tw_split_small(s, tw_type(f, tw_arg(f, r, k)));
   if (!small) return UINT32_MAX;
   if (op == TW_OP_dot) return saturating(2 * count * (uint64_t)tw_split_dot_length(f, r));
   uint64_t from = tw_inst(f, r)->n_args ? (uint64_t)tw_info(f, tw_arg(f, r, 0))->count : 1;
@@ -162,8 +159,7 @@ static bool use_takes_elements(const TwFn *f, TwRef user, uint32_t k) {
     return s->other && takes_elements(s->other, s->other->params.at[k]);
   }
   if (op == TW_OP_index && k == 0 && !tw_view_is(f, user)) return false;
-  if (op == TW_OP_add_at && k == 0 && !tw_is_const(f, tw_arg(f, user, 1), &(double){0}))
-    return takes_elements(f, user);
+  if (op == TW_OP_add_at && k == 0 && !tw_is_const(f, tw_arg(f, user, 1), &(double){0})) return takes_elements(f, user);
   if (tw_view_is(f, user)) return tw_info(f, user)->rank == 0 || takes_elements(f, user);
   return true;
 }
@@ -176,8 +172,7 @@ static bool takes_elements(const TwFn *f, TwRef r) {
   return false;
 }
 
-static void bind_operand(TwScalarize *s, Boundary *b, Operand *o, TwRef r, Group group, const TwFn *body,
-                         TwRef param) {
+static void bind_operand(TwScalarize *s, Boundary *b, Operand *o, TwRef r, Group group, const TwFn *body, TwRef param) {
   TwTyInfo t = *tw_ty_info(s->pass->m, o->type);
   o->split = tw_split_small(s, o->type) && t.rank > 0 &&
              (s->everything || group == GROUP_X || b->op == TW_OP_cond || takes_elements(body, param));
@@ -256,8 +251,7 @@ typedef TwVec(bool) Signs; /* per scalar result: it leaves without its negation 
 static const TwFn *split_body(TwScalarize *outer, const Boundary *b, const TwRegion *region, const TwFn *f,
                               bool *splits, Signs *signs) {
   TwPass *p = outer->pass;
-  TwScalarize s = {
-      .pass = p, .f = f, .g = tw_fn_new(p->m, f->name), .body = true, .everything = outer->everything};
+  TwScalarize s = {.pass = p, .f = f, .g = tw_fn_new(p->m, f->name), .body = true, .everything = outer->everything};
   prepare(&s);
   BodyParams q = {0};
   uint32_t at = 0;
@@ -458,16 +452,14 @@ static void emit_splat(TwScalarize *s, TwRef r, TwSplit *v) {
   v->elem = TW_NEW(&s->pass->scratch, TwRef);
   double value = 0;
   s->g->at = tw_inst(f, r)->span;
-  if (tw_is_const(f, r, &value))
-    v->elem[0] = tw_const(s->g, tw_ty_scalar(s->pass->m, tw_info(f, r)->dtype), value);
+  if (tw_is_const(f, r, &value)) v->elem[0] = tw_const(s->g, tw_ty_scalar(s->pass->m, tw_info(f, r)->dtype), value);
   else v->elem[0] = tw_opt_is_elementwise(tw_op(f, r)) ? tw_opt_op(s->g, tw_op(f, r), args, n) : args[0];
   v->split = v->splat = true;
 }
 
 static void emit_whole(TwScalarize *s, TwRef r, TwRef *map) {
   const TwFn *f = s->f;
-  for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++)
-    map[tw_arg(f, r, k)] = tw_split_whole(s, tw_arg(f, r, k));
+  for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) map[tw_arg(f, r, k)] = tw_split_whole(s, tw_arg(f, r, k));
   s->val[r].whole = tw_opt_copy(s->g, f, r, map);
   s->val[r].stack = s->body && stays_stack(s, r);
 }
@@ -479,8 +471,7 @@ static bool emit_biased(TwScalarize *s, TwRef r, TwSplit *v, int64_t count) {
   for (uint32_t k = 0; k < 2; k++) {
     TwRef dot = tw_arg(f, r, k);
     if (tw_op(f, dot) != TW_OP_dot || s->uses[dot] != 1 || s->val[dot].elem || s->val[dot].whole) continue;
-    for (int64_t e = 0; e < count; e++)
-      v->elem[e] = tw_split_dot(s, dot, e, tw_split_elem(s, tw_arg(f, r, 1 - k), e));
+    for (int64_t e = 0; e < count; e++) v->elem[e] = tw_split_dot(s, dot, e, tw_split_elem(s, tw_arg(f, r, 1 - k), e));
     return true;
   }
   return false;
@@ -517,8 +508,7 @@ static void run(TwScalarize *s) {
 }
 
 const TwFn *tw_scalarize_fn(TwPass *p, const TwFn *f, bool everything) {
-  TwScalarize s = {
-      .pass = p, .f = f, .g = tw_fn_new(p->m, f->name), .body = everything, .everything = everything};
+  TwScalarize s = {.pass = p, .f = f, .g = tw_fn_new(p->m, f->name), .body = everything, .everything = everything};
   prepare(&s);
   for (uint32_t k = 0; k < f->params.len; k++)
     s.val[f->params.at[k]].whole = tw_param(s.g, tw_type(f, f->params.at[k]));

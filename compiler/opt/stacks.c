@@ -15,9 +15,9 @@ typedef enum Fate { KEPT, PRODUCT, MASK } Fate;
 
 typedef struct Stacks { /* of one scan */
   const TwRegion *s;
-  Fate *fate;           /* per y */
-  TwVec(TwRef) ys;      /* of the new scan: values of the body, those kept and new ones */
-  TwRef region;         /* in the new function */
+  Fate *fate;      /* per y */
+  TwVec(TwRef) ys; /* of the new scan: values of the body, those kept and new ones */
+  TwRef region;    /* in the new function */
 } Stacks;
 
 typedef struct Rebuild {
@@ -25,14 +25,12 @@ typedef struct Rebuild {
   const TwFn *f; /* a body of samples */
   uint32_t n_sums;
   uint32_t *uses, *sum_uses; /* per ref: all; as a sum */
-  Stacks *of; /* per ref; of scans */
+  Stacks *of;                /* per ref; of scans */
   TwFn *g;
   TwRef *map;
 } Rebuild;
 
-static bool is_compare(TwOp op) {
-  return op == TW_OP_lt || op == TW_OP_le || op == TW_OP_eq || op == TW_OP_ne;
-}
+static bool is_compare(TwOp op) { return op == TW_OP_lt || op == TW_OP_le || op == TW_OP_eq || op == TW_OP_ne; }
 
 /* The one real that a comparison with a literal is about, or 0. */
 static TwRef compared(const TwFn *b, TwRef r) {
@@ -67,8 +65,7 @@ static Fate fate_of(const Rebuild *z, TwRef scan, uint32_t y) {
   const TwRegion *s = z->of[scan].s;
   TwRef value = s->body->results.at[s->n_carry + y], get = 0;
   for (TwRef r = scan + 1; r < z->f->insts.len; r++)
-    if (tw_op(z->f, r) == TW_OP_get && tw_arg(z->f, r, 0) == scan &&
-        tw_attr(z->f, r, 0) == (int64_t)(s->n_carry + y))
+    if (tw_op(z->f, r) == TW_OP_get && tw_arg(z->f, r, 0) == scan && tw_attr(z->f, r, 0) == (int64_t)(s->n_carry + y))
       get = r;
   if (!get) return KEPT;
   if (is_product(s->body, value) && z->sum_uses[get] == z->uses[get] && tw_info(z->f, get)->rank < TW_MAX_RANK)

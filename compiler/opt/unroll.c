@@ -42,8 +42,7 @@ static void unroll(TwPass *p, TwFn *g, const TwRegion *s, const TwFn *body, cons
   }
   if (p->failed) return;
   for (uint32_t k = 0; k < s->n_carry; k++) out[k] = in[1 + s->n_consts + k];
-  for (uint32_t k = 0; k < s->n_ys; k++)
-    out[s->n_carry + k] = tw_stack(g, ys + k * s->trip, (uint32_t)s->trip);
+  for (uint32_t k = 0; k < s->n_ys; k++) out[s->n_carry + k] = tw_stack(g, ys + k * s->trip, (uint32_t)s->trip);
 }
 
 static bool is_short(const TwPass *p, const TwRegion *s, const TwFn *body) {
@@ -53,8 +52,7 @@ static bool is_short(const TwPass *p, const TwRegion *s, const TwFn *body) {
 }
 
 /* Both branches, and a choice element by element: flatten only. */
-static void select_both(TwPass *p, TwFn *g, const TwFn *body, const TwFn *other, const TwRef *args,
-                        TwRef *out) {
+static void select_both(TwPass *p, TwFn *g, const TwFn *body, const TwFn *other, const TwRef *args, TwRef *out) {
   uint32_t n = body->results.len;
   TwRef *no = TW_NEW_N(&p->scratch, TwRef, n);
   paste(p, g, body, args + 1, out);
@@ -117,8 +115,7 @@ const TwFn *tw_opt_straight(TwModule *m, const TwFn *f, uint32_t max_size) {
 }
 
 const TwFn *tw_opt_flatten(TwModule *m, const TwFn *f, uint32_t max_size) {
-  TwPass p = {
-      .m = m, .limits = {.scalar_count = INT64_MAX, .scalar_size = UINT32_MAX - 1}, .max_size = max_size};
+  TwPass p = {.m = m, .limits = {.scalar_count = INT64_MAX, .scalar_size = UINT32_MAX - 1}, .max_size = max_size};
   const TwFn *g = tw_unroll_fn(&p, tw_opt_clean(m, f));
   /* Tensors as large as this would not fit whatever is in them. */
   for (TwRef r = 1; r < g->insts.len && !p.failed; r++)

@@ -19,7 +19,7 @@ typedef struct Site {
   const TwFn *fn;
   TwRef ref;
   uint64_t seen;
-  uint32_t n_reads; /* operands; of a custom function what its last `along` depends on: `reads` */
+  uint32_t n_reads;      /* operands; of a custom function what its last `along` depends on: `reads` */
   void **operands[KEPT]; /* [kept][operand] */
   /* Of a custom function, else NULL: which instructions it is made of, which of them are its operands, and the
    * values of these in the present execution. */
@@ -41,7 +41,8 @@ static bool is_custom(TwOp op) { return op == TW_OP_stop || op == TW_OP_along; }
 static void mark_part(const TwFn *f, TwRef r, const bool *leaf, bool *part) {
   part[r] = true;
   for (TwRef q = r; q > 0; q--)
-    for (uint32_t k = 0; part[q] && (q == r || !leaf[q]) && k < tw_inst(f, q)->n_args; k++) part[tw_arg(f, q, k)] = true;
+    for (uint32_t k = 0; part[q] && (q == r || !leaf[q]) && k < tw_inst(f, q)->n_args; k++)
+      part[tw_arg(f, q, k)] = true;
 }
 
 /* The operands that a custom function's rules name. If one of them is computed from another, a part of the
@@ -63,7 +64,8 @@ static void add_custom(Hunt *h, const TwFn *f, TwRef r) {
   TwArena *arena = &h->p->unit->arena;
   for (TwRef q = r + 1; q < f->insts.len; q++)
     if (tw_op(f, q) == TW_OP_along && tw_arg(f, q, 0) == r) return;
-  Site s = {.fn = f, .ref = r, .part = TW_NEW_N(arena, bool, f->insts.len), .leaf = TW_NEW_N(arena, bool, f->insts.len)};
+  Site s = {
+      .fn = f, .ref = r, .part = TW_NEW_N(arena, bool, f->insts.len), .leaf = TW_NEW_N(arena, bool, f->insts.len)};
   mark_leaves(arena, f, r, s.leaf);
   for (TwRef q = 1; q < r; q++) s.leaf[q] |= tw_op(f, q) == TW_OP_param;
   mark_part(f, r, s.leaf, s.part);
@@ -114,7 +116,8 @@ static void read_custom(Hunt *h, Site *s, const TwInstant *now) {
   if (tw_op(now->fn, now->ref) != TW_OP_along && now->ref != s->ref) return;
   for (uint32_t k = 0; k < s->n_reads; k++) {
     TwRef x = s->reads[k];
-    bool param = tw_op(s->fn, x) == TW_OP_param, used = tw_op(now->fn, now->ref) == TW_OP_along && tw_arg(now->fn, now->ref, 1) == x;
+    bool param = tw_op(s->fn, x) == TW_OP_param,
+         used = tw_op(now->fn, now->ref) == TW_OP_along && tw_arg(now->fn, now->ref, 1) == x;
     if (!used && !(param && now->ref == s->ref)) continue;
     size_t bytes = bytes_of(tw_info(s->fn, x));
     if (!s->now[k]) s->now[k] = tw_arena_alloc(&h->p->unit->arena, bytes + 1);
@@ -231,16 +234,15 @@ static Direction random_direction(Hunt *h, const Alone *a, void *const *x) {
   return d;
 }
 
-static double inner(const TwFn *f, const TwRef *refs, uint32_t k, const double *a, const double *b,
-                    double *size) {
+static double inner(const TwFn *f, const TwRef *refs, uint32_t k, const double *a, const double *b, double *size) {
   double sum = 0;
   for (uint64_t e = 0; e < tw_call_count(f, refs[k]); e++) sum += a[e] * b[e], *size += fabs(a[e] * b[e]);
   return sum;
 }
 
 /* <u, Jv> by forward mode, <J'u, v> by reverse mode; *size: the sum of the absolute values of the terms. */
-static void by_rules(Hunt *h, const Alone *a, void *const *x, const Direction *d, double *forward,
-                     double *reverse, double *size) {
+static void by_rules(Hunt *h, const Alone *a, void *const *x, const Direction *d, double *forward, double *reverse,
+                     double *size) {
   TwArena *arena = &h->p->unit->arena;
   TwCall jvp = tw_call(arena, a->jvp, TW_F64), vjp = tw_call(arena, a->vjp, TW_F64);
   uint32_t n = a->fn->params.len, m = a->fn->results.len, tangents = n, cotangents = n;
@@ -323,8 +325,8 @@ static const char *describe_custom(Hunt *h, const Site *s, void *const *x, uint3
   *span = rule ? rule->span : named ? named->body : tw_inst(s->fn, s->ref)->span;
   const char *at = *values ? tw_arena_printf(arena, " (%s)", values) : "";
   if (rule) return tw_arena_printf(arena, "'%s' by '%s'%s", rule->fn, rule->param, at);
-  return tw_arena_printf(arena, "'%s'%s along a random direction of what it is computed from", named ? named->fn : "a custom function",
-                         at);
+  return tw_arena_printf(arena, "'%s'%s along a random direction of what it is computed from",
+                         named ? named->fn : "a custom function", at);
 }
 
 static const char *describe(Hunt *h, const Site *s, void *const *x) {
@@ -354,8 +356,7 @@ static bool disagrees(Hunt *h, const Site *s, const Alone *a, void *const *x, co
   TwSlope slope = by_differences(h, a, x, d);
   if (!slope.found || !isfinite(slope.value) || !isfinite(size)) return false;
   double room = 1e-7 * (size + fabs(slope.value)) + 8 * slope.spread;
-  bool forward_wrong = !(fabs(forward - slope.value) <= room),
-       reverse_wrong = !(fabs(reverse - slope.value) <= room);
+  bool forward_wrong = !(fabs(forward - slope.value) <= room), reverse_wrong = !(fabs(reverse - slope.value) <= room);
   if (!forward_wrong && !reverse_wrong) return false;
   TwSpan span = tw_inst(s->fn, s->ref)->span;
   const char *what = s->reads ? describe_custom(h, s, x, only, &span) : describe(h, s, x);
@@ -376,8 +377,7 @@ static bool check_at(Hunt *h, const Site *s, const Alone *a, void *const *x, TwB
     if (!scalar_of(a, k)) continue;
     Direction one = random_direction(h, a, x);
     for (uint32_t j = 0; j < a->fn->params.len; j++)
-      for (uint64_t e = 0; a->active[j] && e < tw_call_count(a->fn, a->fn->params.at[j]); e++)
-        one.v[j][e] = j == k;
+      for (uint64_t e = 0; a->active[j] && e < tw_call_count(a->fn, a->fn->params.at[j]); e++) one.v[j][e] = j == k;
     one.u[0][0] = 1;
     if (disagrees(h, s, a, x, &one, a->operand[k], out)) return true;
   }

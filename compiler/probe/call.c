@@ -13,6 +13,4 @@ TwCall tw_call(TwArena *arena, const TwFn *fn, TwPrecision precision) {
   return c;
 }
 
-bool tw_call_run(const TwCall *c, TwWatch *w) {
-  return tw_interpret_watch(c->fn, c->precision, c->in, c->out, w);
-}
+bool tw_call_run(const TwCall *c, TwWatch *w) { return tw_interpret_watch(c->fn, c->precision, c->in, c->out, w); }

@@ -150,8 +150,7 @@ static void check_differences(Check *c, const TwPoint *at, const double *g) {
   bool recorded = tw_line_record(&line);
   line.n = 1;
   for (uint32_t k = 0; k < c->out->n_tensors; k++)
-    for (uint64_t j = 0; recorded && j < c->out->tensors[k].chosen && c->out->tensors[k].wrong < ENOUGH_WRONG;
-         j++) {
+    for (uint64_t j = 0; recorded && j < c->out->tensors[k].chosen && c->out->tensors[k].wrong < ENOUGH_WRONG; j++) {
       uint64_t e = c->chosen[k][j];
       check_element(c, at, &line, &(Element){k, e, g[c->at[k] + e]});
     }
@@ -166,8 +165,8 @@ static void check_value(Check *c, const TwPoint *at, double loss) {
   if (fabs(lowered - loss) <= TW_GRAD_VALUE * fmax(fabs(lowered), fabs(loss))) return;
   c->out->ok = false;
   tw_diag(&c->p->unit->diags, TW_E0804, c->p->program->stages.at[c->stage].loss->span,
-          "in stage '%s' the loss is %.17g as written, but %.17g as it is prepared for differentiation",
-          c->out->name, lowered, loss);
+          "in stage '%s' the loss is %.17g as written, but %.17g as it is prepared for differentiation", c->out->name,
+          lowered, loss);
 }
 
 /* False if the loss or the gradient is not finite at this point. */
@@ -195,9 +194,8 @@ static void blame(Check *c, const TwPoint *at, const TwGradTensor *worst) {
   TwBlame b;
   TwDiag *to;
   if (tw_blame(c->p, &call, c->seed, &b)) {
-    to = tw_diag(d, TW_E0804, b.span,
-                 "the derivative of %s is %.9g by %s, but %.9g by differences", b.what, b.rule, b.against,
-                 b.right);
+    to = tw_diag(d, TW_E0804, b.span, "the derivative of %s is %.9g by %s, but %.9g by differences", b.what, b.rule,
+                 b.against, b.right);
   } else {
     to = tw_diag(d, TW_E0804, c->p->program->stages.at[c->stage].loss->span,
                  "the gradient of the loss is wrong, although the rule of every operation in it is right");
@@ -245,9 +243,8 @@ static void judge(Check *c, const TwPoint *last) {
             empty ? ": no element of '" : "", empty ? empty->name : "", empty ? "'" : "");
     c->out->ok = false;
   } else if (rejected > compared) {
-    tw_diag(&c->p->unit->diags, TW_E0804, at,
-            "in stage '%s' most differences could not be trusted: %llu of %llu", c->out->name,
-            (unsigned long long)rejected, (unsigned long long)(rejected + compared));
+    tw_diag(&c->p->unit->diags, TW_E0804, at, "in stage '%s' most differences could not be trusted: %llu of %llu",
+            c->out->name, (unsigned long long)rejected, (unsigned long long)(rejected + compared));
     c->out->ok = false;
   }
 }
@@ -265,8 +262,8 @@ void tw_probe_gradcheck(TwProbe *p, uint32_t stage, uint64_t seed, TwGradStage *
   out->tensors = TW_NEW_N(arena, TwGradTensor, out->n_tensors + 1);
   for (uint32_t k = 0; k < out->n_tensors; k++) {
     const TwLeaf *leaf = &c.trained.leaves.at[k];
-    out->tensors[k] =
-        (TwGradTensor){.name = leaf->name, .span = c.trained.spans.at[k], .count = leaf->count, .ok = true};
+    out->tensors[k] = (TwGradTensor){
+        .name = leaf->name, .span = c.trained.spans.at[k], .count = leaf->count, .ok = true};
   }
   choose(&c);
   TwPoint start = tw_point_start(p, stage), last = start;

@@ -30,8 +30,7 @@ static void add_leaves(TwUnit *u, const TwType *t, Prefix p, TwLeaves *out) {
     case TW_TY_TUPLE:
       for (uint32_t k = 0; k < t->fields.len; k++) {
         TwName name = t->fields.at[k].name;
-        const char *step =
-            name ? tw_arena_printf(&u->arena, ".%s", name) : tw_arena_printf(&u->arena, ".%u", k);
+        const char *step = name ? tw_arena_printf(&u->arena, ".%s", name) : tw_arena_printf(&u->arena, ".%u", k);
         Prefix q = p;
         q.piece[q.n_lead] = tw_arena_printf(&u->arena, "%s%s", p.piece[p.n_lead], step);
         q.name = tw_arena_printf(&u->arena, "%s%s", p.name, step);

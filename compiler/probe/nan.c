@@ -138,8 +138,7 @@ static void look_at_target(Trace *t, const TwInstant *now) {
     if (!real_operand(now, k)) continue;
     int64_t n = tw_info(now->fn, tw_arg(now->fn, now->ref, k))->count, from = 0;
     if (t->target->element >= 0) from = t->target->element, n = from + 1;
-    for (int64_t e = from; e < n && !t->source; e++)
-      t->source = mark_of(tw_instant_operand(now, k), e, now->f64);
+    for (int64_t e = from; e < n && !t->source; e++) t->source = mark_of(tw_instant_operand(now, k), e, now->f64);
   }
 }
 
@@ -216,8 +215,7 @@ static Found find(TwProbe *p, const TwCall *c) {
 static const char *state_of(double v) { return isnan(v) ? "nan" : "infinite"; }
 
 static const char *where(TwProbe *p, const TwLossFn *loss, const Origin *o) {
-  const char *row = tw_row_text(p, loss, o->path, o->n_path),
-             *loop = tw_loop_text(p->unit, o->path, o->n_path);
+  const char *row = tw_row_text(p, loss, o->path, o->n_path), *loop = tw_loop_text(p->unit, o->path, o->n_path);
   return tw_arena_printf(&p->unit->arena, "%s%s%s%s", row ? ", at " : "", row ? row : "", loop ? ", at " : "",
                          loop ? loop : "");
 }
@@ -225,9 +223,7 @@ static const char *where(TwProbe *p, const TwLossFn *loss, const Origin *o) {
 static const char *made_of(TwProbe *p, const Origin *o) {
   TwOp op = tw_op(o->fn, o->ref);
   if (o->element >= 0) return tw_operation_text(p->unit, op, o->operands, o->n_operands);
-  return op == TW_OP_get   ? "the sum over the rows"
-         : op == TW_OP_sum ? "the sum of its elements"
-                           : "a sum of products";
+  return op == TW_OP_get ? "the sum over the rows" : op == TW_OP_sum ? "the sum of its elements" : "a sum of products";
 }
 
 /* The operation of the primal program at the place of the source that a derivative comes from, with its
@@ -259,8 +255,7 @@ static void look_for_primal(TwWatch *w, const TwInstant *now) {
   Primal *q = w->context;
   TwOp op = tw_op(now->fn, now->ref);
   TwSpan span = tw_inst(now->fn, now->ref)->span;
-  if (q->sure || memcmp(&span, &q->span, sizeof span) != 0 || family(op) != ELEMENTWISE ||
-      !tw_instant_result(now))
+  if (q->sure || memcmp(&span, &q->span, sizeof span) != 0 || family(op) != ELEMENTWISE || !tw_instant_result(now))
     return;
   if (tw_info(now->fn, now->ref)->dtype != TW_REAL || (q->text && !singular(op))) return;
   TwIteration path[MAX_PATH];
@@ -289,8 +284,8 @@ static void tell_value(TwProbe *p, uint32_t stage, const TwLossFn *loss, const O
                made_of(p, o), where(p, loss, o));
 }
 
-static void tell_derivative(TwProbe *p, uint32_t stage, const TwLossFn *loss, const TwCall *value,
-                            const Origin *o, TwDiag *to) {
+static void tell_derivative(TwProbe *p, uint32_t stage, const TwLossFn *loss, const TwCall *value, const Origin *o,
+                            TwDiag *to) {
   Primal q = {.of = o, .span = tw_inst(o->fn, o->ref)->span, .unit = p->unit};
   TwWatch w = {.after = look_for_primal, .context = &q};
   if (q.span.file) tw_call_run(value, &w);
@@ -340,8 +335,8 @@ static bool large_gradient(TwProbe *p, uint32_t stage, const TwCall *c, TwDiag *
   return true;
 }
 
-bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint32_t stage,
-                  const double *values, bool started, TwDiag *to) {
+bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint32_t stage, const double *values,
+                  bool started, TwDiag *to) {
   TwProbe p = {.unit = u, .program = program, .lowered = l};
   if (!tw_probe_data(&p)) return false;
   TwPoint at = tw_point_of(&p, stage, values);
@@ -355,8 +350,9 @@ bool tw_probe_nan(TwUnit *u, const TwProgram *program, const TwLowered *l, uint3
     if (found.two) tell_value(&p, stage, &loss, &found.second, to);
     return true;
   }
-  TwCall gradient =
-      tw_call(&u->arena, tw_stage_gradient(l->module, &program->stages.at[stage], loss.fn, tw_loss_active(&p, &loss)), u->options.precision);
+  TwCall gradient = tw_call(
+      &u->arena, tw_stage_gradient(l->module, &program->stages.at[stage], loss.fn, tw_loss_active(&p, &loss)),
+      u->options.precision);
   tw_loss_bind(&p, &loss, &at, &gradient);
   found = find(&p, &gradient);
   if (!found.any) return large_gradient(&p, stage, &gradient, to);

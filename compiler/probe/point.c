@@ -63,7 +63,8 @@ bool tw_probe_open(TwProbe *out, TwUnit *u, const TwProgram *p, const TwLowered 
   if (!tw_call_run(&call, NULL)) return false;
   for (uint32_t k = 0; k < l->rt->init.n_out; k++) {
     double *v = tw_call_reals(&call, k);
-    if (l->rt->init.out[k].role != TW_RT_VALUES) out->drawn = tw_arena_dup(&u->arena, v, l->rt->init.out[k].count * sizeof *v);
+    if (l->rt->init.out[k].role != TW_RT_VALUES)
+      out->drawn = tw_arena_dup(&u->arena, v, l->rt->init.out[k].count * sizeof *v);
     for (uint64_t e = 0; e < l->rt->init.out[k].count; e++) v[e] = tw_rt_round(v[e], is_f64(out));
     if (l->rt->init.out[k].role == TW_RT_VALUES) out->values = v;
     else out->shown = v;
@@ -111,8 +112,7 @@ TwPoint tw_point_of(const TwProbe *p, uint32_t stage, const double *values) {
                 TW_NEW_N(&p->unit->arena, double, st->n_flat + 1)};
   memcpy(at.values, values, p->lowered->rt->n_values * sizeof *values);
   for (uint32_t k = 0; k < st->n_ranges; k++)
-    for (uint64_t e = 0; e < st->ranges[k].n; e++)
-      at.flat[st->ranges[k].to + e] = values[st->ranges[k].at + e];
+    for (uint64_t e = 0; e < st->ranges[k].n; e++) at.flat[st->ranges[k].to + e] = values[st->ranges[k].at + e];
   return at;
 }
 
@@ -175,8 +175,7 @@ TwLossFn tw_loss_fn(const TwProbe *p, uint32_t stage, bool full) {
   TwLossFn loss = {.slot = TW_NEW_N(&p->unit->arena, const TwRtSlot *, slot->n_in + 1)};
   for (uint32_t k = 0; k < slot->n_in; k++) {
     uint32_t role = slot->in[k].role;
-    if (role == TW_RT_VALUES || role == TW_RT_FLAT || role == TW_RT_COLUMN)
-      loss.slot[loss.n++] = &slot->in[k];
+    if (role == TW_RT_VALUES || role == TW_RT_FLAT || role == TW_RT_COLUMN) loss.slot[loss.n++] = &slot->in[k];
   }
   loss.fn = f->primal;
   if (!full) {
@@ -187,8 +186,7 @@ TwLossFn tw_loss_fn(const TwProbe *p, uint32_t stage, bool full) {
   TwFn *alone = tw_fn_new(p->lowered->module, "loss");
   TwRef *args = TW_NEW_N(&p->unit->arena, TwRef, loss.n + 1);
   TwRef *results = TW_NEW_N(&p->unit->arena, TwRef, f->primal->results.len);
-  for (uint32_t k = 0; k < loss.n; k++)
-    args[k] = tw_param(alone, tw_type(f->primal, f->primal->params.at[k]));
+  for (uint32_t k = 0; k < loss.n; k++) args[k] = tw_param(alone, tw_type(f->primal, f->primal->params.at[k]));
   tw_inline(alone, f->primal, args, results);
   tw_result(alone, results[0]);
   loss.fn = loss.prepared = tw_fn_seal(alone);
@@ -214,9 +212,7 @@ static const double *rows_of(const TwProbe *p, const TwRtSlot *slot) {
 void tw_loss_bind(const TwProbe *p, const TwLossFn *f, const TwPoint *at, TwCall *c) {
   for (uint32_t k = 0; k < f->n; k++) {
     const TwRtSlot *slot = f->slot[k];
-    const double *x = slot->role == TW_RT_VALUES ? at->values
-                      : slot->role == TW_RT_FLAT ? at->flat
-                                                 : rows_of(p, slot);
+    const double *x = slot->role == TW_RT_VALUES ? at->values : slot->role == TW_RT_FLAT ? at->flat : rows_of(p, slot);
     c->in[k] = x;
     if (c->precision == TW_F64) continue;
     float *narrow = TW_NEW_N(&p->unit->arena, float, slot->count + 1);

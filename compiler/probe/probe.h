@@ -85,9 +85,10 @@ void tw_probe_gradcheck(TwProbe *p, uint32_t stage, uint64_t seed, TwGradStage *
 
 /* Runs the loss of a stage, and its gradient, at the VALUES that gave a NaN or an infinity, in the
  * precision of the program, and adds notes to `to` that say in which expression, at which row of the
- * data, and of which numbers it arose; `started`: no update has been made. False if it did not arise again (then nothing is added). */
-bool tw_probe_nan(TwUnit *u, const TwProgram *p, const TwLowered *l, uint32_t stage, const double *values,
-                  bool started, TwDiag *to);
+ * data, and of which numbers it arose; `started`: no update has been made. False if it did not arise again (then
+ * nothing is added). */
+bool tw_probe_nan(TwUnit *u, const TwProgram *p, const TwLowered *l, uint32_t stage, const double *values, bool started,
+                  TwDiag *to);
 
 /* ---- jacobian.c */
 

@@ -25,8 +25,7 @@ static TwTx *nothing(TwSema *s, const TwType *t, TwSpan span) {
     return f;
   }
   TwTx *r = tw_sm_node(s, TW_TX_TUPLE, t, span);
-  for (uint32_t k = 0; k < t->fields.len; k++)
-    tw_vec_push(s->a, &r->args, nothing(s, t->fields.at[k].type, span));
+  for (uint32_t k = 0; k < t->fields.len; k++) tw_vec_push(s->a, &r->args, nothing(s, t->fields.at[k].type, span));
   return r;
 }
 
@@ -134,11 +133,10 @@ static bool in_bounds(TwSema *s, const TwTx *i, TwDim n, const TwTx *of) {
     return false;
   }
   int64_t at = r.lo < 0 ? r.lo : r.hi;
-  TwDiag *d = i->known
-                  ? tw_sm_error(s, TW_E0404, i->span, "index %lld is out of bounds: '%s' has %s element%s",
-                                (long long)at, name, tw_sm_dim_text(s, &n), n.n == 1 ? "" : "s")
-                  : tw_sm_error(s, TW_E0404, i->span, "this index reaches %lld, but '%s' has %s element%s",
-                                (long long)at, name, tw_sm_dim_text(s, &n), n.n == 1 ? "" : "s");
+  TwDiag *d = i->known ? tw_sm_error(s, TW_E0404, i->span, "index %lld is out of bounds: '%s' has %s element%s",
+                                     (long long)at, name, tw_sm_dim_text(s, &n), n.n == 1 ? "" : "s")
+                       : tw_sm_error(s, TW_E0404, i->span, "this index reaches %lld, but '%s' has %s element%s",
+                                     (long long)at, name, tw_sm_dim_text(s, &n), n.n == 1 ? "" : "s");
   if (n.from.file) tw_sm_note(s, d, n.from, "the size %s is fixed here", tw_sm_dim_text(s, &n));
   if (i->known && at == -1) tw_sm_help(s, d, "the last element has the index %lld", (long long)n.n - 1);
   return false;
@@ -149,8 +147,8 @@ static bool slice(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, T
   if (e->a && !tw_sm_static_int(s, scope, e->a, "the start of a slice", &lo)) return false;
   if (e->b && !tw_sm_static_int(s, scope, e->b, "the end of a slice", &hi)) return false;
   if (lo < 0 || hi < lo || hi > n.n) {
-    TwDiag *d = tw_sm_error(s, TW_E0404, e->span, "the slice %lld .. %lld does not lie in 0 .. %lld",
-                            (long long)lo, (long long)hi, (long long)n.n);
+    TwDiag *d = tw_sm_error(s, TW_E0404, e->span, "the slice %lld .. %lld does not lie in 0 .. %lld", (long long)lo,
+                            (long long)hi, (long long)n.n);
     if (n.from.file) tw_sm_note(s, d, n.from, "the size %s is fixed here", tw_sm_dim_text(s, &n));
     return false;
   }
@@ -163,8 +161,7 @@ static const TwSizeForm *slice_form(TwSema *s, const TwSmScope *scope, const TwE
   return e->a ? tw_size_sum(s->a, end, tw_sm_form(s, scope, e->a), -1) : end;
 }
 
-static bool item(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, const TwTx *of,
-                 TwIndexItem *out) {
+static bool item(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwDim n, const TwTx *of, TwIndexItem *out) {
   if (e->kind == TW_EX_RANGE) return slice(s, scope, e, n, out);
   TwTx *i = tw_sm_tx(s, scope, e, s->t_int);
   if (tw_sm_poison(i->type)) return false;
@@ -210,8 +207,8 @@ static TwSmValue shape_args(TwSema *s, const TwSmScope *scope, TwSmValue v, cons
   *f = *v.fn;
   if (!f->decl || f->has_shape || f->decl->shape_params.len != e->items.len) {
     uint32_t n = f->decl && !f->has_shape ? f->decl->shape_params.len : 0;
-    TwDiag *d = tw_sm_error(s, TW_E0403, e->span, "'%s' takes %u shape parameter%s, but %u %s given", f->name,
-                            n, n == 1 ? "" : "s", e->items.len, e->items.len == 1 ? "is" : "are");
+    TwDiag *d = tw_sm_error(s, TW_E0403, e->span, "'%s' takes %u shape parameter%s, but %u %s given", f->name, n,
+                            n == 1 ? "" : "s", e->items.len, e->items.len == 1 ? "is" : "are");
     tw_sm_note(s, d, f->span, "declared here");
     return tw_sm_vbad();
   }
@@ -240,8 +237,7 @@ TwSmValue tw_sm_index(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
     TwDim len = {it.n, e->items.at[k]->span, it.at ? NULL : slice_form(s, scope, e->items.at[k], &n)};
     const TwType *type = it.at ? t->type->elem : tw_sm_lead(s, len, t->type->elem, e->span);
     if (!it.at && k + 1 < e->items.len) {
-      tw_sm_error(s, TW_E0408, e->span, "a slice of %s can have no further index",
-                  tw_type_text(s->a, t->type));
+      tw_sm_error(s, TW_E0408, e->span, "a slice of %s can have no further index", tw_type_text(s->a, t->type));
       return tw_sm_vbad();
     }
     t = tw_sm_one(s, TW_TX_INDEX, type, e->span, t);

@@ -96,8 +96,7 @@ static TwTx *bi_where(Bi *b) {
   TwTx *c = arg(b, 0, NULL), *x = arg(b, 1, b->want), *y = arg(b, 2, b->want);
   if (tw_sm_poison(c->type) || tw_sm_poison(x->type) || tw_sm_poison(y->type)) return bad(b);
   if (!tw_sm_is(c->type, TW_BOOL)) {
-    tw_sm_error(s, TW_E0718, c->span, "the condition is %s, and should be truth values",
-                tw_type_text(s->a, c->type));
+    tw_sm_error(s, TW_E0718, c->span, "the condition is %s, and should be truth values", tw_type_text(s->a, c->type));
     return bad(b);
   }
   if (x->type->kind != TW_TY_TENSOR) return not_for(b, x);
@@ -150,8 +149,7 @@ static TwTx *reduce(Bi *b, TwReduce how) {
     return bad(b);
   }
   if (tw_sm_count(t->type) == 0 && (how == TW_RE_MEAN || how == TW_RE_MIN || how == TW_RE_MAX)) {
-    tw_sm_error(s, TW_E0321, b->span, "there is no '%s' of nothing: this is %s", b->name,
-                tw_type_text(s->a, t->type));
+    tw_sm_error(s, TW_E0321, b->span, "there is no '%s' of nothing: this is %s", b->name, tw_type_text(s->a, t->type));
     return bad(b);
   }
   if (how == TW_RE_MEAN) t = tw_sm_to_real(s, t);
@@ -211,8 +209,7 @@ static TwTx *bi_transpose(Bi *b) {
   TwTx *x = arg(b, 0, NULL);
   if (tw_sm_poison(x->type)) return x;
   if (x->type->kind != TW_TY_TENSOR || x->type->rank != 2) {
-    tw_sm_error(s, TW_E0403, x->span, "'transpose' takes a matrix, but this is %s",
-                tw_type_text(s->a, x->type));
+    tw_sm_error(s, TW_E0403, x->span, "'transpose' takes a matrix, but this is %s", tw_type_text(s->a, x->type));
     return bad(b);
   }
   TwDim dims[2] = {x->type->dims[1], x->type->dims[0]};
@@ -233,14 +230,12 @@ static TwTx *bi_concat(Bi *b) {
     if (x->type->kind != TW_TY_ARRAY && (x->type->kind != TW_TY_TENSOR || x->type->rank == 0)) {
       TwDiag *d = tw_sm_error(s, TW_E0306, x->span, "'concat' joins arrays, but this is %s",
                               tw_type_text(s->a, x->type));
-      if (tw_sm_is_scalar(x->type))
-        tw_sm_help(s, d, "write [%s] for an array of one element", tw_sm_text(s, x->span));
+      if (tw_sm_is_scalar(x->type)) tw_sm_help(s, d, "write [%s] for an array of one element", tw_sm_text(s, x->span));
       return bad(b);
     }
     const TwType *e = tw_sm_tail(s, x->type), *both = elem ? tw_sm_unify(s, elem, e) : e;
     if (!both) {
-      tw_sm_error(s, TW_E0409, x->span,
-                  "'concat' joins arrays of like elements: these are %s, the first are %s",
+      tw_sm_error(s, TW_E0409, x->span, "'concat' joins arrays of like elements: these are %s, the first are %s",
                   tw_sm_shown(s, e), tw_sm_shown(s, elem));
       return bad(b);
     }
@@ -263,8 +258,7 @@ static TwTx *bi_len(Bi *b) {
   if (tw_sm_poison(x->type)) return x;
   if (x->type->kind == TW_TY_ARRAY || (x->type->kind == TW_TY_TENSOR && x->type->rank))
     return tw_sm_int(b->s, x->type->dims[0].n, b->span);
-  tw_sm_error(b->s, TW_E0306, x->span, "'len' takes an array, but this is %s",
-              tw_type_text(b->s->a, x->type));
+  tw_sm_error(b->s, TW_E0306, x->span, "'len' takes an array, but this is %s", tw_type_text(b->s->a, x->type));
   return bad(b);
 }
 
@@ -315,9 +309,8 @@ static TwTx *bi_derivative(Bi *b) {
   if (f.kind == TW_V_POISON || tw_sm_poison(x->type)) return bad(b);
   if (f.kind == TW_V_OPAQUE) return tw_sm_need(s, tw_sm_apply(s, f, &(TwSmArgs){0}, b->span, NULL), b->span);
   if (f.kind != TW_V_FN && f.kind != TW_V_BUILTIN) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0301, b->args->at[0].span, "'%s' takes a function first, but this is %s", b->name,
-                    f.kind == TW_V_TX ? tw_type_text(s->a, f.tx->type) : tw_sm_kind_text(&f));
+    TwDiag *d = tw_sm_error(s, TW_E0301, b->args->at[0].span, "'%s' takes a function first, but this is %s", b->name,
+                            f.kind == TW_V_TX ? tw_type_text(s->a, f.tx->type) : tw_sm_kind_text(&f));
     tw_sm_help(s, d, "write fn(x) = … for the expression to be differentiated");
     return bad(b);
   }
@@ -329,8 +322,8 @@ static TwTx *bi_derivative(Bi *b) {
   TwTx *y = tw_sm_to_real(s, tw_sm_need(s, v, b->args->at[0].span));
   if (tw_sm_poison(y->type)) return y;
   if (!tw_sm_is(y->type, TW_REAL) || (x->type->rank && y->type->rank)) {
-    tw_sm_error(s, TW_E0313, b->span, "'%s' needs a real result, and a scalar one where x is %s; this is %s",
-                b->name, x->type->rank ? "an array" : "a scalar", tw_type_text(s->a, y->type));
+    tw_sm_error(s, TW_E0313, b->span, "'%s' needs a real result, and a scalar one where x is %s; this is %s", b->name,
+                x->type->rank ? "an array" : "a scalar", tw_type_text(s->a, y->type));
     return bad(b);
   }
   TwTx *t = tw_sm_one(s, TW_TX_DERIVATIVE, x->type->rank ? x->type : y->type, b->span, y);
@@ -366,7 +359,8 @@ static const TwType *law_args(Bi *b, TwTx **x, TwTx **y) {
   TwSema *s = b->s;
   if (!s->ctx.law) {
     TwDiag *d = tw_sm_error(s, TW_E0319, b->span,
-                            "'%s' draws a random number, which only the law after '~' and the target of data may", b->name);
+                            "'%s' draws a random number, which only the law after '~' and the target of data may",
+                            b->name);
     tw_sm_help(s, d, "write 'param x : real ~ %s(…)'", b->name);
     return NULL;
   }
@@ -405,15 +399,13 @@ static TwTx *bi_normal(Bi *b) {
   if (!type) return bad(b);
   double sd;
   if (tw_sm_eval_real(s, sigma, &sd) && !(sd >= 0)) {
-    tw_sm_error(s, TW_E0502, b->args->at[1].span,
-                "the deviation of a normal law is %g, and must not be negative", sd);
+    tw_sm_error(s, TW_E0502, b->args->at[1].span, "the deviation of a normal law is %g, and must not be negative", sd);
     return bad(b);
   }
   TwTx *log_u = tw_sm_op(s, TW_OP_log, type, b->span, draw(b, type), NULL);
   TwTx *radius = tw_sm_op(s, TW_OP_sqrt, type, b->span,
                           tw_sm_op(s, TW_OP_mul, type, b->span, tw_sm_real(s, -2, b->span), log_u), NULL);
-  TwTx *angle =
-      tw_sm_op(s, TW_OP_mul, type, b->span, tw_sm_real(s, 6.28318530717958647692, b->span), draw(b, type));
+  TwTx *angle = tw_sm_op(s, TW_OP_mul, type, b->span, tw_sm_real(s, 6.28318530717958647692, b->span), draw(b, type));
   TwTx *z = tw_sm_op(s, TW_OP_mul, type, b->span, radius, tw_sm_op(s, TW_OP_cos, type, b->span, angle, NULL));
   return tw_sm_op(s, TW_OP_add, type, b->span, mu, tw_sm_op(s, TW_OP_mul, type, b->span, sigma, z));
 }
@@ -429,7 +421,8 @@ static TwTx *bi_regions(Bi *b) {
 
 /* Where it may stand, load.c takes it before it comes here. */
 static TwTx *bi_load(Bi *b) {
-  TwDiag *d = tw_sm_error(b->s, TW_E0613, b->span, "'load' can only be the whole start of a param, or the whole value of weights");
+  TwDiag *d = tw_sm_error(b->s, TW_E0613, b->span,
+                          "'load' can only be the whole start of a param, or the whole value of weights");
   tw_sm_help(b->s, d, "write 'weights net : nn.Mlp[1, 8, 3, 1] = load(\"w.safetensors\")'");
   for (uint32_t k = 0; k < b->args->len; k++) b->args->at[k].ready = true;
   return bad(b);

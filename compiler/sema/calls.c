@@ -14,8 +14,7 @@ void tw_sm_args(TwSema *s, const TwSmScope *scope, const TwArgs *from, TwSmArgs 
     TwSpan span = a->value ? a->value->span : a->name.span;
     tw_vec_push(
         s->a, out,
-        (TwSmArg){
-            .name = a->name.name, .name_span = a->name.span, .span = span, .expr = a->value, .scope = scope});
+        (TwSmArg){.name = a->name.name, .name_span = a->name.span, .span = span, .expr = a->value, .scope = scope});
   }
 }
 
@@ -27,9 +26,7 @@ TwSmValue tw_sm_arg(TwSema *s, TwSmArg *a, const TwType *want) {
   return a->value;
 }
 
-TwTx *tw_sm_arg_tx(TwSema *s, TwSmArg *a, const TwType *want) {
-  return tw_sm_need(s, tw_sm_arg(s, a, want), a->span);
-}
+TwTx *tw_sm_arg_tx(TwSema *s, TwSmArg *a, const TwType *want) { return tw_sm_need(s, tw_sm_arg(s, a, want), a->span); }
 
 TwSmValue tw_sm_fn_value(TwSema *s, TwSmModule *m, const TwDecl *d) {
   TwSmFn *f = TW_NEW(s->a, TwSmFn);
@@ -58,8 +55,7 @@ bool tw_sm_distinct(TwSema *s, const TwDecl *d) {
     for (uint32_t j = 0; j < k && !bad; j++)
       bad = again(s, d->shape_params.at[k], d->shape_params.at[j], "a shape parameter");
   for (uint32_t k = 0; k < d->params.len && !bad; k++) {
-    for (uint32_t j = 0; j < k && !bad; j++)
-      bad = again(s, d->params.at[k].name, d->params.at[j].name, "a parameter");
+    for (uint32_t j = 0; j < k && !bad; j++) bad = again(s, d->params.at[k].name, d->params.at[j].name, "a parameter");
     for (uint32_t j = 0; j < d->shape_params.len && !bad; j++)
       bad = again(s, d->params.at[k].name, d->shape_params.at[j], "a parameter");
   }
@@ -80,8 +76,7 @@ static bool place_named(TwSema *s, const TwSmFn *f, const TwParamDecls *params, 
     tw_vec_push(s->a, &names, params->at[j].name.name);
     if (params->at[j].name.name != a->name) continue;
     if (!slots[j]) return slots[j] = a, true;
-    TwDiag *d =
-        tw_sm_error(s, TW_E0210, a->name_span, "argument '%s' of '%s' is given twice", a->name, f->name);
+    TwDiag *d = tw_sm_error(s, TW_E0210, a->name_span, "argument '%s' of '%s' is given twice", a->name, f->name);
     tw_sm_note(s, d, slots[j]->span, "first here");
     return false;
   }
@@ -103,8 +98,7 @@ bool tw_sm_bind_args(TwSema *s, const TwSmFn *f, const TwParamDecls *params, TwS
   }
   for (uint32_t j = 0; j < params->len && ok; j++) {
     if (slots[j] || params->at[j].value) continue;
-    TwDiag *d =
-        tw_sm_error(s, TW_E0303, span, "argument '%s' of '%s' is missing", params->at[j].name.name, f->name);
+    TwDiag *d = tw_sm_error(s, TW_E0303, span, "argument '%s' of '%s' is missing", params->at[j].name.name, f->name);
     tw_sm_note(s, d, params->at[j].name.span, "declared here");
     ok = false;
   }
@@ -120,9 +114,8 @@ static TwSmValue apply_opaque(TwSema *s, TwSmValue f, TwSmArgs *args, TwSpan spa
     return tw_sm_vbad();
   }
   if (args->len != te->params.len) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0302, span, "this function takes %u argument%s, but %u %s given", te->params.len,
-                    te->params.len == 1 ? "" : "s", args->len, args->len == 1 ? "is" : "are");
+    TwDiag *d = tw_sm_error(s, TW_E0302, span, "this function takes %u argument%s, but %u %s given", te->params.len,
+                            te->params.len == 1 ? "" : "s", args->len, args->len == 1 ? "is" : "are");
     tw_sm_note(s, d, te->span, "its type is declared here");
     return tw_sm_vbad();
   }
@@ -170,12 +163,10 @@ TwSmValue tw_sm_call(TwSema *s, const TwSmScope *scope, const TwExpr *e, const T
   TwSmValue f = tw_sm_value(s, scope, e->a, NULL);
   TwSmArgs args = {0};
   tw_sm_args(s, scope, &e->args, &args);
-  bool callable =
-      f.kind == TW_V_FN || f.kind == TW_V_BUILTIN || f.kind == TW_V_OPAQUE || f.kind == TW_V_SCHEDULE;
+  bool callable = f.kind == TW_V_FN || f.kind == TW_V_BUILTIN || f.kind == TW_V_OPAQUE || f.kind == TW_V_SCHEDULE;
   TwSmValue v = tw_sm_apply(s, f, &args, callable || f.kind == TW_V_POISON ? e->span : e->a->span, want);
   if (v.kind == TW_V_POISON) /* mistakes in arguments that nobody asked for are still mistakes */
     for (uint32_t k = 0; k < args.len; k++)
-      if (!args.at[k].ready && args.at[k].expr && args.at[k].expr->kind != TW_EX_FOR)
-        tw_sm_arg(s, &args.at[k], NULL);
+      if (!args.at[k].ready && args.at[k].expr && args.at[k].expr->kind != TW_EX_FOR) tw_sm_arg(s, &args.at[k], NULL);
   return v;
 }

@@ -157,7 +157,7 @@ typedef struct TwSmEntry {
   TwSmState state;
   bool used;
   bool in_variant; /* a variant speaks of it */
-  bool twice; /* declared again: what the name means is not known */
+  bool twice;      /* declared again: what the name means is not known */
   TwSmValue value;
   uint32_t index;
 } TwSmEntry;
@@ -220,12 +220,9 @@ struct TwSema {
 };
 
 /* ---- report.c */
-TwDiag *tw_sm_error(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-TwDiag *tw_sm_warn(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-void tw_sm_note(TwSema *s, TwDiag *d, TwSpan span, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+TwDiag *tw_sm_error(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+TwDiag *tw_sm_warn(TwSema *s, TwDiagId id, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void tw_sm_note(TwSema *s, TwDiag *d, TwSpan span, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void tw_sm_help(TwSema *s, TwDiag *d, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* After so many errors that nobody reads suggestions, nor should the compiler look for them. */
 bool tw_sm_many(const TwSema *s);
@@ -301,11 +298,12 @@ bool tw_sm_lin_known(const TwSmLin *l);
 /* ---- form.c: sizes in the user's names, for messages */
 const TwSizeForm *tw_sm_form(TwSema *s, const TwSmScope *scope, const TwExpr *e);
 TwSizeForm *tw_size_int(TwArena *a, int64_t n);
-TwSizeForm *tw_size_sum(TwArena *a, const TwSizeForm *x, const TwSizeForm *y, int64_t k); /* x + k y; NULL: too long, or one is NULL */
+TwSizeForm *tw_size_sum(TwArena *a, const TwSizeForm *x, const TwSizeForm *y,
+                        int64_t k); /* x + k y; NULL: too long, or one is NULL */
 const TwSizeForm *tw_dim_form(TwArena *a, const TwDim *d);
 const char *tw_size_text(TwArena *a, const TwSizeForm *f);
-const char *tw_sm_dim_text(TwSema *s, const TwDim *d);   /* "n + 1 = 5", or "5" */
-const char *tw_sm_shown(TwSema *s, const TwType *t);     /* "real[n + 1 = 5]" */
+const char *tw_sm_dim_text(TwSema *s, const TwDim *d); /* "n + 1 = 5", or "5" */
+const char *tw_sm_shown(TwSema *s, const TwType *t);   /* "real[n + 1 = 5]" */
 
 /* ---- solve.c */
 typedef struct TwSmSolve {
@@ -389,8 +387,7 @@ bool tw_sm_static_int(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
 /* Opens a clause: the iteration, and its names bound in *scope. false: reported. */
 bool tw_sm_iter(TwSema *s, TwSmScope *scope, const TwForClause *c, bool data_ok, TwIter *out);
 TwTx *tw_sm_for(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
-TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwReduce r, TwSpan span,
-                       const char *name);
+TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwReduce r, TwSpan span, const char *name);
 
 /* ---- calls.c, elaborate.c */
 TwSmValue tw_sm_call(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want);
@@ -455,9 +452,9 @@ typedef struct TwSmNum {
 /* NULL if the tree is not constant; *why, if not NULL, is set where arithmetic failed. */
 const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why);
 /* A real scalar or array where real locals have these values: its elements. */
-bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n,
-                   double *out);
-/* A value where a local, a tensor of reals, is x: its elements. false: it has none there; *too_long: not computed, too long. */
+bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n, double *out);
+/* A value where a local, a tensor of reals, is x: its elements. false: it has none there; *too_long: not computed, too
+ * long. */
 bool tw_sm_eval_with(TwSema *s, const TwTx *t, const TwLocal *l, const double *x, double *out, bool *too_long);
 bool tw_sm_eval_real(TwSema *s, const TwTx *t, double *out);
 /* Computes t with these values of the params and weights, and something for rows of data and for locals, and notes the

@@ -15,14 +15,14 @@ bool tw_sm_can_coerce(const TwType *from, const TwType *want) {
   if (tw_sm_poison(from) || tw_sm_poison(want) || tw_sm_same(from, want)) return true;
   if (from->kind != want->kind) return false;
   switch (from->kind) {
-  case TW_TY_POISON:
-  case TW_TY_STRING: return false;
-  case TW_TY_TENSOR: return tw_sm_same_shape(from, want) && from->dtype == TW_INT && want->dtype == TW_REAL;
-  case TW_TY_ARRAY: return from->dims[0].n == want->dims[0].n && tw_sm_can_coerce(from->elem, want->elem);
-  case TW_TY_RECORD:
-    if (from->decl) return false;
-    break;
-  case TW_TY_TUPLE: break;
+    case TW_TY_POISON:
+    case TW_TY_STRING: return false;
+    case TW_TY_TENSOR: return tw_sm_same_shape(from, want) && from->dtype == TW_INT && want->dtype == TW_REAL;
+    case TW_TY_ARRAY: return from->dims[0].n == want->dims[0].n && tw_sm_can_coerce(from->elem, want->elem);
+    case TW_TY_RECORD:
+      if (from->decl) return false;
+      break;
+    case TW_TY_TUPLE: break;
   }
   if (from->fields.len != want->fields.len) return false;
   for (uint32_t k = 0; k < want->fields.len; k++) {
@@ -73,8 +73,7 @@ static bool say_fields(TwSema *s, const TwType *from, const TwType *want, TwSpan
   for (uint32_t k = 0; k < want->fields.len; k++) tw_vec_push(s->a, &names, want->fields.at[k].name);
   for (uint32_t j = 0; j < from->fields.len; j++) {
     bool known = false;
-    for (uint32_t k = 0; k < want->fields.len; k++)
-      known |= want->fields.at[k].name == from->fields.at[j].name;
+    for (uint32_t k = 0; k < want->fields.len; k++) known |= want->fields.at[k].name == from->fields.at[j].name;
     if (known) continue;
     TwDiag *d = tw_sm_error(s, TW_E0205, span, "%s has no field '%s'", tw_type_text(s->a, want),
                             from->fields.at[j].name);
@@ -83,11 +82,9 @@ static bool say_fields(TwSema *s, const TwType *from, const TwType *want, TwSpan
   }
   for (uint32_t k = 0; k < want->fields.len; k++) {
     bool given = false;
-    for (uint32_t j = 0; j < from->fields.len; j++)
-      given |= want->fields.at[k].name == from->fields.at[j].name;
+    for (uint32_t j = 0; j < from->fields.len; j++) given |= want->fields.at[k].name == from->fields.at[j].name;
     if (given) continue;
-    tw_sm_error(s, TW_E0303, span, "field '%s' of %s is missing", want->fields.at[k].name,
-                tw_type_text(s->a, want));
+    tw_sm_error(s, TW_E0303, span, "field '%s' of %s is missing", want->fields.at[k].name, tw_type_text(s->a, want));
     return true;
   }
   return false;
@@ -103,8 +100,7 @@ TwTx *tw_sm_coerce(TwSema *s, TwTx *t, const TwType *want, bool fill, TwSpan spa
   if (say_fields(s, t->type, want, span)) return tw_sm_bad(s, span);
   bool shapes = t->type->kind == TW_TY_TENSOR && want->kind == TW_TY_TENSOR &&
                 (t->type->dtype == want->dtype || (t->type->dtype == TW_INT && want->dtype == TW_REAL));
-  shapes |= t->type->kind == want->kind && t->type->kind == TW_TY_RECORD && t->type->decl == want->decl &&
-            want->decl;
+  shapes |= t->type->kind == want->kind && t->type->kind == TW_TY_RECORD && t->type->decl == want->decl && want->decl;
   shapes |= t->type->kind == TW_TY_ARRAY && want->kind == TW_TY_ARRAY;
   TwDiag *d = tw_sm_error(s, shapes ? TW_E0401 : TW_E0301, span, "%s should be %s, but this is %s", what,
                           tw_sm_shown(s, want), tw_sm_shown(s, t->type));

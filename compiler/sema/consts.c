@@ -8,8 +8,7 @@
 
 #include "compiler/sema/check.h"
 
-static const TwSmCtx const_ctx = {
-    .what = "a constant", .no_params = true, .no_weights = true, .no_data = true};
+static const TwSmCtx const_ctx = {.what = "a constant", .no_params = true, .no_weights = true, .no_data = true};
 
 /* The source of one -D option, made once for the unit. */
 static uint32_t define_source(TwSema *s, const TwDefine *d) {
@@ -49,8 +48,7 @@ void tw_sm_defines(TwSema *s) {
     }
     TwNames names = {0};
     for (uint32_t j = 0; j < s->main->entries.len; j++)
-      if (s->main->entries.at[j]->decl->kind == TW_DE_CONST)
-        tw_vec_push(s->a, &names, s->main->entries.at[j]->name);
+      if (s->main->entries.at[j]->decl->kind == TW_DE_CONST) tw_vec_push(s->a, &names, s->main->entries.at[j]->name);
     tw_sm_suggest(s, d, name, names.at, names.len);
   }
 }
@@ -112,8 +110,7 @@ TwSmValue tw_sm_const(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   const char *why = NULL;
   const TwSmNum *num = tw_sm_eval(s, t, &why);
   if (!num) {
-    if (why)
-      tw_sm_error(s, TW_E0314, t->span, "the value of const '%s' cannot be computed: %s", e->name, why);
+    if (why) tw_sm_error(s, TW_E0314, t->span, "the value of const '%s' cannot be computed: %s", e->name, why);
     else tw_sm_error(s, TW_E0308, t->span, "the value of const '%s' is not known when compiling", e->name);
     return tw_sm_vbad();
   }

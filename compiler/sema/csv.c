@@ -10,12 +10,12 @@
 /* ---- reading */
 static TwDiagId id_of(TwRtCsvFault fault) {
   switch (fault) {
-  case TW_RT_CSV_FILE: return TW_E0601;
-  case TW_RT_CSV_COLUMNS: return TW_E0604;
-  case TW_RT_CSV_RAGGED: return TW_E0602;
-  case TW_RT_CSV_NUMBER: return TW_E0603;
-  case TW_RT_CSV_FINITE: return TW_E0609;
-  case TW_RT_CSV_EMPTY: return TW_E0605;
+    case TW_RT_CSV_FILE: return TW_E0601;
+    case TW_RT_CSV_COLUMNS: return TW_E0604;
+    case TW_RT_CSV_RAGGED: return TW_E0602;
+    case TW_RT_CSV_NUMBER: return TW_E0603;
+    case TW_RT_CSV_FINITE: return TW_E0609;
+    case TW_RT_CSV_EMPTY: return TW_E0605;
   }
   return TW_E0601;
 }

@@ -58,7 +58,8 @@ static bool rules_fit(TwSema *s, const TwDecl *d) {
   for (uint32_t k = 0; k < d->params.len; k++) {
     TwIdent id = d->params.at[k].name;
     if (rule_of(d, id.name)) continue;
-    TwDiag *e = tw_sm_error(s, TW_E0315, id.span, "the derivative of '%s' in '%s' is not stated", d->name.name, id.name);
+    TwDiag *e = tw_sm_error(s, TW_E0315, id.span, "the derivative of '%s' in '%s' is not stated", d->name.name,
+                            id.name);
     tw_sm_help(s, e, "add 'derivative %s = …' after the body; a rule covers every parameter", id.name);
   }
   return s->errors == before;
@@ -81,9 +82,9 @@ static bool params_fit(TwSema *s, const TwSmScope *scope, const TwDecl *d) {
     if (type && tw_sm_is_scalar(type) && type->dtype == TW_REAL) continue;
     TwDiag *e = tw_sm_error(s, TW_E0315, p->type ? p->type->span : p->name.span,
                             "a parameter of a custom function is a real, and '%s' is %s", p->name.name,
-                            type        ? tw_type_text(s->a, type)
-                            : p->type   ? tw_sm_text(s, p->type->span)
-                                        : "of any type");
+                            type      ? tw_type_text(s->a, type)
+                            : p->type ? tw_sm_text(s, p->type->span)
+                                      : "of any type");
     if (type && type->dtype == TW_REAL)
       tw_sm_help(s, e, "state the rule for one number, and write [ %s(v) for v in x ] for many", d->name.name);
     return false;
@@ -180,19 +181,21 @@ static bool agrees(const Custom *c, uint32_t k) {
     bool known = value(c, c->partials[k], x, &stated) && isfinite(stated);
     compared++;
     if (known && fabs(stated - d) <= 16 * off + 1e-7 * (fabs(d) + fabs(stated)) + 1e-12) continue;
-    TwDiag *e = known ? tw_sm_error(s, TW_E0322, r->value->span,
-                                    "the derivative of '%s' in '%s' at %s is %.9g, but this rule gives %.9g",
-                                    c->d->name.name, id.name, point_text(c, x), d, stated)
-                      : tw_sm_error(s, TW_E0322, r->value->span,
-                                    "the derivative of '%s' in '%s' at %s is %.9g, but this rule gives no finite number",
-                                    c->d->name.name, id.name, point_text(c, x), d);
+    TwDiag *e = known
+                    ? tw_sm_error(s, TW_E0322, r->value->span,
+                                  "the derivative of '%s' in '%s' at %s is %.9g, but this rule gives %.9g",
+                                  c->d->name.name, id.name, point_text(c, x), d, stated)
+                    : tw_sm_error(s, TW_E0322, r->value->span,
+                                  "the derivative of '%s' in '%s' at %s is %.9g, but this rule gives no finite number",
+                                  c->d->name.name, id.name, point_text(c, x), d);
     tw_sm_note(s, e, c->d->value->span, "by differences of this body, to %.1g", off);
     return false;
   }
   if (compared >= ENOUGH) return true;
-  TwDiag *e = tw_sm_error(s, TW_E0315, r->value->span,
-                          "this rule cannot be compared with the body: %u of %d points near 0 have a difference to trust",
-                          compared, POINTS);
+  TwDiag *e = tw_sm_error(
+      s, TW_E0315, r->value->span,
+      "this rule cannot be compared with the body: %u of %d points near 0 have a difference to trust", compared,
+      POINTS);
   tw_sm_note(s, e, c->d->value->span, "the body");
   return false;
 }
@@ -223,8 +226,7 @@ static bool check(TwSema *s, const TwSmFn *f, TwSmScope *scope) {
   for (uint32_t k = 0; k < d->params.len; k++) {
     TwName param = d->params.at[k].name.name;
     ok &= agrees(&c, k);
-    tw_vec_push(s->a, &s->p->rules,
-                (TwCustomRule){d->name.name, param, rule_of(d, param)->value->span, c.body->span});
+    tw_vec_push(s->a, &s->p->rules, (TwCustomRule){d->name.name, param, rule_of(d, param)->value->span, c.body->span});
   }
   return ok;
 }

@@ -11,8 +11,7 @@
 
 enum { CHECKED_ROWS = 4000 };
 
-static const TwSmCtx data_ctx = {
-    .what = "a data set", .no_params = true, .no_weights = true, .no_data = true};
+static const TwSmCtx data_ctx = {.what = "a data set", .no_params = true, .no_weights = true, .no_data = true};
 
 /* ---- grids */
 static bool axis(TwSema *s, const TwSmScope *scope, const TwDataArg *a, TwDataSet *out) {
@@ -47,8 +46,7 @@ static bool points(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwSpan sp
     int64_t least = x->lo_open || x->hi_open ? 1 : 2;
     if (n < least) {
       tw_sm_error(s, TW_E0607, span, "a grid with %s needs at least %lld point%s, but has %lld",
-                  least == 2 ? "both ends" : "an open end", (long long)least, least == 1 ? "" : "s",
-                  (long long)n);
+                  least == 2 ? "both ends" : "an open end", (long long)least, least == 1 ? "" : "s", (long long)n);
       return false;
     }
     x->n = n;
@@ -82,8 +80,7 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
   for (uint32_t k = 0; k < out->inputs.len && ok; k++) {
     const TwAxis *x = &out->inputs.at[k];
     if (x->n == 0) {
-      tw_sm_error(s, TW_E0607, x->local->span, "nothing tells how many points the axis '%s' has",
-                  x->local->name);
+      tw_sm_error(s, TW_E0607, x->local->span, "nothing tells how many points the axis '%s' has", x->local->name);
       ok = false;
     } else if (__builtin_mul_overflow(out->n, x->n, &out->n) || out->n > TW_SM_MAX_ROWS) {
       tw_sm_error(s, TW_E0902, d->name.span, "data set '%s' has more than %d rows", d->name.name, TW_SM_MAX_ROWS);
@@ -99,7 +96,9 @@ static bool grid(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
 
 /* ---- targets */
 uint32_t tw_sm_data_width(const TwDataSet *d) { return d->inputs.len + d->columns.len; }
-uint32_t tw_sm_data_targets(const TwDataSet *d) { return d->target->type->rank ? (uint32_t)d->target->type->dims[0].n : 1; }
+uint32_t tw_sm_data_targets(const TwDataSet *d) {
+  return d->target->type->rank ? (uint32_t)d->target->type->dims[0].n : 1;
+}
 
 TwLocal **tw_sm_data_locals(TwSema *s, const TwDataSet *d) {
   uint32_t n = tw_sm_data_width(d);
@@ -125,7 +124,7 @@ void tw_sm_data_row(const TwDataSet *d, int64_t row, double *out) {
 
 double *tw_sm_data_room(TwSema *s, const TwDataSet *d, uint32_t width) {
   uint64_t bytes = (uint64_t)d->n * width * sizeof(double);
-  if (bytes < (uint64_t)1 << 36) return TW_NEW_N(s->a, double, (uint64_t)d->n * width);
+  if (bytes < (uint64_t)1 << 36) return TW_NEW_N(s->a, double, (uint64_t)d->n *width);
   tw_sm_error(s, TW_E0902, d->span, "the rows of data set '%s' are too large to be kept", d->name);
   return NULL;
 }
@@ -142,7 +141,8 @@ TwTx *tw_sm_data_draw(TwSema *s, TwDataSet *out, const TwType *type, TwSpan span
   if (type->rank == 0) return draw_one(s, out, span);
   TwTx *t = tw_sm_node(s, TW_TX_ARRAY, type, span);
   if (type->rank > 1 || type->dims[0].n > TW_SM_MAX_TARGETS) {
-    tw_sm_error(s, TW_E0319, span, "a draw in a target is one number or a vector, but this is %s", tw_type_text(s->a, type));
+    tw_sm_error(s, TW_E0319, span, "a draw in a target is one number or a vector, but this is %s",
+                tw_type_text(s->a, type));
     return tw_sm_bad(s, span);
   }
   for (int64_t k = 0; k < type->dims[0].n; k++) tw_vec_push(s->a, &t->args, draw_one(s, out, span));
@@ -205,7 +205,8 @@ static const char *row_text(TwSema *s, TwLocal *const *locals, const double *val
   return text;
 }
 
-/* Looks at some thousand rows: all numbers finite, no weight negative. What cannot be evaluated here is left to the run. */
+/* Looks at some thousand rows: all numbers finite, no weight negative. What cannot be evaluated here is left to the
+ * run. */
 static void check_finite(TwSema *s, const TwDataSet *d) {
   uint32_t n = tw_sm_data_width(d), n_targets = tw_sm_data_targets(d);
   TwLocal **locals = tw_sm_data_locals(s, d);
@@ -220,7 +221,9 @@ static void check_finite(TwSema *s, const TwDataSet *d) {
       if (isfinite(y[k]) && !(weight && y[k] < 0)) continue;
       tw_sm_error(s, TW_E0609, (weight ? d->weight : d->target)->span, "the %s is %s where %s",
                   weight ? "weight" : "target",
-                  isnan(y[k]) ? "not a number" : isinf(y[k]) ? "infinite" : "negative",
+                  isnan(y[k])   ? "not a number"
+                  : isinf(y[k]) ? "infinite"
+                                : "negative",
                   row_text(s, locals, values, d->inputs.len + (d->kind == TW_DATA_GRID ? 0 : d->columns.len)));
       return;
     }
@@ -232,7 +235,8 @@ static bool target_type(TwSema *s, TwTx **t) {
   if (tw_sm_has_poison((*t)->type)) return false;
   *t = tw_sm_to_real(s, *t);
   const TwType *type = (*t)->type;
-  if (tw_sm_is(type, TW_REAL) && (type->rank == 0 || (type->rank == 1 && type->dims[0].n > 0 && type->dims[0].n <= TW_SM_MAX_TARGETS)))
+  if (tw_sm_is(type, TW_REAL) &&
+      (type->rank == 0 || (type->rank == 1 && type->dims[0].n > 0 && type->dims[0].n <= TW_SM_MAX_TARGETS)))
     return true;
   TwDiag *d = tw_sm_error(s, TW_E0610, (*t)->span, "a target is one real number or a vector of them, but this is %s",
                           tw_type_text(s->a, type));
@@ -307,7 +311,8 @@ static const Source *find_source(TwSema *s, const TwDecl *d) {
     names[k] = tw_intern_z(&s->u->names, sources[k].name);
   }
   TwDiag *x = tw_sm_error(s, TW_E0606, d->source.span, "there is no data source '%s'", d->source.name);
-  if (!tw_sm_suggest(s, x, d->source.name, names, N_SOURCES)) tw_sm_help(s, x, "sources are grid, csv, npy, split, standardize and normalize");
+  if (!tw_sm_suggest(s, x, d->source.name, names, N_SOURCES))
+    tw_sm_help(s, x, "sources are grid, csv, npy, split, standardize and normalize");
   return NULL;
 }
 

@@ -15,7 +15,8 @@ TwLocal *tw_sm_data_column(TwSema *s, TwSmScope *scope, TwIdent id, bool input, 
 
 /* The argument `name = …` of the source, or NULL. data.c has refused those that the source does not know. */
 const TwDataArg *tw_sm_data_named(const TwDecl *d, const char *name);
-/* The file and the inputs among the arguments of `csv` or `npy`; others are reported. `example` is how it is written. */
+/* The file and the inputs among the arguments of `csv` or `npy`; others are reported. `example` is how it is written.
+ */
 bool tw_sm_data_args(TwSema *s, const TwDecl *d, TwSmScope *scope, const char *example, TwDataSet *out);
 
 /* The names in a target that nothing declares, and those that a const of the program declares. */

@@ -27,11 +27,10 @@ static const TwType *weights_type(TwSema *s, const TwSmScope *scope, const TwSmE
   if (!d->is_law && !load) return NULL;
   if (e->replaced) return replaced_type(s, scope, e->replaced);
   if (in_variant(s, d) && tw_sm_in_broken(s, e->name)) return s->errors++, s->t_poison;
-  TwDiag *x = in_variant(s, d)
-                  ? tw_sm_error(s, TW_E0711, e->span,
-                                "there are no weights '%s' that this %s could replace the value of", e->name,
-                                load ? "file" : "law")
-                  : tw_sm_error(s, TW_E0511, e->span, "nothing tells the type of weights '%s'", e->name);
+  TwDiag *x = in_variant(s, d) ? tw_sm_error(s, TW_E0711, e->span,
+                                             "there are no weights '%s' that this %s could replace the value of",
+                                             e->name, load ? "file" : "law")
+                               : tw_sm_error(s, TW_E0511, e->span, "nothing tells the type of weights '%s'", e->name);
   tw_sm_help(s, x, "write 'weights %s : nn.Mlp[1, 8, 3, 1] %c …'", e->name, d->is_law ? '~' : '=');
   return s->t_poison;
 }
@@ -63,8 +62,7 @@ TwSmValue tw_sm_weights(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   } else {
     s->ctx = (TwSmCtx){.what = "weights", .no_data = true};
     t = tw_sm_tx(s, &scope, d->value, type);
-    t = type ? tw_sm_coerce(s, t, type, false, d->value->span,
-                            tw_arena_printf(s->a, "the value of '%s'", e->name))
+    t = type ? tw_sm_coerce(s, t, type, false, d->value->span, tw_arena_printf(s->a, "the value of '%s'", e->name))
              : tw_sm_realify(s, t);
     if (!tw_sm_has_poison(t->type) && !tw_sm_all_real(t->type, false)) {
       tw_sm_error(s, TW_E0512, d->value->span, "weights are real, but '%s' is %s", e->name,
@@ -97,8 +95,7 @@ void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     if (!p->type) {
       s->errors++; /* the parser has said so */
     } else if (tw_sm_param_kind(s, &scope, p->type) != TW_PK_VALUE) {
-      tw_sm_error(s, TW_E0714, p->type->span,
-                  "the input of a model is real, not a function, schedule or data set");
+      tw_sm_error(s, TW_E0714, p->type->span, "the input of a model is real, not a function, schedule or data set");
     } else {
       type = tw_sm_type(s, &scope, p->type);
       if (!tw_sm_poison(type) && !tw_sm_is(type, TW_REAL)) {
@@ -114,8 +111,7 @@ void tw_sm_model(TwSema *s, TwSmModule *m, TwSmEntry *e) {
     }
     TwLocal *l = tw_sm_local(s, p->name.name, type, p->name.span);
     tw_vec_push(s->a, &model.inputs, l);
-    tw_sm_bind(s, &scope, p->name,
-               tw_sm_poison(type) ? tw_sm_vbad() : tw_sm_v(tw_sm_use(s, l, p->name.span)));
+    tw_sm_bind(s, &scope, p->name, tw_sm_poison(type) ? tw_sm_vbad() : tw_sm_v(tw_sm_use(s, l, p->name.span)));
   }
   TwSmValue v = tw_sm_body(s, f, &scope, NULL);
   if (d->type && tw_sm_param_kind(s, &scope, d->type) != TW_PK_VALUE) {

@@ -80,16 +80,15 @@ static bool conflict(TwSema *s, uint32_t stage, TwName name, bool is_param, uint
     if (!(is_param ? deps.params : deps.weights)[index]) continue;
     uint32_t when = released_in[j];
     if (when == stage) {
-      TwDiag *d =
-          tw_sm_error(s, TW_E0705, train_span(s, stage, name),
-                      "'%s' cannot be trained together with '%s', which depends on it", name, w->name);
-      tw_sm_note(s, d, train_span(s, stage, w->name), "'%s' is trained here, and no longer follows '%s'",
-                 w->name, name);
+      TwDiag *d = tw_sm_error(s, TW_E0705, train_span(s, stage, name),
+                              "'%s' cannot be trained together with '%s', which depends on it", name, w->name);
+      tw_sm_note(s, d, train_span(s, stage, w->name), "'%s' is trained here, and no longer follows '%s'", w->name,
+                 name);
     } else {
       TwDiag *d = tw_sm_error(s, TW_E0705, train_span(s, stage, name),
                               "'%s' is trained after '%s', which depends on it, was released", name, w->name);
-      tw_sm_note(s, d, train_span(s, when, w->name), "'%s' is released here, and no longer follows '%s'",
-                 w->name, name);
+      tw_sm_note(s, d, train_span(s, when, w->name), "'%s' is released here, and no longer follows '%s'", w->name,
+                 name);
     }
     return true;
   }
@@ -119,9 +118,8 @@ static void check_dependence(TwSema *s, uint32_t stage, const bool *stored) {
   }
   for (uint32_t k = 0; k < all.len; k++) reached += all.at[k].reached;
   if (all.len && reached == 0) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0702, all.at[0].span, "the loss of stage '%s' does not depend on %s", st->name,
-                    all.len == 1 ? tw_arena_printf(s->a, "'%s'", all.at[0].name) : "anything that it trains");
+    TwDiag *d = tw_sm_error(s, TW_E0702, all.at[0].span, "the loss of stage '%s' does not depend on %s", st->name,
+                            all.len == 1 ? tw_arena_printf(s->a, "'%s'", all.at[0].name) : "anything that it trains");
     tw_sm_note(s, d, st->loss->span, "the loss");
     return;
   }

@@ -44,7 +44,8 @@ static const TwDataSet *source(TwSema *s, const TwDecl *d, const TwSmScope *scop
   }
   if (!first) {
     TwDiag *x = tw_sm_error(s, TW_E0303, d->source.span, "'%s' is given no data set", d->source.name);
-    tw_sm_help(s, x, strcmp(d->source.name, "split") == 0 ? "write split(points, to = 0.8)" : "write %s(points)", d->source.name);
+    tw_sm_help(s, x, strcmp(d->source.name, "split") == 0 ? "write split(points, to = 0.8)" : "write %s(points)",
+               d->source.name);
     return NULL;
   }
   bool ok;
@@ -111,12 +112,14 @@ bool tw_sm_split(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
   const TwDataSet *found = source(s, d, scope, &second);
   if (!found) return false;
   const TwDataSet from = *found; /* the table of data sets may move */
-  const TwDataArg *a = tw_sm_data_named(d, "from"), *b = tw_sm_data_named(d, "to"), *seed_arg = tw_sm_data_named(d, "seed");
+  const TwDataArg *a = tw_sm_data_named(d, "from"), *b = tw_sm_data_named(d, "to"),
+                  *seed_arg = tw_sm_data_named(d, "seed");
   double lo = 0, hi = 1;
   int64_t seed = 0;
   bool shuffle = true;
   if (second || (!a && !b)) {
-    TwDiag *x = tw_sm_error(s, TW_E0614, second ? second->span : d->source.span, "'split' wants to know which part of the rows");
+    TwDiag *x = tw_sm_error(s, TW_E0614, second ? second->span : d->source.span,
+                            "'split' wants to know which part of the rows");
     tw_sm_help(s, x, "write split(%s, to = 0.8), and split(%s, from = 0.8) for the rest", from.name, from.name);
     return false;
   }
@@ -126,7 +129,8 @@ bool tw_sm_split(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
     return false;
   int64_t first = (int64_t)floor(lo * (double)from.n + 0.5), last = (int64_t)floor(hi * (double)from.n + 0.5);
   if (first >= last) {
-    tw_sm_error(s, TW_E0614, (b ? b : a)->span, "this part of the %lld rows of '%s' has no rows", (long long)from.n, from.name);
+    tw_sm_error(s, TW_E0614, (b ? b : a)->span, "this part of the %lld rows of '%s' has no rows", (long long)from.n,
+                from.name);
     return false;
   }
   like_source(&from, out);
@@ -190,8 +194,8 @@ static TwTx *numbers(TwSema *s, const double *x, uint32_t n, TwSpan span) {
 }
 
 TwSmValue tw_sm_data_fact(TwSema *s, uint32_t data, TwName name, TwSpan name_span, TwSpan span) {
-  static const char *const known[] = {"mean", "deviation", "min", "max", "target_mean", "target_deviation", "target_min",
-                                      "target_max", "rows"};
+  static const char *const known[] = {"mean",       "deviation",  "min", "max", "target_mean", "target_deviation",
+                                      "target_min", "target_max", "rows"};
   enum { KNOWN = sizeof known / sizeof *known };
   TwDataSet *d = &s->p->datas.at[data];
   uint32_t which = 0;
@@ -212,7 +216,8 @@ TwSmValue tw_sm_data_fact(TwSema *s, uint32_t data, TwName name, TwSpan name_spa
   }
   const double *x[] = {f->mean, f->deviation, f->min, f->max};
   bool of_target = which >= 4;
-  return tw_sm_v(numbers(s, x[which % 4] + (of_target ? d->inputs.len : 0), of_target ? tw_sm_data_targets(d) : d->inputs.len, span));
+  return tw_sm_v(numbers(s, x[which % 4] + (of_target ? d->inputs.len : 0),
+                         of_target ? tw_sm_data_targets(d) : d->inputs.len, span));
 }
 
 /* ---- affine maps of inputs and targets */
@@ -266,7 +271,8 @@ static bool affine(TwSema *s, const TwDecl *d, TwSmScope *scope, bool standard, 
   TwDataSet by = like ? *like : from;
   uint32_t n = from.inputs.len, n_targets = tw_sm_data_targets(&from);
   if (by.inputs.len != n || tw_sm_data_targets(&by) != n_targets) {
-    tw_sm_error(s, TW_E0614, like_arg->span, "'%s' and '%s' have different numbers of inputs or targets", by.name, from.name);
+    tw_sm_error(s, TW_E0614, like_arg->span, "'%s' and '%s' have different numbers of inputs or targets", by.name,
+                from.name);
     return false;
   }
   const TwSmFacts *f = tw_sm_facts(s, &by);
@@ -278,8 +284,9 @@ static bool affine(TwSema *s, const TwDecl *d, TwSmScope *scope, bool standard, 
   for (uint32_t k = 0; k < n + n_targets; k++) {
     a.scale[k] = standard ? f->deviation[k] : f->max[k] - f->min[k];
     if ((a.scale[k] > 0 && isfinite(a.scale[k])) || !(k < n ? inputs : targets)) continue;
-    tw_sm_error(s, TW_E0614, d->source.span, "the %s '%s' of data set '%s' is the same in all rows, and cannot be scaled",
-                k < n ? "input" : "target", k < n ? from.inputs.at[k].local->name : tw_sm_text(s, from.target->span), by.name);
+    tw_sm_error(
+        s, TW_E0614, d->source.span, "the %s '%s' of data set '%s' is the same in all rows, and cannot be scaled",
+        k < n ? "input" : "target", k < n ? from.inputs.at[k].local->name : tw_sm_text(s, from.target->span), by.name);
     return false;
   }
   like_source(&from, out);
@@ -287,5 +294,9 @@ static bool affine(TwSema *s, const TwDecl *d, TwSmScope *scope, bool standard, 
   return !inputs || map_inputs(s, &from, &a, out);
 }
 
-bool tw_sm_standardize(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) { return affine(s, d, scope, true, out); }
-bool tw_sm_normalize(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) { return affine(s, d, scope, false, out); }
+bool tw_sm_standardize(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
+  return affine(s, d, scope, true, out);
+}
+bool tw_sm_normalize(TwSema *s, const TwDecl *d, TwSmScope *scope, TwDataSet *out) {
+  return affine(s, d, scope, false, out);
+}

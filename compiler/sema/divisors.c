@@ -71,7 +71,8 @@ static void report(Trial *t, const TwParam *p, int64_t element, double x) {
   TwSema *s = t->s;
   const TwSmProbe *w = &t->probe;
   const char *name = p->type->rank == 1 ? tw_arena_printf(s->a, "%s[%lld]", p->name, (long long)element) : p->name;
-  const char *then = w->callee ? tw_arena_printf(s->a, ": '%s' then divides by 0", w->callee) : ", which makes a divisor 0";
+  const char *then = w->callee ? tw_arena_printf(s->a, ": '%s' then divides by 0", w->callee)
+                               : ", which makes a divisor 0";
   TwDiag *d = tw_sm_warn(s, TW_W0007, p->domain_span, "'%s' may reach %g%s", name, x, then);
   tw_sm_note(s, d, w->divisor, "the divisor '%s' is 0 there", tw_sm_text(s, w->divisor));
   bool end = x == p->lo || x == p->hi;

@@ -40,15 +40,16 @@ static void unknown_map(TwSema *s, const TwDecl *map) {
 
 static bool map_fits(TwSema *s, const TwSmScope *scope, const TwDecl *map, bool forward) {
   if (map->params.len != 1) {
-    TwDiag *e = tw_sm_error(s, TW_E0513, map->name.span, "'%s' of a domain takes one value, and not %u",
-                            map->name.name, map->params.len);
+    TwDiag *e = tw_sm_error(s, TW_E0513, map->name.span, "'%s' of a domain takes one value, and not %u", map->name.name,
+                            map->params.len);
     tw_sm_help(s, e, "what it depends on besides are parameters of the domain: domain name(low: real) { … }");
     return false;
   }
   const TwTypeExpr *t = map->params.at[0].type;
   if (!t) return s->errors++, false;
   if (tw_sm_param_kind(s, scope, t) != TW_PK_VALUE) {
-    tw_sm_error(s, TW_E0513, t->span, "'%s' of a domain takes a value, not a function, schedule or data set", map->name.name);
+    tw_sm_error(s, TW_E0513, t->span, "'%s' of a domain takes a value, not a function, schedule or data set",
+                map->name.name);
     return false;
   }
   if (!forward || (map->type && tw_sm_param_kind(s, scope, map->type) == TW_PK_VALUE)) return true;
@@ -66,7 +67,8 @@ static bool take_map(TwSema *s, const TwSmScope *scope, const TwDecl *d, const T
   for (uint32_t k = 0; k < TW_SM_MAPS; k++) {
     if (strcmp(map->name.name, map_names[k]) != 0) continue;
     if (out->maps[k]) {
-      TwDiag *e = tw_sm_error(s, TW_E0513, map->name.span, "'%s' is stated twice in domain '%s'", map_names[k], d->name.name);
+      TwDiag *e = tw_sm_error(s, TW_E0513, map->name.span, "'%s' is stated twice in domain '%s'", map_names[k],
+                              d->name.name);
       tw_sm_note(s, e, out->maps[k]->name.span, "first here");
       return false;
     }
@@ -131,13 +133,16 @@ static TwSmValue named(TwSema *s, const TwSmScope *scope, const TwExpr *callee) 
   if (known || tw_sm_in_broken(s, callee->name)) {
     TwSmValue v = tw_sm_value(s, scope, callee, NULL);
     if (v.kind == TW_V_DOMAIN || v.kind == TW_V_POISON) return v;
-    TwDiag *e = tw_sm_error(s, TW_E0503, callee->span, "'%s' is %s, not a domain", tw_sm_text(s, callee->span), tw_sm_kind_text(&v));
-    tw_sm_help(s, e, "a domain is an interval, (0, 1), or one of simplex, ordered and unit_vector, or declared by 'domain'");
+    TwDiag *e = tw_sm_error(s, TW_E0503, callee->span, "'%s' is %s, not a domain", tw_sm_text(s, callee->span),
+                            tw_sm_kind_text(&v));
+    tw_sm_help(s, e,
+               "a domain is an interval, (0, 1), or one of simplex, ordered and unit_vector, or declared by 'domain'");
     return tw_sm_vbad();
   }
   TwDiag *e = tw_sm_error(s, TW_E0503, callee->span, "there is no domain '%s'", callee->name);
   if (!tw_sm_suggest(s, e, callee->name, names.at, names.len))
-    tw_sm_help(s, e, "a domain is an interval, (0, 1), or one of simplex, ordered and unit_vector, or declared by 'domain'");
+    tw_sm_help(s, e,
+               "a domain is an interval, (0, 1), or one of simplex, ordered and unit_vector, or declared by 'domain'");
   return tw_sm_vbad();
 }
 
@@ -248,7 +253,8 @@ static bool coordinate(Use *w) {
   w->row_u = tw_sm_type(s, &scope, te);
   if (tw_sm_poison(w->row_u)) return false;
   if (!tw_sm_is(w->row_u, TW_REAL)) {
-    tw_sm_error(s, TW_E0513, te->span, "the coordinate of a domain is real, but this is %s", tw_type_text(s->a, w->row_u));
+    tw_sm_error(s, TW_E0513, te->span, "the coordinate of a domain is real, but this is %s",
+                tw_type_text(s->a, w->row_u));
     return false;
   }
   return true;
@@ -261,7 +267,8 @@ static const TwType *with_lead(const Use *w, const TwType *row) {
   return t;
 }
 
-/* map, a tree over the local `row`, for each row of `all`: a comprehension, or with `every` whether it holds for all. */
+/* map, a tree over the local `row`, for each row of `all`: a comprehension, or with `every` whether it holds for all.
+ */
 static TwTx *each_row(const Use *w, TwTx *map, TwLocal *row, TwLocal *all, bool every) {
   TwSema *s = w->s;
   TwTx *body = tw_sm_one(s, TW_TX_BLOCK, map->type, w->span, map);
@@ -334,24 +341,31 @@ static bool agree_at(const Use *w, const Maps *m, const double *u, double *x, do
   int64_t n = tw_sm_count(w->row);
   double holds = 0;
   if (!at_point(w, m->forward, w->u, u, x, skip)) {
-    if (!*skip) broken(w, TW_SM_FORWARD, tw_arena_printf(s->a, "'%s.forward' gives no finite value at u = %s", name, vector_text(s, w->row_u, u)));
+    if (!*skip)
+      broken(w, TW_SM_FORWARD,
+             tw_arena_printf(s->a, "'%s.forward' gives no finite value at u = %s", name, vector_text(s, w->row_u, u)));
     return false;
   }
   if (!at_point(w, m->check, w->x, x, &holds, skip) || holds == 0) {
-    if (!*skip) broken(w, TW_SM_CHECK, tw_arena_printf(s->a, "'%s.check' refuses x = %s, which is forward(%s)", name, vector_text(s, w->row, x),
-                                                       vector_text(s, w->row_u, u)));
+    if (!*skip)
+      broken(w, TW_SM_CHECK,
+             tw_arena_printf(s->a, "'%s.check' refuses x = %s, which is forward(%s)", name, vector_text(s, w->row, x),
+                             vector_text(s, w->row_u, u)));
     return false;
   }
   if (!at_point(w, m->inverse, w->x, x, v, skip)) {
-    if (!*skip) broken(w, TW_SM_INVERSE, tw_arena_printf(s->a, "'%s.inverse' gives no finite value at x = %s", name, vector_text(s, w->row, x)));
+    if (!*skip)
+      broken(w, TW_SM_INVERSE,
+             tw_arena_printf(s->a, "'%s.inverse' gives no finite value at x = %s", name, vector_text(s, w->row, x)));
     return false;
   }
   bool ok = at_point(w, m->forward, w->u, v, y, skip);
   double size = 0, off = 0;
   for (int64_t k = 0; k < n; k++) size = fmax(size, fabs(x[k])), off = ok ? fmax(off, fabs(y[k] - x[k])) : off;
   if (*skip || (ok && off <= 1e-7 * size + 1e-12)) return !*skip;
-  TwDiag *e = broken(w, TW_SM_INVERSE, tw_arena_printf(s->a, "'%s.forward(inverse(x))' is %s at x = %s", name,
-                                                       ok ? vector_text(s, w->row, y) : "not finite", vector_text(s, w->row, x)));
+  TwDiag *e = broken(w, TW_SM_INVERSE,
+                     tw_arena_printf(s->a, "'%s.forward(inverse(x))' is %s at x = %s", name,
+                                     ok ? vector_text(s, w->row, y) : "not finite", vector_text(s, w->row, x)));
   tw_sm_help(s, e, "inverse(x) is a coordinate that forward takes to x; here it is %s", vector_text(s, w->row_u, v));
   return false;
 }
@@ -408,7 +422,8 @@ void tw_sm_domain_start(TwSema *s, const TwParam *p, const double *x) {
   }
   known = tw_sm_eval_with(s, p->inverse, p->x, x, u, &skip);
   if (skip || (known && all_finite(u, tw_sm_count(p->coord)))) return;
-  TwDiag *e = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %s, where 'inverse' of '%s' gives no finite coordinate",
-                          p->name, vector_text(s, p->type, x), tw_sm_text(s, p->domain_span));
+  TwDiag *e = tw_sm_error(s, TW_E0501, p->start_span,
+                          "'%s' starts at %s, where 'inverse' of '%s' gives no finite coordinate", p->name,
+                          vector_text(s, p->type, x), tw_sm_text(s, p->domain_span));
   tw_sm_note(s, e, p->domain_span, "its domain");
 }

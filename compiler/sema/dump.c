@@ -18,13 +18,13 @@ static const char *type(Out *o, const TwType *t) { return tw_type_text(&o->text,
 
 static const char *op_name(TwOp op) {
   switch (op) {
-#define TW_OP(name, ...)                                                                                     \
-  case TW_OP_##name:                                                                                         \
+#define TW_OP(name, ...)                                                                                               \
+  case TW_OP_##name:                                                                                                   \
     return #name;
 #include "compiler/ir/ops.def"
 #undef TW_OP
-  case TW_OP_none:
-  case TW_OP_COUNT: break;
+    case TW_OP_none:
+    case TW_OP_COUNT: break;
   }
   return "none";
 }
@@ -71,8 +71,7 @@ static void iter(Out *o, const TwIter *it, int depth) {
   fprintf(o->f, "over");
   local(o, it->local);
   local(o, it->target);
-  if (it->kind == TW_IT_RANGE)
-    fprintf(o->f, " in %lld .. %lld\n", (long long)it->lo, (long long)(it->lo + it->n));
+  if (it->kind == TW_IT_RANGE) fprintf(o->f, " in %lld .. %lld\n", (long long)it->lo, (long long)(it->lo + it->n));
   else if (it->kind == TW_IT_DATA)
     fprintf(o->f, " in data %s, %lld rows\n", o->p->datas.at[it->data].name, (long long)it->n);
   else {
@@ -83,35 +82,35 @@ static void iter(Out *o, const TwIter *it, int depth) {
 
 static void detail(Out *o, const TwTx *t) {
   switch (t->kind) {
-  case TW_TX_CONST:
-    if (t->known) fprintf(o->f, " %lld", (long long)t->integer);
-    else fprintf(o->f, " %.17g", t->number);
-    break;
-  case TW_TX_LOCAL: fprintf(o->f, " %s.%u", t->local->name, t->local->id); break;
-  case TW_TX_PARAM: fprintf(o->f, " %s", o->p->params.at[t->index].name); break;
-  case TW_TX_WEIGHTS: fprintf(o->f, " %s", o->p->weights.at[t->index].name); break;
-  case TW_TX_GLOBAL: fprintf(o->f, " %s", o->p->globals.at[t->index].name); break;
-  case TW_TX_OP: fprintf(o->f, " %s", op_name(t->op)); break;
-  case TW_TX_POWI: fprintf(o->f, " ^%lld", (long long)t->integer); break;
-  case TW_TX_REDUCE:
-  case TW_TX_REDUCE_FOR: fprintf(o->f, " %s", reduce_name(t->reduce)); break;
-  case TW_TX_FIELD:
-  case TW_TX_DRAW: fprintf(o->f, " %u", t->index); break;
-  case TW_TX_LOADED: fprintf(o->f, " at %lld", (long long)t->integer); break;
-  case TW_TX_BLOCK:
-    if (t->callee) fprintf(o->f, " of %s", t->callee->name.name);
-    break;
-  case TW_TX_DERIVATIVE: local(o, t->local); break;
-  case TW_TX_POISON:
-  case TW_TX_MATMUL:
-  case TW_TX_TRANSPOSE:
-  case TW_TX_INDEX:
-  case TW_TX_TUPLE:
-  case TW_TX_ARRAY:
-  case TW_TX_FILL:
-  case TW_TX_CONCAT:
-  case TW_TX_FOR:
-  case TW_TX_IF: break;
+    case TW_TX_CONST:
+      if (t->known) fprintf(o->f, " %lld", (long long)t->integer);
+      else fprintf(o->f, " %.17g", t->number);
+      break;
+    case TW_TX_LOCAL: fprintf(o->f, " %s.%u", t->local->name, t->local->id); break;
+    case TW_TX_PARAM: fprintf(o->f, " %s", o->p->params.at[t->index].name); break;
+    case TW_TX_WEIGHTS: fprintf(o->f, " %s", o->p->weights.at[t->index].name); break;
+    case TW_TX_GLOBAL: fprintf(o->f, " %s", o->p->globals.at[t->index].name); break;
+    case TW_TX_OP: fprintf(o->f, " %s", op_name(t->op)); break;
+    case TW_TX_POWI: fprintf(o->f, " ^%lld", (long long)t->integer); break;
+    case TW_TX_REDUCE:
+    case TW_TX_REDUCE_FOR: fprintf(o->f, " %s", reduce_name(t->reduce)); break;
+    case TW_TX_FIELD:
+    case TW_TX_DRAW: fprintf(o->f, " %u", t->index); break;
+    case TW_TX_LOADED: fprintf(o->f, " at %lld", (long long)t->integer); break;
+    case TW_TX_BLOCK:
+      if (t->callee) fprintf(o->f, " of %s", t->callee->name.name);
+      break;
+    case TW_TX_DERIVATIVE: local(o, t->local); break;
+    case TW_TX_POISON:
+    case TW_TX_MATMUL:
+    case TW_TX_TRANSPOSE:
+    case TW_TX_INDEX:
+    case TW_TX_TUPLE:
+    case TW_TX_ARRAY:
+    case TW_TX_FILL:
+    case TW_TX_CONCAT:
+    case TW_TX_FOR:
+    case TW_TX_IF: break;
   }
 }
 
@@ -140,9 +139,8 @@ static void recur(Out *o, const TwTs *t, int depth) {
     indent(o, depth + 1);
     if (!c->i) fprintf(o->f, "element %lld\n", (long long)c->offset);
     else
-      fprintf(o->f, "element %s.%u + %lld in %lld .. %lld, order %u%s\n", c->i->name, c->i->id,
-              (long long)c->offset, (long long)c->lo, (long long)(c->lo + c->n), c->order,
-              c->reverse ? ", in reverse" : "");
+      fprintf(o->f, "element %s.%u + %lld in %lld .. %lld, order %u%s\n", c->i->name, c->i->id, (long long)c->offset,
+              (long long)c->lo, (long long)(c->lo + c->n), c->order, c->reverse ? ", in reverse" : "");
     tx(o, c->value, depth + 2);
   }
 }
@@ -166,8 +164,8 @@ static void ts(Out *o, const TwTs *t, int depth) {
     indent(o, depth + 1);
     fprintf(o->f, "carry");
     local(o, t->inside.at[k]);
-    fprintf(o->f, " from %s.%u, then %s.%u\n", t->before.at[k]->name, t->before.at[k]->id,
-            t->after.at[k]->name, t->after.at[k]->id);
+    fprintf(o->f, " from %s.%u, then %s.%u\n", t->before.at[k]->name, t->before.at[k]->id, t->after.at[k]->name,
+            t->after.at[k]->id);
   }
   for (uint32_t k = 0; k < t->body.len; k++) ts(o, t->body.at[k], depth + 1);
   for (uint32_t k = 0; k < t->next.len; k++) {
@@ -191,8 +189,8 @@ static void axes(Out *o, const TwDataSet *d) {
     local(o, x->local);
     if (x->column) fprintf(o->f, " \"%s\"\n", x->column);
     else
-      fprintf(o->f, " in %c%.17g, %.17g%c, %lld points\n", x->lo_open ? '(' : '[', x->lo, x->hi,
-              x->hi_open ? ')' : ']', (long long)x->n);
+      fprintf(o->f, " in %c%.17g, %.17g%c, %lld points\n", x->lo_open ? '(' : '[', x->lo, x->hi, x->hi_open ? ')' : ']',
+              (long long)x->n);
   }
 }
 
@@ -200,8 +198,8 @@ static void params(Out *o) {
   static const char *const transforms[] = {"none", "clip", "logistic", "exp", "forward"};
   for (uint32_t k = 0; k < o->p->init_order.len; k++) {
     const TwParam *p = &o->p->params.at[o->p->init_order.at[k]];
-    fprintf(o->f, "param %s : %s in %c%.17g, %.17g%c by %s", p->name, type(o, p->type),
-            p->lo_open ? '(' : '[', p->lo, p->hi, p->hi_open ? ')' : ']', transforms[p->transform]);
+    fprintf(o->f, "param %s : %s in %c%.17g, %.17g%c by %s", p->name, type(o, p->type), p->lo_open ? '(' : '[', p->lo,
+            p->hi, p->hi_open ? ')' : ']', transforms[p->transform]);
     if (p->transform == TW_TR_CLIP) fprintf(o->f, "(%.17g)", p->eps);
     if (p->domain) fprintf(o->f, " of %s, from %s", p->domain->name.name, type(o, p->coord));
     fprintf(o->f, p->is_law ? ", a law\n" : "\n");
@@ -245,16 +243,13 @@ static void stages(Out *o) {
   for (uint32_t k = 0; k < o->p->stages.len; k++) {
     const TwStage *s = &o->p->stages.at[k];
     fprintf(o->f, "stage %s: %lld epochs, %lld reals", s->name, (long long)s->epochs, (long long)s->n_flat);
-    if (s->batch)
-      fprintf(o->f, ", batch %lld of %s", (long long)s->batch, o->p->datas.at[s->batch_data].name);
+    if (s->batch) fprintf(o->f, ", batch %lld of %s", (long long)s->batch, o->p->datas.at[s->batch_data].name);
     if (s->keep) fprintf(o->f, ", keep");
     if (s->keep_best) fprintf(o->f, ", keep best");
     if (s->clip_norm > 0) fprintf(o->f, ", clip_norm %.17g", s->clip_norm);
     fprintf(o->f, "\n  train");
-    for (uint32_t j = 0; j < s->params.len; j++)
-      fprintf(o->f, " param %s", o->p->params.at[s->params.at[j]].name);
-    for (uint32_t j = 0; j < s->weights.len; j++)
-      fprintf(o->f, " weights %s", o->p->weights.at[s->weights.at[j]].name);
+    for (uint32_t j = 0; j < s->params.len; j++) fprintf(o->f, " param %s", o->p->params.at[s->params.at[j]].name);
+    for (uint32_t j = 0; j < s->weights.len; j++) fprintf(o->f, " weights %s", o->p->weights.at[s->weights.at[j]].name);
     fprintf(o->f, "\n");
     update(o, &s->update);
     if (s->method == TW_ME_LM) fprintf(o->f, "  lm, damping %.17g\n", s->damping);
@@ -269,7 +264,7 @@ static void stages(Out *o) {
   }
 }
 
-static const char *const quantities[] = {"regions",        "least",      "greatest", "least_slope",
+static const char *const quantities[] = {"regions",        "least",      "greatest",     "least_slope",
                                          "greatest_slope", "least_bend", "greatest_bend"};
 
 static void bounds(Out *o) {
@@ -277,8 +272,8 @@ static void bounds(Out *o) {
     const TwEnsure *e = &o->p->ensures.at[k];
     fprintf(o->f, "ensure ");
     if (e->kind == TW_EN_REGIONS)
-      fprintf(o->f, "%s(%s, [%.17g, %.17g], sliver = %.17g)", quantities[e->quantity],
-              o->p->models.at[e->model].name, e->lo, e->hi, e->sliver);
+      fprintf(o->f, "%s(%s, [%.17g, %.17g], sliver = %.17g)", quantities[e->quantity], o->p->models.at[e->model].name,
+              e->lo, e->hi, e->sliver);
     else fprintf(o->f, "value");
     fprintf(o->f, " %s %.17g", compare(e->op), e->bound);
     for (uint32_t j = 0; j < e->during.len; j++)
@@ -294,8 +289,7 @@ static void bounds(Out *o) {
                                                     : quantities[e->quantity];
     fprintf(o->f, "expect %s", what);
     if (e->kind == TW_XP_REGIONS)
-      fprintf(o->f, "(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo, e->hi,
-              e->sliver);
+      fprintf(o->f, "(%s, [%.17g, %.17g], sliver = %.17g)", o->p->models.at[e->model].name, e->lo, e->hi, e->sliver);
     fprintf(o->f, " %s %.17g\n", compare(e->op), e->bound);
   }
 }
@@ -307,8 +301,7 @@ void tw_program_dump(const TwUnit *u, const TwProgram *p, FILE *f) {
     fprintf(f, "const %s\n", p->globals.at[k].name), tx(&o, p->globals.at[k].value, 1);
   for (uint32_t k = 0; k < p->datas.len; k++) {
     const TwDataSet *d = &p->datas.at[k];
-    fprintf(f, "data %s: %lld rows%s%s\n", d->name, (long long)d->n, d->path ? " of " : "",
-            d->path ? d->path : "");
+    fprintf(f, "data %s: %lld rows%s%s\n", d->name, (long long)d->n, d->path ? " of " : "", d->path ? d->path : "");
     axes(&o, d);
     if (d->target) tx(&o, d->target, 1);
     if (d->weight) fprintf(f, "  weight\n"), tx(&o, d->weight, 1);

@@ -2,8 +2,8 @@
  * typed for these arguments.
  *
  * Shape parameters are solved from explicit ones, then the arguments in order, then the expected
- * result (where an argument is a draw, the expected result first). Arguments are elaborated in the caller's frame, types and body in the callee's. A function
- * whose body names itself, directly or by way of others, is refused. */
+ * result (where an argument is a draw, the expected result first). Arguments are elaborated in the caller's frame,
+ * types and body in the callee's. A function whose body names itself, directly or by way of others, is refused. */
 #include <string.h>
 
 #include "compiler/sema/check.h"
@@ -91,8 +91,8 @@ static bool spread(Call *c) {
   uint32_t required = 0;
   for (uint32_t k = 0; k < c->params->len; k++) required += !c->params->at[k].value;
   if (n < required || n > c->params->len) {
-    TwDiag *d = tw_sm_error(s, TW_E0608, c->span, "'%s' takes %u input%s, but a row has %u", c->f->name,
-                            c->params->len, c->params->len == 1 ? "" : "s", n);
+    TwDiag *d = tw_sm_error(s, TW_E0608, c->span, "'%s' takes %u input%s, but a row has %u", c->f->name, c->params->len,
+                            c->params->len == 1 ? "" : "s", n);
     tw_sm_note(s, d, c->f->span, "declared here");
     return false;
   }
@@ -127,19 +127,16 @@ static void settle(Call *c) {
     if (tw_sm_solved(&c->solve, k, &x)) c->lin[k] = (TwSmLin){.linear = true, .c0 = x};
 }
 
-static void contradiction(Call *c, const TwParamDecl *p, const TwType *given, TwSpan span,
-                          const char *known) {
+static void contradiction(Call *c, const TwParamDecl *p, const TwType *given, TwSpan span, const char *known) {
   TwSema *s = c->s;
-  TwDiag *d = tw_sm_error(s, TW_E0406, span, "'%s' of '%s' should be %s%s%s, but this is %s", p->name.name,
-                          c->f->name, tw_sm_text(s, p->type->span), *known ? " with " : "", known,
-                          tw_sm_shown(s, given));
+  TwDiag *d = tw_sm_error(s, TW_E0406, span, "'%s' of '%s' should be %s%s%s, but this is %s", p->name.name, c->f->name,
+                          tw_sm_text(s, p->type->span), *known ? " with " : "", known, tw_sm_shown(s, given));
   TwSpan last = {0};
   for (uint32_t r = 0; r < c->solve.rows; r++) {
     TwSpan w = c->solve.why[r];
     if (w.start == last.start && w.file == last.file) continue;
     last = w;
-    tw_sm_note(s, d, w,
-               c->f->has_shape ? "the shape parameters are given here" : "sizes follow from this argument");
+    tw_sm_note(s, d, w, c->f->has_shape ? "the shape parameters are given here" : "sizes follow from this argument");
   }
   tw_sm_note(s, d, p->name.span, "the parameter is declared here");
 }
@@ -154,8 +151,8 @@ static bool wrong_kind(Call *c, uint32_t j, TwSmValue v, const char *should) {
   const TwParamDecl *p = &c->params->at[j];
   if (v.kind == TW_V_POISON) return false;
   const char *is = v.kind == TW_V_TX ? tw_type_text(s->a, v.tx->type) : tw_sm_kind_text(&v);
-  TwDiag *d = tw_sm_error(s, TW_E0301, c->slots[j]->span, "'%s' of '%s' should be %s, but this is %s",
-                          p->name.name, c->f->name, should, is);
+  TwDiag *d = tw_sm_error(s, TW_E0301, c->slots[j]->span, "'%s' of '%s' should be %s, but this is %s", p->name.name,
+                          c->f->name, should, is);
   tw_sm_note(s, d, p->name.span, "the parameter is declared here");
   return false;
 }
@@ -253,11 +250,11 @@ static bool shapes_known(Call *c) {
     const TwIdent *id = &c->solve.names[k];
     if (tw_sm_solved(&c->solve, k, &x) && x >= 0) continue;
     bool negative = tw_sm_solved(&c->solve, k, &x);
-    TwDiag *d = negative ? tw_sm_error(s, TW_E0407, c->span, "the shape parameter '%s' of '%s' would be %lld",
-                                       id->name, c->f->name, (long long)x)
-                         : tw_sm_error(s, TW_E0405, c->span,
-                                       "the arguments do not tell the shape parameter '%s' of '%s'", id->name,
-                                       c->f->name);
+    TwDiag *d = negative
+                    ? tw_sm_error(s, TW_E0407, c->span, "the shape parameter '%s' of '%s' would be %lld", id->name,
+                                  c->f->name, (long long)x)
+                    : tw_sm_error(s, TW_E0405, c->span, "the arguments do not tell the shape parameter '%s' of '%s'",
+                                  id->name, c->f->name);
     tw_sm_note(s, d, id->span, "declared here");
     if (!negative) tw_sm_help(s, d, "give it: %s[…](…)", c->f->name);
     return false;
@@ -322,8 +319,7 @@ TwSmValue tw_sm_body(TwSema *s, const TwSmFn *f, const TwSmScope *scope, const T
   if (tw_sm_poison(type)) return tw_sm_vbad();
   const TwExpr *at = body;
   while (at->kind == TW_EX_BLOCK && at->block && at->block->result) at = at->block->result;
-  return tw_sm_v(
-      tw_sm_coerce(s, t, type, false, at->span, tw_arena_printf(s->a, "the result of '%s'", f->name)));
+  return tw_sm_v(tw_sm_coerce(s, t, type, false, at->span, tw_arena_printf(s->a, "the result of '%s'", f->name)));
 }
 
 /* The value of the call: the body after the statements that bind the parameters. */

@@ -23,9 +23,12 @@ typedef struct Word {
   bool alone;
 } Word;
 static const Word words[] = {
-    {"regions", TW_QU_PIECES, TW_BI_EQ, false},          {"min", TW_QU_LEAST, TW_BI_EQ, false},
-    {"max", TW_QU_GREATEST, TW_BI_EQ, false},            {"increasing", TW_QU_LEAST_SLOPE, TW_BI_GE, true},
-    {"decreasing", TW_QU_GREATEST_SLOPE, TW_BI_LE, true}, {"convex", TW_QU_LEAST_BEND, TW_BI_GE, true},
+    {"regions", TW_QU_PIECES, TW_BI_EQ, false},
+    {"min", TW_QU_LEAST, TW_BI_EQ, false},
+    {"max", TW_QU_GREATEST, TW_BI_EQ, false},
+    {"increasing", TW_QU_LEAST_SLOPE, TW_BI_GE, true},
+    {"decreasing", TW_QU_GREATEST_SLOPE, TW_BI_LE, true},
+    {"convex", TW_QU_LEAST_BEND, TW_BI_GE, true},
     {"concave", TW_QU_GREATEST_BEND, TW_BI_LE, true},
 };
 enum { N_WORDS = sizeof words / sizeof *words };
@@ -74,10 +77,10 @@ static bool is_bound(TwSema *s, const TwExpr *e, const char *what) {
     return false;
   }
   if (comparison) return true;
-  TwDiag *d =
-      tw_sm_error(s, TW_E0719, e->span, "%s is a comparison such as 'regions(f, [0, 1]) >= 32'", what);
+  TwDiag *d = tw_sm_error(s, TW_E0719, e->span, "%s is a comparison such as 'regions(f, [0, 1]) >= 32'", what);
   if (e->kind == TW_EX_BINARY && e->op == TW_BI_AND) tw_sm_help(s, d, "write one for each condition");
-  if (e->kind == TW_EX_CALL) tw_sm_help(s, d, "of a model also increasing, decreasing, convex and concave: 'increasing(f, [0, 1])'");
+  if (e->kind == TW_EX_CALL)
+    tw_sm_help(s, d, "of a model also increasing, decreasing, convex and concave: 'increasing(f, [0, 1])'");
   return false;
 }
 
@@ -86,18 +89,16 @@ static bool model_of(TwSema *s, const TwExpr *e, uint32_t *out) {
   TwSmValue v = tw_sm_value(s, &scope, e, NULL);
   if (v.kind == TW_V_POISON) return false;
   if (v.kind != TW_V_FN || !v.fn->decl || v.fn->decl->kind != TW_DE_MODEL) {
-    tw_sm_error(s, TW_E0715, e->span, "pieces are those of a model, and '%s' is %s",
-                tw_sm_text(s, e->span), tw_sm_kind_text(&v));
+    tw_sm_error(s, TW_E0715, e->span, "pieces are those of a model, and '%s' is %s", tw_sm_text(s, e->span),
+                tw_sm_kind_text(&v));
     return false;
   }
   *out = tw_sm_find(s->main, v.fn->name)->index;
   const TwModel *m = &s->p->models.at[*out];
   if (tw_sm_has_poison(m->body->type)) return false;
-  if (m->inputs.len == 1 && tw_sm_is_scalar(m->inputs.at[0]->type) && tw_sm_is_scalar(m->body->type))
-    return true;
+  if (m->inputs.len == 1 && tw_sm_is_scalar(m->inputs.at[0]->type) && tw_sm_is_scalar(m->body->type)) return true;
   if (m->inputs.len && tw_sm_poison(m->inputs.at[0]->type)) return false;
-  TwDiag *d =
-      tw_sm_error(s, TW_E0715, e->span, "pieces are those of a model with one input and one output");
+  TwDiag *d = tw_sm_error(s, TW_E0715, e->span, "pieces are those of a model with one input and one output");
   tw_sm_note(s, d, m->span, "'%s' is declared here", m->name);
   return false;
 }
@@ -134,7 +135,8 @@ static bool regions(TwSema *s, const TwExpr *e, Regions *out) {
     } else if (a->name.name && strcmp(a->name.name, "within") == 0 && w->alone) {
       ok &= tw_sm_const_real(s, &scope, a->value, "the play", &out->within);
       if (ok && !(out->within >= 0 && isfinite(out->within))) {
-        tw_sm_error(s, TW_E0719, a->value->span, "the play of '%s' is not negative and finite, not %g", w->name, out->within);
+        tw_sm_error(s, TW_E0719, a->value->span, "the play of '%s' is not negative and finite, not %g", w->name,
+                    out->within);
         ok = false;
       }
     } else if (a->name.name) {
@@ -278,8 +280,8 @@ static void unknown_result(TwSema *s, const TwExpr *e) {
   tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, "loss"));
   tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, "best_loss"));
   for (uint32_t k = 0; k < s->p->measures.len; k++) tw_vec_push(s->a, &names, s->p->measures.at[k].name);
-  TwDiag *d = tw_sm_error(s, e->kind == TW_EX_NAME ? TW_E0201 : TW_E0719, e->span,
-                          "'%s' is not a result of the run", tw_sm_text(s, e->span));
+  TwDiag *d = tw_sm_error(s, e->kind == TW_EX_NAME ? TW_E0201 : TW_E0719, e->span, "'%s' is not a result of the run",
+                          tw_sm_text(s, e->span));
   if (e->kind != TW_EX_NAME || !tw_sm_suggest(s, d, e->name, names.at, names.len))
     tw_sm_help(s, d, "results are loss, best_loss, the measures, and regions, min, max(f, [0, 1])");
 }

@@ -74,9 +74,7 @@ static bool may_be(Ev *v, TwOp op, const double *a, uint32_t n, double x) {
   if (!v->finite || isfinite(x)) return true;
   for (uint32_t k = 0; k < n; k++)
     if (!isfinite(a[k])) return true;
-  fail(v, op == TW_OP_div && a[1] == 0 ? "it divides by zero"
-          : isnan(x)                   ? "it is not a number"
-                                       : "it is infinite");
+  fail(v, op == TW_OP_div && a[1] == 0 ? "it divides by zero" : isnan(x) ? "it is not a number" : "it is infinite");
   return false;
 }
 
@@ -178,13 +176,13 @@ static const TwSmNum *eval_transpose(Ev *v, const TwTx *t) {
 
 static void reduce_step(TwReduce how, double *acc, double x, bool first) {
   switch (how) {
-  case TW_RE_SUM:
-  case TW_RE_MEAN: *acc += x; return;
-  case TW_RE_PROD: *acc *= x; return;
-  case TW_RE_MIN: *acc = first || x < *acc ? x : *acc; return;
-  case TW_RE_MAX: *acc = first || x > *acc ? x : *acc; return;
-  case TW_RE_ANY: *acc = *acc != 0 || x != 0; return;
-  case TW_RE_ALL: *acc = *acc != 0 && x != 0; return;
+    case TW_RE_SUM:
+    case TW_RE_MEAN: *acc += x; return;
+    case TW_RE_PROD: *acc *= x; return;
+    case TW_RE_MIN: *acc = first || x < *acc ? x : *acc; return;
+    case TW_RE_MAX: *acc = first || x > *acc ? x : *acc; return;
+    case TW_RE_ANY: *acc = *acc != 0 || x != 0; return;
+    case TW_RE_ALL: *acc = *acc != 0 && x != 0; return;
   }
 }
 static double reduce_start(TwReduce how) { return how == TW_RE_PROD || how == TW_RE_ALL ? 1 : 0; }
@@ -210,8 +208,7 @@ static const TwSmNum *lead_part(Ev *v, const TwSmNum *a, int64_t i) {
 }
 
 /* Elements of a tensor, walking the index items. */
-static void gather(const TwTx *t, const TwSmNum *a, const int64_t *at, uint32_t axis, int64_t offset,
-                   double **out) {
+static void gather(const TwTx *t, const TwSmNum *a, const int64_t *at, uint32_t axis, int64_t offset, double **out) {
   if (axis == a->type->rank) {
     *(*out)++ = a->x[offset];
     return;
@@ -290,8 +287,7 @@ static const TwSmNum *eval_field(Ev *v, const TwTx *t) {
 
 /* ---- loops */
 static bool bind_iter(Ev *v, const TwIter *it, const TwSmNum *array, int64_t i) {
-  const TwSmNum *x =
-      it->kind == TW_IT_RANGE ? scalar(v, v->s->t_int, (double)(it->lo + i)) : lead_part(v, array, i);
+  const TwSmNum *x = it->kind == TW_IT_RANGE ? scalar(v, v->s->t_int, (double)(it->lo + i)) : lead_part(v, array, i);
   if (x) bind(v, it->local, x);
   return x != NULL;
 }
@@ -361,8 +357,7 @@ static bool eval_recur(Ev *v, const TwTs *t) {
   TwSmNum *whole = num_new(v, t->local->type);
   if (!whole) return false;
   bind(v, t->local, whole);
-  int64_t each =
-      whole->type->kind == TW_TY_TENSOR && whole->type->dims[0].n ? whole->n / whole->type->dims[0].n : 1;
+  int64_t each = whole->type->kind == TW_TY_TENSOR && whole->type->dims[0].n ? whole->n / whole->type->dims[0].n : 1;
   for (uint32_t k = 0; k < t->cases.len; k++) {
     const TwRecur *c = &t->cases.at[k];
     for (int64_t i = 0; i < c->n; i++) {
@@ -433,33 +428,33 @@ static const TwSmNum *eval_fill(Ev *v, const TwTx *t) {
 static const TwSmNum *eval(Ev *v, const TwTx *t) {
   if (--v->budget < 0) return NULL;
   switch (t->kind) {
-  case TW_TX_CONST: return scalar(v, t->type, t->known ? (double)t->integer : t->number);
-  case TW_TX_LOCAL: return t->known ? scalar(v, t->type, (double)t->integer) : find(v, t->local);
-  case TW_TX_GLOBAL: return eval(v, v->s->p->globals.at[t->index].value);
-  case TW_TX_OP: return eval_op(v, t);
-  case TW_TX_POWI: return eval_powi(v, t);
-  case TW_TX_MATMUL: return eval_matmul(v, t);
-  case TW_TX_TRANSPOSE: return eval_transpose(v, t);
-  case TW_TX_REDUCE: return eval_reduce(v, t);
-  case TW_TX_INDEX: return eval_index(v, t);
-  case TW_TX_FIELD: return eval_field(v, t);
-  case TW_TX_TUPLE:
-  case TW_TX_ARRAY:
-  case TW_TX_CONCAT: return eval_args(v, t);
-  case TW_TX_FILL: return eval_fill(v, t);
-  case TW_TX_FOR:
-  case TW_TX_REDUCE_FOR: return eval_for(v, t);
-  case TW_TX_IF: {
-    const TwSmNum *c = eval(v, t->args.at[0]);
-    return c ? eval(v, t->args.at[c->x[0] != 0 ? 1 : 2]) : NULL;
-  }
-  case TW_TX_BLOCK: return eval_block(v, t);
-  case TW_TX_PARAM: return v->probe ? v->probe->params[t->index] : NULL;
-  case TW_TX_WEIGHTS: return v->probe ? v->probe->weights[t->index] : NULL;
-  case TW_TX_POISON:
-  case TW_TX_DRAW:
-  case TW_TX_LOADED:
-  case TW_TX_DERIVATIVE: break;
+    case TW_TX_CONST: return scalar(v, t->type, t->known ? (double)t->integer : t->number);
+    case TW_TX_LOCAL: return t->known ? scalar(v, t->type, (double)t->integer) : find(v, t->local);
+    case TW_TX_GLOBAL: return eval(v, v->s->p->globals.at[t->index].value);
+    case TW_TX_OP: return eval_op(v, t);
+    case TW_TX_POWI: return eval_powi(v, t);
+    case TW_TX_MATMUL: return eval_matmul(v, t);
+    case TW_TX_TRANSPOSE: return eval_transpose(v, t);
+    case TW_TX_REDUCE: return eval_reduce(v, t);
+    case TW_TX_INDEX: return eval_index(v, t);
+    case TW_TX_FIELD: return eval_field(v, t);
+    case TW_TX_TUPLE:
+    case TW_TX_ARRAY:
+    case TW_TX_CONCAT: return eval_args(v, t);
+    case TW_TX_FILL: return eval_fill(v, t);
+    case TW_TX_FOR:
+    case TW_TX_REDUCE_FOR: return eval_for(v, t);
+    case TW_TX_IF: {
+      const TwSmNum *c = eval(v, t->args.at[0]);
+      return c ? eval(v, t->args.at[c->x[0] != 0 ? 1 : 2]) : NULL;
+    }
+    case TW_TX_BLOCK: return eval_block(v, t);
+    case TW_TX_PARAM: return v->probe ? v->probe->params[t->index] : NULL;
+    case TW_TX_WEIGHTS: return v->probe ? v->probe->weights[t->index] : NULL;
+    case TW_TX_POISON:
+    case TW_TX_DRAW:
+    case TW_TX_LOADED:
+    case TW_TX_DERIVATIVE: break;
   }
   return NULL;
 }
@@ -484,8 +479,7 @@ const TwSmNum *tw_sm_eval(TwSema *s, const TwTx *t, const char **why) {
   return out;
 }
 
-bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n,
-                   double *out) {
+bool tw_sm_eval_at(TwSema *s, const TwTx *t, TwLocal *const *locals, const double *values, uint32_t n, double *out) {
   Ev v = {.s = s, .budget = 100000};
   for (uint32_t k = 0; k < n; k++) {
     const TwSmNum *x = scalar(&v, s->t_real, values[k]);
@@ -540,8 +534,7 @@ bool tw_sm_const_real(TwSema *s, const TwSmScope *scope, const TwExpr *e, const 
   const char *why = NULL;
   const TwSmNum *n = tw_sm_eval(s, t, &why);
   if (n && !isnan(n->x[0])) return *out = n->x[0], true;
-  if (why || n)
-    tw_sm_error(s, TW_E0314, e->span, "%s cannot be computed: %s", what, why ? why : "it is not a number");
+  if (why || n) tw_sm_error(s, TW_E0314, e->span, "%s cannot be computed: %s", what, why ? why : "it is not a number");
   else tw_sm_error(s, TW_E0308, e->span, "%s must be known when compiling", what);
   return false;
 }

@@ -11,19 +11,19 @@ enum { MAX_DEPTH = 1000 };
 
 const char *tw_sm_kind_text(const TwSmValue *v) {
   switch (v->kind) {
-  case TW_V_POISON: return "a mistake";
-  case TW_V_TX: return "a value";
-  case TW_V_FN: return v->fn->decl && v->fn->decl->kind == TW_DE_MODEL ? "a model" : "a function";
-  case TW_V_BUILTIN:
-  case TW_V_OPAQUE: return "a function";
-  case TW_V_SCHEDULE: return "a schedule";
-  case TW_V_DATA: return "a data set";
-  case TW_V_MODULE: return "a module";
-  case TW_V_TYPE: return "a type";
-  case TW_V_OPTIMIZER: return "an optimizer";
-  case TW_V_DOMAIN: return "a domain";
-  case TW_V_LIN: return "a shape parameter";
-  case TW_V_RECUR: return "a recurrence";
+    case TW_V_POISON: return "a mistake";
+    case TW_V_TX: return "a value";
+    case TW_V_FN: return v->fn->decl && v->fn->decl->kind == TW_DE_MODEL ? "a model" : "a function";
+    case TW_V_BUILTIN:
+    case TW_V_OPAQUE: return "a function";
+    case TW_V_SCHEDULE: return "a schedule";
+    case TW_V_DATA: return "a data set";
+    case TW_V_MODULE: return "a module";
+    case TW_V_TYPE: return "a type";
+    case TW_V_OPTIMIZER: return "an optimizer";
+    case TW_V_DOMAIN: return "a domain";
+    case TW_V_LIN: return "a shape parameter";
+    case TW_V_RECUR: return "a recurrence";
   }
   return "a value";
 }
@@ -37,8 +37,7 @@ TwTx *tw_sm_need(TwSema *s, TwSmValue v, TwSpan span) {
     return tw_sm_bad(s, span);
   }
   if (v.kind == TW_V_RECUR) {
-    tw_sm_error(s, TW_E0316, span, "while '%s' is being defined only its elements can be used",
-                tw_sm_text(s, span));
+    tw_sm_error(s, TW_E0316, span, "while '%s' is being defined only its elements can be used", tw_sm_text(s, span));
     return tw_sm_bad(s, span);
   }
   bool fn = v.kind == TW_V_FN || v.kind == TW_V_BUILTIN || v.kind == TW_V_OPAQUE;
@@ -129,8 +128,8 @@ static TwSmValue choice(TwSema *s, const TwSmScope *scope, const TwExpr *e, cons
   const TwType *type = tw_sm_unify(s, a->type, b->type);
   if (want && tw_sm_can_coerce(a->type, want) && tw_sm_can_coerce(b->type, want)) type = want;
   if (!type) {
-    TwDiag *d = tw_sm_error(s, TW_E0310, e->span, "the branches differ: %s here and %s there",
-                            tw_sm_shown(s, a->type), tw_sm_shown(s, b->type));
+    TwDiag *d = tw_sm_error(s, TW_E0310, e->span, "the branches differ: %s here and %s there", tw_sm_shown(s, a->type),
+                            tw_sm_shown(s, b->type));
     tw_sm_note_sizes(s, d, a->type, b->type);
     return tw_sm_vbad();
   }
@@ -146,8 +145,7 @@ static TwTx *tuple(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwT
   TwTx *t = tw_sm_node(s, TW_TX_TUPLE, s->t_poison, e->span);
   bool bad = false;
   for (uint32_t k = 0; k < n; k++) {
-    const TwType *w =
-        want && want->kind == TW_TY_TUPLE && k < want->fields.len ? want->fields.at[k].type : NULL;
+    const TwType *w = want && want->kind == TW_TY_TUPLE && k < want->fields.len ? want->fields.at[k].type : NULL;
     TwTx *x = tw_sm_tx(s, scope, e->items.at[k], w);
     types[k] = x->type;
     bad |= tw_sm_poison(x->type);
@@ -175,7 +173,8 @@ static TwTx *not_a_value(TwSema *s, const TwExpr *e, const char *what) {
 
 /* Beyond 2^53 a constant, which is worked out in f64, would be another integer than the one written. */
 static TwSmValue integer(TwSema *s, const TwExpr *e) {
-  if (e->integer >= -((int64_t)1 << 53) && e->integer <= (int64_t)1 << 53) return tw_sm_v(tw_sm_int(s, e->integer, e->span));
+  if (e->integer >= -((int64_t)1 << 53) && e->integer <= (int64_t)1 << 53)
+    return tw_sm_v(tw_sm_int(s, e->integer, e->span));
   TwDiag *d = tw_sm_error(s, TW_E0314, e->span, "this integer is beyond 2^53");
   tw_sm_help(s, d, "with a point it is a real number: %lld.0", (long long)e->integer);
   return tw_sm_vbad();
@@ -183,32 +182,32 @@ static TwSmValue integer(TwSema *s, const TwExpr *e) {
 
 static TwSmValue value(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want) {
   switch (e->kind) {
-  case TW_EX_ERROR:
-    s->errors++;
-    tw_vec_push(s->a, &s->broken, e->span);
-    return tw_sm_vbad();
-  case TW_EX_INT: return integer(s, e);
-  case TW_EX_REAL: return tw_sm_v(tw_sm_real(s, e->real, e->span));
-  case TW_EX_BOOL: return tw_sm_v(tw_sm_bool(s, e->boolean, e->span));
-  case TW_EX_STRING: return tw_sm_v(not_a_value(s, e, "a string can only name a file"));
-  case TW_EX_NAME: return tw_sm_lookup(s, scope, e->name, e->span);
-  case TW_EX_FIELD: return field(s, scope, e);
-  case TW_EX_CALL: return tw_sm_call(s, scope, e, want);
-  case TW_EX_INDEX: return tw_sm_index(s, scope, e, want);
-  case TW_EX_UNARY: return tw_sm_v(tw_sm_unary(s, scope, e, want));
-  case TW_EX_BINARY: return tw_sm_v(tw_sm_binary(s, scope, e, want));
-  case TW_EX_IF: return choice(s, scope, e, want);
-  case TW_EX_RANGE: return tw_sm_v(not_a_value(s, e, "a range can only stand after 'in' or as an index"));
-  case TW_EX_ARRAY: return tw_sm_v(tw_sm_array(s, scope, e, want));
-  case TW_EX_TUPLE: return tw_sm_v(tuple(s, scope, e, want));
-  case TW_EX_RECORD: return tw_sm_v(tw_sm_record(s, scope, e, want));
-  case TW_EX_FOR:
-    if (e->bracketed) return tw_sm_v(tw_sm_for(s, scope, e, want));
-    tw_sm_error(s, TW_E0321, e->span,
-                "'for' without brackets can only be the one argument of a reduction such as sum");
-    return tw_sm_vbad();
-  case TW_EX_LAMBDA: return lambda(s, scope, e);
-  case TW_EX_BLOCK: return tw_sm_block(s, scope, e->block, want, e->span);
+    case TW_EX_ERROR:
+      s->errors++;
+      tw_vec_push(s->a, &s->broken, e->span);
+      return tw_sm_vbad();
+    case TW_EX_INT: return integer(s, e);
+    case TW_EX_REAL: return tw_sm_v(tw_sm_real(s, e->real, e->span));
+    case TW_EX_BOOL: return tw_sm_v(tw_sm_bool(s, e->boolean, e->span));
+    case TW_EX_STRING: return tw_sm_v(not_a_value(s, e, "a string can only name a file"));
+    case TW_EX_NAME: return tw_sm_lookup(s, scope, e->name, e->span);
+    case TW_EX_FIELD: return field(s, scope, e);
+    case TW_EX_CALL: return tw_sm_call(s, scope, e, want);
+    case TW_EX_INDEX: return tw_sm_index(s, scope, e, want);
+    case TW_EX_UNARY: return tw_sm_v(tw_sm_unary(s, scope, e, want));
+    case TW_EX_BINARY: return tw_sm_v(tw_sm_binary(s, scope, e, want));
+    case TW_EX_IF: return choice(s, scope, e, want);
+    case TW_EX_RANGE: return tw_sm_v(not_a_value(s, e, "a range can only stand after 'in' or as an index"));
+    case TW_EX_ARRAY: return tw_sm_v(tw_sm_array(s, scope, e, want));
+    case TW_EX_TUPLE: return tw_sm_v(tuple(s, scope, e, want));
+    case TW_EX_RECORD: return tw_sm_v(tw_sm_record(s, scope, e, want));
+    case TW_EX_FOR:
+      if (e->bracketed) return tw_sm_v(tw_sm_for(s, scope, e, want));
+      tw_sm_error(s, TW_E0321, e->span,
+                  "'for' without brackets can only be the one argument of a reduction such as sum");
+      return tw_sm_vbad();
+    case TW_EX_LAMBDA: return lambda(s, scope, e);
+    case TW_EX_BLOCK: return tw_sm_block(s, scope, e->block, want, e->span);
   }
   return tw_sm_vbad();
 }
@@ -232,8 +231,7 @@ bool tw_sm_static_or(TwSema *s, const TwSmScope *scope, const TwExpr *e, const c
   TwTx *t = tw_sm_tx(s, scope, e, s->t_int);
   if (tw_sm_poison(t->type)) return false;
   if (!tw_sm_is_scalar(t->type) || t->type->dtype != TW_INT) {
-    tw_sm_error(s, TW_E0309, e->span, "%s must be an integer, but this is %s", what,
-                tw_type_text(s->a, t->type));
+    tw_sm_error(s, TW_E0309, e->span, "%s must be an integer, but this is %s", what, tw_type_text(s->a, t->type));
     return false;
   }
   double x;

@@ -100,8 +100,7 @@ void tw_sm_data_free(TwSmFree *f, const TwExpr *e) {
   }
   for (uint32_t k = 0; k < e->params.len; k++) tw_vec_push(f->s->a, &f->bound, e->params.at[k].name.name);
   bool callee = e->kind == TW_EX_CALL && e->a->kind == TW_EX_NAME;
-  if (!callee &&
-      !(e->kind == TW_EX_FIELD && e->a->kind == TW_EX_NAME && is_declared(f->s, f->scope, e->a->name)))
+  if (!callee && !(e->kind == TW_EX_FIELD && e->a->kind == TW_EX_NAME && is_declared(f->s, f->scope, e->a->name)))
     tw_sm_data_free(f, e->a);
   tw_sm_data_free(f, e->b);
   tw_sm_data_free(f, e->c);

@@ -33,7 +33,8 @@ TwSizeForm *tw_size_sum(TwArena *a, const TwSizeForm *x, const TwSizeForm *y, in
     while (i < f->n && strcmp(f->term[i].name, y->term[j].name) != 0) i++;
     if (i == TW_FORM_TERMS) return NULL;
     if (i == f->n) f->term[f->n++] = (TwSizeTerm){y->term[j].name, 0};
-    if (__builtin_mul_overflow(k, y->term[j].c, &c) || __builtin_add_overflow(f->term[i].c, c, &f->term[i].c)) return NULL;
+    if (__builtin_mul_overflow(k, y->term[j].c, &c) || __builtin_add_overflow(f->term[i].c, c, &f->term[i].c))
+      return NULL;
   }
   uint32_t n = 0;
   for (uint32_t i = 0; i < f->n; i++)
@@ -89,12 +90,14 @@ const char *tw_sm_dim_text(TwSema *s, const TwDim *d) {
 
 static const char *dims_text(TwSema *s, const TwDim *dims, uint32_t n) {
   const char *text = "";
-  for (uint32_t k = 0; k < n; k++) text = tw_arena_printf(s->a, "%s%s%s", text, k ? ", " : "", tw_sm_dim_text(s, &dims[k]));
+  for (uint32_t k = 0; k < n; k++)
+    text = tw_arena_printf(s->a, "%s%s%s", text, k ? ", " : "", tw_sm_dim_text(s, &dims[k]));
   return n ? tw_arena_printf(s->a, "[%s]", text) : "";
 }
 
 const char *tw_sm_shown(TwSema *s, const TwType *t) {
-  if (t->kind == TW_TY_TENSOR) return tw_arena_printf(s->a, "%s%s", tw_type_text(s->a, tw_sm_scalar(s, t->dtype)), dims_text(s, t->dims, t->rank));
+  if (t->kind == TW_TY_TENSOR)
+    return tw_arena_printf(s->a, "%s%s", tw_type_text(s->a, tw_sm_scalar(s, t->dtype)), dims_text(s, t->dims, t->rank));
   if (t->kind == TW_TY_ARRAY) return tw_arena_printf(s->a, "%s%s", tw_sm_shown(s, t->elem), dims_text(s, t->dims, 1));
   if (t->kind == TW_TY_RECORD && t->decl)
     return tw_arena_printf(s->a, "%s%s", t->decl->name.name, dims_text(s, t->shape_args.at, t->shape_args.len));

@@ -7,14 +7,12 @@
 
 static bool sym_like(const TwSmSym *sym, const TwType *t) {
   if (sym->kind != t->kind) return false;
-  if (sym->kind == TW_TY_TENSOR)
-    return sym->rank == t->rank && (sym->dtype == t->dtype || sym->dtype == TW_INT);
+  if (sym->kind == TW_TY_TENSOR) return sym->rank == t->rank && (sym->dtype == t->dtype || sym->dtype == TW_INT);
   if (sym->kind == TW_TY_ARRAY) return sym_like(sym->elem, t->elem);
   if (sym->kind != TW_TY_RECORD || (sym->decl && t->decl)) return sym->decl == t->decl;
   if (sym->fields.len != t->fields.len) return false;
   for (uint32_t k = 0; k < sym->fields.len; k++)
-    if (sym->fields.at[k].name != t->fields.at[k].name ||
-        !sym_like(sym->fields.at[k].type, t->fields.at[k].type))
+    if (sym->fields.at[k].name != t->fields.at[k].name || !sym_like(sym->fields.at[k].type, t->fields.at[k].type))
       return false;
   return true;
 }
@@ -89,8 +87,7 @@ static TwTx *distribute(Law *l, const TwType *want) {
     const TwType *part = tw_sm_tensor(s, want->dtype, want->rank - k, want->dims + k);
     if (fits(s, &l->f, part)) return each(l, want, k, part);
   }
-  TwDiag *d = tw_sm_error(s, TW_E0510, l->span, "this law does not give a value of type %s",
-                          tw_type_text(s->a, want));
+  TwDiag *d = tw_sm_error(s, TW_E0510, l->span, "this law does not give a value of type %s", tw_type_text(s->a, want));
   if (l->f.kind == TW_V_FN && l->f.fn->decl && l->f.fn->decl->type)
     tw_sm_note(s, d, l->f.fn->decl->type->span, "'%s' gives %s", l->f.fn->name,
                tw_sm_text(s, l->f.fn->decl->type->span));

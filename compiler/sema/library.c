@@ -13,8 +13,7 @@ static const char *sample_shapes(TwSema *s, const TwDecl *d, TwSmScope *scope) {
   for (uint32_t k = 0; k < d->shape_params.len && k < TW_SM_VARS; k++) {
     TwIdent id = d->shape_params.at[k];
     tw_sm_bind(s, scope, id, tw_sm_v(tw_sm_int(s, primes[k], id.span)));
-    text = tw_arena_printf(s->a, "%s%s%s = %lld", text ? text : "", text ? ", " : "", id.name,
-                           (long long)primes[k]);
+    text = tw_arena_printf(s->a, "%s%s%s = %lld", text ? text : "", text ? ", " : "", id.name, (long long)primes[k]);
   }
   return text;
 }
@@ -37,8 +36,7 @@ static TwSmValue sample_value(TwSema *s, const TwSmScope *scope, const TwParamDe
   if (tw_sm_poison(type)) return tw_sm_vbad();
   if (p->value) { /* a default must fit, whatever it is */
     TwTx *t = tw_sm_tx(s, scope, p->value, type);
-    t = tw_sm_coerce(s, t, type, false, p->value->span,
-                     tw_arena_printf(s->a, "the default of '%s'", p->name.name));
+    t = tw_sm_coerce(s, t, type, false, p->value->span, tw_arena_printf(s->a, "the default of '%s'", p->name.name));
     if (type == s->t_int) return tw_sm_poison(t->type) ? tw_sm_vbad() : tw_sm_v(t);
   }
   if (type == s->t_int || (tw_sm_is_scalar(type) && type->dtype == TW_INT))
@@ -52,15 +50,15 @@ static void sample_param(TwSema *s, TwSmScope *scope, const TwParamDecl *p) {
     s->errors++; /* the parser has said so */
   } else {
     switch (tw_sm_param_kind(s, scope, p->type)) {
-    case TW_PK_VALUE: v = sample_value(s, scope, p); break;
-    case TW_PK_FN: v = (TwSmValue){.kind = TW_V_OPAQUE, .opaque = p->type, .scope = *scope}; break;
-    case TW_PK_DATA: v = (TwSmValue){.kind = TW_V_DATA, .index = sample_data(s, p->name)}; break;
-    case TW_PK_SCHEDULE: {
-      TwSmValue *inner = TW_NEW(s->a, TwSmValue);
-      *inner = unknown(s, p->name, s->t_real);
-      v = (TwSmValue){.kind = TW_V_SCHEDULE, .inner = inner};
-      break;
-    }
+      case TW_PK_VALUE: v = sample_value(s, scope, p); break;
+      case TW_PK_FN: v = (TwSmValue){.kind = TW_V_OPAQUE, .opaque = p->type, .scope = *scope}; break;
+      case TW_PK_DATA: v = (TwSmValue){.kind = TW_V_DATA, .index = sample_data(s, p->name)}; break;
+      case TW_PK_SCHEDULE: {
+        TwSmValue *inner = TW_NEW(s->a, TwSmValue);
+        *inner = unknown(s, p->name, s->t_real);
+        v = (TwSmValue){.kind = TW_V_SCHEDULE, .inner = inner};
+        break;
+      }
     }
   }
   tw_sm_bind(s, scope, p->name, v);
@@ -76,8 +74,7 @@ static void check_fn_value(TwSema *s, const TwSmFn *f) {
     return;
   }
   if (d->shape_params.len > TW_SM_VARS) {
-    tw_sm_error(s, TW_E0902, d->name.span, "'%s' has more than %d shape parameters", d->name.name,
-                TW_SM_VARS);
+    tw_sm_error(s, TW_E0902, d->name.span, "'%s' has more than %d shape parameters", d->name.name, TW_SM_VARS);
     return;
   }
   if (!tw_sm_distinct(s, d)) return;
@@ -93,14 +90,12 @@ static void check_fn_value(TwSema *s, const TwSmFn *f) {
   uint32_t before = s->errors, n_datas = s->p->datas.len;
   for (uint32_t k = 0; k < d->params.len; k++) sample_param(s, &scope, &d->params.at[k]);
   TwSmValue v = tw_sm_body(s, f, &scope, NULL);
-  if (s->errors == before && v.kind == TW_V_FN &&
-      v.fn->lambda) { /* a schedule, say: its body on unknown numbers */
+  if (s->errors == before && v.kind == TW_V_FN && v.fn->lambda) { /* a schedule, say: its body on unknown numbers */
     TwSmArgs args = {0};
     bool plain_params = true;
     for (uint32_t k = 0; k < v.fn->lambda->params.len; k++) {
       plain_params &= v.fn->lambda->params.at[k].type == NULL;
-      tw_vec_push(s->a, &args,
-                  tw_sm_arg_of(unknown(s, v.fn->lambda->params.at[k].name, s->t_real), v.fn->span));
+      tw_vec_push(s->a, &args, tw_sm_arg_of(unknown(s, v.fn->lambda->params.at[k].name, s->t_real), v.fn->span));
     }
     if (plain_params) tw_sm_apply(s, v, &args, v.fn->span, NULL);
   }
@@ -158,8 +153,7 @@ void tw_sm_library(TwSema *s, bool all) {
     if (e->decl->kind == TW_DE_TYPE) check_type(s, e);
     if (e->decl->kind == TW_DE_FN && (all || !tw_sm_was_elaborated(s, e->decl))) check_fn(s, e->decl);
     if (e->decl->kind == TW_DE_DOMAIN && (all || !tw_sm_was_elaborated(s, e->decl))) check_domain(s, e);
-    if (e->decl->kind == TW_DE_OPTIMIZER && (all || !tw_sm_was_elaborated(s, e->decl)))
-      check_optimizer(s, e->decl);
+    if (e->decl->kind == TW_DE_OPTIMIZER && (all || !tw_sm_was_elaborated(s, e->decl))) check_optimizer(s, e->decl);
     e->used = used;
   }
   s->ctx = (TwSmCtx){0};

@@ -30,7 +30,8 @@ bool tw_sm_is_load(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
 /* The arguments: texts without names. */
 static bool check_args(TwSema *s, const TwExpr *e) {
   if (e->args.len < 1 || e->args.len > 2) {
-    tw_sm_error(s, e->args.len ? TW_E0302 : TW_E0303, e->span, "'load' takes a file and, if it is another, the name that the file has for this");
+    tw_sm_error(s, e->args.len ? TW_E0302 : TW_E0303, e->span,
+                "'load' takes a file and, if it is another, the name that the file has for this");
     return false;
   }
   for (uint32_t k = 0; k < e->args.len; k++) {
@@ -38,7 +39,8 @@ static bool check_args(TwSema *s, const TwExpr *e) {
     if (a->value->kind == TW_EX_ERROR) return s->errors++, false;
     if (a->name.name) return tw_sm_error(s, TW_E0207, a->name.span, "the arguments of 'load' have no names"), false;
     if (a->value->kind == TW_EX_STRING) continue;
-    TwDiag *d = tw_sm_error(s, TW_E0307, a->value->span, "%s", k ? "the name in the file is a text in quotes" : "the file is named by a text in quotes");
+    TwDiag *d = tw_sm_error(s, TW_E0307, a->value->span, "%s",
+                            k ? "the name in the file is a text in quotes" : "the file is named by a text in quotes");
     tw_sm_help(s, d, "write load(\"w.safetensors\")");
     return false;
   }
@@ -59,7 +61,8 @@ static bool lacks(Load *l, const char *name) {
 
 static bool another_shape(Load *l, const TwRtStTensor *t, const TwRtStored *want, const TwType *leaf) {
   char *has = tw_rt_stored_shape(t->rank, t->dims), *wants = tw_rt_stored_shape(want->rank, want->dims);
-  TwDiag *d = tw_sm_error(l->s, TW_E0612, l->path_span, "'%s' is %s in %s and %s here", t->name, has ? has : "", l->path, wants ? wants : "");
+  TwDiag *d = tw_sm_error(l->s, TW_E0612, l->path_span, "'%s' is %s in %s and %s here", t->name, has ? has : "",
+                          l->path, wants ? wants : "");
   free(has);
   free(wants);
   tw_sm_note(l->s, d, l->decl, "the type of '%s'", l->declared);
@@ -79,15 +82,19 @@ static bool take(Load *l, const char *name, const TwRtStored *want, const TwType
   for (uint32_t k = 0; same && k < t->rank; k++) same = t->dims[k] == want->dims[k];
   if (!same) return another_shape(l, t, want, leaf);
   if (!tw_rt_st_has_reals(t))
-    return tw_sm_error(s, TW_E0612, l->path_span, "'%s' has the dtype %s in %s; F32 and F64 can be loaded", name, t->dtype, l->path), false;
+    return tw_sm_error(s, TW_E0612, l->path_span, "'%s' has the dtype %s in %s; F32 and F64 can be loaded", name,
+                       t->dtype, l->path),
+           false;
   for (uint64_t i = 0; i < t->count; i++) {
     double v = tw_rt_st_real(t, i);
     if (!isfinite(v))
-      return tw_sm_error(s, TW_E0609, l->path_span, "element %llu of '%s' in %s is %s", (unsigned long long)i, name, l->path,
-                         isnan(v) ? "not a number" : "infinite"), false;
+      return tw_sm_error(s, TW_E0609, l->path_span, "element %llu of '%s' in %s is %s", (unsigned long long)i, name,
+                         l->path, isnan(v) ? "not a number" : "infinite"),
+             false;
     if (s->u->options.precision == TW_F32 && isinf((float)v))
       return tw_sm_error(s, TW_E0609, l->path_span, "element %llu of '%s' in %s is %.9g, which is too large for f32",
-                         (unsigned long long)i, name, l->path, v), false;
+                         (unsigned long long)i, name, l->path, v),
+             false;
     tw_vec_push(s->a, &s->p->loaded, v);
   }
   return true;
@@ -122,7 +129,8 @@ static bool no_others(Load *l, const char *prefix) {
   for (size_t k = 0; k < l->file.n_tensors; k++) {
     const char *name = l->file.tensors[k].name;
     if (l->used[k] || strncmp(name, prefix, n) != 0 || (n && name[n] != '.')) continue;
-    TwDiag *d = tw_sm_error(l->s, TW_E0612, l->path_span, "%s has a tensor '%s', which '%s' has not", l->path, name, l->declared);
+    TwDiag *d = tw_sm_error(l->s, TW_E0612, l->path_span, "%s has a tensor '%s', which '%s' has not", l->path, name,
+                            l->declared);
     tw_sm_note(l->s, d, l->decl, "the type of '%s'", l->declared);
     return false;
   }
@@ -131,7 +139,12 @@ static bool no_others(Load *l, const char *prefix) {
 
 TwTx *tw_sm_load_file(TwSema *s, const TwExpr *e, const TwType *type, const char *name, TwSpan decl) {
   if (!check_args(s, e)) return tw_sm_bad(s, e->span);
-  Load l = {.s = s, .e = e, .path = e->args.at[0].value->string, .path_span = e->args.at[0].value->span, .decl = decl, .declared = name};
+  Load l = {.s = s,
+            .e = e,
+            .path = e->args.at[0].value->string,
+            .path_span = e->args.at[0].value->span,
+            .decl = decl,
+            .declared = name};
   const char *file = tw_sm_data_path(s, l.path);
   char *error;
   if (!tw_rt_st_read(file, &l.file, &error)) {

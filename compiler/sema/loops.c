@@ -9,8 +9,8 @@ static bool one_name(TwSema *s, const TwForClause *c) {
 }
 
 /* One end of a range. Where it is not known the trip count is not, so neither are shapes. */
-static bool range_end(TwSema *s, const TwSmScope *scope, const TwForClause *c, const TwExpr *e,
-                      const char *what, int64_t *out) {
+static bool range_end(TwSema *s, const TwSmScope *scope, const TwForClause *c, const TwExpr *e, const char *what,
+                      int64_t *out) {
   uint32_t before = s->u->diags.list.len;
   if (tw_sm_static_or(s, scope, e, what, TW_E0412, out)) return true;
   if (s->u->diags.list.len == before) return false;
@@ -59,8 +59,7 @@ static bool over_data(TwSema *s, TwSmScope *scope, const TwForClause *c, uint32_
   if (!c->pattern || (c->names.len != 2 && !each)) {
     TwDiag *e = tw_sm_error(s, TW_E0318, c->span, "a row of data set '%s' is an input and a target", d->name);
     tw_sm_help(s, e,
-               n > 1 ? "write (x, y) for the inputs together and the target, or a name for each"
-                     : "write (x, y) in %s",
+               n > 1 ? "write (x, y) for the inputs together and the target, or a name for each" : "write (x, y) in %s",
                d->name);
     return false;
   }
@@ -108,8 +107,7 @@ static bool distinct(TwSema *s, const TwForClause *c) {
   for (uint32_t k = 0; k < c->names.len; k++)
     for (uint32_t j = 0; j < k; j++)
       if (c->names.at[j].name == c->names.at[k].name) {
-        tw_sm_error(s, TW_E0202, c->names.at[k].span, "'%s' stands twice in this pattern",
-                    c->names.at[k].name);
+        tw_sm_error(s, TW_E0202, c->names.at[k].span, "'%s' stands twice in this pattern", c->names.at[k].name);
         return false;
       }
   return true;
@@ -162,14 +160,12 @@ TwTx *tw_sm_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, const TwType
   }
   bool ok = clauses(s, &scope, e, false, t), dead = never_runs(t);
   for (uint32_t k = 0; k < e->fors.len && want; k++)
-    want =
-        want->kind == TW_TY_ARRAY || (want->kind == TW_TY_TENSOR && want->rank) ? tw_sm_tail(s, want) : NULL;
+    want = want->kind == TW_TY_ARRAY || (want->kind == TW_TY_TENSOR && want->rank) ? tw_sm_tail(s, want) : NULL;
   s->dead += dead;
   TwTx *body = tw_sm_tx(s, &scope, e->a, want);
   s->dead -= dead;
   if (!ok || tw_sm_poison(body->type)) return tw_sm_bad(s, e->span);
-  if (want && tw_sm_can_coerce(body->type, want))
-    body = tw_sm_coerce(s, body, want, false, body->span, "the element");
+  if (want && tw_sm_can_coerce(body->type, want)) body = tw_sm_coerce(s, body, want, false, body->span, "the element");
   tw_vec_push(s->a, &t->args, body);
   const TwType *type = body->type;
   for (uint32_t k = t->iters.len; k-- > 0;) {
@@ -186,8 +182,7 @@ TwTx *tw_sm_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, const TwType
 static bool reducible(TwSema *s, TwReduce r, const TwTx *body, const char *name) {
   bool logic = r == TW_RE_ANY || r == TW_RE_ALL;
   if (body->type->kind == TW_TY_TENSOR && (body->type->dtype == TW_BOOL) == logic) return true;
-  TwDiag *d =
-      tw_sm_error(s, TW_E0307, body->span, "'%s' does not apply to %s", name, tw_type_text(s->a, body->type));
+  TwDiag *d = tw_sm_error(s, TW_E0307, body->span, "'%s' does not apply to %s", name, tw_type_text(s->a, body->type));
   if (!logic && tw_sm_is(body->type, TW_BOOL)) tw_sm_help(s, d, "count with sum(real(…))");
   return false;
 }
@@ -203,8 +198,7 @@ static TwTx *weight_of(TwSema *s, const TwTx *t) {
   return all;
 }
 
-TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwReduce r, TwSpan span,
-                       const char *name) {
+TwTx *tw_sm_reduce_for(TwSema *s, const TwSmScope *outer, const TwExpr *e, TwReduce r, TwSpan span, const char *name) {
   TwSmScope scope = *outer;
   TwTx *t = tw_sm_node(s, TW_TX_REDUCE_FOR, s->t_poison, span);
   bool ok = clauses(s, &scope, e, true, t), dead = never_runs(t);

@@ -30,8 +30,7 @@ static uint32_t open_module(TwSema *s, TwName name, uint32_t from_file, TwSpan s
   if (!file) file = tw_source_read(&s->u->sources, path, &why);
   if (file) return file;
   TwDiag *d = tw_sm_error(s, TW_E0203, span, "there is no module '%s'", name);
-  tw_sm_note(s, d, (TwSpan){0}, "it is not in the standard library, and %s cannot be read: %s", path,
-             why ? why : "");
+  tw_sm_note(s, d, (TwSpan){0}, "it is not in the standard library, and %s cannot be read: %s", path, why ? why : "");
   TwNames names = {0};
   for (uint32_t k = 0; tw_stdlib_name(k); k++) tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, tw_stdlib_name(k)));
   tw_sm_suggest(s, d, name, names.at, names.len);
@@ -40,24 +39,24 @@ static uint32_t open_module(TwSema *s, TwName name, uint32_t from_file, TwSpan s
 
 static const char *decl_word(const TwDecl *d) {
   switch (d->kind) {
-  case TW_DE_ERROR: return "declaration";
-  case TW_DE_IMPORT: return "import";
-  case TW_DE_CONST: return "const";
-  case TW_DE_TYPE: return "type";
-  case TW_DE_FN: return "fn";
-  case TW_DE_OPTIMIZER: return "optimizer";
-  case TW_DE_DOMAIN: return "domain";
-  case TW_DE_DATA: return "data";
-  case TW_DE_PARAM: return "param";
-  case TW_DE_WEIGHTS: return "weights";
-  case TW_DE_MODEL: return "model";
-  case TW_DE_LOSS: return "loss";
-  case TW_DE_MEASURE: return "measure";
-  case TW_DE_STAGE: return "stage";
-  case TW_DE_ENSURE: return "ensure";
-  case TW_DE_EXPECT: return "expect";
-  case TW_DE_VARIANT: return "variant";
-  case TW_DE_SKIP: return "skip";
+    case TW_DE_ERROR: return "declaration";
+    case TW_DE_IMPORT: return "import";
+    case TW_DE_CONST: return "const";
+    case TW_DE_TYPE: return "type";
+    case TW_DE_FN: return "fn";
+    case TW_DE_OPTIMIZER: return "optimizer";
+    case TW_DE_DOMAIN: return "domain";
+    case TW_DE_DATA: return "data";
+    case TW_DE_PARAM: return "param";
+    case TW_DE_WEIGHTS: return "weights";
+    case TW_DE_MODEL: return "model";
+    case TW_DE_LOSS: return "loss";
+    case TW_DE_MEASURE: return "measure";
+    case TW_DE_STAGE: return "stage";
+    case TW_DE_ENSURE: return "ensure";
+    case TW_DE_EXPECT: return "expect";
+    case TW_DE_VARIANT: return "variant";
+    case TW_DE_SKIP: return "skip";
   }
   return "declaration";
 }
@@ -88,8 +87,7 @@ TwSmModule *tw_sm_load(TwSema *s, TwName name, uint32_t from_file, TwSpan span) 
     TwSmModule *m = s->modules.at[k];
     if (m->file != file) continue;
     if (m->state != TW_SM_BUSY) return m;
-    TwDiag *d = tw_sm_error(s, TW_E0208, span,
-                            "module '%s' imports itself, by way of other modules or directly", name);
+    TwDiag *d = tw_sm_error(s, TW_E0208, span, "module '%s' imports itself, by way of other modules or directly", name);
     tw_sm_help(s, d, "move what both need to a third module");
     return NULL;
   }
@@ -105,8 +103,7 @@ TwSmModule *tw_sm_load(TwSema *s, TwName name, uint32_t from_file, TwSpan span) 
     const TwDecl *d = m->ast->decls.at[k];
     if (!importable(d)) {
       TwDiag *e = tw_sm_error(s, TW_E0213, span, "module '%s' cannot be imported: it is a program", name);
-      tw_sm_note(s, e, d->span, "a module has import, const, type, fn, optimizer and domain, but no %s",
-                 decl_word(d));
+      tw_sm_note(s, e, d->span, "a module has import, const, type, fn, optimizer and domain, but no %s", decl_word(d));
       m->state = TW_SM_DONE;
       return NULL;
     }
@@ -119,27 +116,27 @@ TwSmModule *tw_sm_load(TwSema *s, TwName name, uint32_t from_file, TwSpan span) 
 
 void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replaced) {
   switch (d->kind) {
-  case TW_DE_ERROR:
-    s->errors++;
-    tw_vec_push(s->a, &s->broken, tw_sm_has_name(s, d->span) ? d->span : (TwSpan){0});
-    break;
-  case TW_DE_IMPORT:
-  case TW_DE_CONST:
-  case TW_DE_TYPE:
-  case TW_DE_FN:
-  case TW_DE_OPTIMIZER:
-  case TW_DE_DOMAIN:
-  case TW_DE_DATA:
-  case TW_DE_PARAM:
-  case TW_DE_WEIGHTS:
-  case TW_DE_MODEL: break;
-  case TW_DE_LOSS:
-  case TW_DE_MEASURE:
-  case TW_DE_STAGE:
-  case TW_DE_ENSURE:
-  case TW_DE_EXPECT:
-  case TW_DE_VARIANT:
-  case TW_DE_SKIP: return;
+    case TW_DE_ERROR:
+      s->errors++;
+      tw_vec_push(s->a, &s->broken, tw_sm_has_name(s, d->span) ? d->span : (TwSpan){0});
+      break;
+    case TW_DE_IMPORT:
+    case TW_DE_CONST:
+    case TW_DE_TYPE:
+    case TW_DE_FN:
+    case TW_DE_OPTIMIZER:
+    case TW_DE_DOMAIN:
+    case TW_DE_DATA:
+    case TW_DE_PARAM:
+    case TW_DE_WEIGHTS:
+    case TW_DE_MODEL: break;
+    case TW_DE_LOSS:
+    case TW_DE_MEASURE:
+    case TW_DE_STAGE:
+    case TW_DE_ENSURE:
+    case TW_DE_EXPECT:
+    case TW_DE_VARIANT:
+    case TW_DE_SKIP: return;
   }
   if (!d->name.name) return;
   TwSmEntry *old = tw_sm_find(m, d->name.name);
@@ -160,35 +157,33 @@ void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replac
 /* ---- resolving */
 static bool may_use(TwSema *s, const TwSmEntry *e, TwSpan use) {
   bool no = (e->decl->kind == TW_DE_PARAM && s->ctx.no_params) ||
-            (e->decl->kind == TW_DE_WEIGHTS && s->ctx.no_weights) ||
-            (e->decl->kind == TW_DE_DATA && s->ctx.no_data);
+            (e->decl->kind == TW_DE_WEIGHTS && s->ctx.no_weights) || (e->decl->kind == TW_DE_DATA && s->ctx.no_data);
   if (!no) return true;
-  TwDiag *d =
-      tw_sm_error(s, TW_E0214, use, "%s cannot depend on %s '%s'", s->ctx.what, decl_word(e->decl), e->name);
+  TwDiag *d = tw_sm_error(s, TW_E0214, use, "%s cannot depend on %s '%s'", s->ctx.what, decl_word(e->decl), e->name);
   tw_sm_note(s, d, e->span, "'%s' is declared here", e->name);
   return false;
 }
 
 static TwSmValue resolve_now(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   switch (e->decl->kind) {
-  case TW_DE_CONST: return tw_sm_const(s, m, e);
-  case TW_DE_TYPE: return (TwSmValue){.kind = TW_V_TYPE, .decl = e->decl, .module = m};
-  case TW_DE_OPTIMIZER: return (TwSmValue){.kind = TW_V_OPTIMIZER, .decl = e->decl, .module = m};
-  case TW_DE_DOMAIN: return tw_sm_domain(s, m, e);
-  case TW_DE_DATA: return tw_sm_data(s, m, e);
-  case TW_DE_PARAM: return tw_sm_param(s, m, e);
-  case TW_DE_WEIGHTS: return tw_sm_weights(s, m, e);
-  case TW_DE_IMPORT:
-  case TW_DE_FN:
-  case TW_DE_MODEL:
-  case TW_DE_ERROR:
-  case TW_DE_LOSS:
-  case TW_DE_MEASURE:
-  case TW_DE_STAGE:
-  case TW_DE_ENSURE:
-  case TW_DE_EXPECT:
-  case TW_DE_VARIANT:
-  case TW_DE_SKIP: break;
+    case TW_DE_CONST: return tw_sm_const(s, m, e);
+    case TW_DE_TYPE: return (TwSmValue){.kind = TW_V_TYPE, .decl = e->decl, .module = m};
+    case TW_DE_OPTIMIZER: return (TwSmValue){.kind = TW_V_OPTIMIZER, .decl = e->decl, .module = m};
+    case TW_DE_DOMAIN: return tw_sm_domain(s, m, e);
+    case TW_DE_DATA: return tw_sm_data(s, m, e);
+    case TW_DE_PARAM: return tw_sm_param(s, m, e);
+    case TW_DE_WEIGHTS: return tw_sm_weights(s, m, e);
+    case TW_DE_IMPORT:
+    case TW_DE_FN:
+    case TW_DE_MODEL:
+    case TW_DE_ERROR:
+    case TW_DE_LOSS:
+    case TW_DE_MEASURE:
+    case TW_DE_STAGE:
+    case TW_DE_ENSURE:
+    case TW_DE_EXPECT:
+    case TW_DE_VARIANT:
+    case TW_DE_SKIP: break;
   }
   return tw_sm_vbad();
 }
@@ -253,8 +248,7 @@ static void unknown_name(TwSema *s, const TwSmScope *scope, TwName name, TwSpan 
   size_t len;
   for (uint32_t k = 0; k < scope->module->entries.len; k++) {
     const TwSmEntry *e = scope->module->entries.at[k];
-    if (e->decl->kind != TW_DE_IMPORT || e->value.kind != TW_V_MODULE || !tw_sm_find(e->value.module, name))
-      continue;
+    if (e->decl->kind != TW_DE_IMPORT || e->value.kind != TW_V_MODULE || !tw_sm_find(e->value.module, name)) continue;
     tw_sm_help(s, d, "module '%s' has one: write %s.%s", e->name, e->name, name);
     return;
   }

@@ -12,12 +12,12 @@ static const char example[] = "npy(\"points.npy\", t, h)";
 
 static TwDiagId id_of(TwRtNpyWhy why) {
   switch (why) {
-  case TW_RT_NPY_OK:
-  case TW_RT_NPY_FILE:
-  case TW_RT_NPY_SHAPE: return TW_E0601;
-  case TW_RT_NPY_TYPE: return TW_E0603;
-  case TW_RT_NPY_EMPTY: return TW_E0605;
-  case TW_RT_NPY_NOT_FINITE: return TW_E0609;
+    case TW_RT_NPY_OK:
+    case TW_RT_NPY_FILE:
+    case TW_RT_NPY_SHAPE: return TW_E0601;
+    case TW_RT_NPY_TYPE: return TW_E0603;
+    case TW_RT_NPY_EMPTY: return TW_E0605;
+    case TW_RT_NPY_NOT_FINITE: return TW_E0609;
   }
   return TW_E0601;
 }
@@ -67,7 +67,7 @@ static bool read_file(TwSema *s, uint32_t n_named, const int64_t *from, TwDataSe
   } else {
     out->n = a.n_rows;
     out->sha256 = tw_sm_digest(s, a.digest);
-    out->rows = TW_NEW_N(s->a, double, (size_t)a.n_rows * n);
+    out->rows = TW_NEW_N(s->a, double, (size_t)a.n_rows *n);
     for (int64_t r = 0; r < a.n_rows; r++)
       for (uint32_t c = 0; c < n; c++)
         out->rows[(uint64_t)r * n + c] = a.rows[(uint64_t)r * a.n_columns + (uint64_t)from[c]];

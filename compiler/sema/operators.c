@@ -14,10 +14,9 @@ static const char *const signs[] = {
 static bool numeric(const TwType *t) { return t->kind == TW_TY_TENSOR && t->dtype != TW_BOOL; }
 
 static TwTx *not_for(TwSema *s, TwSpan span, const char *sign, const TwTx *a, const TwTx *b) {
-  TwDiag *d =
-      b ? tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s and %s", sign,
-                      tw_type_text(s->a, a->type), tw_type_text(s->a, b->type))
-        : tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s", sign, tw_type_text(s->a, a->type));
+  TwDiag *d = b ? tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s and %s", sign, tw_type_text(s->a, a->type),
+                              tw_type_text(s->a, b->type))
+                : tw_sm_error(s, TW_E0307, span, "'%s' does not apply to %s", sign, tw_type_text(s->a, a->type));
   if (tw_sm_is(a->type, TW_BOOL) || (b && tw_sm_is(b->type, TW_BOOL)))
     tw_sm_help(s, d, "real(…) makes a number of a truth value, 1 or 0");
   return tw_sm_bad(s, span);
@@ -110,8 +109,7 @@ TwTx *tw_sm_arith(TwSema *s, TwBinaryOp op, TwTx *a, TwTx *b, TwSpan span, const
 static TwTx *compare(TwSema *s, TwBinaryOp op, TwTx *a, TwTx *b, TwSpan span) {
   bool equality = op == TW_BI_EQ || op == TW_BI_NE;
   bool both_bool = tw_sm_is(a->type, TW_BOOL) && tw_sm_is(b->type, TW_BOOL);
-  if (!(numeric(a->type) && numeric(b->type)) && !(equality && both_bool))
-    return not_for(s, span, signs[op], a, b);
+  if (!(numeric(a->type) && numeric(b->type)) && !(equality && both_bool)) return not_for(s, span, signs[op], a, b);
   if (a->type->dtype != b->type->dtype) {
     a = tw_sm_to_real(s, a);
     b = tw_sm_to_real(s, b);
@@ -148,8 +146,8 @@ static TwTx *matmul(TwSema *s, TwTx *a, TwTx *b, TwSpan span) {
   }
   TwDim inner_a = a->type->dims[ra - 1], inner_b = b->type->dims[0];
   if (inner_a.n != inner_b.n) {
-    TwDiag *d = tw_sm_error(s, TW_E0402, span, "the inner sizes of '@' do not agree: %s @ %s",
-                            tw_sm_shown(s, a->type), tw_sm_shown(s, b->type));
+    TwDiag *d = tw_sm_error(s, TW_E0402, span, "the inner sizes of '@' do not agree: %s @ %s", tw_sm_shown(s, a->type),
+                            tw_sm_shown(s, b->type));
     if (inner_a.from.file) tw_sm_note(s, d, inner_a.from, "the size %s is fixed here", tw_sm_dim_text(s, &inner_a));
     if (inner_b.from.file) tw_sm_note(s, d, inner_b.from, "the size %s is fixed here", tw_sm_dim_text(s, &inner_b));
     return tw_sm_bad(s, span);
@@ -165,27 +163,26 @@ static TwTx *matmul(TwSema *s, TwTx *a, TwTx *b, TwSpan span) {
 
 TwTx *tw_sm_binary(TwSema *s, const TwSmScope *scope, const TwExpr *e, const TwType *want) {
   TwBinaryOp op = (TwBinaryOp)e->op;
-  bool hint =
-      want && want->kind == TW_TY_TENSOR && op <= TW_BI_DIV; /* both sides may have the result's shape */
+  bool hint = want && want->kind == TW_TY_TENSOR && op <= TW_BI_DIV; /* both sides may have the result's shape */
   TwTx *a = tw_sm_tx(s, scope, e->a, hint ? want : NULL);
   TwTx *b = tw_sm_tx(s, scope, e->b, hint ? want : NULL);
   if (tw_sm_poison(a->type) || tw_sm_poison(b->type)) return tw_sm_bad(s, e->span);
   switch (op) {
-  case TW_BI_ADD:
-  case TW_BI_SUB:
-  case TW_BI_MUL:
-  case TW_BI_DIV:
-  case TW_BI_MOD:
-  case TW_BI_POW: return tw_sm_arith(s, op, a, b, e->span, signs[op]);
-  case TW_BI_MATMUL: return matmul(s, a, b, e->span);
-  case TW_BI_LT:
-  case TW_BI_LE:
-  case TW_BI_GT:
-  case TW_BI_GE:
-  case TW_BI_EQ:
-  case TW_BI_NE: return compare(s, op, a, b, e->span);
-  case TW_BI_AND:
-  case TW_BI_OR: return logic(s, op, a, b, e->span);
+    case TW_BI_ADD:
+    case TW_BI_SUB:
+    case TW_BI_MUL:
+    case TW_BI_DIV:
+    case TW_BI_MOD:
+    case TW_BI_POW: return tw_sm_arith(s, op, a, b, e->span, signs[op]);
+    case TW_BI_MATMUL: return matmul(s, a, b, e->span);
+    case TW_BI_LT:
+    case TW_BI_LE:
+    case TW_BI_GT:
+    case TW_BI_GE:
+    case TW_BI_EQ:
+    case TW_BI_NE: return compare(s, op, a, b, e->span);
+    case TW_BI_AND:
+    case TW_BI_OR: return logic(s, op, a, b, e->span);
   }
   return tw_sm_bad(s, e->span);
 }

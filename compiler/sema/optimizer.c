@@ -27,8 +27,7 @@ static bool states(TwSema *s, const TwDecl *d, TwSmScope *scope, const TwType *v
   for (uint32_t k = 0; k < d->state.len; k++) {
     const TwArg *a = &d->state.at[k];
     if (tw_sm_bound(scope, a->name.name)) {
-      TwDiag *e =
-          tw_sm_error(s, TW_E0202, a->name.span, "'%s' is bound twice in this optimizer", a->name.name);
+      TwDiag *e = tw_sm_error(s, TW_E0202, a->name.span, "'%s' is bound twice in this optimizer", a->name.name);
       tw_sm_note(s, e, tw_sm_bound(scope, a->name.name)->span, "first here");
       ok = false;
       continue;
@@ -82,8 +81,7 @@ static void unknown_optimizer(TwSema *s, const TwSmScope *scope, const TwExpr *e
   TwSmModule *in[2] = {scope->module, s->prelude[TW_SM_PRELUDE_OPTIM]};
   for (int m = 0; m < 2; m++)
     for (uint32_t k = 0; in[m] && k < in[m]->entries.len; k++)
-      if (in[m]->entries.at[k]->decl->kind == TW_DE_OPTIMIZER)
-        tw_vec_push(s->a, &names, in[m]->entries.at[k]->name);
+      if (in[m]->entries.at[k]->decl->kind == TW_DE_OPTIMIZER) tw_vec_push(s->a, &names, in[m]->entries.at[k]->name);
   TwDiag *d = tw_sm_error(s, TW_E0708, e->span, "there is no optimizer '%s'", e->name);
   if (!tw_sm_suggest(s, d, e->name, names.at, names.len))
     tw_sm_help(s, d, "the standard ones are sgd, momentum, rmsprop, adam, adamw, lm and lbfgs");
@@ -96,8 +94,8 @@ static bool is_name(TwSema *s, const TwSmScope *scope, TwName name) {
   return false;
 }
 
-/* A schedule is a rate: a step against the gradient's descent is legal, and hardly meant; so is none, where steps are to
- * be taken (`many`). */
+/* A schedule is a rate: a step against the gradient's descent is legal, and hardly meant; so is none, where steps are
+ * to be taken (`many`). */
 static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, bool many, const char *what) {
   const char *why = NULL;
   const TwSmNum *n = tw_sm_eval(s, t, &why);
@@ -112,8 +110,8 @@ static bool check_rate(TwSema *s, const TwTx *t, TwSpan span, bool many, const c
 }
 
 /* Binds the parameters of an optimizer to the arguments of a stage. rate: its first schedule, if there is one. */
-static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *args, TwSpan span,
-                       TwSmScope *scope, TwStage *st, TwName *rate) {
+static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *args, TwSpan span, TwSmScope *scope,
+                       TwStage *st, TwName *rate) {
   TwUpdate *u = &st->update;
   bool many = tw_sm_is_std(s, d->span.file) && st->epochs > 1 && !st->patience; /* std has no schedules but rates */
   TwSmArg **slots = TW_NEW_N(s->a, TwSmArg *, d->params.len);
@@ -139,8 +137,8 @@ static bool parameters(TwSema *s, const TwDecl *d, const TwSmFn *f, TwSmArgs *ar
     if (kind == TW_PK_SCHEDULE && v.kind != TW_V_POISON && v.kind != TW_V_SCHEDULE) {
       bool fn = v.kind == TW_V_TX || v.kind == TW_V_FN || v.kind == TW_V_BUILTIN || v.kind == TW_V_OPAQUE;
       if (!fn)
-        tw_sm_error(s, TW_E0301, a->span, "%s should be a number or a function of the epoch, but this is %s",
-                    what, tw_sm_kind_text(&v));
+        tw_sm_error(s, TW_E0301, a->span, "%s should be a number or a function of the epoch, but this is %s", what,
+                    tw_sm_kind_text(&v));
       TwSmValue *inner = TW_NEW(s->a, TwSmValue);
       *inner = fn ? v : tw_sm_vbad();
       u->scheduled |= v.kind != TW_V_TX;
@@ -177,8 +175,8 @@ void tw_sm_update(TwSema *s, const TwSmScope *scope, const TwExpr *call, TwStage
   TwSmValue v = tw_sm_value(s, scope, callee, NULL);
   if (v.kind == TW_V_POISON) return;
   if (v.kind != TW_V_OPTIMIZER) {
-    TwDiag *d = tw_sm_error(s, TW_E0709, callee->span, "'%s' is not an optimizer but %s",
-                            tw_sm_text(s, callee->span), tw_sm_kind_text(&v));
+    TwDiag *d = tw_sm_error(s, TW_E0709, callee->span, "'%s' is not an optimizer but %s", tw_sm_text(s, callee->span),
+                            tw_sm_kind_text(&v));
     if (v.kind == TW_V_FN) tw_sm_note(s, d, v.fn->span, "it is declared here");
     return;
   }

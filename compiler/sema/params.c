@@ -63,12 +63,10 @@ static bool clip_eps(TwSema *s, const TwSmScope *scope, const TwExpr *e, TwParam
   if (p->eps < 0 || !isfinite(p->eps)) {
     tw_sm_error(s, TW_E0505, span, "the distance from the bounds is %g, and must not be negative", p->eps);
   } else if (open && p->eps == 0) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0505, span, "clip would put the parameter on a bound that is not in its domain");
+    TwDiag *d = tw_sm_error(s, TW_E0505, span, "clip would put the parameter on a bound that is not in its domain");
     tw_sm_help(s, d, "write clip(1e-6), or a larger distance from the bounds");
   } else if (!(p->lo + p->eps < p->hi - p->eps)) {
-    tw_sm_error(s, TW_E0505, span, "clip(%g) leaves nothing of the domain from %g to %g", p->eps, p->lo,
-                p->hi);
+    tw_sm_error(s, TW_E0505, span, "clip(%g) leaves nothing of the domain from %g to %g", p->eps, p->lo, p->hi);
   } else {
     return true;
   }
@@ -86,8 +84,7 @@ static bool transform(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwPara
   TwName name = callee->kind == TW_EX_NAME ? callee->name : NULL;
   if (name != names[0] && name != names[1] && name != names[2]) {
     TwDiag *x = tw_sm_error(s, TW_E0504, e->span, "there is no transform '%s'", tw_sm_text(s, callee->span));
-    if (!name || !tw_sm_suggest(s, x, name, names, 3))
-      tw_sm_help(s, x, "transforms are clip(eps), logistic and exp");
+    if (!name || !tw_sm_suggest(s, x, name, names, 3)) tw_sm_help(s, x, "transforms are clip(eps), logistic and exp");
     return false;
   }
   if (d->domain.named) {
@@ -97,8 +94,8 @@ static bool transform(TwSema *s, const TwSmScope *scope, const TwDecl *d, TwPara
     return false;
   }
   if (!lo && !hi) {
-    TwDiag *x = tw_sm_error(s, TW_E0505, e->span, "'%s' keeps a parameter in its domain, but '%s' has none",
-                            name, p->name);
+    TwDiag *x = tw_sm_error(s, TW_E0505, e->span, "'%s' keeps a parameter in its domain, but '%s' has none", name,
+                            p->name);
     tw_sm_help(s, x, "write 'in (0, 1)' or another interval before 'by'");
     return false;
   }
@@ -141,10 +138,11 @@ static void check_rounded(TwSema *s, const TwParam *p, double x, int64_t at, int
   double r = (double)(float)x, lo = (double)(float)p->lo, hi = (double)(float)p->hi;
   bool outside = !(r >= lo && r <= hi), on_open = (r == lo && p->lo_open) || (r == hi && p->hi_open);
   if (!outside && !on_open && isfinite(r)) return;
-  const char *why = isfinite(r) ? tw_arena_printf(s->a, "which is %.9g in f32, %s %s", r, outside ? "outside" : "an open bound of",
-                                                  interval_text(s, p))
+  const char *why = isfinite(r) ? tw_arena_printf(s->a, "which is %.9g in f32, %s %s", r,
+                                                  outside ? "outside" : "an open bound of", interval_text(s, p))
                                 : "which is too large for f32";
-  TwDiag *d = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %s, %s", element_name(s, p, at, n), digits(s, x), why);
+  TwDiag *d = tw_sm_error(s, TW_E0501, p->start_span, "'%s' starts at %s, %s", element_name(s, p, at, n), digits(s, x),
+                          why);
   if (p->domain_span.file) tw_sm_note(s, d, p->domain_span, "its domain");
   tw_sm_help(s, d, "with '--precision f64' it stays inside");
 }
@@ -152,8 +150,7 @@ static void check_rounded(TwSema *s, const TwParam *p, double x, int64_t at, int
 static void check_number(TwSema *s, const TwParam *p, double x, int64_t at, int64_t n) {
   bool outside = !(x >= p->lo && x <= p->hi) || (isinf(x));
   bool on_open = (x == p->lo && p->lo_open) || (x == p->hi && p->hi_open);
-  bool unreachable =
-      (p->transform == TW_TR_LOGISTIC || p->transform == TW_TR_EXP) && (x == p->lo || x == p->hi);
+  bool unreachable = (p->transform == TW_TR_LOGISTIC || p->transform == TW_TR_EXP) && (x == p->lo || x == p->hi);
   if (!outside && !on_open && !unreachable) {
     check_rounded(s, p, x, at, n);
     return;
@@ -164,8 +161,7 @@ static void check_number(TwSema *s, const TwParam *p, double x, int64_t at, int6
                                     : "a bound of",
                           interval_text(s, p));
   if (p->domain_span.file) tw_sm_note(s, d, p->domain_span, "its domain");
-  if (unreachable && !outside && !on_open)
-    tw_sm_help(s, d, "the transform never reaches a bound: write 'by clip(0)'");
+  if (unreachable && !outside && !on_open) tw_sm_help(s, d, "the transform never reaches a bound: write 'by clip(0)'");
 }
 
 static void check_start(TwSema *s, const TwParam *p) {
@@ -174,7 +170,8 @@ static void check_start(TwSema *s, const TwParam *p) {
   uint32_t before = s->errors;
   int64_t n = p->start->kind == TW_TX_LOADED ? tw_sm_count(p->type) : 0;
   if (n && p->domain) tw_sm_domain_start(s, p, &s->p->loaded.at[p->start->integer]);
-  for (int64_t k = 0; k < n && s->errors == before; k++) check_number(s, p, s->p->loaded.at[p->start->integer + k], k, n);
+  for (int64_t k = 0; k < n && s->errors == before; k++)
+    check_number(s, p, s->p->loaded.at[p->start->integer + k], k, n);
   if (!x && why && strcmp(why, "it takes too many operations") != 0)
     tw_sm_error(s, TW_E0314, p->start_span, "the start of '%s' cannot be computed: %s", p->name, why);
   for (int64_t k = 0; x && k < x->n && s->errors == before; k++) check_number(s, p, x->x[k], k, x->n);
@@ -185,8 +182,7 @@ static void check_start(TwSema *s, const TwParam *p) {
  * uniform is lo + (hi - lo) * draw. */
 static void check_law(TwSema *s, const TwSmScope *scope, const TwDecl *d, const TwParam *p) {
   const TwExpr *e = d->value;
-  if (e->kind != TW_EX_CALL || e->a->kind != TW_EX_NAME || e->args.len != 2 || (isinf(p->lo) && isinf(p->hi)))
-    return;
+  if (e->kind != TW_EX_CALL || e->a->kind != TW_EX_NAME || e->args.len != 2 || (isinf(p->lo) && isinf(p->hi))) return;
   TwSmValue f = tw_sm_lookup(s, scope, e->a->name, e->a->span);
   if (f.kind != TW_V_BUILTIN || !tw_sm_builtin_is_law(f.index)) return;
   if (strcmp(tw_sm_builtin_name(f.index), "normal") == 0) {
@@ -201,14 +197,15 @@ static void check_law(TwSema *s, const TwSmScope *scope, const TwDecl *d, const 
   const TwTx *width = t->args.at[1]->args.at[0];
   if (!tw_sm_eval_real(s, t->args.at[0], &lo) || !tw_sm_eval_real(s, width->args.at[0], &hi)) return;
   if (lo >= p->lo && hi <= p->hi) return;
-  TwDiag *x = tw_sm_error(s, TW_E0509, e->span, "this law gives values from %g to %g, but '%s' is in %s", lo,
-                          hi, p->name, interval_text(s, p));
+  TwDiag *x = tw_sm_error(s, TW_E0509, e->span, "this law gives values from %g to %g, but '%s' is in %s", lo, hi,
+                          p->name, interval_text(s, p));
   tw_sm_note(s, x, p->domain_span, "its domain");
 }
 
 static TwTx *load(TwSema *s, const TwDecl *d, const TwType *type) {
   if (type) return tw_sm_load_file(s, d->value, type, d->name.name, d->type->span);
-  TwDiag *x = tw_sm_error(s, TW_E0613, d->value->span, "nothing tells the type of '%s', which a file is to start", d->name.name);
+  TwDiag *x = tw_sm_error(s, TW_E0613, d->value->span, "nothing tells the type of '%s', which a file is to start",
+                          d->name.name);
   tw_sm_help(s, x, "write 'param %s : real[4] = load(…)'", d->name.name);
   return tw_sm_bad(s, d->value->span);
 }
@@ -220,8 +217,7 @@ static TwTx *start(TwSema *s, const TwSmScope *scope, const TwDecl *d, const TwT
   if (d->is_law) return tw_sm_law(s, scope, d->value, type);
   TwTx *t = tw_sm_tx(s, scope, d->value, type);
   if (!type) return tw_sm_realify(s, t);
-  return tw_sm_coerce(s, t, type, true, d->value->span,
-                      tw_arena_printf(s->a, "the start of '%s'", d->name.name));
+  return tw_sm_coerce(s, t, type, true, d->value->span, tw_arena_printf(s->a, "the start of '%s'", d->name.name));
 }
 
 TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
@@ -235,8 +231,7 @@ TwSmValue tw_sm_param(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   p.type = d->type ? tw_sm_type(s, &scope, d->type) : NULL;
   bool typed = !p.type || !tw_sm_poison(p.type);
   if (p.type && typed && !tw_sm_is(p.type, TW_REAL)) {
-    tw_sm_error(s, TW_E0508, d->type->span, "a param is real, but '%s' is %s", e->name,
-                tw_type_text(s->a, p.type));
+    tw_sm_error(s, TW_E0508, d->type->span, "a param is real, but '%s' is %s", e->name, tw_type_text(s->a, p.type));
     typed = false;
   }
   if (!d->value) {

@@ -60,8 +60,7 @@ static bool open_case(TwSema *s, const TwSmScope *scope, Case *c) {
 
 TwSmValue tw_sm_recur_read(TwSema *s, const TwSmScope *scope, TwSmRecur *r, const TwExpr *e) {
   if (!r->local) {
-    tw_sm_error(s, TW_E0316, e->span, "the first start of '%s' cannot depend on '%s' itself", r->name,
-                r->name);
+    tw_sm_error(s, TW_E0316, e->span, "the first start of '%s' cannot depend on '%s' itself", r->name, r->name);
     return tw_sm_vbad();
   }
   if (e->items.len != 1 || e->items.at[0]->kind == TW_EX_RANGE) {
@@ -74,9 +73,8 @@ TwSmValue tw_sm_recur_read(TwSema *s, const TwSmScope *scope, TwSmRecur *r, cons
   Read read = {.fixed = i->known, .at = i->integer, .span = e->span};
   if (!i->known) {
     if (!r->now->i || tw_sm_local_plus(i, &read.at) != r->now->i) {
-      tw_sm_error(s, TW_E0316, e->items.at[0]->span,
-                  "an earlier element of '%s' is read at %s plus or minus a number", r->name,
-                  r->now->i ? r->now->i->name : "a number");
+      tw_sm_error(s, TW_E0316, e->items.at[0]->span, "an earlier element of '%s' is read at %s plus or minus a number",
+                  r->name, r->now->i ? r->now->i->name : "a number");
       return tw_sm_vbad();
     }
     TwTx *base = tw_sm_use(s, r->now->i, i->span);
@@ -122,13 +120,13 @@ static bool direction(TwSema *s, const TwSmRecur *r, Case *c) {
     if ((uint32_t)far > c->order) c->order = (uint32_t)far;
   }
   if (back && ahead) {
-    tw_sm_error(s, TW_E0316, c->ast->span,
-                "this case of '%s' reads elements on both sides of the one it defines", r->name);
+    tw_sm_error(s, TW_E0316, c->ast->span, "this case of '%s' reads elements on both sides of the one it defines",
+                r->name);
     return false;
   }
   if (!back && !ahead) {
-    TwDiag *d = tw_sm_error(s, TW_E0316, c->ast->span,
-                            "this case of '%s' does not depend on an earlier element", r->name);
+    TwDiag *d = tw_sm_error(s, TW_E0316, c->ast->span, "this case of '%s' does not depend on an earlier element",
+                            r->name);
     tw_sm_help(s, d, "write a comprehension: let %s = [ … for %s in … ]", r->name, c->i->name);
     return false;
   }
@@ -136,16 +134,14 @@ static bool direction(TwSema *s, const TwSmRecur *r, Case *c) {
   return true;
 }
 
-static bool read_ok(TwSema *s, const TwSmRecur *r, const Read *x, int64_t at, const uint8_t *defined,
-                    int64_t n) {
+static bool read_ok(TwSema *s, const TwSmRecur *r, const Read *x, int64_t at, const uint8_t *defined, int64_t n) {
   if (at < 0 || at >= n) {
-    tw_sm_error(s, TW_E0404, x->span, "this reads element %lld of '%s', which has %lld", (long long)at,
-                r->name, (long long)n);
+    tw_sm_error(s, TW_E0404, x->span, "this reads element %lld of '%s', which has %lld", (long long)at, r->name,
+                (long long)n);
     return false;
   }
   if (defined[at]) return true;
-  tw_sm_error(s, TW_E0316, x->span, "this reads element %lld of '%s' before it is defined", (long long)at,
-              r->name);
+  tw_sm_error(s, TW_E0316, x->span, "this reads element %lld of '%s' before it is defined", (long long)at, r->name);
   return false;
 }
 
@@ -157,13 +153,12 @@ static bool run_case(TwSema *s, const TwSmRecur *r, const Case *c, uint8_t *defi
       if (!read_ok(s, r, x, x->fixed ? x->at : i + x->at, defined, n)) return false;
     }
     if (at < 0 || at >= n) {
-      tw_sm_error(s, TW_E0404, c->ast->index->span, "this defines element %lld of '%s', which has %lld",
-                  (long long)at, r->name, (long long)n);
+      tw_sm_error(s, TW_E0404, c->ast->index->span, "this defines element %lld of '%s', which has %lld", (long long)at,
+                  r->name, (long long)n);
       return false;
     }
     if (defined[at]) {
-      tw_sm_error(s, TW_E0316, c->ast->index->span, "element %lld of '%s' is defined twice", (long long)at,
-                  r->name);
+      tw_sm_error(s, TW_E0316, c->ast->index->span, "element %lld of '%s' is defined twice", (long long)at, r->name);
       return false;
     }
     defined[at] = 1;
@@ -180,8 +175,7 @@ static bool all_defined(TwSema *s, const TwSmRecur *r, const TwStmt *st, const C
       if (cases[k].running == running) ok = run_case(s, r, &cases[k], defined, n);
   for (int64_t at = 0; at < n && ok; at++) {
     if (defined[at]) continue;
-    tw_sm_error(s, TW_E0316, st->names.at[0].span, "element %lld of '%s' is never defined", (long long)at,
-                r->name);
+    tw_sm_error(s, TW_E0316, st->names.at[0].span, "element %lld of '%s' is never defined", (long long)at, r->name);
     ok = false;
   }
   free(defined);
@@ -271,6 +265,5 @@ void tw_sm_recur(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmStmts *out) 
   TwSmRecur *r = TW_NEW(s->a, TwSmRecur);
   r->name = st->names.at[0].name;
   bool ok = build(s, scope, st, r, out);
-  tw_sm_bind(s, scope, st->names.at[0],
-             ok ? tw_sm_v(tw_sm_use(s, r->local, st->names.at[0].span)) : tw_sm_vbad());
+  tw_sm_bind(s, scope, st->names.at[0], ok ? tw_sm_v(tw_sm_use(s, r->local, st->names.at[0].span)) : tw_sm_vbad());
 }

@@ -13,14 +13,12 @@ bool tw_sm_is_std(const TwSema *s, uint32_t file) {
   return strncmp(tw_source(&s->u->sources, file)->path, "<std>", 5) == 0;
 }
 
-const char *tw_sm_text(TwSema *s, TwSpan span) {
-  return span.file ? tw_span_text(&s->u->sources, span, 40) : "";
-}
+const char *tw_sm_text(TwSema *s, TwSpan span) { return span.file ? tw_span_text(&s->u->sources, span, 40) : ""; }
 
 /* Mistakes that the value of a const may have made. */
 static bool of_numbers(TwDiagId id) {
-  return id == TW_E0404 || id == TW_E0407 || id == TW_E0411 || id == TW_E0502 || id == TW_E0607 ||
-         id == TW_E0717 || id == TW_E0902;
+  return id == TW_E0404 || id == TW_E0407 || id == TW_E0411 || id == TW_E0502 || id == TW_E0607 || id == TW_E0717 ||
+         id == TW_E0902;
 }
 
 /* One value given by -D makes many mistakes: the first is said, with the value, and no other. */
@@ -119,8 +117,8 @@ static bool word_char(char c) {
 }
 
 bool tw_sm_has_name(const TwSema *s, TwSpan decl) {
-  static const char *const words[] = {"import", "const", "type", "fn", "optimizer", "domain", "data", "param",
-                                      "weights", "model", "measure", "stage", "variant"};
+  static const char *const words[] = {"import", "const",   "type",  "fn",      "optimizer", "domain", "data",
+                                      "param",  "weights", "model", "measure", "stage",     "variant"};
   const TwSource *src = tw_source(&s->u->sources, decl.file);
   uint32_t at = decl.start, end;
   for (uint32_t k = 0; k < sizeof words / sizeof *words; k++) {

@@ -71,8 +71,7 @@ void tw_sm_add_entry(TwSema *s, TwSmModule *m, TwSmEntry *e) {
   if (m->entries.len >= m->cap / 2) {
     m->cap = m->cap ? 2 * m->cap : 64;
     m->slots = TW_NEW_N(s->a, TwSmEntry *, m->cap);
-    for (uint32_t k = 0; k < m->entries.len; k++)
-      *slot_of(m, m->entries.at[k]->name) = m->entries.at[k];
+    for (uint32_t k = 0; k < m->entries.len; k++) *slot_of(m, m->entries.at[k]->name) = m->entries.at[k];
   }
   tw_vec_push(s->a, &m->entries, e);
   *slot_of(m, e->name) = e;

@@ -18,7 +18,8 @@ typedef struct Setting {
 static bool setting(TwSema *s, const TwSmScope *scope, const char *of, const TwArg *a, uint32_t k, Setting *to) {
   if (k > 0 || (a->name.name && strcmp(a->name.name, to->name) != 0)) {
     TwSpan at = a->name.name ? a->name.span : a->value->span;
-    TwDiag *d = tw_sm_error(s, TW_E0207, at, a->name.name ? "'%s' has no argument '%s'" : "'%s' takes one argument", of, a->name.name);
+    TwDiag *d = tw_sm_error(s, TW_E0207, at, a->name.name ? "'%s' has no argument '%s'" : "'%s' takes one argument", of,
+                            a->name.name);
     tw_sm_help(s, d, "write '%s(%s = %g)'", of, to->name, to->value);
     return false;
   }
@@ -34,9 +35,11 @@ static bool setting(TwSema *s, const TwSmScope *scope, const char *of, const TwA
 }
 
 static void refuse_others(TwSema *s, const TwStage *st, const char *of, TwSpan at) {
-  if (st->batch) tw_sm_error(s, TW_E0717, at, "'%s' looks at the whole of the data, and stage '%s' takes batches", of, st->name);
+  if (st->batch)
+    tw_sm_error(s, TW_E0717, at, "'%s' looks at the whole of the data, and stage '%s' takes batches", of, st->name);
   if (st->clip_norm > 0)
-    tw_sm_error(s, TW_E0717, at, "'%s' takes no step along the gradient whose norm stage '%s' could clip", of, st->name);
+    tw_sm_error(s, TW_E0717, at, "'%s' takes no step along the gradient whose norm stage '%s' could clip", of,
+                st->name);
   if (st->keep) tw_sm_error(s, TW_E0717, at, "'%s' has no state that stage '%s' could keep", of, st->name);
 }
 
@@ -45,7 +48,8 @@ bool tw_sm_second_order(TwSema *s, const TwSmScope *scope, const TwExpr *call, T
   if (callee->kind != TW_EX_NAME) return false;
   bool lm = strcmp(callee->name, "lm") == 0;
   if (!lm && strcmp(callee->name, "lbfgs") != 0) return false;
-  Setting to = lm ? (Setting){"damping", "the damping", 1e-3, 1e-15, 1e15} : (Setting){"memory", "the memory", 10, 1, MAX_MEMORY};
+  Setting to = lm ? (Setting){"damping", "the damping", 1e-3, 1e-15, 1e15}
+                  : (Setting){"memory", "the memory", 10, 1, MAX_MEMORY};
   st->method = lm ? TW_ME_LM : TW_ME_LBFGS;
   st->optimizer_span = call->span;
   for (uint32_t k = 0; call->kind == TW_EX_CALL && k < call->args.len; k++)
@@ -54,8 +58,8 @@ bool tw_sm_second_order(TwSema *s, const TwSmScope *scope, const TwExpr *call, T
   st->memory = lm ? 0 : (int64_t)to.value;
   refuse_others(s, st, callee->name, callee->span);
   if (lm && st->n_flat > MAX_UNKNOWNS) {
-    TwDiag *d = tw_sm_error(s, TW_E0902, callee->span, "'lm' solves for at most %d numbers, and stage '%s' trains %lld", MAX_UNKNOWNS,
-                            st->name, (long long)st->n_flat);
+    TwDiag *d = tw_sm_error(s, TW_E0902, callee->span, "'lm' solves for at most %d numbers, and stage '%s' trains %lld",
+                            MAX_UNKNOWNS, st->name, (long long)st->n_flat);
     tw_sm_help(s, d, "use 'lbfgs()', or train less in this stage");
   }
   return true;

@@ -7,8 +7,7 @@
 #include "compiler/sema/check.h"
 
 static void enter_all(TwSema *s) {
-  for (uint32_t k = 0; k < s->decls.len; k++)
-    tw_sm_enter(s, s->main, s->decls.at[k].decl, s->decls.at[k].replaced);
+  for (uint32_t k = 0; k < s->decls.len; k++) tw_sm_enter(s, s->main, s->decls.at[k].decl, s->decls.at[k].replaced);
   for (uint32_t k = 0; k < s->main->entries.len; k++) {
     TwSmEntry *e = s->main->entries.at[k];
     if (e->decl->kind != TW_DE_PARAM) continue;

@@ -83,29 +83,27 @@ bool tw_sm_match(TwSmSolve *v, const TwSmSym *sym, const TwType *type, TwSpan wh
   if (sym->kind != type->kind) return true; /* another check says so */
   bool ok = true;
   switch (sym->kind) {
-  case TW_TY_TENSOR:
-    if (sym->rank != type->rank) return true;
-    for (uint32_t k = 0; k < sym->rank && ok; k++)
-      ok = tw_sm_equation(v, &sym->dims[k], type->dims[k].n, why);
-    return ok;
-  case TW_TY_ARRAY:
-    return tw_sm_equation(v, &sym->dims[0], type->dims[0].n, why) &&
-           tw_sm_match(v, sym->elem, type->elem, why);
-  case TW_TY_RECORD:
-    if (type->decl && type->decl == sym->decl) {
-      for (uint32_t k = 0; k < sym->shape_args.len && ok; k++)
-        ok = tw_sm_equation(v, &sym->shape_args.at[k], type->shape_args.at[k].n, why);
+    case TW_TY_TENSOR:
+      if (sym->rank != type->rank) return true;
+      for (uint32_t k = 0; k < sym->rank && ok; k++) ok = tw_sm_equation(v, &sym->dims[k], type->dims[k].n, why);
       return ok;
-    }
-    if (type->decl) return true;
-    for (uint32_t k = 0; k < sym->fields.len && ok; k++)
-      for (uint32_t j = 0; j < type->fields.len && ok; j++)
-        if (type->fields.at[j].name == sym->fields.at[k].name)
-          ok = tw_sm_match(v, sym->fields.at[k].type, type->fields.at[j].type, why);
-    return ok;
-  case TW_TY_POISON:
-  case TW_TY_TUPLE:
-  case TW_TY_STRING: break;
+    case TW_TY_ARRAY:
+      return tw_sm_equation(v, &sym->dims[0], type->dims[0].n, why) && tw_sm_match(v, sym->elem, type->elem, why);
+    case TW_TY_RECORD:
+      if (type->decl && type->decl == sym->decl) {
+        for (uint32_t k = 0; k < sym->shape_args.len && ok; k++)
+          ok = tw_sm_equation(v, &sym->shape_args.at[k], type->shape_args.at[k].n, why);
+        return ok;
+      }
+      if (type->decl) return true;
+      for (uint32_t k = 0; k < sym->fields.len && ok; k++)
+        for (uint32_t j = 0; j < type->fields.len && ok; j++)
+          if (type->fields.at[j].name == sym->fields.at[k].name)
+            ok = tw_sm_match(v, sym->fields.at[k].type, type->fields.at[j].type, why);
+      return ok;
+    case TW_TY_POISON:
+    case TW_TY_TUPLE:
+    case TW_TY_STRING: break;
   }
   return true;
 }
@@ -115,7 +113,6 @@ const char *tw_sm_solution(const TwSmSolve *v) {
   int64_t x;
   for (uint32_t k = 0; k < v->n; k++)
     if (tw_sm_solved(v, k, &x))
-      text =
-          tw_arena_printf(v->s->a, "%s%s%s = %lld", text, *text ? ", " : "", v->names[k].name, (long long)x);
+      text = tw_arena_printf(v->s->a, "%s%s%s = %lld", text, *text ? ", " : "", v->names[k].name, (long long)x);
   return text;
 }

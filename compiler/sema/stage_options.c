@@ -25,8 +25,7 @@ static void count(TwSema *s, const TwSmScope *scope, const TwStageItem *it, cons
   if (twice(s, *out != 0, it) || !tw_sm_static_int(s, scope, it->value, what, &n)) return;
   if (n > (int64_t)1 << 40)
     tw_sm_error(s, TW_E0717, it->value->span, "%s is at most 2^40, not %lld", what, (long long)n);
-  else if (n < 1)
-    tw_sm_error(s, TW_E0717, it->value->span, "%s is at least 1, not %lld", what, (long long)n);
+  else if (n < 1) tw_sm_error(s, TW_E0717, it->value->span, "%s is at least 1, not %lld", what, (long long)n);
   else *out = n;
 }
 
@@ -70,8 +69,8 @@ bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it
   } else if (strcmp(word, "recompute") == 0) {
     count(s, scope, it, "how often long loops are computed again", &st->recompute);
     if (st->recompute > MAX_RECOMPUTE)
-      tw_sm_error(s, TW_E0717, it->value->span, "long loops are computed again at most %d times, not %lld", MAX_RECOMPUTE,
-                  (long long)st->recompute);
+      tw_sm_error(s, TW_E0717, it->value->span, "long loops are computed again at most %d times, not %lld",
+                  MAX_RECOMPUTE, (long long)st->recompute);
   } else if (strcmp(word, "until") == 0) {
     if (!twice(s, st->until.given, it)) target(s, scope, it->value, "until loss < 1e-8", &st->until);
   } else if (strcmp(word, "retry") == 0) {
@@ -80,7 +79,9 @@ bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it
       tw_sm_error(s, TW_E0717, it->value->span, "the number of new starts is at most %d, not %lld", MAX_RETRIES,
                   (long long)st->retries);
     if (it->condition) target(s, scope, it->condition, "retry 5 if loss > 1e-4", &st->retry);
-    else tw_sm_help(s, tw_sm_error(s, TW_E0717, it->span, "nothing tells when to start again"), "write 'retry 5 if loss > 1e-4'");
+    else
+      tw_sm_help(s, tw_sm_error(s, TW_E0717, it->span, "nothing tells when to start again"),
+                 "write 'retry 5 if loss > 1e-4'");
   } else {
     return false;
   }
@@ -89,16 +90,19 @@ bool tw_sm_stage_option(TwSema *s, const TwSmScope *scope, const TwStageItem *it
 
 void tw_sm_stage_options_end(TwSema *s, const TwStage *st, TwSpan name) {
   if ((st->rounds > 0) != (st->kick > 0)) {
-    TwDiag *d = tw_sm_error(s, TW_E0717, name, st->rounds ? "the rounds of stage '%s' have no kick" : "stage '%s' has a kick but no rounds",
-                            st->name);
+    TwDiag *d = tw_sm_error(
+        s, TW_E0717, name, st->rounds ? "the rounds of stage '%s' have no kick" : "stage '%s' has a kick but no rounds",
+        st->name);
     tw_sm_help(s, d, "write both, such as 'rounds 20' and 'kick 0.002'");
   }
   if (st->recompute > 0 && st->method == TW_ME_LM) {
-    TwDiag *d = tw_sm_error(s, TW_E0717, st->optimizer_span, "'lm' has the derivatives of each row, and stage '%s' asks to 'recompute'", st->name);
+    TwDiag *d = tw_sm_error(s, TW_E0717, st->optimizer_span,
+                            "'lm' has the derivatives of each row, and stage '%s' asks to 'recompute'", st->name);
     tw_sm_help(s, d, "'lbfgs()' and the optimizers that are written in the language can do so");
   }
   if (st->rounds > 0 && st->method == TW_ME_CODE && st->update.decl) {
-    TwDiag *d = tw_sm_error(s, TW_E0717, name, "stage '%s' has rounds, which '%s' cannot do", st->name, st->update.decl->name.name);
+    TwDiag *d = tw_sm_error(s, TW_E0717, name, "stage '%s' has rounds, which '%s' cannot do", st->name,
+                            st->update.decl->name.name);
     tw_sm_help(s, d, "rounds need an optimizer that tells whether a step is any better: 'lm()' or 'lbfgs()'");
   }
   if (st->rounds > 0 && st->epochs > 0 && st->rounds > ((int64_t)1 << 40) / st->epochs)

@@ -39,8 +39,7 @@ static void train_name(StageIn *in, TwIdent id) {
   if (e->decl->kind != TW_DE_PARAM && e->decl->kind != TW_DE_WEIGHTS) {
     in->broken = true;
     if (e->decl->kind == TW_DE_ERROR) return;
-    TwDiag *d = tw_sm_error(s, TW_E0704, id.span, "'%s' cannot be trained: it is neither a param nor weights",
-                            id.name);
+    TwDiag *d = tw_sm_error(s, TW_E0704, id.span, "'%s' cannot be trained: it is neither a param nor weights", id.name);
     tw_sm_note(s, d, e->span, "it is declared here");
     return;
   }
@@ -58,24 +57,22 @@ static void train_name(StageIn *in, TwIdent id) {
   }
   if (weights) tw_vec_push(s->a, &in->st.weights, e->index);
   else tw_vec_push(s->a, &in->st.params, e->index);
-  in->st.n_flat += v.tx->kind == TW_TX_PARAM ? tw_sm_count(tw_param_coord(&s->p->params.at[v.tx->index])) : tw_sm_count(v.tx->type);
+  in->st.n_flat += v.tx->kind == TW_TX_PARAM ? tw_sm_count(tw_param_coord(&s->p->params.at[v.tx->index]))
+                                             : tw_sm_count(v.tx->type);
 }
 
 /* ---- numbers */
 static void epochs(StageIn *in, const TwStageItem *it) {
-  if (!tw_sm_static_int(in->s, &in->scope, it->value, "the number of epochs", &in->st.epochs))
-    in->broken = true;
+  if (!tw_sm_static_int(in->s, &in->scope, it->value, "the number of epochs", &in->st.epochs)) in->broken = true;
   else if (in->st.epochs < 0 || in->st.epochs > (int64_t)1 << 40)
-    tw_sm_error(in->s, TW_E0717, it->value->span, "a stage cannot have %lld epochs",
-                (long long)in->st.epochs);
+    tw_sm_error(in->s, TW_E0717, it->value->span, "a stage cannot have %lld epochs", (long long)in->st.epochs);
 }
 
 static void batch(StageIn *in, const TwStageItem *it) {
   TwSema *s = in->s;
   bool known = tw_sm_static_int(s, &in->scope, it->value, "the size of a batch", &in->st.batch);
   if (known && in->st.batch < 1) {
-    tw_sm_error(s, TW_E0717, it->value->span, "a batch has at least one row, not %lld",
-                (long long)in->st.batch);
+    tw_sm_error(s, TW_E0717, it->value->span, "a batch has at least one row, not %lld", (long long)in->st.batch);
     return;
   }
   if (it->names.len == 0) {
@@ -92,8 +89,7 @@ static void batch(StageIn *in, const TwStageItem *it) {
     }
     TwNames names = {0};
     for (uint32_t k = 0; k < s->main->entries.len; k++)
-      if (s->main->entries.at[k]->decl->kind == TW_DE_DATA)
-        tw_vec_push(s->a, &names, s->main->entries.at[k]->name);
+      if (s->main->entries.at[k]->decl->kind == TW_DE_DATA) tw_vec_push(s->a, &names, s->main->entries.at[k]->name);
     TwDiag *d = tw_sm_error(s, e ? TW_E0209 : TW_E0201, id.span,
                             e ? "'%s' is not a data set" : "there is no data set '%s'", id.name);
     if (!e) tw_sm_suggest(s, d, id.name, names.at, names.len);
@@ -105,24 +101,23 @@ static void batch(StageIn *in, const TwStageItem *it) {
   in->batch_of = id;
   int64_t rows = s->p->datas.at[v.index].n;
   if (in->st.batch > rows)
-    tw_sm_error(s, TW_E0717, it->value->span, "a batch of '%s' has between 1 and %lld rows, not %lld",
-                id.name, (long long)rows, (long long)in->st.batch);
+    tw_sm_error(s, TW_E0717, it->value->span, "a batch of '%s' has between 1 and %lld rows, not %lld", id.name,
+                (long long)rows, (long long)in->st.batch);
 }
 
 static void option(StageIn *in, const TwStageItem *it) {
   TwSema *s = in->s;
   if (it->names.len == 0) return;
   TwIdent id = it->names.at[0];
-  static const char *const words[] = {"train",    "epochs", "batch",  "keep", "loss",
-                                      "patience", "until",  "rounds", "kick", "retry", "clip_norm", "recompute"};
+  static const char *const words[] = {"train", "epochs", "batch", "keep",  "loss",      "patience",
+                                      "until", "rounds", "kick",  "retry", "clip_norm", "recompute"};
   if (tw_sm_stage_option(s, &in->scope, it, &in->st)) return;
   if (strcmp(id.name, "clip_norm") == 0) {
     if (in->st.clip_norm > 0) tw_sm_error(s, TW_E0707, it->span, "'clip_norm' is given twice");
-    else if (tw_sm_const_real(s, &in->scope, it->value, "the bound of the gradient's norm",
-                              &in->st.clip_norm) &&
+    else if (tw_sm_const_real(s, &in->scope, it->value, "the bound of the gradient's norm", &in->st.clip_norm) &&
              !(in->st.clip_norm > 0))
-      tw_sm_error(s, TW_E0717, it->value->span,
-                  "the gradient's norm can only be clipped to a positive number, not %g", in->st.clip_norm);
+      tw_sm_error(s, TW_E0717, it->value->span, "the gradient's norm can only be clipped to a positive number, not %g",
+                  in->st.clip_norm);
     return;
   }
   TwNames names = {0};
@@ -130,7 +125,9 @@ static void option(StageIn *in, const TwStageItem *it) {
     tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, words[k]));
   TwDiag *d = tw_sm_error(s, TW_E0707, id.span, "a stage has no item '%s'", id.name);
   if (!tw_sm_suggest(s, d, id.name, names.at, names.len))
-    tw_sm_help(s, d, "items are train, an optimizer, epochs, batch, keep, loss, clip_norm, patience, until, rounds, kick, retry and recompute");
+    tw_sm_help(s, d,
+               "items are train, an optimizer, epochs, batch, keep, loss, clip_norm, patience, until, rounds, kick, "
+               "retry and recompute");
   in->broken = true;
 }
 
@@ -148,7 +145,8 @@ static bool once(StageIn *in, const TwStageItem *it) {
 
 static void item(StageIn *in, const TwStageItem *it) {
   TwSema *s = in->s;
-  if (!it->span.file || (it->value && it->value->kind == TW_EX_ERROR) || (it->condition && it->condition->kind == TW_EX_ERROR)) {
+  if (!it->span.file || (it->value && it->value->kind == TW_EX_ERROR) ||
+      (it->condition && it->condition->kind == TW_EX_ERROR)) {
     s->errors++;
     in->broken = true;
     return;
@@ -159,25 +157,25 @@ static void item(StageIn *in, const TwStageItem *it) {
     return;
   }
   switch (it->kind) {
-  case TW_SI_TRAIN:
-    for (uint32_t k = 0; k < it->names.len; k++) train_name(in, it->names.at[k]);
-    return;
-  case TW_SI_OPTIMIZER: in->optimizer = it->value; return;
-  case TW_SI_EPOCHS: epochs(in, it); return;
-  case TW_SI_BATCH: batch(in, it); return;
-  case TW_SI_KEEP: in->st.keep = true; return;
-  case TW_SI_KEEP_BEST: in->st.keep_best = true; return;
-  case TW_SI_LOSS: {
-    TwTx *t = tw_sm_tx(s, &in->scope, it->value, s->t_real);
-    in->st.loss = tw_sm_real_scalar(s, &t, TW_E0710, "the loss of a stage") ? t : tw_sm_bad(s, it->span);
-    return;
-  }
-  case TW_SI_OPTION: {
-    uint32_t before = s->errors;
-    option(in, it);
-    in->broken |= s->errors != before;
-    return;
-  }
+    case TW_SI_TRAIN:
+      for (uint32_t k = 0; k < it->names.len; k++) train_name(in, it->names.at[k]);
+      return;
+    case TW_SI_OPTIMIZER: in->optimizer = it->value; return;
+    case TW_SI_EPOCHS: epochs(in, it); return;
+    case TW_SI_BATCH: batch(in, it); return;
+    case TW_SI_KEEP: in->st.keep = true; return;
+    case TW_SI_KEEP_BEST: in->st.keep_best = true; return;
+    case TW_SI_LOSS: {
+      TwTx *t = tw_sm_tx(s, &in->scope, it->value, s->t_real);
+      in->st.loss = tw_sm_real_scalar(s, &t, TW_E0710, "the loss of a stage") ? t : tw_sm_bad(s, it->span);
+      return;
+    }
+    case TW_SI_OPTION: {
+      uint32_t before = s->errors;
+      option(in, it);
+      in->broken |= s->errors != before;
+      return;
+    }
   }
 }
 
@@ -195,8 +193,7 @@ static void missing(StageIn *in) {
   if (!in->seen[TW_SI_TRAIN] || in->st.n_flat == 0) {
     TwDiag *d = tw_sm_error(s, TW_E0701, in->d->name.span, "stage '%s' trains nothing", name);
     tw_sm_help(s, d,
-               in->seen[TW_SI_TRAIN] ? "what it names holds no numbers"
-                                     : "write 'train …' with params or weights");
+               in->seen[TW_SI_TRAIN] ? "what it names holds no numbers" : "write 'train …' with params or weights");
     return;
   }
   if (!in->optimizer) {
@@ -204,15 +201,13 @@ static void missing(StageIn *in) {
     tw_sm_help(s, d, "write 'adam(rate = 1e-3)' or another one");
   }
   if (!in->seen[TW_SI_EPOCHS]) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0707, in->d->name.span, "stage '%s' does not say how many epochs it has", name);
+    TwDiag *d = tw_sm_error(s, TW_E0707, in->d->name.span, "stage '%s' does not say how many epochs it has", name);
     tw_sm_help(s, d, "write 'epochs 1000'");
   }
   if (!in->st.loss && !s->p->loss && (s->broken.len || no_loss_told(s))) {
     s->errors++; /* what could not be read may have been the loss */
   } else if (!in->st.loss && !s->p->loss) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0703, in->d->name.span, "there is no loss that stage '%s' could lower", name);
+    TwDiag *d = tw_sm_error(s, TW_E0703, in->d->name.span, "there is no loss that stage '%s' could lower", name);
     tw_sm_help(s, d, "write 'loss = …' before the stages");
   }
 }
@@ -311,9 +306,8 @@ void tw_sm_stages(TwSema *s) {
   }
   if (s->p->loss && s->p->stages.len == 0 && !broken && last) {
     TwSpan span = s->skips.len ? s->skips.at[0].span : last->span;
-    TwDiag *e =
-        tw_sm_error(s, TW_E0716, span,
-                    s->skips.len ? "this leaves no stage" : "there is a loss but no stage that lowers it");
+    TwDiag *e = tw_sm_error(s, TW_E0716, span,
+                            s->skips.len ? "this leaves no stage" : "there is a loss but no stage that lowers it");
     tw_sm_help(s, e, "write 'stage fit { train …; adam(rate = 1e-3); epochs 1000 }'");
   }
 }

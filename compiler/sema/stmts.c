@@ -45,8 +45,7 @@ static void let_pattern(TwSema *s, TwSmScope *scope, const TwStmt *st, TwSmStmts
   for (uint32_t k = 0; k < st->names.len; k++) {
     if (bad) tw_sm_bind(s, scope, st->names.at[k], tw_sm_vbad());
     else if (t->kind == TW_TX_TUPLE) tw_sm_bind_value(s, scope, st->names.at[k], tw_sm_v(t->args.at[k]), out);
-    else
-      tw_sm_bind_value(s, scope, st->names.at[k], tw_sm_v(tw_sm_field(s, t, k, st->names.at[k].span)), out);
+    else tw_sm_bind_value(s, scope, st->names.at[k], tw_sm_v(tw_sm_field(s, t, k, st->names.at[k].span)), out);
   }
 }
 
@@ -56,8 +55,7 @@ static void let(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwStmt
     if (!fresh(s, &before, outer, st->names.at[k])) break;
     for (uint32_t j = 0; j < k; j++)
       if (st->names.at[j].name == st->names.at[k].name)
-        tw_sm_error(s, TW_E0202, st->names.at[k].span, "'%s' stands twice in this pattern",
-                    st->names.at[k].name);
+        tw_sm_error(s, TW_E0202, st->names.at[k].span, "'%s' stands twice in this pattern", st->names.at[k].name);
   }
   if (st->pattern) {
     let_pattern(s, scope, st, out);
@@ -87,7 +85,8 @@ static void let(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwStmt
 static void local_fn(TwSema *s, TwSmScope *scope, const TwSmBind *outer, const TwDecl *d) {
   if (!d->name.name || !fresh(s, scope, outer, d->name)) return;
   TwSmFn *f = TW_NEW(s->a, TwSmFn);
-  *f = (TwSmFn){.name = d->name.name, .span = d->name.span, .decl = d, .scope = *scope, .home = s->frame, .local = true};
+  *f = (TwSmFn){
+      .name = d->name.name, .span = d->name.span, .decl = d, .scope = *scope, .home = s->frame, .local = true};
   tw_sm_bind(s, scope, d->name, (TwSmValue){.kind = TW_V_FN, .fn = f});
 }
 
@@ -110,8 +109,7 @@ static void assign(TwSema *s, TwSmScope *scope, const TwStmt *st, bool allowed, 
   } else if (!b && tw_sm_in_broken(s, id.name)) {
     s->errors++;
   } else if (!b) {
-    TwDiag *d =
-        tw_sm_error(s, TW_E0320, id.span, "there is no '%s' from outside the loop to assign to", id.name);
+    TwDiag *d = tw_sm_error(s, TW_E0320, id.span, "there is no '%s' from outside the loop to assign to", id.name);
     TwNames names = {0};
     for (const TwSmBind *o = scope->top; o; o = o->up) tw_vec_push(s->a, &names, o->name);
     if (!tw_sm_suggest(s, d, id.name, names.at, names.len))
@@ -200,8 +198,8 @@ static bool loop_body(TwSema *s, const TwSmScope *outer, Loop *l, TwTs *t, bool 
         *again = true;
         continue;
       }
-      TwDiag *d = tw_sm_error(s, TW_E0317, b->span, "'%s' is %s before an iteration, but %s after it",
-                              b->name, tw_sm_shown(s, l->types[k]), tw_sm_shown(s, next->type));
+      TwDiag *d = tw_sm_error(s, TW_E0317, b->span, "'%s' is %s before an iteration, but %s after it", b->name,
+                              tw_sm_shown(s, l->types[k]), tw_sm_shown(s, next->type));
       tw_sm_note_sizes(s, d, l->types[k], next->type);
       return false;
     }
@@ -231,7 +229,8 @@ static void loop(TwSema *s, TwSmScope *scope, const TwStmt *written, TwSmStmts *
   Loop l = {.st = st};
   TwNames all = {0};
   assigned(s, st->body, &all);
-  bool unknown = false; /* something that is assigned has no value to speak of, which was reported or is not to be known */
+  bool unknown =
+      false; /* something that is assigned has no value to speak of, which was reported or is not to be known */
   for (uint32_t k = 0; k < all.len; k++) {
     const TwSmBind *b = tw_sm_bound(scope, all.at[k]);
     unknown |= b && b->value.kind == TW_V_POISON;
@@ -273,18 +272,18 @@ bool tw_sm_stmts(TwSema *s, TwSmScope *scope, const TwBlock *b, bool assignable,
   for (uint32_t k = 0; k < b->stmts.len; k++) {
     const TwStmt *st = b->stmts.at[k];
     switch (st->kind) {
-    case TW_ST_ERROR:
-      s->errors++;
-      tw_vec_push(s->a, &s->broken, st->span);
-      break;
-    case TW_ST_LET: let(s, scope, outer, st, out); break;
-    case TW_ST_RECUR:
-      if (st->names.len) fresh(s, scope, outer, st->names.at[0]);
-      tw_sm_recur(s, scope, st, out);
-      break;
-    case TW_ST_ASSIGN: assign(s, scope, st, assignable, out); break;
-    case TW_ST_FN: local_fn(s, scope, outer, st->fn); break;
-    case TW_ST_LOOP: loop(s, scope, st, out); break;
+      case TW_ST_ERROR:
+        s->errors++;
+        tw_vec_push(s->a, &s->broken, st->span);
+        break;
+      case TW_ST_LET: let(s, scope, outer, st, out); break;
+      case TW_ST_RECUR:
+        if (st->names.len) fresh(s, scope, outer, st->names.at[0]);
+        tw_sm_recur(s, scope, st, out);
+        break;
+      case TW_ST_ASSIGN: assign(s, scope, st, assignable, out); break;
+      case TW_ST_FN: local_fn(s, scope, outer, st->fn); break;
+      case TW_ST_LOOP: loop(s, scope, st, out); break;
     }
   }
   return s->errors == errors;

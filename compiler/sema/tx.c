@@ -11,8 +11,8 @@ TwTx *tw_sm_node(TwSema *s, TwTxKind kind, const TwType *type, TwSpan span) {
   uint32_t most = s->u->options.max_nodes ? s->u->options.max_nodes : MAX_NODES;
   if (++s->nodes > most && !s->too_large) {
     s->too_large = true;
-    TwDiag *d = tw_sm_error(s, TW_E0902, span,
-                            "the program grows beyond %u expressions when its calls are elaborated", most);
+    TwDiag *d = tw_sm_error(s, TW_E0902, span, "the program grows beyond %u expressions when its calls are elaborated",
+                            most);
     tw_sm_help(s, d, "use a loop or a comprehension in place of nested calls");
   }
   TwTx *t = TW_NEW(s->a, TwTx);
@@ -81,30 +81,30 @@ TwTx *tw_sm_at(TwSema *s, const TwTx *from, TwSpan span) {
 
 bool tw_sm_atomic(const TwTx *t) {
   switch (t->kind) {
-  case TW_TX_POISON:
-  case TW_TX_CONST:
-  case TW_TX_LOCAL:
-  case TW_TX_PARAM:
-  case TW_TX_WEIGHTS:
-  case TW_TX_GLOBAL: return true;
-  case TW_TX_FIELD: return tw_sm_atomic(t->args.at[0]);
-  case TW_TX_OP:
-  case TW_TX_POWI:
-  case TW_TX_MATMUL:
-  case TW_TX_TRANSPOSE:
-  case TW_TX_REDUCE:
-  case TW_TX_INDEX:
-  case TW_TX_TUPLE:
-  case TW_TX_ARRAY:
-  case TW_TX_FILL:
-  case TW_TX_CONCAT:
-  case TW_TX_FOR:
-  case TW_TX_REDUCE_FOR:
-  case TW_TX_IF:
-  case TW_TX_BLOCK:
-  case TW_TX_DRAW:
-  case TW_TX_LOADED:
-  case TW_TX_DERIVATIVE: break;
+    case TW_TX_POISON:
+    case TW_TX_CONST:
+    case TW_TX_LOCAL:
+    case TW_TX_PARAM:
+    case TW_TX_WEIGHTS:
+    case TW_TX_GLOBAL: return true;
+    case TW_TX_FIELD: return tw_sm_atomic(t->args.at[0]);
+    case TW_TX_OP:
+    case TW_TX_POWI:
+    case TW_TX_MATMUL:
+    case TW_TX_TRANSPOSE:
+    case TW_TX_REDUCE:
+    case TW_TX_INDEX:
+    case TW_TX_TUPLE:
+    case TW_TX_ARRAY:
+    case TW_TX_FILL:
+    case TW_TX_CONCAT:
+    case TW_TX_FOR:
+    case TW_TX_REDUCE_FOR:
+    case TW_TX_IF:
+    case TW_TX_BLOCK:
+    case TW_TX_DRAW:
+    case TW_TX_LOADED:
+    case TW_TX_DERIVATIVE: break;
   }
   return false;
 }
@@ -154,8 +154,7 @@ static TwSmInterval op_range(TwSema *s, const TwTx *t) {
   else if (t->op == TW_OP_mul) {
     int64_t p[4];
     bool over = false;
-    for (int k = 0; k < 4; k++)
-      over |= __builtin_mul_overflow(k & 1 ? a.lo : a.hi, k & 2 ? b.lo : b.hi, &p[k]);
+    for (int k = 0; k < 4; k++) over |= __builtin_mul_overflow(k & 1 ? a.lo : a.hi, k & 2 ? b.lo : b.hi, &p[k]);
     if (over) return none;
     r.lo = r.hi = p[0];
     for (int k = 1; k < 4; k++) r.lo = p[k] < r.lo ? p[k] : r.lo, r.hi = p[k] > r.hi ? p[k] : r.hi;

@@ -25,7 +25,7 @@ typedef struct TwSizeForm {
 
 typedef struct TwDim {
   int64_t n;
-  TwSpan from;        /* what fixed it */
+  TwSpan from;            /* what fixed it */
   const TwSizeForm *form; /* for messages; NULL: a number and no more */
 } TwDim;
 
@@ -33,7 +33,7 @@ typedef enum TwKind {
   TW_TY_POISON, /* an error was reported: satisfies every check */
   TW_TY_TENSOR, /* real, int or bool; rank 0 is a scalar */
   TW_TY_RECORD,
-  TW_TY_ARRAY,  /* of records, tuples or arrays of them: one axis a level */
+  TW_TY_ARRAY, /* of records, tuples or arrays of them: one axis a level */
   TW_TY_TUPLE,
   TW_TY_STRING
 } TwKind;
@@ -45,12 +45,12 @@ typedef struct TwField {
 } TwField;
 struct TwType {
   TwKind kind;
-  TwDtype dtype;        /* TENSOR */
-  uint32_t rank;        /* TENSOR; ARRAY: 1 */
-  TwDim *dims;          /* TENSOR, ARRAY */
-  const TwType *elem;   /* ARRAY */
-  TwVec(TwField) fields; /* RECORD, TUPLE */
-  const TwDecl *decl;   /* RECORD: the type declaration */
+  TwDtype dtype;           /* TENSOR */
+  uint32_t rank;           /* TENSOR; ARRAY: 1 */
+  TwDim *dims;             /* TENSOR, ARRAY */
+  const TwType *elem;      /* ARRAY */
+  TwVec(TwField) fields;   /* RECORD, TUPLE */
+  const TwDecl *decl;      /* RECORD: the type declaration */
   TwVec(TwDim) shape_args; /* RECORD: Dense[4, 1] */
 };
 
@@ -69,47 +69,49 @@ typedef struct TwLocal {
 typedef enum TwIterKind { TW_IT_RANGE, TW_IT_ARRAY, TW_IT_DATA } TwIterKind;
 typedef struct TwIter {
   TwIterKind kind;
-  TwLocal *local;   /* RANGE: the int index. ARRAY: the element. DATA: the input (scalar real, or a TUPLE of them) */
-  TwLocal *target;  /* DATA: the target (scalar real, or a vector); NULL if the pattern leaves it out */
-  TwLocal *weight;  /* DATA: the weight of the row (scalar real); NULL if its rows have none, or nothing asks */
-  int64_t lo, n;    /* RANGE: lo … lo + n - 1; the others: n elements */
-  TwTx *array;      /* ARRAY: tensor of rank >= 1, or ARRAY type; its leading axis is run over */
-  uint32_t data;    /* DATA: index into TwProgram.datas */
+  TwLocal *local;  /* RANGE: the int index. ARRAY: the element. DATA: the input (scalar real, or a TUPLE of them) */
+  TwLocal *target; /* DATA: the target (scalar real, or a vector); NULL if the pattern leaves it out */
+  TwLocal *weight; /* DATA: the weight of the row (scalar real); NULL if its rows have none, or nothing asks */
+  int64_t lo, n;   /* RANGE: lo … lo + n - 1; the others: n elements */
+  TwTx *array;     /* ARRAY: tensor of rank >= 1, or ARRAY type; its leading axis is run over */
+  uint32_t data;   /* DATA: index into TwProgram.datas */
 } TwIter;
 
 typedef enum TwTxKind {
   TW_TX_POISON,
-  TW_TX_CONST,     /* .number; the type is a scalar */
-  TW_TX_LOCAL,     /* .local */
-  TW_TX_PARAM,     /* .index into TwProgram.params: its natural (constrained) value */
-  TW_TX_WEIGHTS,   /* .index into TwProgram.weights */
-  TW_TX_GLOBAL,    /* .index into TwProgram.globals: a const that is not a scalar */
-  TW_TX_OP,        /* .op elementwise (unary, binary, select, casts), .args of the node's shape or scalar */
-  TW_TX_POWI,      /* .args[0] ^ .integer, an integer power: a fixed multiplication chain (1 / chain if negative) */
-  TW_TX_MATMUL,    /* args[0] @ args[1]: matrix or vector on either side; vector @ vector is a scalar */
-  TW_TX_TRANSPOSE, /* transpose(matrix) */
-  TW_TX_REDUCE,    /* .reduce over all elements of args[0] */
-  TW_TX_INDEX,     /* args[0] at .items */
-  TW_TX_FIELD,     /* field .index of the record or tuple args[0] */
-  TW_TX_TUPLE,     /* record or tuple: .args in field order */
-  TW_TX_ARRAY,     /* .args stacked on a new leading axis */
-  TW_TX_FILL,      /* args[0], a scalar, in every element of the type */
-  TW_TX_CONCAT,    /* .args joined along the leading axis */
-  TW_TX_FOR,       /* comprehension: one leading axis for each of .iters, body args[0]; no DATA */
+  TW_TX_CONST,      /* .number; the type is a scalar */
+  TW_TX_LOCAL,      /* .local */
+  TW_TX_PARAM,      /* .index into TwProgram.params: its natural (constrained) value */
+  TW_TX_WEIGHTS,    /* .index into TwProgram.weights */
+  TW_TX_GLOBAL,     /* .index into TwProgram.globals: a const that is not a scalar */
+  TW_TX_OP,         /* .op elementwise (unary, binary, select, casts), .args of the node's shape or scalar */
+  TW_TX_POWI,       /* .args[0] ^ .integer, an integer power: a fixed multiplication chain (1 / chain if negative) */
+  TW_TX_MATMUL,     /* args[0] @ args[1]: matrix or vector on either side; vector @ vector is a scalar */
+  TW_TX_TRANSPOSE,  /* transpose(matrix) */
+  TW_TX_REDUCE,     /* .reduce over all elements of args[0] */
+  TW_TX_INDEX,      /* args[0] at .items */
+  TW_TX_FIELD,      /* field .index of the record or tuple args[0] */
+  TW_TX_TUPLE,      /* record or tuple: .args in field order */
+  TW_TX_ARRAY,      /* .args stacked on a new leading axis */
+  TW_TX_FILL,       /* args[0], a scalar, in every element of the type */
+  TW_TX_CONCAT,     /* .args joined along the leading axis */
+  TW_TX_FOR,        /* comprehension: one leading axis for each of .iters, body args[0]; no DATA */
   TW_TX_REDUCE_FOR, /* .reduce over .iters of the scalar or tensor body args[0]; args[1]: condition, if present;
                      * args[2]: weight, if present (a mean: of body by weight; args[1] may be the literal true) */
-  TW_TX_IF,        /* args[0] ? args[1] : args[2], any type; a scalar condition */
-  TW_TX_BLOCK,     /* .stmts, then args[0]; .callee set where it is an elaborated call */
-  TW_TX_DRAW,      /* uniform in (0,1), of the node's type; .index: ordinal of the draw in its law (key) */
-  TW_TX_LOADED,    /* .integer: where its reals begin in TwProgram.loaded; the whole start of a param, or value of weights */
-  TW_TX_DERIVATIVE /* d args[0] / d locals[0] at args[1]: args[0] is a body over .local; same shape as the point's if scalar */
+  TW_TX_IF,         /* args[0] ? args[1] : args[2], any type; a scalar condition */
+  TW_TX_BLOCK,      /* .stmts, then args[0]; .callee set where it is an elaborated call */
+  TW_TX_DRAW,       /* uniform in (0,1), of the node's type; .index: ordinal of the draw in its law (key) */
+  TW_TX_LOADED, /* .integer: where its reals begin in TwProgram.loaded; the whole start of a param, or value of weights
+                 */
+  TW_TX_DERIVATIVE /* d args[0] / d locals[0] at args[1]: args[0] is a body over .local; same shape as the point's if
+                      scalar */
 } TwTxKind;
 
 typedef enum TwReduce { TW_RE_SUM, TW_RE_MEAN, TW_RE_PROD, TW_RE_MIN, TW_RE_MAX, TW_RE_ANY, TW_RE_ALL } TwReduce;
 
 typedef struct TwIndexItem {
-  TwTx *at;       /* an int scalar: drops the axis; NULL for a slice */
-  int64_t lo, n;  /* slice: static */
+  TwTx *at;      /* an int scalar: drops the axis; NULL for a slice */
+  int64_t lo, n; /* slice: static */
 } TwIndexItem;
 
 struct TwTx {
@@ -117,9 +119,9 @@ struct TwTx {
   const TwType *type;
   TwSpan span;
   TwVec(TwTx *) args;
-  double number;    /* CONST (exact for int up to 2^53) */
-  int64_t integer;  /* POWI; CONST of dtype int */
-  bool known;       /* an int scalar whose value is known when compiling: .integer (any kind) */
+  double number;   /* CONST (exact for int up to 2^53) */
+  int64_t integer; /* POWI; CONST of dtype int */
+  bool known;      /* an int scalar whose value is known when compiling: .integer (any kind) */
   TwOp op;
   TwReduce reduce;
   uint32_t index;
@@ -137,7 +139,7 @@ typedef enum TwTsKind { TW_TS_LET, TW_TS_RECUR, TW_TS_LOOP } TwTsKind;
  * (direction forwards) or s[i + offset + 1] (reverse). Sema has checked that each element is defined
  * once and before it is used. In the value, s itself appears as INDEX of LOCAL s. */
 typedef struct TwRecur {
-  TwLocal *i; /* NULL in a start case */
+  TwLocal *i;            /* NULL in a start case */
   int64_t lo, n, offset; /* start case: the element is `offset` */
   bool reverse;
   uint32_t order; /* running case: how many earlier elements it reads (at least 1) */
@@ -161,7 +163,7 @@ struct TwTs {
 typedef enum TwDataKind { TW_DATA_GRID, TW_DATA_CSV, TW_DATA_NPY } TwDataKind;
 typedef struct TwAxis {
   TwLocal *local;
-  double lo, hi;      /* GRID: first and last point (ends included) */
+  double lo, hi;         /* GRID: first and last point (ends included) */
   bool lo_open, hi_open; /* GRID: an open end is left out and the points stay equally spaced */
   int64_t n;
   const char *column; /* CSV: the header's name */
@@ -172,7 +174,7 @@ typedef struct TwDataSet {
   TwName name;
   TwSpan span;
   TwDataKind kind;
-  const char *path; /* CSV, NPY: as written, relative to the program's folder; .file resolved */
+  const char *path;          /* CSV, NPY: as written, relative to the program's folder; .file resolved */
   const char *file, *sha256; /* sha256: of the bytes that were read, in hexadecimal */
   TwSpan path_span;
   TwVec(TwAxis) inputs;  /* the model's inputs, in order */
@@ -180,8 +182,8 @@ typedef struct TwDataSet {
   TwTx *target;          /* a scalar or vector over the locals of inputs and columns; evaluated in f64 */
   TwTx *weight;          /* scalar: what means over the rows count a row by; NULL: all alike */
   int64_t n;             /* rows. GRID: the product of the axes. CSV: counted when sema loads the file */
-  double *rows;          /* n x (inputs + columns) values, row major; NULL for a GRID that is its axes and nothing else */
-  TwSmFacts *facts;      /* sema's: mean, deviation, … once they were asked for */
+  double *rows;     /* n x (inputs + columns) values, row major; NULL for a GRID that is its axes and nothing else */
+  TwSmFacts *facts; /* sema's: mean, deviation, … once they were asked for */
 } TwDataSet;
 
 typedef enum TwTransform {
@@ -198,16 +200,16 @@ typedef struct TwParam {
   double lo, hi;      /* -inf, inf */
   bool lo_open, hi_open;
   TwTransform transform;
-  double eps;         /* CLIP */
-  TwTx *start;        /* natural value; may use params that come earlier in .init_order, and DRAWs */
+  double eps;  /* CLIP */
+  TwTx *start; /* natural value; may use params that come earlier in .init_order, and DRAWs */
   bool is_law;
   TwSpan start_span, domain_span;
   /* DOMAIN: the maps as trees over one local; the coordinate may have another shape than the value. */
   const TwDecl *domain;
-  const TwType *coord;      /* of u */
+  const TwType *coord; /* of u */
   TwLocal *u, *x;
-  TwTx *forward;            /* over u, of .type */
-  TwTx *inverse, *inside;   /* over x, of .coord and bool */
+  TwTx *forward;          /* over u, of .type */
+  TwTx *inverse, *inside; /* over x, of .coord and bool */
 } TwParam;
 
 /* The type of the coordinate, which optimizers see. */
@@ -217,8 +219,8 @@ typedef struct TwWeights {
   TwName name;
   TwSpan span;
   const TwType *type;
-  TwTx *value;  /* a function of params (and earlier weights), or a law with DRAWs */
-  bool is_law;  /* then it is stored from the start, and stages may train it at once */
+  TwTx *value; /* a function of params (and earlier weights), or a law with DRAWs */
+  bool is_law; /* then it is stored from the start, and stages may train it at once */
 } TwWeights;
 
 typedef struct TwModel {
@@ -264,19 +266,19 @@ typedef struct TwStage {
   int64_t n_flat;          /* trained reals in all: params first, then weights, fields in order */
   TwUpdate update;
   int64_t epochs;
-  int64_t batch;           /* 0: full batch */
+  int64_t batch; /* 0: full batch */
   uint32_t batch_data;
   bool keep, keep_best;
-  double clip_norm;        /* 0: none */
+  double clip_norm; /* 0: none */
   TwMethod method;
-  double damping;          /* LM */
-  int64_t memory;          /* LBFGS */
+  double damping; /* LM */
+  int64_t memory; /* LBFGS */
   TwSpan optimizer_span;
   int64_t patience, rounds, retries; /* 0: none */
-  int64_t recompute;       /* how often the way back cuts a long loop; 0: only loops that keep very much, once */
+  int64_t recompute; /* how often the way back cuts a long loop; 0: only loops that keep very much, once */
   double kick;
   TwTarget until, retry;
-  TwTx *loss;              /* the stage's own, or the program's */
+  TwTx *loss; /* the stage's own, or the program's */
 } TwStage;
 
 typedef enum TwEnsureKind { TW_EN_REGIONS, TW_EN_VALUE } TwEnsureKind;
@@ -333,7 +335,7 @@ typedef struct TwGlobal {
 
 /* load("w.safetensors"): a file that a param or weights start from. */
 typedef struct TwLoad {
-  const char *path; /* as written, relative to the program's folder; .file resolved */
+  const char *path;          /* as written, relative to the program's folder; .file resolved */
   const char *file, *sha256; /* sha256: of the bytes that were read, in hexadecimal */
   TwSpan span;
 } TwLoad;

@@ -41,21 +41,21 @@ const TwType *tw_sm_with(TwSema *s, TwDtype dtype, const TwType *shape_of) {
 int64_t tw_sm_count(const TwType *t) {
   int64_t n = 1;
   switch (t->kind) {
-  case TW_TY_TENSOR:
-    for (uint32_t k = 0; k < t->rank; k++)
-      if (__builtin_mul_overflow(n, t->dims[k].n, &n)) return INT64_MAX;
-    return n;
-  case TW_TY_ARRAY:
-    if (__builtin_mul_overflow(t->dims[0].n, tw_sm_count(t->elem), &n)) return INT64_MAX;
-    return n;
-  case TW_TY_RECORD:
-  case TW_TY_TUPLE:
-    n = 0;
-    for (uint32_t k = 0; k < t->fields.len; k++)
-      if (__builtin_add_overflow(n, tw_sm_count(t->fields.at[k].type), &n)) return INT64_MAX;
-    return n;
-  case TW_TY_POISON:
-  case TW_TY_STRING: break;
+    case TW_TY_TENSOR:
+      for (uint32_t k = 0; k < t->rank; k++)
+        if (__builtin_mul_overflow(n, t->dims[k].n, &n)) return INT64_MAX;
+      return n;
+    case TW_TY_ARRAY:
+      if (__builtin_mul_overflow(t->dims[0].n, tw_sm_count(t->elem), &n)) return INT64_MAX;
+      return n;
+    case TW_TY_RECORD:
+    case TW_TY_TUPLE:
+      n = 0;
+      for (uint32_t k = 0; k < t->fields.len; k++)
+        if (__builtin_add_overflow(n, tw_sm_count(t->fields.at[k].type), &n)) return INT64_MAX;
+      return n;
+    case TW_TY_POISON:
+    case TW_TY_STRING: break;
   }
   return 0;
 }
@@ -124,22 +124,21 @@ bool tw_sm_same(const TwType *a, const TwType *b) {
   if (a == b) return true;
   if (a->kind != b->kind) return false;
   switch (a->kind) {
-  case TW_TY_POISON:
-  case TW_TY_STRING: return true;
-  case TW_TY_TENSOR: return a->dtype == b->dtype && tw_sm_same_shape(a, b);
-  case TW_TY_ARRAY: return a->dims[0].n == b->dims[0].n && tw_sm_same(a->elem, b->elem);
-  case TW_TY_RECORD:
-    if (a->decl != b->decl || a->shape_args.len != b->shape_args.len) return false;
-    for (uint32_t k = 0; k < a->shape_args.len; k++)
-      if (a->shape_args.at[k].n != b->shape_args.at[k].n) return false;
-    if (a->decl) return true;
-    break;
-  case TW_TY_TUPLE: break;
+    case TW_TY_POISON:
+    case TW_TY_STRING: return true;
+    case TW_TY_TENSOR: return a->dtype == b->dtype && tw_sm_same_shape(a, b);
+    case TW_TY_ARRAY: return a->dims[0].n == b->dims[0].n && tw_sm_same(a->elem, b->elem);
+    case TW_TY_RECORD:
+      if (a->decl != b->decl || a->shape_args.len != b->shape_args.len) return false;
+      for (uint32_t k = 0; k < a->shape_args.len; k++)
+        if (a->shape_args.at[k].n != b->shape_args.at[k].n) return false;
+      if (a->decl) return true;
+      break;
+    case TW_TY_TUPLE: break;
   }
   if (a->fields.len != b->fields.len) return false;
   for (uint32_t k = 0; k < a->fields.len; k++)
-    if (a->fields.at[k].name != b->fields.at[k].name ||
-        !tw_sm_same(a->fields.at[k].type, b->fields.at[k].type))
+    if (a->fields.at[k].name != b->fields.at[k].name || !tw_sm_same(a->fields.at[k].type, b->fields.at[k].type))
       return false;
   return true;
 }
@@ -147,15 +146,13 @@ bool tw_sm_same(const TwType *a, const TwType *b) {
 uint32_t tw_sm_parts(const TwType *t, uint32_t most) {
   uint32_t n = 1;
   if (t->kind == TW_TY_ARRAY) n += tw_sm_parts(t->elem, most);
-  for (uint32_t k = 0; k < t->fields.len && n <= most; k++)
-    n += tw_sm_parts(t->fields.at[k].type, most - n);
+  for (uint32_t k = 0; k < t->fields.len && n <= most; k++) n += tw_sm_parts(t->fields.at[k].type, most - n);
   return n;
 }
 
 bool tw_sm_not_too_wide(TwSema *s, const TwType *t, TwSpan span) {
   if (tw_sm_parts(t, TW_SM_MAX_PARTS) <= TW_SM_MAX_PARTS) return true;
-  tw_sm_error(s, TW_E0902, span, "this has more than %d members, those of its members included",
-              TW_SM_MAX_PARTS);
+  tw_sm_error(s, TW_E0902, span, "this has more than %d members, those of its members included", TW_SM_MAX_PARTS);
   return false;
 }
 
@@ -169,12 +166,12 @@ bool tw_sm_has_poison(const TwType *t) {
 
 bool tw_sm_all_real(const TwType *t, bool ints) {
   switch (t->kind) {
-  case TW_TY_POISON: return true;
-  case TW_TY_STRING: return false;
-  case TW_TY_TENSOR: return t->dtype == TW_REAL || (ints && t->dtype == TW_INT);
-  case TW_TY_ARRAY: return tw_sm_all_real(t->elem, ints);
-  case TW_TY_RECORD:
-  case TW_TY_TUPLE: break;
+    case TW_TY_POISON: return true;
+    case TW_TY_STRING: return false;
+    case TW_TY_TENSOR: return t->dtype == TW_REAL || (ints && t->dtype == TW_INT);
+    case TW_TY_ARRAY: return tw_sm_all_real(t->elem, ints);
+    case TW_TY_RECORD:
+    case TW_TY_TUPLE: break;
   }
   for (uint32_t k = 0; k < t->fields.len; k++)
     if (!tw_sm_all_real(t->fields.at[k].type, ints)) return false;
@@ -184,8 +181,7 @@ bool tw_sm_all_real(const TwType *t, bool ints) {
 /* ---- text */
 static const char *dims_text(TwArena *a, const TwDim *dims, uint32_t n) {
   const char *text = "";
-  for (uint32_t k = 0; k < n; k++)
-    text = tw_arena_printf(a, "%s%s%lld", text, k ? ", " : "", (long long)dims[k].n);
+  for (uint32_t k = 0; k < n; k++) text = tw_arena_printf(a, "%s%s%lld", text, k ? ", " : "", (long long)dims[k].n);
   return n ? tw_arena_printf(a, "[%s]", text) : "";
 }
 
@@ -202,12 +198,12 @@ static const char *fields_text(TwArena *a, const TwType *t) {
 const char *tw_type_text(TwArena *a, const TwType *t) {
   static const char *const dtypes[] = {"real", "int", "bool", "?"};
   switch (t->kind) {
-  case TW_TY_POISON: return "?";
-  case TW_TY_STRING: return "a string";
-  case TW_TY_TENSOR: return tw_arena_printf(a, "%s%s", dtypes[t->dtype], dims_text(a, t->dims, t->rank));
-  case TW_TY_ARRAY: return tw_arena_printf(a, "%s[%lld]", tw_type_text(a, t->elem), (long long)t->dims[0].n);
-  case TW_TY_TUPLE: return tw_arena_printf(a, "(%s)", fields_text(a, t));
-  case TW_TY_RECORD: break;
+    case TW_TY_POISON: return "?";
+    case TW_TY_STRING: return "a string";
+    case TW_TY_TENSOR: return tw_arena_printf(a, "%s%s", dtypes[t->dtype], dims_text(a, t->dims, t->rank));
+    case TW_TY_ARRAY: return tw_arena_printf(a, "%s[%lld]", tw_type_text(a, t->elem), (long long)t->dims[0].n);
+    case TW_TY_TUPLE: return tw_arena_printf(a, "(%s)", fields_text(a, t));
+    case TW_TY_RECORD: break;
   }
   if (!t->decl) return tw_arena_printf(a, "{ %s }", fields_text(a, t));
   return tw_arena_printf(a, "%s%s", t->decl->name.name, dims_text(a, t->shape_args.at, t->shape_args.len));

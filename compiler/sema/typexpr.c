@@ -40,8 +40,7 @@ static bool mentions_unknown(TwSema *s, const TwSmScope *scope, const TwExpr *e)
     if (mentions_unknown(s, scope, e->args.at[k].value)) return true;
   for (uint32_t k = 0; k < e->items.len; k++)
     if (mentions_unknown(s, scope, e->items.at[k])) return true;
-  return mentions_unknown(s, scope, e->a) || mentions_unknown(s, scope, e->b) ||
-         mentions_unknown(s, scope, e->c);
+  return mentions_unknown(s, scope, e->a) || mentions_unknown(s, scope, e->b) || mentions_unknown(s, scope, e->c);
 }
 
 static TwSmLin lin_binary(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
@@ -80,8 +79,7 @@ static TwSmLin lin(TwSema *s, const TwSmScope *scope, const TwExpr *e) {
     const TwSmBind *b = tw_sm_bound(scope, e->name);
     if (b && b->value.kind == TW_V_LIN) return *b->value.lin;
   }
-  if (e->kind == TW_EX_UNARY && e->op == TW_UN_NEG)
-    return lin_scaled_sum(tw_sm_lin(s, scope, e->a), -1, lin_int(0), 0);
+  if (e->kind == TW_EX_UNARY && e->op == TW_UN_NEG) return lin_scaled_sum(tw_sm_lin(s, scope, e->a), -1, lin_int(0), 0);
   if (e->kind == TW_EX_BINARY && (e->op == TW_BI_ADD || e->op == TW_BI_SUB || e->op == TW_BI_MUL))
     return lin_binary(s, scope, e);
   if (mentions_unknown(s, scope, e)) return none;
@@ -116,14 +114,12 @@ static void unknown_type(TwSema *s, TwSmModule *m, const TwTypeExpr *te) {
   }
   TwNames names = {0};
   static const char *const builtin[] = {"real", "int", "bool", "data", "schedule"};
-  for (size_t k = 0; k < 5 && !te->module.name; k++)
-    tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, builtin[k]));
+  for (size_t k = 0; k < 5 && !te->module.name; k++) tw_vec_push(s->a, &names, tw_intern_z(&s->u->names, builtin[k]));
   for (uint32_t k = 0; k < m->entries.len; k++)
     if (m->entries.at[k]->decl->kind == TW_DE_TYPE) tw_vec_push(s->a, &names, m->entries.at[k]->name);
-  TwDiag *d =
-      te->module.name
-          ? tw_sm_error(s, TW_E0206, te->name.span, "module '%s' has no type '%s'", m->name, te->name.name)
-          : tw_sm_error(s, TW_E0206, te->name.span, "there is no type '%s'", te->name.name);
+  TwDiag *d = te->module.name
+                  ? tw_sm_error(s, TW_E0206, te->name.span, "module '%s' has no type '%s'", m->name, te->name.name)
+                  : tw_sm_error(s, TW_E0206, te->name.span, "there is no type '%s'", te->name.name);
   if (tw_sm_suggest(s, d, te->name.name, names.at, names.len) || te->module.name) return;
   for (uint32_t k = 0; k < s->modules.len; k++) {
     TwSmModule *o = s->modules.at[k];
@@ -140,8 +136,7 @@ static TwSmEntry *find_type(TwSema *s, const TwSmScope *scope, const TwTypeExpr 
     TwSmValue v = tw_sm_lookup(s, scope, te->module.name, te->module.span);
     if (v.kind == TW_V_POISON) return NULL;
     if (v.kind != TW_V_MODULE) {
-      tw_sm_error(s, TW_E0209, te->module.span, "'%s' is not a module but %s", te->module.name,
-                  tw_sm_kind_text(&v));
+      tw_sm_error(s, TW_E0209, te->module.span, "'%s' is not a module but %s", te->module.name, tw_sm_kind_text(&v));
       return NULL;
     }
     m = v.module;
@@ -230,17 +225,16 @@ static const TwSmSym *sym_record(TwSema *s, const TwSmScope *scope, const TwType
     tw_vec_push(s->a, &t->fields, (TwSmSymField){te->fields.at[k].name.name, f});
   }
   if (sym_parts(t, TW_SM_MAX_PARTS) > TW_SM_MAX_PARTS) {
-    tw_sm_error(s, TW_E0902, te->span,
-                "this record has more than %d members, those of its members included", TW_SM_MAX_PARTS);
+    tw_sm_error(s, TW_E0902, te->span, "this record has more than %d members, those of its members included",
+                TW_SM_MAX_PARTS);
     return NULL;
   }
   return t;
 }
 
 static void wrong_sizes(TwSema *s, const TwTypeExpr *te, const TwDecl *d, uint32_t given) {
-  TwDiag *e =
-      tw_sm_error(s, TW_E0403, te->span, "type '%s' takes %u size%s, but %u %s given", d->name.name,
-                  d->shape_params.len, d->shape_params.len == 1 ? "" : "s", given, given == 1 ? "is" : "are");
+  TwDiag *e = tw_sm_error(s, TW_E0403, te->span, "type '%s' takes %u size%s, but %u %s given", d->name.name,
+                          d->shape_params.len, d->shape_params.len == 1 ? "" : "s", given, given == 1 ? "is" : "are");
   tw_sm_note(s, e, d->name.span, "declared here");
 }
 
@@ -299,8 +293,7 @@ TwSmParamKind tw_sm_param_kind(TwSema *s, const TwSmScope *scope, const TwTypeEx
   (void)s;
   if (!te) return TW_PK_VALUE;
   if (te->kind == TW_TE_FN) return TW_PK_FN;
-  if (te->kind != TW_TE_NAME || te->module.name || tw_sm_find(scope->module, te->name.name))
-    return TW_PK_VALUE;
+  if (te->kind != TW_TE_NAME || te->module.name || tw_sm_find(scope->module, te->name.name)) return TW_PK_VALUE;
   if (strcmp(te->name.name, "data") == 0) return TW_PK_DATA;
   if (strcmp(te->name.name, "schedule") == 0) return TW_PK_SCHEDULE;
   return TW_PK_VALUE;
@@ -311,8 +304,8 @@ static bool known_dim(TwSema *s, const TwSmLin *l, TwSpan from, TwSpan at, TwDim
   if (!tw_sm_lin_known(l)) return false;
   *out = (TwDim){l->c0, from, l->form};
   if (l->c0 >= 0) return true;
-  TwDiag *d = tw_sm_error(s, TW_E0407, from.file ? from : at,
-                          "this size is %lld; a size must not be negative", (long long)l->c0);
+  TwDiag *d = tw_sm_error(s, TW_E0407, from.file ? from : at, "this size is %lld; a size must not be negative",
+                          (long long)l->c0);
   if (from.file && at.file && (from.file != at.file || from.start < at.start || from.end > at.end))
     tw_sm_note(s, d, at, "used here");
   return false;
@@ -357,7 +350,6 @@ const TwType *tw_sm_type(TwSema *s, const TwSmScope *scope, const TwTypeExpr *te
   uint32_t before = s->errors;
   const TwType *t = tw_sm_known(s, sym, te->span);
   if (t) return t;
-  if (s->errors == before)
-    tw_sm_error(s, TW_E0308, te->span, "the sizes of this type are not known when compiling");
+  if (s->errors == before) tw_sm_error(s, TW_E0308, te->span, "the sizes of this type are not known when compiling");
   return s->t_poison;
 }

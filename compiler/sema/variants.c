@@ -61,8 +61,7 @@ static void check_names(TwSema *s, const TwModuleAst *m) {
     const TwDecl *d = m->decls.at[k];
     if (d->kind != TW_DE_VARIANT || !d->name.name) continue;
     if (strcmp(d->name.name, "full") == 0 || strcmp(d->name.name, "main") == 0)
-      tw_sm_error(s, TW_E0202, d->name.span, "the name '%s' is taken: it means the body of the file",
-                  d->name.name);
+      tw_sm_error(s, TW_E0202, d->name.span, "the name '%s' is taken: it means the body of the file", d->name.name);
     for (uint32_t j = 0; j < k; j++) {
       const TwDecl *o = m->decls.at[j];
       if (o->kind != TW_DE_VARIANT || o->name.name != d->name.name) continue;

@@ -27,8 +27,8 @@ static int compiles(const char *compiler, const char *source, const char *build,
   fprintf(f, "%.*s%s%s", (int)at, text, extra, text + at);
   if (fclose(f) != 0) return -1;
   snprintf(command, sizeof command,
-           "'%s' -std=gnu11 -fsyntax-only '-I%s' '-I%s' '%s/compiler/llvm/describe.c' 2>/dev/null", compiler,
-           build, source, source);
+           "'%s' -std=gnu11 -fsyntax-only '-I%s' '-I%s' '%s/compiler/llvm/describe.c' 2>/dev/null", compiler, build,
+           source, source);
   int status = system(command);
   return WIFEXITED(status) ? WEXITSTATUS(status) == 0 : -1;
 }

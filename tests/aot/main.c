@@ -13,7 +13,8 @@ int main(int argc, char **argv) {
   for (uint32_t k = 0; k < n; k++) seeds[k] = k;
   TwRtOptions o = {.seeds = seeds, .n_seeds = n};
   TwRtResult *r = tw_rt_train(&tw_program, &o);
-  TwRtReportVariant v = {.name = tw_program.variant, .program = &tw_program, .result = r, .over_best = tw_rt_over_best(&tw_program, r, 0)};
+  TwRtReportVariant v = {
+      .name = tw_program.variant, .program = &tw_program, .result = r, .over_best = tw_rt_over_best(&tw_program, r, 0)};
   TwRtReport report = {.program = tw_program.path, .f64 = tw_program.f64, .n_variants = 1, .variants = &v};
   tw_rt_report_json(stdout, &report);
   tw_rt_report_failures(stderr, &report, false);

@@ -14,8 +14,8 @@ static char *text_of(const char *command, int *code) {
 int main(int argc, char **argv) {
   if (argc != 7) return 2;
   char run[4096], alone[4096];
-  snprintf(run, sizeof run, "'%s' run '%s' --json --precision %s --variant %s --seeds %s", argv[1], argv[2],
-           argv[3], argv[4], argv[5]);
+  snprintf(run, sizeof run, "'%s' run '%s' --json --precision %s --variant %s --seeds %s", argv[1], argv[2], argv[3],
+           argv[4], argv[5]);
   snprintf(alone, sizeof alone, "'%s' %s", argv[6], argv[5]);
   int code[2];
   char *a = text_of(run, &code[0]), *b = text_of(alone, &code[1]);

@@ -11,7 +11,8 @@
 #include "compiler/cache/cache.h"
 
 static int failures;
-#define CHECK(c, ...) ((c) ? (void)0 : (void)(failures++, printf("%s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), puts("")))
+#define CHECK(c, ...)                                                                                                  \
+  ((c) ? (void)0 : (void)(failures++, printf("%s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), puts("")))
 
 static void key_of(int n, uint8_t key[TW_CACHE_KEY]) {
   TwCacheHash *h = tw_cache_hash();
@@ -34,8 +35,10 @@ static bool there(TwCache *c, int n, size_t size) {
   TwCacheEntry e;
   key_of(n, key);
   if (!tw_cache_get(c, key, &e)) return false;
-  CHECK(e.n == 2 && e.size[0] == 3 && memcmp(e.part[0], "abc", 3) == 0 && e.size[1] == size, "entry %d has other parts", n);
-  for (size_t k = 0; k < e.size[1]; k++) CHECK(((const uint8_t *)e.part[1])[k] == (uint8_t)n, "entry %d, byte %zu", n, k);
+  CHECK(e.n == 2 && e.size[0] == 3 && memcmp(e.part[0], "abc", 3) == 0 && e.size[1] == size, "entry %d has other parts",
+        n);
+  for (size_t k = 0; k < e.size[1]; k++)
+    CHECK(((const uint8_t *)e.part[1])[k] == (uint8_t)n, "entry %d, byte %zu", n, k);
   CHECK((uintptr_t)e.part[1] % 16 == 0, "a part is not aligned");
   tw_cache_entry_free(&e);
   return true;
@@ -88,7 +91,8 @@ static void full(const char *folder) {
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
   }
   TwCacheUse u = tw_cache_use(c);
-  CHECK(u.bytes <= 100000 && u.entries >= 6, "%llu entries, %llu bytes", (unsigned long long)u.entries, (unsigned long long)u.bytes);
+  CHECK(u.bytes <= 100000 && u.entries >= 6, "%llu entries, %llu bytes", (unsigned long long)u.entries,
+        (unsigned long long)u.bytes);
   CHECK(!there(c, 0, 10000) && there(c, 11, 10000), "not the oldest went");
   put(c, 20, 60000);
   CHECK(!there(c, 20, 60000), "an entry of more than a quarter of the cache was kept");

@@ -112,7 +112,8 @@ static bool keep(const char *path, TwLlFn *fns, uint32_t n) {
   }
   FILE *out = fopen(path, "wb");
   bool ok = out != NULL;
-  for (uint32_t k = 0; ok && k < n; k++) ok = fwrite(&fns[k].slot->work_bytes, sizeof fns[k].slot->work_bytes, 1, out) == 1;
+  for (uint32_t k = 0; ok && k < n; k++)
+    ok = fwrite(&fns[k].slot->work_bytes, sizeof fns[k].slot->work_bytes, 1, out) == 1;
   for (uint32_t k = 0; ok && k < objects.n; k++)
     ok = fwrite(&objects.at[k].size, sizeof objects.at[k].size, 1, out) == 1 &&
          fwrite(objects.at[k].bytes, 1, objects.at[k].size, out) == objects.at[k].size;
@@ -126,7 +127,8 @@ static TwObject *fetch(const char *path, TwLlFn *fns, uint32_t n) {
   TwObjectBytes objects[TW_LL_MAX_OBJECTS];
   uint32_t n_objects = 0;
   bool ok = in != NULL;
-  for (uint32_t k = 0; ok && k < n; k++) ok = fread(&fns[k].slot->work_bytes, sizeof fns[k].slot->work_bytes, 1, in) == 1;
+  for (uint32_t k = 0; ok && k < n; k++)
+    ok = fread(&fns[k].slot->work_bytes, sizeof fns[k].slot->work_bytes, 1, in) == 1;
   for (size_t size; ok && n_objects < TW_LL_MAX_OBJECTS && fread(&size, sizeof size, 1, in) == 1;) {
     void *bytes = malloc(size + 1);
     ok = bytes && fread(bytes, 1, size, in) == size;
@@ -165,8 +167,10 @@ static bool count(TwUnit *u, TwBuild *b, const char *kept, bool make) {
     counted[n + 2] = (Counted){stage->name, "eval", eval->slot, at->in, at->n_in, eval->final};
     loss_operands(&u->arena, &counted[n + 1], &stage->step);
     for (uint32_t k = n; k < n + 3; k++)
-      fns[k] = (TwLlFn){.symbol = tw_arena_printf(&u->arena, "f%u", k), .fn = counted[k].fn,
-                        .precision = TW_F32, .slot = counted[k].code};
+      fns[k] = (TwLlFn){.symbol = tw_arena_printf(&u->arena, "f%u", k),
+                        .fn = counted[k].fn,
+                        .precision = TW_F32,
+                        .slot = counted[k].code};
     n += 3;
   }
   if (make) return keep(kept, fns, n);
@@ -178,7 +182,8 @@ static bool count(TwUnit *u, TwBuild *b, const char *kept, bool make) {
 
 int main(int argc, char **argv) {
   if (argc < 4 || !COUNTED) {
-    fprintf(stderr, COUNTED ? "usage: count make|call KEPT FILE [NAME=VALUE…]\n" : "built without valgrind/callgrind.h\n");
+    fprintf(stderr,
+            COUNTED ? "usage: count make|call KEPT FILE [NAME=VALUE…]\n" : "built without valgrind/callgrind.h\n");
     return COUNTED ? 2 : 77;
   }
   TwDefine defines[16];

@@ -160,16 +160,14 @@ static bool compile(Case *c, const char *path, const char *text, size_t len) {
 static void print_diag(const Case *c, const TwDiag *d) {
   TwPlace at = {0};
   if (d->span.file) at = tw_place(&c->unit->sources, d->span.file, d->span.start);
-  printf("  %s:%u:%u: %s: %s\n", at.path ? at.path : "(no place)", at.line, at.column, tw_diag_code(d->id),
-         d->text);
+  printf("  %s:%u:%u: %s: %s\n", at.path ? at.path : "(no place)", at.line, at.column, tw_diag_code(d->id), d->text);
 }
 
 static bool compare(Case *c, const char *path) {
   bool ok = true;
   for (uint32_t k = 0; k < c->unit->diags.list.len; k++) {
     const TwDiag *d = c->unit->diags.list.at[k];
-    uint32_t line =
-        d->span.file == c->file ? tw_place(&c->unit->sources, d->span.file, d->span.start).line : 0;
+    uint32_t line = d->span.file == c->file ? tw_place(&c->unit->sources, d->span.file, d->span.start).line : 0;
     Expect *found = NULL;
     covered[d->id] = true;
     for (uint32_t j = 0; j < c->n && !found; j++) {
@@ -344,8 +342,8 @@ static int run_vacuous(const char *path) {
 }
 
 /* ---- many names */
-static bool scale(const char *what, const char *head, const char *line, uint32_t n, const char *tail,
-                  uint32_t least, uint32_t most) {
+static bool scale(const char *what, const char *head, const char *line, uint32_t n, const char *tail, uint32_t least,
+                  uint32_t most) {
   char *text = NULL;
   size_t len = 0;
   FILE *f = open_memstream(&text, &len);
@@ -376,8 +374,8 @@ static int run_scale(void) {
   ok &= scale("unknown names", "", "const a# = b#", 50000, "", 1000, 1010);
   ok &= scale("unknown types", "", "fn f#(x: t#) -> real = 1", 50000, "", 1000, 50000);
   ok &= scale("one name", "const a = 1\n", "const a = #", 50000, "", 50000, 50000);
-  ok &= scale("names of a body", "fn f(x: real) -> real {\n  let a0 = x\n", "  let a# = a@ + a0", 50000,
-              "  a0\n}\n", 0, 0);
+  ok &= scale("names of a body", "fn f(x: real) -> real {\n  let a0 = x\n", "  let a# = a@ + a0", 50000, "  a0\n}\n", 0,
+              0);
   return !ok;
 }
 

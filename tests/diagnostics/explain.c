@@ -3,7 +3,8 @@
  *
  *   explain TRIWAVE FOLDER   FOLDER has the files that fences name with `with`
  *
- * The programs are compiled as triwave check does it, those of `tw run` by TRIWAVE, in a folder that is made for them. */
+ * The programs are compiled as triwave check does it, those of `tw run` by TRIWAVE, in a folder that is made for them.
+ */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +86,8 @@ static bool compiled(const TwExplainPart *p, const char *want) {
   TwUnit *u = tw_unit_new(&(TwOptions){.defines = &d, .n_defines = eq != NULL, .precision = TW_F64});
   check(u, text, len, word_after(p, "--variant ", variant, sizeof variant));
   bool ok = want ? u->diags.list.len > 0 : u->diags.list.len == 0;
-  for (uint32_t k = 0; k < u->diags.list.len; k++) ok &= want && strcmp(tw_diag_code(u->diags.list.at[k]->id), want) == 0;
+  for (uint32_t k = 0; k < u->diags.list.len; k++)
+    ok &= want && strcmp(tw_diag_code(u->diags.list.at[k]->id), want) == 0;
   if (!ok) {
     printf("---- %s%s\n%s\n", want ? "should give nothing but " : "should give nothing", want ? want : "", text);
     tw_diags_render(&u->diags, stdout, (TwDiagStyle){0});
@@ -109,7 +111,9 @@ static bool ran(const TwExplainPart *p, const char *want) {
   }
   int status = pclose(out), code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   bool ok = !other && given == (want != NULL) && code == (want ? 1 : 0);
-  if (!ok) printf("---- runs, and ends with %d, %s %s\n%.*s\n", code, given ? "with" : "without", want ? want : "", (int)p->len, p->text);
+  if (!ok)
+    printf("---- runs, and ends with %d, %s %s\n%.*s\n", code, given ? "with" : "without", want ? want : "",
+           (int)p->len, p->text);
   return ok;
 }
 

@@ -1,5 +1,5 @@
-/* independent.c: programs with exactly k mistakes that have nothing to do with each other give exactly k errors, each of
- * the id that the mistake has and in its lines, whatever else is wrong and however often the wrong thing is used.
+/* independent.c: programs with exactly k mistakes that have nothing to do with each other give exactly k errors, each
+ * of the id that the mistake has and in its lines, whatever else is wrong and however often the wrong thing is used.
  *
  *   independent N SEED   N programs for each k of 1 to 4 */
 #include <stdio.h>
@@ -16,21 +16,20 @@ typedef struct Piece {
   const char *text;
 } Piece;
 
-static const Piece base[] = {
-    {NULL, "data train = grid(x in [0, 1], 20) -> x ^ 2"},
-    {NULL, "param a : real in (0, 2) ~ uniform(0.5, 1.5)"},
-    {NULL, "param b : real[3] = [1, 2, 3]"},
-    {NULL, "fn helper[n](v: real[n]) -> real = sum(v ^ 2)"},
-    {NULL, "fn line(x: real, slope: real, start: real = 0) -> real = start + slope * x"},
-    {NULL, "weights w = a * b"},
-    {NULL, "model f(x: real) -> real = a * x + sum(w) * x ^ 2"},
-    {NULL, "loss = mse(f, train) + 1e-3 * helper(b)"},
-    {NULL, "measure worst = sup(f, train)"},
-    {NULL, "stage fit { train a, b; adam(rate = 1e-3); epochs 10 }"},
-    {NULL, "ensure a > 0 during fit"},
-    {NULL, "type Pair[n] = { left: real[n], right: real[n] }"},
-    {NULL, "fn both[n](p: Pair[n]) -> real = helper(p.left) + helper(p.right)"},
-    {NULL, "variant slow { stage fit { train a, b; sgd(rate = 1e-4); epochs 20 } }"}};
+static const Piece base[] = {{NULL, "data train = grid(x in [0, 1], 20) -> x ^ 2"},
+                             {NULL, "param a : real in (0, 2) ~ uniform(0.5, 1.5)"},
+                             {NULL, "param b : real[3] = [1, 2, 3]"},
+                             {NULL, "fn helper[n](v: real[n]) -> real = sum(v ^ 2)"},
+                             {NULL, "fn line(x: real, slope: real, start: real = 0) -> real = start + slope * x"},
+                             {NULL, "weights w = a * b"},
+                             {NULL, "model f(x: real) -> real = a * x + sum(w) * x ^ 2"},
+                             {NULL, "loss = mse(f, train) + 1e-3 * helper(b)"},
+                             {NULL, "measure worst = sup(f, train)"},
+                             {NULL, "stage fit { train a, b; adam(rate = 1e-3); epochs 10 }"},
+                             {NULL, "ensure a > 0 during fit"},
+                             {NULL, "type Pair[n] = { left: real[n], right: real[n] }"},
+                             {NULL, "fn both[n](p: Pair[n]) -> real = helper(p.left) + helper(p.right)"},
+                             {NULL, "variant slow { stage fit { train a, b; sgd(rate = 1e-4); epochs 20 } }"}};
 
 static const Piece mistakes[] = {
     {"E0101", "const c# = 5 $ 6\nconst u# = c# + 1"},
@@ -176,7 +175,8 @@ static bool good(const TwUnit *u, const Program *p) {
     const TwDiag *d = u->diags.list.at[k];
     if (d->severity != TW_SEV_error) continue;
     uint32_t line = d->span.file ? tw_place(&u->sources, d->span.file, d->span.start).line : 0, j = 0;
-    while (j < p->n && (met[j] || strcmp(tw_diag_code(d->id), p->wrong[j]->id) != 0 || line < p->from[j] || line > p->to[j]))
+    while (j < p->n &&
+           (met[j] || strcmp(tw_diag_code(d->id), p->wrong[j]->id) != 0 || line < p->from[j] || line > p->to[j]))
       j++;
     if (j < p->n) met[j] = true;
     else ok = false;
@@ -206,6 +206,7 @@ int main(int argc, char **argv) {
   uint64_t state = strtoull(argv[2], NULL, 10) * 0x9E3779B97F4A7C15u + 1;
   for (uint32_t k = 0; k <= MOST; k++)
     for (uint32_t i = 0; i < (k ? n : 1); i++) bad += !one(k, &state);
-  printf("%u programs with 1 to %d of %d mistakes: %u have not as many errors as mistakes\n", n * MOST, MOST, MISTAKES, bad);
+  printf("%u programs with 1 to %d of %d mistakes: %u have not as many errors as mistakes\n", n * MOST, MOST, MISTAKES,
+         bad);
   return n == 0 || bad != 0;
 }

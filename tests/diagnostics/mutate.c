@@ -153,7 +153,8 @@ int main(int argc, char **argv) {
   if (!step || argc < k + 2) return 2;
   for (k++; k < argc; k++) mutate(argv[k], step, &t);
   double near = t.refused ? 100.0 * t.near / t.refused : 100, single = t.refused ? 100.0 * t.single / t.refused : 100;
-  printf("%u mutants, %u refused, the first error within a line of the mutation in %.1f%%, one error in %.1f%%, %u bad\n",
-         t.mutants, t.refused, near, single, t.bad);
+  printf(
+      "%u mutants, %u refused, the first error within a line of the mutation in %.1f%%, one error in %.1f%%, %u bad\n",
+      t.mutants, t.refused, near, single, t.bad);
   return t.bad != 0 || near < MOST_NEAR;
 }

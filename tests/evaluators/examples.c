@@ -35,14 +35,11 @@ static bool same_table(const TwRtProgram *p, TwTableId of, const uint8_t *a, con
     switch (f->kind) {
       case TW_TABLE_PLAIN: same = memcmp(a + f->at, b + f->at, f->size) == 0; break;
       case TW_TABLE_INSIDE: same = same_table(p, f->of, a + f->at, b + f->at); break;
-      case TW_TABLE_TEXT:
-        same = same && (!to[0] || strcmp((const char *)to[0], (const char *)to[1]) == 0);
-        break;
+      case TW_TABLE_TEXT: same = same && (!to[0] || strcmp((const char *)to[0], (const char *)to[1]) == 0); break;
       case TW_TABLE_ENTRY: break;
       case TW_TABLE_ARRAY:
         for (uint64_t j = 0, n = same && to[0] ? f->count(p, a) : 0; j < n; j++)
-          same = same &&
-                 same_table(p, f->of, to[0] + j * tw_table(f->of)->size, to[1] + j * tw_table(f->of)->size);
+          same = same && same_table(p, f->of, to[0] + j * tw_table(f->of)->size, to[1] + j * tw_table(f->of)->size);
         break;
     }
     if (same) continue;
@@ -128,8 +125,7 @@ static void call(Walk *w, const TwRtFn *jit, const TwRtFn *object, double *const
   TwPrecision p = l->precision;
   void **in = calloc(jit->n_in + 1, sizeof *in), **out = calloc(jit->n_out + 1, sizeof *out);
   if (!in || !out) abort();
-  for (uint32_t k = 0; k < jit->n_in; k++)
-    in[k] = argument(w, &jit->in[k], tw_info(f, f->params.at[k]), p, columns);
+  for (uint32_t k = 0; k < jit->n_in; k++) in[k] = argument(w, &jit->in[k], tw_info(f, f->params.at[k]), p, columns);
   for (uint32_t k = 0; k < jit->n_out; k++) out[k] = three_buffer(tw_info(f, f->results.at[k]), p);
   three_call(w->t, f, p, jit, object, (const void *const *)in, out, jit->name);
   for (uint32_t k = 0; k < jit->n_out; k++) deliver(w, &jit->out[k], tw_info(f, f->results.at[k]), p, out[k]);
@@ -242,14 +238,16 @@ static bool run(Three *t, const char *path, bool every, TwPrecision precision) {
   if (ok) tw_variants(u, first.ast, &names);
   for (uint32_t k = 0; ok && k < names.len; k++) {
     if (!chosen(every, k, names.len, precision)) continue;
-    TwBuild b = {.unit = u, .file = first.file, .ast = first.ast, .variant = names.at[k],
+    TwBuild b = {.unit = u,
+                 .file = first.file,
+                 .ast = first.ast,
+                 .variant = names.at[k],
                  .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
     Three before = *t;
     ok = examine(t, &b);
     printf("%s, %s, %s: %llu calls, %llu numbers, %llu differences\n", path, names.at[k],
            precision == TW_F64 ? "f64" : "f32", (unsigned long long)(t->calls - before.calls),
-           (unsigned long long)(t->numbers - before.numbers),
-           (unsigned long long)(t->failures - before.failures));
+           (unsigned long long)(t->numbers - before.numbers), (unsigned long long)(t->failures - before.failures));
     tw_build_free(&b);
   }
   if (!ok) tw_diags_render(&u->diags, stderr, (TwDiagStyle){0});

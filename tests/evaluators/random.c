@@ -46,8 +46,7 @@ static const TwFn *derivative(Batch *b, const TwFn *f, bool forward) {
  * sample. Bit k of `fixed`: parameter k is the same for all. */
 static const TwFn *for_samples(Batch *b, const TwFn *f, int64_t n, uint64_t fixed) {
   TwFn *body = tw_fn_new(b->m, "body"), *all = tw_fn_new(b->m, "all");
-  TwRef *inner = TW_NEW_N(&b->arena, TwRef, f->params.len + 1),
-        *args = TW_NEW_N(&b->arena, TwRef, f->params.len + 1);
+  TwRef *inner = TW_NEW_N(&b->arena, TwRef, f->params.len + 1), *args = TW_NEW_N(&b->arena, TwRef, f->params.len + 1);
   TwRef *out = TW_NEW_N(&b->arena, TwRef, f->results.len + 1);
   TwRegion g = {.trip = n, .n_ys = f->results.len};
   for (int per_sample = 0; per_sample < 2; per_sample++)
@@ -97,7 +96,7 @@ typedef enum Kind { FUNCTION, REVERSE, OPTIMIZED, FORWARD, SAMPLES, SAMPLES_REVE
 static void add_program(Batch *b, uint64_t program, uint64_t met[TW_OP_COUNT]) {
   static const int64_t samples[] = {1, 15, 16, 17, 40, 513};
   static const Kind kinds[TURN] = {FUNCTION, REVERSE,         OPTIMIZED, FORWARD, SAMPLES,  FUNCTION,
-                               REVERSE,  SAMPLES_REVERSE, OPTIMIZED, FORWARD, FUNCTION, SAMPLES_OPTIMIZED};
+                                   REVERSE,  SAMPLES_REVERSE, OPTIMIZED, FORWARD, FUNCTION, SAMPLES_OPTIMIZED};
   Rng rng = {program * 0x632be59bd9b4e019u};
   Data x;
   const TwFn *f = generate(b->m, &rng, &x);
@@ -155,10 +154,8 @@ static void compare(Three *t, Batch *b, Case *c, bool wild) {
   uint32_t n_in = c->f->params.len, n_out = c->f->results.len;
   void **in = calloc(n_in + 1, sizeof *in), **out = calloc(n_out + 1, sizeof *out);
   if (!in || !out) abort();
-  for (uint32_t k = 0; k < n_in; k++)
-    in[k] = argument(&b->rng, tw_info(c->f, c->f->params.at[k]), c->precision, wild);
-  for (uint32_t k = 0; k < n_out; k++)
-    out[k] = three_buffer(tw_info(c->f, c->f->results.at[k]), c->precision);
+  for (uint32_t k = 0; k < n_in; k++) in[k] = argument(&b->rng, tw_info(c->f, c->f->params.at[k]), c->precision, wild);
+  for (uint32_t k = 0; k < n_out; k++) out[k] = three_buffer(tw_info(c->f, c->f->results.at[k]), c->precision);
   three_call(t, c->f, c->precision, &c->jit, &c->object, (const void *const *)in, out, c->what);
   for (uint32_t k = 0; k < n_in; k++) free(in[k]);
   for (uint32_t k = 0; k < n_out; k++) free(out[k]);
@@ -223,8 +220,7 @@ static uint32_t report(const Three *t, const uint64_t met[TW_OP_COUNT], uint64_t
 }
 
 int main(int argc, char **argv) {
-  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 500,
-           seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 500, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   static const uint32_t widths[] = {0, 256, 0, 256, 0, 256, 0, 128};
   uint64_t met[TW_OP_COUNT] = {0};
   static Batch b;

@@ -72,8 +72,8 @@ static void count(Three *t, const TwTyInfo *ty, TwPrecision p, const void *at) {
 }
 
 /* Runs compiled code on buffers of its own and compares its results with `want`. */
-static bool agrees(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *fn, const void *const *in,
-                   void *const *want, const char *what, const char *who) {
+static bool agrees(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *fn, const void *const *in, void *const *want,
+                   const char *what, const char *who) {
   uint32_t n = f->results.len;
   void **out = calloc(n + 1, sizeof *out), *work = get(fn->work_bytes, 0xff);
   if (!out) abort();
@@ -87,8 +87,7 @@ static bool agrees(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *fn, con
       ok = false;
       if (t->failures++ < 10) {
         fprintf(stderr, "%s (%s): result %u, element %lld: %s says %.17g, the interpreter %.17g\n", what,
-                p == TW_F32 ? "f32" : "f64", k, (long long)e, who, value(ty, p, out[k], e),
-                value(ty, p, want[k], e));
+                p == TW_F32 ? "f32" : "f64", k, (long long)e, who, value(ty, p, out[k], e), value(ty, p, want[k], e));
         if (getenv("TW_TEST_PRINT")) fprintf(stderr, "%s\n", tw_ir_print(f));
       }
     }
@@ -99,8 +98,8 @@ static bool agrees(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *fn, con
   return ok;
 }
 
-bool three_call(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *jit, const TwRtFn *object,
-                const void *const *in, void *const *out, const char *what) {
+bool three_call(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *jit, const TwRtFn *object, const void *const *in,
+                void *const *out, const char *what) {
   if (!tw_interpret(f, p, in, out)) abort();
   t->calls++;
   for (uint32_t k = 0; k < f->results.len; k++) count(t, tw_info(f, f->results.at[k]), p, out[k]);

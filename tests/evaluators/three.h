@@ -18,8 +18,8 @@ void *three_link(const char *path, TwObjectBytes object);
 /* Calls f with `in`. The interpreter's results go to out, whose buffers are the caller's (three_buffer).
  * The functions to compare with have entries and work_bytes. False if anything differs: told on stderr,
  * the first few times. */
-bool three_call(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *jit, const TwRtFn *object,
-                const void *const *in, void *const *out, const char *what);
+bool three_call(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *jit, const TwRtFn *object, const void *const *in,
+                void *const *out, const char *what);
 
 /* Room for a value of type ty as program.h asks (free it); the padding holds NaN. */
 void *three_buffer(const TwTyInfo *ty, TwPrecision p);

@@ -6,8 +6,8 @@
  *   TW_FAULT_ROOT  only files below this folder count
  *   TW_FAULT_SAYS  a file, not below it, to which a line goes for each call that fails: its kind and path
  *
- * Streams call the kernel from inside of the C library, where nothing can be put in between. So files below the root that
- * fopen opens become streams of this library's, with a descriptor that fileno knows. Children are left alone. */
+ * Streams call the kernel from inside of the C library, where nothing can be put in between. So files below the root
+ * that fopen opens become streams of this library's, with a descriptor that fileno knows. Children are left alone. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,7 +34,8 @@ static atomic_long calls[N_KINDS];
 __attribute__((constructor)) static void begin(void) {
   const char *what = getenv("TW_FAULT"), *below = getenv("TW_FAULT_ROOT"), *to = getenv("TW_FAULT_SAYS");
   char more[4] = "";
-  if (what && below && to && sscanf(what, "%15[a-z]:%ld:%ld:%3s", kind_wanted, &number_wanted, &errno_wanted, more) >= 3) {
+  if (what && below && to &&
+      sscanf(what, "%15[a-z]:%ld:%ld:%3s", kind_wanted, &number_wanted, &errno_wanted, more) >= 3) {
     snprintf(root, sizeof root, "%s/", below);
     snprintf(says, sizeof says, "%s", to);
     on = strcmp(more, "on") == 0;
@@ -44,7 +45,9 @@ __attribute__((constructor)) static void begin(void) {
 
 /* ---- which calls */
 
-static bool is_below(const char *path) { return *root && (strncmp(path, root, strlen(root)) == 0 || strncmp(path, root, strlen(root) - 1) == 0); }
+static bool is_below(const char *path) {
+  return *root && (strncmp(path, root, strlen(root)) == 0 || strncmp(path, root, strlen(root) - 1) == 0);
+}
 
 /* The path of a descriptor, or "". */
 static const char *path_of(int fd, char out[PATH_MAX]) {
@@ -66,7 +69,8 @@ static const char *path_at(int dir, const char *name, char out[PATH_MAX]) {
 
 static void say(const char *kind, const char *path) {
   char line[PATH_MAX + 32];
-  int n = snprintf(line, sizeof line, "%s %s\n", kind, path), fd = (int)syscall(SYS_openat, AT_FDCWD, says, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  int n = snprintf(line, sizeof line, "%s %s\n", kind, path),
+      fd = (int)syscall(SYS_openat, AT_FDCWD, says, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd < 0) return;
   (void)!syscall(SYS_write, fd, line, (size_t)n);
   syscall(SYS_close, fd);
@@ -216,7 +220,8 @@ static FILE *stream(const char *name, const char *mode, FILE *(*real)(const char
   char path[PATH_MAX], plain[4] = {mode[0], 0};
   if (!is_below(path_at(AT_FDCWD, name, path))) return real(name, mode);
   bool both = strchr(mode, '+') != NULL;
-  int flags = mode[0] == 'r' ? (both ? O_RDWR : O_RDONLY) : (both ? O_RDWR : O_WRONLY) | O_CREAT | (mode[0] == 'a' ? O_APPEND : O_TRUNC);
+  int flags = mode[0] == 'r' ? (both ? O_RDWR : O_RDONLY)
+                             : (both ? O_RDWR : O_WRONLY) | O_CREAT | (mode[0] == 'a' ? O_APPEND : O_TRUNC);
   int fd = open_at(AT_FDCWD, name, flags | O_CLOEXEC | (strchr(mode, 'x') ? O_EXCL : 0), 0666);
   if (fd < 0) return NULL;
   if (both) plain[1] = '+';

@@ -1,8 +1,9 @@
 /* faults.c TRIWAVE FAULT.so STEP FIRST [SCENARIO…]: every verb that writes, with each of its calls failing in turn
- * (fault.c): full disk, broken disk, short writes; once, or from there on. STEP: every STEP-th of these, from number FIRST.
+ * (fault.c): full disk, broken disk, short writes; once, or from there on. STEP: every STEP-th of these, from number
+ * FIRST.
  *
- * What must hold: the exit code is 0 and the result is the right one, or it is 1 and a message names a file and the reason.
- * Of each scenario at least one call must have failed; one whose tool is not there is named and left out.
+ * What must hold: the exit code is 0 and the result is the right one, or it is 1 and a message names a file and the
+ * reason. Of each scenario at least one call must have failed; one whose tool is not there is named and left out.
  * Whatever happened, files are as they were before or as they should be; a run is gone on with, or begun again, without
  * faults, and ends as one that had none; no temporary file is left then. */
 #define _GNU_SOURCE
@@ -24,7 +25,7 @@
 enum { MOST_ARGS = 24 };
 
 static const char *triwave, *library;
-static const char *counts; /* the folder in which calls fail */
+static const char *counts;                                   /* the folder in which calls fail */
 static char dir[64], data[80], says[80], err[80], cache[80]; /* data: what counts */
 static long step, first, all, failed_calls, wrong;
 
@@ -86,7 +87,9 @@ static pid_t start(char *const *argv, const char *fault) {
   int null = open("/dev/null", O_RDWR), log = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   dup2(null, 0), dup2(null, 1), dup2(log, 2);
   setenv("XDG_CACHE_HOME", cache, 1);
-  if (fault) setenv("TW_FAULT", fault, 1), setenv("TW_FAULT_ROOT", counts, 1), setenv("TW_FAULT_SAYS", says, 1), setenv("LD_PRELOAD", library, 1);
+  if (fault)
+    setenv("TW_FAULT", fault, 1), setenv("TW_FAULT_ROOT", counts, 1), setenv("TW_FAULT_SAYS", says, 1),
+        setenv("LD_PRELOAD", library, 1);
   execv(argv[0], argv);
   _exit(127);
 }
@@ -172,9 +175,9 @@ typedef struct Scenario {
   const char *name;
   bool of_cache; /* the cache is what counts: nothing that fails in it is an error */
   bool is_run, needs_gnuplot, needs_cc;
-  const char *files[2]; /* that it writes into `data`; of a run: its folder */
+  const char *files[2];        /* that it writes into `data`; of a run: its folder */
   const char *argv[MOST_ARGS]; /* after the command; @ stands for `data`, % for the folder of the rest */
-  const char *before;   /* a shell command that makes what is there before; in it, too */
+  const char *before;          /* a shell command that makes what is there before; in it, too */
 } Scenario;
 
 static char *want[2]; /* what the scenario leaves without a fault; the second of two files */
@@ -203,7 +206,8 @@ static void prepare(const Scenario *s) {
 static void complain(const Scenario *s, const char *fault, const char *what) {
   size_t n;
   char *said = read_file(err, &n), *which = read_file(says, &n);
-  fprintf(stderr, "%s, %s: %s\n  failed: %s  said: %s", s->name, fault, what, which ? which : "nothing\n", said ? said : "nothing\n");
+  fprintf(stderr, "%s, %s: %s\n  failed: %s  said: %s", s->name, fault, what, which ? which : "nothing\n",
+          said ? said : "nothing\n");
   free(said), free(which);
   wrong++;
 }
@@ -230,7 +234,8 @@ static void check_files(const Scenario *s, const char *fault, int code) {
     char *path = path_in(data, s->files[k]);
     bool right = same_file(path, want[k], want_n[k]);
     if (code == 0 && !right) complain(s, fault, "exit 0, and a file is not what it should be");
-    if (code == 1 && !right && !same_file(path, was[k], was_n[k])) complain(s, fault, "a file is neither what it was nor what it should be");
+    if (code == 1 && !right && !same_file(path, was[k], was_n[k]))
+      complain(s, fault, "a file is neither what it was nor what it should be");
     free(path);
   }
 }
@@ -246,7 +251,8 @@ static void check_run(const Scenario *s, const char *fault, char *const *argv, i
     if (run(there ? resume : argv, NULL) != 0) complain(s, fault, "it cannot be gone on with");
   }
   char *is = result_of(folder);
-  if (strcmp(is, want[0]) != 0) complain(s, fault, code ? "gone on with, it ends differently" : "exit 0, and it ends differently");
+  if (strcmp(is, want[0]) != 0)
+    complain(s, fault, code ? "gone on with, it ends differently" : "exit 0, and it ends differently");
   if (parts) complain(s, fault, "a temporary file is left");
   free(is), free(folder), free(json);
 }
@@ -256,7 +262,8 @@ static void check_cache(const Scenario *s, const char *fault, char *const *argv)
   char *folder = path_in(data, s->files[0]);
   for (int k = 0; k < 2; k++) {
     char *is = result_of(folder);
-    if (strcmp(is, want[0]) != 0) complain(s, fault, k ? "with what is in the cache, it ends differently" : "it ends differently");
+    if (strcmp(is, want[0]) != 0)
+      complain(s, fault, k ? "with what is in the cache, it ends differently" : "it ends differently");
     free(is);
     shell("rm -rf '%s'", folder);
     if (k == 0 && run(argv, NULL) != 0) complain(s, fault, "with what is in the cache, it fails");
@@ -272,7 +279,8 @@ static void try_fault(const Scenario *s, char *const *argv, const char *kind, lo
   int code = run(argv, fault);
   bool happened = access(says, F_OK) == 0; /* how many calls there are depends on the clock */
   failed_calls += happened;
-  if (code != 0 && !(code == 1 && happened)) complain(s, fault, happened ? "neither exit 0 nor 1" : "it fails though no call has failed");
+  if (code != 0 && !(code == 1 && happened))
+    complain(s, fault, happened ? "neither exit 0 nor 1" : "it fails though no call has failed");
   if (!happened) return;
   if (code == 1 && !has_message(why)) complain(s, fault, "exit 1 without a message with file and reason");
   if (code == 1 && strcmp(kind, "short") == 0) complain(s, fault, "a short write is no error");
@@ -288,9 +296,10 @@ static const struct {
   const char *kind;
   int why;
   bool on;
-} faults[] = {{"open", ENOSPC, false}, {"open", EIO, false},   {"write", ENOSPC, false}, {"write", ENOSPC, true}, {"write", EIO, false},
-              {"short", 0, false},     {"short", 0, true},     {"fsync", EIO, false},    {"fsync", ENOSPC, true}, {"rename", EIO, false},
-              {"rename", ENOSPC, true}, {"close", EIO, false}, {"close", ENOSPC, false}, {"mkdir", ENOSPC, false}, {"read", EIO, false}};
+} faults[] = {{"open", ENOSPC, false},  {"open", EIO, false},     {"write", ENOSPC, false}, {"write", ENOSPC, true},
+              {"write", EIO, false},    {"short", 0, false},      {"short", 0, true},       {"fsync", EIO, false},
+              {"fsync", ENOSPC, true},  {"rename", EIO, false},   {"rename", ENOSPC, true}, {"close", EIO, false},
+              {"close", ENOSPC, false}, {"mkdir", ENOSPC, false}, {"read", EIO, false}};
 enum { N_FAULTS = sizeof faults / sizeof *faults };
 
 static void keep(const Scenario *s, char **to, size_t *n) {
@@ -370,23 +379,69 @@ static void try_all(const Scenario *s) {
 
 static const Scenario scenarios[] = {
     {.name = "run", .is_run = true, .files = {"run"}, .argv = {"run", "%/p.tw", "--out", "@/run", RUN}},
-    {.name = "jobs", .is_run = true, .files = {"run"}, .argv = {"run", "%/p.tw", "--sweep", "epochs=3,5", "--out", "@/run", RUN}},
-    {.name = "resume", .is_run = true, .files = {"run"}, .argv = {"run", "--resume", "@/run", "--quiet", "--threads", "1", "--checkpoint-every", "0"},
+    {.name = "jobs",
+     .is_run = true,
+     .files = {"run"},
+     .argv = {"run", "%/p.tw", "--sweep", "epochs=3,5", "--out", "@/run", RUN}},
+    {.name = "resume",
+     .is_run = true,
+     .files = {"run"},
+     .argv = {"run", "--resume", "@/run", "--quiet", "--threads", "1", "--checkpoint-every", "0"},
      .before = "cp -r stopped @/run"},
-    {.name = "cache", .of_cache = true, .is_run = true, .files = {"run"}, .argv = {"run", "%/p.tw", "-D", "epochs=4", "--out", "@/run", RUN}, .before = "rm -rf cache"},
-    {.name = "export c", .files = {"net.c", "net.h"}, .argv = {"export", "%/p.tw", "--to", "c", "-o", "@/net.c"}, .before = "echo old >@/net.c"},
-    {.name = "safetensors", .files = {"net.safetensors"}, .argv = {"export", "%/p.tw", "--to", "safetensors", "-o", "@/net.safetensors"},
+    {.name = "cache",
+     .of_cache = true,
+     .is_run = true,
+     .files = {"run"},
+     .argv = {"run", "%/p.tw", "-D", "epochs=4", "--out", "@/run", RUN},
+     .before = "rm -rf cache"},
+    {.name = "export c",
+     .files = {"net.c", "net.h"},
+     .argv = {"export", "%/p.tw", "--to", "c", "-o", "@/net.c"},
+     .before = "echo old >@/net.c"},
+    {.name = "safetensors",
+     .files = {"net.safetensors"},
+     .argv = {"export", "%/p.tw", "--to", "safetensors", "-o", "@/net.safetensors"},
      .before = "echo old >@/net.safetensors"},
-    {.name = "build .o", .files = {"net.o", "net.h"}, .argv = {"build", "%/p.tw", "-o", "@/net.o"}, .before = "echo old >@/net.o"},
-    {.name = "build .a", .files = {"libnet.a", "net.h"}, .argv = {"build", "%/p.tw", "-o", "@/libnet.a"}, .before = "echo old >@/net.h"},
-    {.name = "build .so", .needs_cc = true, .files = {"libnet.so", "net.h"}, .argv = {"build", "%/p.tw", "-o", "@/libnet.so"}, .before = "echo old >@/libnet.so"},
-    {.name = "emit", .files = {"f.ir"}, .argv = {"emit", "%/p.tw", "--as", "opt", "-o", "@/f.ir"}, .before = "echo old >@/f.ir"},
+    {.name = "build .o",
+     .files = {"net.o", "net.h"},
+     .argv = {"build", "%/p.tw", "-o", "@/net.o"},
+     .before = "echo old >@/net.o"},
+    {.name = "build .a",
+     .files = {"libnet.a", "net.h"},
+     .argv = {"build", "%/p.tw", "-o", "@/libnet.a"},
+     .before = "echo old >@/net.h"},
+    {.name = "build .so",
+     .needs_cc = true,
+     .files = {"libnet.so", "net.h"},
+     .argv = {"build", "%/p.tw", "-o", "@/libnet.so"},
+     .before = "echo old >@/libnet.so"},
+    {.name = "emit",
+     .files = {"f.ir"},
+     .argv = {"emit", "%/p.tw", "--as", "opt", "-o", "@/f.ir"},
+     .before = "echo old >@/f.ir"},
     {.name = "emit obj", .files = {"f.o"}, .argv = {"emit", "%/p.tw", "--as", "obj", "-o", "@/f.o"}},
-    {.name = "eval", .files = {"out.csv"}, .argv = {"eval", "%/p.tw", "--data", "%/in.csv", "-o", "@/out.csv"}, .before = "echo old >@/out.csv"},
-    {.name = "regions", .files = {"r.csv"}, .argv = {"regions", "%/p.tw", "--format", "csv", "-o", "@/r.csv"}, .before = "echo old >@/r.csv"},
-    {.name = "jac", .files = {"j.npy"}, .argv = {"jac", "%/p.tw", "--format", "npy", "-o", "@/j.npy"}, .before = "echo old >@/j.npy"},
-    {.name = "plot", .needs_gnuplot = true, .files = {"l.svg"}, .argv = {"plot", "%/run", "--figure", "loss", "-o", "@/l.svg"}, .before = "echo old >@/l.svg"},
-    {.name = "compare", .needs_gnuplot = true, .files = {"l.svg"}, .argv = {"compare", "%/run", "%/stopped", "--plot", "@/l.svg"}, .before = "echo old >@/l.svg"},
+    {.name = "eval",
+     .files = {"out.csv"},
+     .argv = {"eval", "%/p.tw", "--data", "%/in.csv", "-o", "@/out.csv"},
+     .before = "echo old >@/out.csv"},
+    {.name = "regions",
+     .files = {"r.csv"},
+     .argv = {"regions", "%/p.tw", "--format", "csv", "-o", "@/r.csv"},
+     .before = "echo old >@/r.csv"},
+    {.name = "jac",
+     .files = {"j.npy"},
+     .argv = {"jac", "%/p.tw", "--format", "npy", "-o", "@/j.npy"},
+     .before = "echo old >@/j.npy"},
+    {.name = "plot",
+     .needs_gnuplot = true,
+     .files = {"l.svg"},
+     .argv = {"plot", "%/run", "--figure", "loss", "-o", "@/l.svg"},
+     .before = "echo old >@/l.svg"},
+    {.name = "compare",
+     .needs_gnuplot = true,
+     .files = {"l.svg"},
+     .argv = {"compare", "%/run", "%/stopped", "--plot", "@/l.svg"},
+     .before = "echo old >@/l.svg"},
     {.name = "fmt", .files = {"p.tw"}, .argv = {"fmt", "-w", "@/p.tw"}, .before = "cp p.tw @/p.tw"},
 };
 enum { N_SCENARIOS = sizeof scenarios / sizeof *scenarios };

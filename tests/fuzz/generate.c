@@ -1,7 +1,7 @@
 /* generate.c: programs drawn from a stream of choices, well typed by construction as far as a grammar can be.
  *
- * A byte is a choice; where the bytes end, every choice is the first, which ends every expression. Small changes of the bytes make small
- * changes of the program, so that a fuzzer can work on it. */
+ * A byte is a choice; where the bytes end, every choice is the first, which ends every expression. Small changes of the
+ * bytes make small changes of the program, so that a fuzzer can work on it. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,8 +106,9 @@ static void lambda_derivative(Gen *g, int depth) {
 }
 
 static void call(Gen *g, int depth) {
-  static const char *const unary[] = {"sin(", "cos(", "tanh(", "abs(", "relu(", "exp(-abs(", "sqrt(1 + abs(", "log(1 + abs(",
-                                      "sign(", "floor(", "logistic(", "atan(", "log1p(abs(", "expm1(-abs("};
+  static const char *const unary[] = {"sin(",      "cos(",          "tanh(",        "abs(",       "relu(",
+                                      "exp(-abs(", "sqrt(1 + abs(", "log(1 + abs(", "sign(",      "floor(",
+                                      "logistic(", "atan(",         "log1p(abs(",   "expm1(-abs("};
   const char *f = unary[choose(g, sizeof unary / sizeof *unary)];
   put(g, "%s", f);
   real(g, depth - 1);
@@ -124,7 +125,9 @@ static void real(Gen *g, int depth) {
   static const char *const binary[] = {" + ", " - ", " * "};
   switch (choose(g, 18)) {
     case 0: leaf(g); break;
-    case 1: case 2: case 3:
+    case 1:
+    case 2:
+    case 3:
       put(g, "(");
       real(g, depth - 1), put(g, "%s", binary[choose(g, 3)]), real(g, depth - 1);
       put(g, ")");
@@ -149,11 +152,15 @@ static void real(Gen *g, int depth) {
     }
     case 11: lambda_derivative(g, depth); break;
     case 12: put(g, "dot("), vector(g, n, depth - 1), put(g, ", "), vector(g, n, depth - 1), put(g, ")"); break;
-    case 13: put(g, "%s(", choose(g, 2) ? "max" : "min"), real(g, depth - 1), put(g, ", "), real(g, depth - 1), put(g, ")"); break;
+    case 13:
+      put(g, "%s(", choose(g, 2) ? "max" : "min"), real(g, depth - 1), put(g, ", "), real(g, depth - 1), put(g, ")");
+      break;
     case 14: put(g, "real("), integer(g, depth - 1), put(g, ")"); break;
     case 15: put(g, "-("), real(g, depth - 1), put(g, ")"); break;
     case 16: put(g, "(if "), boolean(g, depth - 1), put(g, " then "), real(g, depth - 1), put(g, " else 0.5)"); break;
-    default: put(g, "where("), boolean(g, depth - 1), put(g, ", "), real(g, depth - 1), put(g, ", "), real(g, depth - 1), put(g, ")");
+    default:
+      put(g, "where("), boolean(g, depth - 1), put(g, ", "), real(g, depth - 1), put(g, ", "), real(g, depth - 1),
+          put(g, ")");
   }
 }
 
@@ -163,15 +170,20 @@ static void integer(Gen *g, int depth) {
     put(g, "%s", x ? x->text : "3");
     return;
   }
-  put(g, "("), integer(g, depth - 1), put(g, "%s", choose(g, 2) ? " + " : " * "), integer(g, depth - 1), put(g, ") %% 7");
+  put(g, "("), integer(g, depth - 1), put(g, "%s", choose(g, 2) ? " + " : " * "), integer(g, depth - 1),
+      put(g, ") %% 7");
 }
 
 static void boolean(Gen *g, int depth) {
   static const char *const compare[] = {" < ", " <= ", " > ", " >= ", " == ", " != "};
   switch (depth <= 0 ? 0 : choose(g, 5)) {
-    case 0: case 1: real(g, depth - 1), put(g, "%s", compare[choose(g, 6)]), real(g, depth - 1); break;
+    case 0:
+    case 1: real(g, depth - 1), put(g, "%s", compare[choose(g, 6)]), real(g, depth - 1); break;
     case 2: put(g, "not ("), boolean(g, depth - 1), put(g, ")"); break;
-    case 3: put(g, "("), boolean(g, depth - 1), put(g, "%s", choose(g, 2) ? " and " : " or "), boolean(g, depth - 1), put(g, ")"); break;
+    case 3:
+      put(g, "("), boolean(g, depth - 1), put(g, "%s", choose(g, 2) ? " and " : " or "), boolean(g, depth - 1),
+          put(g, ")");
+      break;
     default: put(g, "%s", choose(g, 2) ? "true" : "false");
   }
 }
@@ -197,7 +209,10 @@ static void vector(Gen *g, unsigned n, int depth) {
       for (unsigned k = 0; k < n; k++) put(g, k ? ", " : ""), real(g, depth - 2);
       put(g, "]");
       break;
-    case 6: put(g, "grad(fn(v) = sum((v * "), vector(g, n, depth - 2), put(g, ") ^ 2), "), vector(g, n, depth - 1), put(g, ")"); break;
+    case 6:
+      put(g, "grad(fn(v) = sum((v * "), vector(g, n, depth - 2), put(g, ") ^ 2), "), vector(g, n, depth - 1),
+          put(g, ")");
+      break;
     default: put(g, "concat("), vector(g, n, depth - 2), put(g, ", fill(0.5, 1))[.. %u]", n);
   }
 }
@@ -245,9 +260,16 @@ static void data(Gen *g, const char *name) {
 }
 
 static void param(Gen *g) {
-  static const char *const domains[] = {"", " in (0, 1)", " in (0, 1) by clip(0.02)", " in (0, inf)", " in [-1, 2] by clip(0)",
-                                        " in (-inf, 1) by clip(1e-6)", " in (0, inf) by exp", " in (-2, 3) by logistic"};
-  static const char *const starts[] = {" = 0.5", " ~ uniform(0.3, 0.7)", " = 0.25 + 0.5", " ~ 0.5 + 0.1 * uniform(-1, 1)"};
+  static const char *const domains[] = {"",
+                                        " in (0, 1)",
+                                        " in (0, 1) by clip(0.02)",
+                                        " in (0, inf)",
+                                        " in [-1, 2] by clip(0)",
+                                        " in (-inf, 1) by clip(1e-6)",
+                                        " in (0, inf) by exp",
+                                        " in (-2, 3) by logistic"};
+  static const char *const starts[] = {" = 0.5", " ~ uniform(0.3, 0.7)", " = 0.25 + 0.5",
+                                       " ~ 0.5 + 0.1 * uniform(-1, 1)"};
   char a[24];
   snprintf(a, sizeof a, "%s", fresh(g, 'p'));
   unsigned n = choose(g, 2) ? g->sizes[choose(g, 3)] : 0;
@@ -258,8 +280,12 @@ static void param(Gen *g) {
 }
 
 static void stage(Gen *g, const char *name, const char *train) {
-  static const char *const optimizers[] = {"adam(rate = 1e-3)", "sgd()", "momentum(nesterov = true)", "rmsprop(rate = cosine(1e-2))",
-                                           "adamw(rate = exponential(1e-3, 1e-5))", "own(rate = fn(epoch, epochs) = 1e-2 / (1 + epoch))"};
+  static const char *const optimizers[] = {"adam(rate = 1e-3)",
+                                           "sgd()",
+                                           "momentum(nesterov = true)",
+                                           "rmsprop(rate = cosine(1e-2))",
+                                           "adamw(rate = exponential(1e-3, 1e-5))",
+                                           "own(rate = fn(epoch, epochs) = 1e-2 / (1 + epoch))"};
   put(g, "stage %s {\n  train %s\n  %s\n  epochs %u\n", name, train, optimizers[choose(g, 6)], choose(g, 4));
   if (choose(g, 3) == 1) put(g, "  batch 2 of train_set\n");
   if (choose(g, 4) == 1) put(g, "  clip_norm 1\n");
@@ -300,7 +326,8 @@ char *law_program(const uint8_t *choices, size_t n) {
     put(&g, "weights net = triwave.set_weights(peak, triwave.smooth_ratios(peak, 0.25), mix = -1)\n");
     put(&g, "model wave(x: real) -> real = triwave.forward(net, x)\n");
   }
-  put(&g, "weights raw : nn.Mlp[1, %u, %u, 1] ~ init.%s\n", 1 + choose(&g, 4), 2 + choose(&g, 3), choose(&g, 2) ? "raai" : "kaiming");
+  put(&g, "weights raw : nn.Mlp[1, %u, %u, 1] ~ init.%s\n", 1 + choose(&g, 4), 2 + choose(&g, 3),
+      choose(&g, 2) ? "raai" : "kaiming");
   put(&g, "model dense(x: real) -> real = nn.forward(raw, [x])[0]\n");
   model(&g);
   put(&g, "loss = mse(model_f, train_set) + mae(dense, train_set)%s + 1e-3 * (", net ? " + mse(wave, train_set)" : "");

@@ -1,5 +1,5 @@
-/* programs.c: the fuzzed bytes are the choices that make a program. One in four is lowered, differentiated, optimized and
- * interpreted; the others are checked, which takes a tenth of the time. */
+/* programs.c: the fuzzed bytes are the choices that make a program. One in four is lowered, differentiated, optimized
+ * and interpreted; the others are checked, which takes a tenth of the time. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -67,7 +67,8 @@ static int generate(unsigned n, uint64_t seed) {
 int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "bytes") == 0) return replay(argv[2], false);
   if (argc == 3 && strcmp(argv[1], "programs") == 0) return replay(argv[2], true);
-  if (argc == 4 && strcmp(argv[1], "generate") == 0) return generate((unsigned)atoi(argv[2]), strtoull(argv[3], NULL, 10));
+  if (argc == 4 && strcmp(argv[1], "generate") == 0)
+    return generate((unsigned)atoi(argv[2]), strtoull(argv[3], NULL, 10));
   if (argc != 3 || strcmp(argv[1], "show") != 0) return 2;
   size_t n = 0;
   uint8_t *bytes = slurp(argv[2], &n);

@@ -29,8 +29,7 @@ CASE(iota) {
 }
 CASE(draw) {
   if (v) return false;
-  return out(c,
-             mul(c->f, c_real(c, vec(c, 3)), tw_draw(c->f, vec(c, 3), tw_int(c->f, 1), tw_int(c->f, 2), 3)));
+  return out(c, mul(c->f, c_real(c, vec(c, 3)), tw_draw(c->f, vec(c, 3), tw_int(c->f, 1), tw_int(c->f, 2), 3)));
 }
 
 /* ---- one operand. Where a derivative is odd or even, the points lie on one side of 0 in neither. */
@@ -42,8 +41,8 @@ CASE(neg) { return unary(c, TW_OP_neg, v, -2, 2, 0.5); }
 CASE(abs) { return unary(c, TW_OP_abs, v, -2, 2, 0.5); }
 CASE(relu) {
   if (v < 2) return unary(c, TW_OP_relu, v, v ? -2 : 1, 2, 0.5);
-  return v == 2 && out(c, tw_unary(c->f, TW_OP_relu,
-                                   mul(c->f, c_in(c, vec(c, 3), 0.5, 1, 0), c_in(c, vec(c, 3), 0.5, 1, 0))));
+  return v == 2 &&
+         out(c, tw_unary(c->f, TW_OP_relu, mul(c->f, c_in(c, vec(c, 3), 0.5, 1, 0), c_in(c, vec(c, 3), 0.5, 1, 0))));
 }
 CASE(sqrt) { return unary(c, TW_OP_sqrt, v, 0.5, 2, 0); }
 CASE(exp) { return unary(c, TW_OP_exp, v, -1, 1, 0); }
@@ -84,22 +83,20 @@ static bool binary(Case *c, TwOp op, uint32_t v, const double a[2], const double
   TwFn *f = c->f;
   TwTy t = v & 1 ? mat(c, 2, 2) : scalar(c);
   switch (v) {
-  case 0:
-  case 1: {
-    Ref x = c_in(c, t, a[0], a[1], 0), y = c_in(c, t, b[0], b[1], 0);
-    return out(c, tw_binary(f, op, x, y));
-  }
-  case 2:
-  case 3:
-    return out(c, tw_binary(f, op, c_in(c, t, a[0], a[1], 0), tw_const(f, t, b[0] + 0.37 * (b[1] - b[0]))));
-  case 4:
-  case 5:
-    return out(c, tw_binary(f, op, tw_const(f, t, a[0] + 0.37 * (a[1] - a[0])), c_in(c, t, b[0], b[1], 0)));
-  case 6:
-  case 7: {
-    Ref x = c_in(c, t, a[0], a[1], 0), y = c_in(c, t, b[0], b[1], 0), z = c_in(c, t, 0.8, 1.1, 0);
-    return out(c, mul(f, z, tw_binary(f, op, x, mul(f, y, z))));
-  }
+    case 0:
+    case 1: {
+      Ref x = c_in(c, t, a[0], a[1], 0), y = c_in(c, t, b[0], b[1], 0);
+      return out(c, tw_binary(f, op, x, y));
+    }
+    case 2:
+    case 3: return out(c, tw_binary(f, op, c_in(c, t, a[0], a[1], 0), tw_const(f, t, b[0] + 0.37 * (b[1] - b[0]))));
+    case 4:
+    case 5: return out(c, tw_binary(f, op, tw_const(f, t, a[0] + 0.37 * (a[1] - a[0])), c_in(c, t, b[0], b[1], 0)));
+    case 6:
+    case 7: {
+      Ref x = c_in(c, t, a[0], a[1], 0), y = c_in(c, t, b[0], b[1], 0), z = c_in(c, t, 0.8, 1.1, 0);
+      return out(c, mul(f, z, tw_binary(f, op, x, mul(f, y, z))));
+    }
   }
   return false;
 }
@@ -183,10 +180,10 @@ CASE(broadcast) {
   int64_t cube[3] = {2, 3, 2};
   TwTy t = tw_ty(c->module, TW_REAL, 3, cube);
   switch (v) {
-  case 0: return out(c, tw_broadcast(c->f, c_real(c, scalar(c)), mat(c, 2, 3), NULL));
-  case 1: return out(c, tw_broadcast(c->f, c_real(c, vec(c, 3)), t, (int64_t[]){1}));
-  case 2: return out(c, tw_broadcast(c->f, c_real(c, mat(c, 2, 3)), t, (int64_t[]){2, 1}));
-  case 3: return out(c, mul(c->f, c_real(c, t), tw_broadcast(c->f, c_real(c, vec(c, 2)), t, (int64_t[]){2})));
+    case 0: return out(c, tw_broadcast(c->f, c_real(c, scalar(c)), mat(c, 2, 3), NULL));
+    case 1: return out(c, tw_broadcast(c->f, c_real(c, vec(c, 3)), t, (int64_t[]){1}));
+    case 2: return out(c, tw_broadcast(c->f, c_real(c, mat(c, 2, 3)), t, (int64_t[]){2, 1}));
+    case 3: return out(c, mul(c->f, c_real(c, t), tw_broadcast(c->f, c_real(c, vec(c, 2)), t, (int64_t[]){2})));
   }
   return false;
 }
@@ -204,9 +201,7 @@ CASE(slice) {
       b = tw_slice(c->f, x, vec(c, 3), (int64_t[]){1, 1});
   return out(c, mul(c->f, a, b));
 }
-CASE(pad) {
-  return v == 0 && out(c, tw_pad(c->f, c_real(c, mat(c, 2, 2)), mat(c, 3, 5), (int64_t[]){1, 1, 0, 3}));
-}
+CASE(pad) { return v == 0 && out(c, tw_pad(c->f, c_real(c, mat(c, 2, 2)), mat(c, 3, 5), (int64_t[]){1, 1, 0, 3})); }
 CASE(concat) {
   Ref x = c_real(c, mat(c, 2, 2)), y = c_real(c, mat(c, 2, 2));
   if (v == 0) return out(c, tw_concat(c->f, (Ref[]){x, tw_const(c->f, mat(c, 2, 1), 0.5), y}, 3, 1));
@@ -229,10 +224,10 @@ CASE(add_at) {
 CASE(sum) {
   TwTy t = tw_ty(c->module, TW_REAL, 3, (int64_t[]){2, 3, 2});
   switch (v) {
-  case 0: return out(c, tw_sum_all(c->f, c_real(c, t)));
-  case 1: return out(c, tw_sum(c->f, c_real(c, t), (int64_t[]){1}, 1));
-  case 2: return out(c, tw_sum(c->f, c_real(c, t), (int64_t[]){0, 2}, 2));
-  case 3: return out(c, tw_sum_all(c->f, c_real(c, vec(c, 70))));
+    case 0: return out(c, tw_sum_all(c->f, c_real(c, t)));
+    case 1: return out(c, tw_sum(c->f, c_real(c, t), (int64_t[]){1}, 1));
+    case 2: return out(c, tw_sum(c->f, c_real(c, t), (int64_t[]){0, 2}, 2));
+    case 3: return out(c, tw_sum_all(c->f, c_real(c, vec(c, 70))));
   }
   return false;
 }
@@ -249,24 +244,20 @@ CASE(argmask) {
 }
 CASE(dot) {
   TwFn *f = c->f;
-  TwTy t = tw_ty(c->module, TW_REAL, 3, (int64_t[]){2, 3, 4}),
-       u = tw_ty(c->module, TW_REAL, 3, (int64_t[]){4, 5, 3});
+  TwTy t = tw_ty(c->module, TW_REAL, 3, (int64_t[]){2, 3, 4}), u = tw_ty(c->module, TW_REAL, 3, (int64_t[]){4, 5, 3});
   switch (v) {
-  case 0:
-    return out(
-        c, tw_dot(f, c_real(c, mat(c, 2, 2)), c_real(c, mat(c, 2, 2)), (int64_t[]){1}, (int64_t[]){0}, 1));
-  case 1:
-    return out(
-        c, tw_dot(f, c_real(c, mat(c, 2, 3)), c_real(c, mat(c, 4, 3)), (int64_t[]){1}, (int64_t[]){1}, 1));
-  case 2: return out(c, tw_dot(f, c_real(c, t), c_real(c, u), (int64_t[]){1, 2}, (int64_t[]){2, 0}, 2));
-  case 3: return out(c, tw_dot(f, c_real(c, t), c_real(c, u), (int64_t[]){2}, (int64_t[]){0}, 1));
-  case 4: return out(c, tw_dot(f, c_real(c, vec(c, 3)), c_real(c, vec(c, 2)), NULL, NULL, 0));
-  case 5:
-    return out(c, tw_dot(f, c_real(c, vec(c, 3)), c_real(c, vec(c, 3)), (int64_t[]){0}, (int64_t[]){0}, 1));
-  case 6: {
-    Ref x = c_real(c, mat(c, 3, 3));
-    return out(c, tw_dot(f, x, x, (int64_t[]){1}, (int64_t[]){0}, 1));
-  }
+    case 0:
+      return out(c, tw_dot(f, c_real(c, mat(c, 2, 2)), c_real(c, mat(c, 2, 2)), (int64_t[]){1}, (int64_t[]){0}, 1));
+    case 1:
+      return out(c, tw_dot(f, c_real(c, mat(c, 2, 3)), c_real(c, mat(c, 4, 3)), (int64_t[]){1}, (int64_t[]){1}, 1));
+    case 2: return out(c, tw_dot(f, c_real(c, t), c_real(c, u), (int64_t[]){1, 2}, (int64_t[]){2, 0}, 2));
+    case 3: return out(c, tw_dot(f, c_real(c, t), c_real(c, u), (int64_t[]){2}, (int64_t[]){0}, 1));
+    case 4: return out(c, tw_dot(f, c_real(c, vec(c, 3)), c_real(c, vec(c, 2)), NULL, NULL, 0));
+    case 5: return out(c, tw_dot(f, c_real(c, vec(c, 3)), c_real(c, vec(c, 3)), (int64_t[]){0}, (int64_t[]){0}, 1));
+    case 6: {
+      Ref x = c_real(c, mat(c, 3, 3));
+      return out(c, tw_dot(f, x, x, (int64_t[]){1}, (int64_t[]){0}, 1));
+    }
   }
   return false;
 }
@@ -276,13 +267,11 @@ CASE(dot) {
 /* (i, w: real[4, 2], k; s, h: real[2]; x) -> (tanh(s w[i, 0] + x), sin(h) * k + w[i]; s x, i h) */
 static const TwFn *scan_body(Case *c) {
   TwFn *b = tw_fn_new(c->module, "body");
-  Ref i = tw_param(b, tw_ty_scalar(c->module, TW_INT)), w = tw_param(b, mat(c, 4, 2)),
-      k = tw_param(b, scalar(c));
+  Ref i = tw_param(b, tw_ty_scalar(c->module, TW_INT)), w = tw_param(b, mat(c, 4, 2)), k = tw_param(b, scalar(c));
   Ref s = tw_param(b, scalar(c)), h = tw_param(b, vec(c, 2)), x = tw_param(b, scalar(c));
   Ref row = tw_index(b, w, i), first = tw_index(b, row, tw_int(b, 0));
   tw_result(b, tw_unary(b, TW_OP_tanh, add(b, mul(b, s, first), x)));
-  tw_result(b,
-            add(b, mul(b, tw_unary(b, TW_OP_sin, h), tw_fit(b, tw_unary(b, TW_OP_exp, k), vec(c, 2))), row));
+  tw_result(b, add(b, mul(b, tw_unary(b, TW_OP_sin, h), tw_fit(b, tw_unary(b, TW_OP_exp, k), vec(c, 2))), row));
   tw_result(b, mul(b, s, x));
   tw_result(b, mul(b, tw_fit(b, tw_unary(b, TW_OP_to_real, i), vec(c, 2)), h));
   return tw_fn_seal(b);
@@ -307,8 +296,7 @@ CASE(scan) {
 /* (w: real[2], k, x, y) -> ((tanh(x w0 + w1) - y)^2, k x w; x k) */
 static const TwFn *samples_body(Case *c) {
   TwFn *b = tw_fn_new(c->module, "body");
-  Ref w = tw_param(b, vec(c, 2)), k = tw_param(b, scalar(c)), x = tw_param(b, scalar(c)),
-      y = tw_param(b, scalar(c));
+  Ref w = tw_param(b, vec(c, 2)), k = tw_param(b, scalar(c)), x = tw_param(b, scalar(c)), y = tw_param(b, scalar(c));
   Ref z = add(b, mul(b, x, tw_index(b, w, tw_int(b, 0))), tw_index(b, w, tw_int(b, 1)));
   Ref e = tw_binary(b, TW_OP_sub, tw_unary(b, TW_OP_tanh, z), y);
   tw_result(b, mul(b, e, e));
@@ -332,8 +320,7 @@ static const TwFn *branch(Case *c, bool then) {
   TwFn *b = tw_fn_new(c->module, then ? "then" : "otherwise");
   Ref x = tw_param(b, scalar(c)), w = tw_param(b, vec(c, 3)), at = tw_index(b, w, tw_int(b, then ? 0 : 1));
   tw_result(b, mul(b, then ? tw_unary(b, TW_OP_sin, x) : at, x));
-  tw_result(b,
-            then ? mul(b, tw_fit(b, tw_unary(b, TW_OP_exp, at), vec(c, 3)), w) : tw_unary(b, TW_OP_tanh, w));
+  tw_result(b, then ? mul(b, tw_fit(b, tw_unary(b, TW_OP_exp, at), vec(c, 3)), w) : tw_unary(b, TW_OP_tanh, w));
   return tw_fn_seal(b);
 }
 static Ref choose(Case *c, Ref p, Ref x, Ref w) {
@@ -369,10 +356,8 @@ static void fill(Case *c, const Data *x) {
       const double *r = c->range[k];
       double value = rng_uniform(c->rng, r[0], r[1]);
       while (value < r[2] && value > -r[2]) value = rng_uniform(c->rng, r[0], r[1]);
-      if (x->info[k].dtype == TW_REAL)
-        ((double *)x->at[k])[e] = value;
-      else
-        ((int64_t *)x->at[k])[e] = (int64_t)rng_below(c->rng, (uint32_t)r[1] + 1);
+      if (x->info[k].dtype == TW_REAL) ((double *)x->at[k])[e] = value;
+      else ((int64_t *)x->at[k])[e] = (int64_t)rng_below(c->rng, (uint32_t)r[1] + 1);
     }
 }
 

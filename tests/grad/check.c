@@ -14,9 +14,7 @@ uint64_t rng_next(Rng *r) {
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
   return z ^ z >> 31;
 }
-double rng_uniform(Rng *r, double lo, double hi) {
-  return lo + (hi - lo) * ((double)(rng_next(r) >> 11) * 0x1p-53);
-}
+double rng_uniform(Rng *r, double lo, double hi) { return lo + (hi - lo) * ((double)(rng_next(r) >> 11) * 0x1p-53); }
 uint32_t rng_below(Rng *r, uint32_t n) { return (uint32_t)(rng_next(r) % n); }
 
 /* ---- data */
@@ -104,8 +102,7 @@ bool *check_all_active(const TwFn *f) {
 /* ---- differences */
 
 /* The real results of f at x + s v, one after the other. */
-static double *evaluate(const TwFn *f, const Data *x, const Data *v, const bool *active, double s,
-                        uint32_t *n) {
+static double *evaluate(const TwFn *f, const Data *x, const Data *v, const bool *active, double s, uint32_t *n) {
   Data at = data_copy(f->module, x);
   uint32_t d = 0;
   for (uint32_t k = 0; k < x->n; k++) {
@@ -119,8 +116,7 @@ static double *evaluate(const TwFn *f, const Data *x, const Data *v, const bool 
   double *flat = TW_NEW_N(f->module->arena, double, count);
   *n = 0;
   for (uint32_t k = 0; k < y.n; k++)
-    for (int64_t e = 0; y.info[k].dtype == TW_REAL && e < y.info[k].count; e++)
-      flat[(*n)++] = ((double *)y.at[k])[e];
+    for (int64_t e = 0; y.info[k].dtype == TW_REAL && e < y.info[k].count; e++) flat[(*n)++] = ((double *)y.at[k])[e];
   return flat;
 }
 
@@ -134,8 +130,7 @@ typedef struct Difference {
   double *value; /* the value at the point itself, by extrapolation from both sides */
 } Difference;
 
-static Difference difference(const TwFn *f, const Data *x, const Data *v, const bool *active, double h,
-                             uint32_t *n) {
+static Difference difference(const TwFn *f, const Data *x, const Data *v, const bool *active, double h, uint32_t *n) {
   double *d[3], *m[3];
   for (int k = 0; k < 3; k++) {
     double s = h / (1 << k);
@@ -167,8 +162,8 @@ static bool trusted(const Difference *wide, const Difference *narrow, uint32_t e
 }
 
 /* Compares Jv with differences, each number at the largest step that a wider one confirms. */
-static void compare(Check *c, const TwFn *f, const Data *x, const Data *v, const bool *active,
-                    const double *jv, const char *what) {
+static void compare(Check *c, const TwFn *f, const Data *x, const Data *v, const bool *active, const double *jv,
+                    const char *what) {
   static const double steps[] = {0.25, 0.05, 0.01, 0.002, 0.0004, 0.00008};
   enum { STEPS = sizeof steps / sizeof *steps };
   uint32_t n = 0;
@@ -189,8 +184,7 @@ static void compare(Check *c, const TwFn *f, const Data *x, const Data *v, const
       double tolerance = 1e-8 * larger(slope, jv[e]) + noise, error = fabs(slope - jv[e]);
       if (!(error <= tolerance))
         check_fail(c, what, "number %u: derivative %.17g, difference %.17g (step %g)", e, jv[e], slope, h);
-      else if (error / tolerance > c->worst_difference)
-        c->worst_difference = error / tolerance;
+      else if (error / tolerance > c->worst_difference) c->worst_difference = error / tolerance;
     }
     wide = narrow;
   }
@@ -208,8 +202,7 @@ static bool same_values(Check *c, const Data *y, const Data *got, const char *wh
   return true;
 }
 
-static Data random_like(Check *c, TwModule *m, const TwFn *f, const TwRef *refs, uint32_t n,
-                        const bool *take) {
+static Data random_like(Check *c, TwModule *m, const TwFn *f, const TwRef *refs, uint32_t n, const bool *take) {
   TwRef *list = TW_NEW_N(m->arena, TwRef, n);
   uint32_t count = 0;
   for (uint32_t k = 0; k < n; k++)
@@ -243,8 +236,7 @@ void check_derivative(Check *c, const TwFn *f, const Data *x, const bool *active
   if (!finite_data(c, &y, what, "the function") || !finite_data(c, &yf, what, "forward mode") ||
       !finite_data(c, &yr, what, "reverse mode"))
     return;
-  if (!same_values(c, &y, &yf, what, "forward mode") || !same_values(c, &y, &yr, what, "reverse mode"))
-    return;
+  if (!same_values(c, &y, &yf, what, "forward mode") || !same_values(c, &y, &yr, what, "reverse mode")) return;
   int64_t count = 0;
   for (uint32_t k = 0; k < u.n; k++) count += u.info[k].count;
   double *jv = TW_NEW_N(m->arena, double, count);
@@ -256,10 +248,8 @@ void check_derivative(Check *c, const TwFn *f, const Data *x, const bool *active
   /* Cancellation inside of the program is not in `size`; 1e-14 covers values of order one. */
   double tolerance = 1e-12 * size + 1e-14, error = fabs(left - right);
   c->identities++;
-  if (!(error <= tolerance))
-    check_fail(c, what, "<u, Jv> = %.17g but <J'u, v> = %.17g", left, right);
-  else if (error / tolerance > c->worst_identity)
-    c->worst_identity = error / tolerance;
+  if (!(error <= tolerance)) check_fail(c, what, "<u, Jv> = %.17g but <J'u, v> = %.17g", left, right);
+  else if (error / tolerance > c->worst_identity) c->worst_identity = error / tolerance;
 }
 
 /* ---- functions of functions */
@@ -283,8 +273,7 @@ const TwFn *check_scalar(Check *c, TwModule *m, const TwFn *f, bool squares) {
   for (uint32_t k = 0; k < f->results.len; k++) {
     if (tw_info(f, f->results.at[k])->dtype != TW_REAL) continue;
     total = weighted(c, out, total, tw_sum_all(out, values[k]));
-    if (squares)
-      total = weighted(c, out, total, tw_sum_all(out, tw_binary(out, TW_OP_mul, values[k], values[k])));
+    if (squares) total = weighted(c, out, total, tw_sum_all(out, tw_binary(out, TW_OP_mul, values[k], values[k])));
   }
   tw_result(out, total ? total : tw_real(out, 0));
   return tw_fn_seal(out);
@@ -317,8 +306,8 @@ static void check_hessian(Check *c, TwModule *m, const TwFn *s, const Data *x, c
   tw_inline(directional, g, args, values);
   for (uint32_t k = 0; k < s->params.len; k++) {
     if (!active[k]) continue;
-    TwRef p = tw_sum_all(
-        directional, tw_binary(directional, TW_OP_mul, values[d], directional->params.at[s->params.len + d]));
+    TwRef p = tw_sum_all(directional,
+                         tw_binary(directional, TW_OP_mul, values[d], directional->params.at[s->params.len + d]));
     total = total ? tw_binary(directional, TW_OP_add, total, p) : p;
     d++;
   }
@@ -329,16 +318,14 @@ static void check_hessian(Check *c, TwModule *m, const TwFn *s, const Data *x, c
   const TwFn *rr = tw_grad(m, h, first), *fr = tw_jvp(m, g, active);
   if (!verified(c, rr, what) || !verified(c, fr, what)) return;
   Data a = data_run(fr, &in), b = data_run(rr, &in);
-  if (!finite_data(c, &a, what, "forward over reverse") || !finite_data(c, &b, what, "reverse over reverse"))
-    return;
+  if (!finite_data(c, &a, what, "forward over reverse") || !finite_data(c, &b, what, "reverse over reverse")) return;
   for (uint32_t k = 0; k < d; k++)
     for (int64_t e = 0; e < v.info[k].count; e++) {
       double p = ((double *)a.at[d + k])[e], q = ((double *)b.at[1 + k])[e];
       c->identities++;
       /* Entries of a Hessian-vector product are sums that cancel; 1e-10 absolute covers values of order ten. */
       if (!(fabs(p - q) <= 1e-10 * larger(p, q) + 1e-10))
-        check_fail(c, what, "Hessian times vector: forward over reverse %.17g, reverse over reverse %.17g", p,
-                   q);
+        check_fail(c, what, "Hessian times vector: forward over reverse %.17g, reverse over reverse %.17g", p, q);
     }
 }
 
@@ -357,12 +344,10 @@ void check_orders(Check *c, const TwFn *f, const Data *x, int order, const char 
 }
 
 int check_report(const Check *c, const char *name) {
-  printf(
-      "%s: %llu differences (%llu rejected), %llu identities, %llu failures; worst errors, relative to the "
-      "tolerance: %.2g and %.2g\n",
-      name, (unsigned long long)c->compared, (unsigned long long)c->rejected,
-      (unsigned long long)c->identities, (unsigned long long)c->failures, c->worst_difference,
-      c->worst_identity);
+  printf("%s: %llu differences (%llu rejected), %llu identities, %llu failures; worst errors, relative to the "
+         "tolerance: %.2g and %.2g\n",
+         name, (unsigned long long)c->compared, (unsigned long long)c->rejected, (unsigned long long)c->identities,
+         (unsigned long long)c->failures, c->worst_difference, c->worst_identity);
   if (!c->compared) printf("%s: nothing was compared\n", name);
   if (c->rejected * 5 > c->compared) printf("%s: too many differences were rejected\n", name);
   return c->failures || !c->compared || c->rejected * 5 > c->compared;

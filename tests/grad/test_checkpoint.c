@@ -42,8 +42,7 @@ static void same_bits(Check *c, const TwFn *a, const TwFn *b, const Data *point,
     for (int64_t e = 0; e < x.info[k].count; e++) {
       double p = ((double *)x.at[k])[e], q = ((double *)y.at[k])[e];
       c->compared++;
-      if (memcmp(&p, &q, sizeof p))
-        check_fail(c, what, "result %u[%lld]: %a, checkpointed %a", k, (long long)e, p, q);
+      if (memcmp(&p, &q, sizeof p)) check_fail(c, what, "result %u[%lld]: %a, checkpointed %a", k, (long long)e, p, q);
     }
   }
 }
@@ -60,8 +59,7 @@ static void close_to(Check *c, const TwFn *a, const TwFn *b, const Data *point, 
     for (int64_t e = 0; x.info[k].dtype == TW_REAL && e < x.info[k].count; e++) {
       double p = ((double *)x.at[k])[e], q = ((double *)y.at[k])[e];
       c->compared++;
-      if (!(fabs(p - q) <= 1e-11 * (1 + fabs(p))))
-        check_fail(c, what, "result %u: %.17g, checkpointed %.17g", k, p, q);
+      if (!(fabs(p - q) <= 1e-11 * (1 + fabs(p)))) check_fail(c, what, "result %u: %.17g, checkpointed %.17g", k, p, q);
     }
 }
 
@@ -141,8 +139,8 @@ static const TwFn *everything(TwModule *m, int64_t trip, bool reverse, int64_t i
   tw_result(b, z);
   tw_result(b, u);
   tw_result(b, bin(b, TW_OP_mul, tw_unary(b, TW_OP_exp, z), tw_fit(b, tw_unary(b, TW_OP_cos, u), vec(m, 3))));
-  TwRegion g = {.body = tw_fn_seal(b), .trip = trip, .reverse = reverse,
-                .n_consts = 3, .n_carry = 2, .n_xs = 1, .n_ys = 1};
+  TwRegion g = {
+      .body = tw_fn_seal(b), .trip = trip, .reverse = reverse, .n_consts = 3, .n_carry = 2, .n_xs = 1, .n_ys = 1};
   TwFn *f = tw_fn_new(m, "everything");
   Ref args[6] = {tw_param(f, mat(m, 3, 3)), tw_param(f, scalar(m)), tw_param(f, mat(m, trip, 3)),
                  tw_param(f, vec(m, 3)),    tw_param(f, scalar(m)), tw_param(f, mat(m, trip, 3))};
@@ -233,8 +231,7 @@ static void choice(Check *c, TwModule *m) {
     const TwRegion *g = tw_region(grad, r);
     expect(c, g->n_ys == 1, "the forward loop keeps one carry of each block");
     for (Ref k = 1; k < g->body->insts.len; k++)
-      if (tw_op(g->body, k) == TW_OP_scan)
-        expect(c, tw_region(g->body, k)->n_ys == 0, "and nothing inside of a block");
+      if (tw_op(g->body, k) == TW_OP_scan) expect(c, tw_region(g->body, k)->n_ys == 0, "and nothing inside of a block");
   }
 }
 

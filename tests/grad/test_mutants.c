@@ -16,16 +16,9 @@ static const OpRules ops[TW_OP_COUNT] = {
 #undef TW_OP
 };
 
-static const char *const names[TW_MUTATE_COUNT] = {"none",
-                                                   "forward sign",
-                                                   "forward factor",
-                                                   "forward operand dropped",
-                                                   "forward operands swapped",
-                                                   "reverse sign",
-                                                   "reverse factor",
-                                                   "reverse dropped",
-                                                   "reverse operands swapped",
-                                                   "reverse of the region"};
+static const char *const names[TW_MUTATE_COUNT] = {
+    "none",         "forward sign",   "forward factor",  "forward operand dropped",  "forward operands swapped",
+    "reverse sign", "reverse factor", "reverse dropped", "reverse operands swapped", "reverse of the region"};
 
 /* Ops whose first neighbouring operands of equal type can be swapped. */
 static bool can_swap(TwOp op) {
@@ -48,9 +41,7 @@ static bool has_place(TwOp op, TwAdMutation kind) {
 
 /* NULL, or why the mutant is no mutant. */
 static const char *equivalent(TwOp op, TwAdMutation kind) {
-  return op == TW_OP_add && (kind == TW_MUTATE_JVP_SWAP || kind == TW_MUTATE_VJP_SWAP)
-             ? "addition is symmetric"
-             : NULL;
+  return op == TW_OP_add && (kind == TW_MUTATE_JVP_SWAP || kind == TW_MUTATE_VJP_SWAP) ? "addition is symmetric" : NULL;
 }
 
 static bool killed(TwOp op, TwAdMutation kind) {

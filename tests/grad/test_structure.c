@@ -71,8 +71,7 @@ static void sizes(Check *c, TwModule *m) {
 /* s <- relu(dot(w[i], s) + x), (trip) layers of width 3; the sum of the last state. */
 static const TwFn *deep(TwModule *m, int64_t trip) {
   TwFn *b = tw_fn_new(m, "layer");
-  Ref i = tw_param(b, tw_ty_scalar(m, TW_INT)),
-      w = tw_param(b, tw_ty(m, TW_REAL, 3, (int64_t[]){trip, 3, 3}));
+  Ref i = tw_param(b, tw_ty_scalar(m, TW_INT)), w = tw_param(b, tw_ty(m, TW_REAL, 3, (int64_t[]){trip, 3, 3}));
   Ref s = tw_param(b, vec(m, 3));
   Ref z = tw_dot(b, tw_index(b, w, i), s, (int64_t[]){1}, (int64_t[]){0}, 1);
   tw_result(b, tw_unary(b, TW_OP_relu, z));
@@ -115,10 +114,8 @@ static void residuals(Check *c, TwModule *m) {
   for (Ref r = 1; r < grad->insts.len; r++) {
     if (tw_op(grad, r) != TW_OP_scan) continue;
     const TwRegion *q = tw_region(grad, r);
-    if (!q->reverse)
-      expect(c, q->n_ys == 1, "the forward loop keeps one value an iteration");
-    else
-      expect(c, count(q->body, TW_OP_exp) == 0, "what is invariant is not computed in the loop");
+    if (!q->reverse) expect(c, q->n_ys == 1, "the forward loop keeps one value an iteration");
+    else expect(c, count(q->body, TW_OP_exp) == 0, "what is invariant is not computed in the loop");
   }
 }
 
@@ -190,8 +187,7 @@ static void activity(Check *c, TwModule *m) {
   bool *none = TW_NEW_N(m->arena, bool, f->params.len);
   expect(c, tw_fn_size(tw_vjp(m, f, none, NULL)) <= tw_fn_size(f) + 1, "no active param, no derivative");
   none[f->params.len - 1] = true;
-  expect(c, tw_fn_size(tw_vjp(m, f, none, (bool[]){true})) == tw_fn_size(f),
-         "d(v t)/dv is t, which is there");
+  expect(c, tw_fn_size(tw_vjp(m, f, none, (bool[]){true})) == tw_fn_size(f), "d(v t)/dv is t, which is there");
   TwFn *g = tw_fn_new(m, "zeros");
   Ref w = tw_param(g, mat(m, 2, 2)), x = tw_param(g, vec(m, 2));
   Ref zero = tw_zeros(g, mat(m, 2, 2));
@@ -212,7 +208,6 @@ int main(void) {
   parts(&c, m);
   activity(&c, m);
   tw_arena_free(&arena);
-  printf("structure: %llu facts, %llu failures\n", (unsigned long long)c.compared,
-         (unsigned long long)c.failures);
+  printf("structure: %llu facts, %llu failures\n", (unsigned long long)c.compared, (unsigned long long)c.failures);
   return c.failures > 0;
 }

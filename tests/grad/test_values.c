@@ -44,8 +44,8 @@ static void expect(Check *c, const char *what, Build *build, double x, double y,
     double got = nth(c, build, x, y, order, modes);
     c->compared++;
     if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want))))
-      check_fail(c, what, "derivative of order %d at (%g, %g), modes %x, is %.17g, not %.17g", order, x, y,
-                 modes, got, want);
+      check_fail(c, what, "derivative of order %d at (%g, %g), modes %x, is %.17g, not %.17g", order, x, y, modes, got,
+                 want);
   }
 }
 
@@ -67,26 +67,16 @@ static Ref f_root(TwFn *f, Ref x, Ref y) {
 static Ref guarded(TwFn *f, Ref x, Ref inside, Ref otherwise) {
   return tw_select(f, bin(f, TW_OP_lt, real(f, 0), x), inside, otherwise);
 }
-static Ref f_guarded_sqrt(TwFn *f, Ref x, Ref y) {
-  return (void)y, guarded(f, x, un(f, TW_OP_sqrt, x), square(f, x));
-}
-static Ref f_guarded_log(TwFn *f, Ref x, Ref y) {
-  return (void)y, guarded(f, x, un(f, TW_OP_log, x), square(f, x));
-}
-static Ref f_guarded_div(TwFn *f, Ref x, Ref y) {
-  return guarded(f, x, bin(f, TW_OP_div, y, x), square(f, x));
-}
+static Ref f_guarded_sqrt(TwFn *f, Ref x, Ref y) { return (void)y, guarded(f, x, un(f, TW_OP_sqrt, x), square(f, x)); }
+static Ref f_guarded_log(TwFn *f, Ref x, Ref y) { return (void)y, guarded(f, x, un(f, TW_OP_log, x), square(f, x)); }
+static Ref f_guarded_div(TwFn *f, Ref x, Ref y) { return guarded(f, x, bin(f, TW_OP_div, y, x), square(f, x)); }
 static Ref f_guarded_asin(TwFn *f, Ref x, Ref y) {
   return (void)y, tw_select(f, bin(f, TW_OP_lt, x, real(f, 1)), un(f, TW_OP_asin, x), square(f, x));
 }
-static Ref f_guarded_angle(TwFn *f, Ref x, Ref y) {
-  return guarded(f, x, bin(f, TW_OP_atan2, y, x), square(f, x));
-}
+static Ref f_guarded_angle(TwFn *f, Ref x, Ref y) { return guarded(f, x, bin(f, TW_OP_atan2, y, x), square(f, x)); }
 static Ref f_pow(TwFn *f, Ref x, Ref y) { return bin(f, TW_OP_pow, x, y); }
 static Ref f_pow_exponent(TwFn *f, Ref x, Ref y) { return bin(f, TW_OP_pow, y, x); }
-static Ref f_product(TwFn *f, Ref x, Ref y) {
-  return bin(f, TW_OP_mul0, un(f, TW_OP_sqrt, x), un(f, TW_OP_log, y));
-}
+static Ref f_product(TwFn *f, Ref x, Ref y) { return bin(f, TW_OP_mul0, un(f, TW_OP_sqrt, x), un(f, TW_OP_log, y)); }
 
 /* ---- smooth, high orders */
 static Ref f_mixed(TwFn *f, Ref x, Ref y) {
@@ -131,7 +121,6 @@ int main(void) {
   expect(&c, "e^(ax) sin x, fourth", f_mixed, 0.7, a, 4,
          e * ((a * a * a * a - 6 * a * a + 1) * s + (4 * a * a * a - 4 * a) * k));
   expect(&c, "y / x, fourth", f_quotient, 2, 3, 4, 24 * 3 / 32.0);
-  printf("values: %llu compared, %llu failures\n", (unsigned long long)c.compared,
-         (unsigned long long)c.failures);
+  printf("values: %llu compared, %llu failures\n", (unsigned long long)c.compared, (unsigned long long)c.failures);
   return c.failures || !c.compared;
 }

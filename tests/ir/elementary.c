@@ -29,13 +29,13 @@ static void fill(float *f, double *d, uint64_t *rng) {
   }
 }
 
-#define RUNNER(name, feature, T, V, load, store, lanes)                                                \
-  __attribute__((target(feature))) static void name(void *fn, int n, T *out, const T *a, const T *b) { \
-    for (int k = 0; k < COUNT; k += lanes) {                                                           \
-      V x = load(a + k), y = load(b + k);                                                              \
-      V r = n == 1 ? ((V(*)(V))fn)(x) : ((V(*)(V, V))fn)(x, y);                                        \
-      store(out + k, r);                                                                               \
-    }                                                                                                  \
+#define RUNNER(name, feature, T, V, load, store, lanes)                                                                \
+  __attribute__((target(feature))) static void name(void *fn, int n, T *out, const T *a, const T *b) {                 \
+    for (int k = 0; k < COUNT; k += lanes) {                                                                           \
+      V x = load(a + k), y = load(b + k);                                                                              \
+      V r = n == 1 ? ((V(*)(V))fn)(x) : ((V(*)(V, V))fn)(x, y);                                                        \
+      store(out + k, r);                                                                                               \
+    }                                                                                                                  \
   }
 RUNNER(run_f4, "avx2,fma", float, __m128, _mm_loadu_ps, _mm_storeu_ps, 4)
 RUNNER(run_d2, "avx2,fma", double, __m128d, _mm_loadu_pd, _mm_storeu_pd, 2)
@@ -54,8 +54,8 @@ static void check_f32(TwOp op, int n, uint32_t lanes) {
   (lanes == 4 ? run_f4 : lanes == 8 ? run_f8 : run_f16)(fn, n, fr, fa, fb);
   for (int k = 0; k < COUNT; k++)
     if (!same_bits((double)fr[k], (double)fw[k])) {
-      CHECK(false, "%s of %u lanes: (%a, %a) gives %a, scalar %a", tw_op_name(op), lanes, (double)fa[k],
-            (double)fb[k], (double)fr[k], (double)fw[k]);
+      CHECK(false, "%s of %u lanes: (%a, %a) gives %a, scalar %a", tw_op_name(op), lanes, (double)fa[k], (double)fb[k],
+            (double)fr[k], (double)fw[k]);
       return;
     }
 }
@@ -67,8 +67,7 @@ static void check_f64(TwOp op, int n, uint32_t lanes) {
   (lanes == 2 ? run_d2 : lanes == 4 ? run_d4 : run_d8)(fn, n, dr, da, db);
   for (int k = 0; k < COUNT; k++)
     if (!same_bits(dr[k], dw[k])) {
-      CHECK(false, "%s of %u lanes: (%a, %a) gives %a, scalar %a", tw_op_name(op), lanes, da[k], db[k], dr[k],
-            dw[k]);
+      CHECK(false, "%s of %u lanes: (%a, %a) gives %a, scalar %a", tw_op_name(op), lanes, da[k], db[k], dr[k], dw[k]);
       return;
     }
 }

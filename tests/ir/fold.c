@@ -10,8 +10,7 @@
 #include "tests/ir/random.h"
 #include "tests/ir/support.h"
 
-static void check_same(const TwFn *plain, const TwFn *fold, uint64_t *rng, uint64_t seed,
-                       uint32_t *compared) {
+static void check_same(const TwFn *plain, const TwFn *fold, uint64_t *rng, uint64_t seed, uint32_t *compared) {
   size_t n = param_count(plain), m = result_count(plain);
   double *in = calloc(n + 1, sizeof *in), *a = calloc(m + 1, sizeof *a), *b = calloc(m + 1, sizeof *b);
   for (size_t k = 0; k < n; k++) in[k] = next_real(rng);
@@ -21,8 +20,8 @@ static void check_same(const TwFn *plain, const TwFn *fold, uint64_t *rng, uint6
   for (size_t k = 0; k < m; k++) finite &= isfinite(a[k]) && fabs(a[k]) < 1e100;
   for (size_t k = 0; k < m && finite; k++)
     if (!same_value(a[k], b[k])) {
-      CHECK(false, "seed %llu: element %zu is %.17g, folded %.17g\n%s\n%s", (unsigned long long)seed, k, a[k],
-            b[k], tw_ir_print(plain), tw_ir_print(fold));
+      CHECK(false, "seed %llu: element %zu is %.17g, folded %.17g\n%s\n%s", (unsigned long long)seed, k, a[k], b[k],
+            tw_ir_print(plain), tw_ir_print(fold));
       break;
     }
   *compared += finite;
@@ -51,19 +50,16 @@ static void check_structure(void) {
   TwModule *m = tw_module_new(&arena);
   TwFn *f = tw_fn_new(m, "f");
   TwTy r = real_of(m, 0, 0, 0, 0), r4 = real_of(m, 1, 4, 0, 0), r34 = real_of(m, 2, 3, 4, 0);
-  TwRef x = tw_param(f, r), v = tw_param(f, r4), w = tw_param(f, r34), zero = tw_zeros(f, r4),
-        one = tw_const(f, r4, 1);
+  TwRef x = tw_param(f, r), v = tw_param(f, r4), w = tw_param(f, r34), zero = tw_zeros(f, r4), one = tw_const(f, r4, 1);
   TwRef vs[4], i = tw_param(f, tw_ty_scalar(m, TW_INT));
   double c;
   CHECK(tw_binary(f, TW_OP_mul, v, zero) == zero && tw_binary(f, TW_OP_mul0, zero, v) == zero, "0 * x = 0");
   CHECK(tw_binary(f, TW_OP_div, zero, v) == zero && tw_unary(f, TW_OP_neg, zero) == zero, "0 / x = -0 = 0");
   CHECK(tw_binary(f, TW_OP_add, zero, v) == v && tw_binary(f, TW_OP_sub, v, zero) == v, "x + 0 = x");
   CHECK(tw_binary(f, TW_OP_mul, one, v) == v && tw_binary(f, TW_OP_mul0, v, one) == v, "1 * x = x");
-  CHECK(tw_binary(f, TW_OP_add, v, tw_unary(f, TW_OP_neg, v)) == tw_binary(f, TW_OP_sub, v, v),
-        "x + -x = x - x");
+  CHECK(tw_binary(f, TW_OP_add, v, tw_unary(f, TW_OP_neg, v)) == tw_binary(f, TW_OP_sub, v, v), "x + -x = x - x");
   CHECK(tw_op(f, tw_binary(f, TW_OP_sub, v, v)) == TW_OP_sub, "x - x is not 0 where x may be infinite");
-  CHECK(tw_binary(f, TW_OP_mul, v, tw_fit(f, x, r4)) == tw_binary(f, TW_OP_mul, tw_fit(f, x, r4), v),
-        "a b = b a");
+  CHECK(tw_binary(f, TW_OP_mul, v, tw_fit(f, x, r4)) == tw_binary(f, TW_OP_mul, tw_fit(f, x, r4), v), "a b = b a");
   CHECK(tw_is_const(f, tw_unary(f, TW_OP_exp, tw_real(f, 0)), &c) && c == 1, "exp 0 = 1");
   for (int k = 0; k < 4; k++) vs[k] = tw_index(f, v, tw_int(f, k));
   CHECK(tw_stack(f, vs, 4) == v, "all elements stacked are the tensor");
@@ -77,15 +73,13 @@ static void check_structure(void) {
   CHECK(tw_reshape(f, tw_reshape(f, w, real_of(m, 1, 12, 0, 0)), r34) == w, "reshaped and back");
   TwRef big = tw_pad(f, v, real_of(m, 1, 9, 0, 0), (int64_t[]){2, 1});
   CHECK(tw_slice(f, big, r4, (int64_t[]){2, 1}) == v, "the slice of a pad that took it");
-  CHECK(tw_is_zero(f, tw_index(f, big, tw_int(f, 0))) && tw_index(f, big, tw_int(f, 3)) == vs[1],
-        "elements of a pad");
+  CHECK(tw_is_zero(f, tw_index(f, big, tw_int(f, 0))) && tw_index(f, big, tw_int(f, 3)) == vs[1], "elements of a pad");
   CHECK(tw_is_const(f, tw_sum_all(f, one), &c) && c == 4, "a sum of ones is exact");
   CHECK(tw_op(f, tw_sum_all(f, tw_const(f, r4, 0.1))) == TW_OP_sum, "a sum of tenths is not");
   CHECK(tw_is_zero(f, tw_dot(f, w, zero, (int64_t[]){1}, (int64_t[]){0}, 1)), "a product with zeros");
   CHECK(tw_op(f, tw_binary(f, TW_OP_mul, tw_fit(f, x, r4), tw_const(f, r4, 3))) == TW_OP_broadcast,
         "a broadcast is computed once");
-  CHECK(tw_binary(f, TW_OP_lt, tw_real(f, 1), tw_real(f, 2)) == tw_const(f, tw_ty_scalar(m, TW_BOOL), 1),
-        "1 < 2");
+  CHECK(tw_binary(f, TW_OP_lt, tw_real(f, 1), tw_real(f, 2)) == tw_const(f, tw_ty_scalar(m, TW_BOOL), 1), "1 < 2");
   TwRef last = f->insts.len;
   CHECK(tw_binary(f, TW_OP_mul, v, tw_fit(f, x, r4)) < last, "an equal instruction is found");
   tw_result(f, x);
@@ -99,7 +93,7 @@ int main(int argc, char **argv) {
   check_structure();
   for (uint64_t seed = first; seed < first + n && failures < 3; seed++) check_program(seed, &compared, sizes);
   CHECK(argc > 1 || failures || compared > n * 3 / 4, "only %u of %u programs were compared", compared, n);
-  printf("%u programs compared, %llu instructions as written, %llu folded\n", compared,
-         (unsigned long long)sizes[0], (unsigned long long)sizes[1]);
+  printf("%u programs compared, %llu instructions as written, %llu folded\n", compared, (unsigned long long)sizes[0],
+         (unsigned long long)sizes[1]);
   return failures != 0;
 }

@@ -21,7 +21,8 @@ typedef struct Case {
 #define SHAPE(op, T, U) "fn f(%1: " T ") -> (" U ") { %2 = " op " : " U " return %2 }"
 
 static const Case cases[] = {
-    {"fn f() -> (real[2], int, bool) { %1 = const 0x1.8p+1 : real[2] %2 = const -7 : int %3 = const true : bool return %1, %2, %3 }",
+    {"fn f() -> (real[2], int, bool) { %1 = const 0x1.8p+1 : real[2] %2 = const -7 : int %3 = const true : bool return "
+     "%1, %2, %3 }",
      {0},
      {3, 3, -7, 1},
      0},
@@ -59,10 +60,7 @@ static const Case cases[] = {
     {F2("atan2", "real[2]"), {1, -1, 1, -1}, {0.7853981633974483, -2.356194490192345}, 1e-6},
     {F2("min", "real[4]"), {1, 2, NAN, 1, 2, 1, 1, NAN}, {1, 1, NAN, 1}, 0},
     {F2("max", "real[4]"), {1, 2, NAN, 0.0, 2, 1, 1, -0.0}, {2, 2, NAN, 0.0}, 0},
-    {"fn f(%1: real, %2: real, %3: real) -> (real) { %4 = fma %1, %2, %3 : real return %4 }",
-     {2, 3, 4},
-     {10},
-     0},
+    {"fn f(%1: real, %2: real, %3: real) -> (real) { %4 = fma %1, %2, %3 : real return %4 }", {2, 3, 4}, {10}, 0},
     {F1("stop", "real[2]"), {1, NAN}, {1, NAN}, 0},
     {"fn f(%1: real, %2: real, %3: real) -> (real) { %4 = along %1, %2, %3 : real return %4 }", {2, 3, 4}, {2}, 0},
     {C2("lt", "real[3]", "bool[3]"), {1, 2, NAN, 2, 2, 1}, {1, 0, 0}, 0},
@@ -98,7 +96,8 @@ static const Case cases[] = {
      {1, 2, 3, 4, 5, 6, 1},
      {3, 4},
      0},
-    {"fn f(%1: real[3, 2], %2: int, %3: real[2]) -> (real[3, 2], real[3, 2]) { %4 = add_at %1, %2, %3 : real[3, 2] return %4, %1 }",
+    {"fn f(%1: real[3, 2], %2: int, %3: real[2]) -> (real[3, 2], real[3, 2]) { %4 = add_at %1, %2, %3 : real[3, 2] "
+     "return %4, %1 }",
      {1, 2, 3, 4, 5, 6, 2, 10, 20},
      {1, 2, 3, 4, 15, 26, 1, 2, 3, 4, 5, 6},
      0},
@@ -134,7 +133,8 @@ static const Case cases[] = {
      {2, 1, 2, 3},
      {12, -1, -2, -3},
      0},
-    {"fn a(%1: real) -> (real) { %2 = neg %1 : real return %2 } fn b(%1: real) -> (real) { %2 = add %1, %1 : real return %2 }"
+    {"fn a(%1: real) -> (real) { %2 = neg %1 : real return %2 } fn b(%1: real) -> (real) { %2 = add %1, %1 : real "
+     "return %2 }"
      "fn f(%1: bool, %2: bool, %3: real) -> (real, real) { %4 = cond %1 @a @b (%3) : tuple %5 = get %4 [0] : real"
      " %6 = cond %2 @a @b (%3) : tuple %7 = get %6 [0] : real return %5, %7 }",
      {1, 0, 3},
@@ -158,8 +158,8 @@ static void compare(const Case *c, const TwFn *f, TwPrecision precision, const c
     double tolerance = precision == TW_F32 ? c->tolerance : c->tolerance * 1e-9;
     bool good = c->tolerance > 0 ? fabs(out[e] - c->out[e]) <= tolerance * fmax(1, fabs(c->out[e]))
                                  : same_bits(out[e], c->out[e]);
-    CHECK(good, "%s, %s, element %zu: %.17g instead of %.17g\n%s", how, precision == TW_F32 ? "f32" : "f64",
-          e, out[e], c->out[e], c->text);
+    CHECK(good, "%s, %s, element %zu: %.17g instead of %.17g\n%s", how, precision == TW_F32 ? "f32" : "f64", e, out[e],
+          c->out[e], c->text);
   }
 }
 
@@ -198,8 +198,7 @@ int main(void) {
     compare(&cases[k], g, TW_F64, "folded");
     compare(&cases[k], g, TW_F32, "folded");
   }
-  for (int op = 0; op < TW_OP_COUNT; op++)
-    CHECK(used[op], "no case uses the operation %s", tw_op_name((TwOp)op));
+  for (int op = 0; op < TW_OP_COUNT; op++) CHECK(used[op], "no case uses the operation %s", tw_op_name((TwOp)op));
   tw_arena_free(&arena);
   return failures != 0;
 }

@@ -6,26 +6,25 @@
 
 /* ---- docs/architecture.md, written down once more in the simplest way */
 
-#define DEFINE_SUM(T, name, FMA)                                                \
-  static double name(const double *a, const double *b, int64_t n) {             \
-    int64_t chunks = (n + 511) / 512;                                           \
-    T *c = calloc((size_t)chunks + 1, sizeof *c);                               \
-    for (int64_t k = 0; k < chunks; k++) {                                      \
-      T p[16] = {0};                                                            \
-      for (int64_t i = 512 * k; i < n && i < 512 * (k + 1); i++)                \
-        p[i % 16] = b ? FMA((T)a[i], (T)b[i], p[i % 16]) : p[i % 16] + (T)a[i]; \
-      for (int h = 8; h; h /= 2)                                                \
-        for (int j = 0; j < h; j++) p[j] += p[j + h];                           \
-      c[k] = p[0];                                                              \
-    }                                                                           \
-    while (chunks > 1) {                                                        \
-      for (int64_t k = 0; 2 * k < chunks; k++)                                  \
-        c[k] = 2 * k + 1 < chunks ? c[2 * k] + c[2 * k + 1] : c[2 * k];         \
-      chunks = (chunks + 1) / 2;                                                \
-    }                                                                           \
-    T sum = n ? c[0] : (T)0;                                                    \
-    free(c);                                                                    \
-    return (double)sum;                                                         \
+#define DEFINE_SUM(T, name, FMA)                                                                                       \
+  static double name(const double *a, const double *b, int64_t n) {                                                    \
+    int64_t chunks = (n + 511) / 512;                                                                                  \
+    T *c = calloc((size_t)chunks + 1, sizeof *c);                                                                      \
+    for (int64_t k = 0; k < chunks; k++) {                                                                             \
+      T p[16] = {0};                                                                                                   \
+      for (int64_t i = 512 * k; i < n && i < 512 * (k + 1); i++)                                                       \
+        p[i % 16] = b ? FMA((T)a[i], (T)b[i], p[i % 16]) : p[i % 16] + (T)a[i];                                        \
+      for (int h = 8; h; h /= 2)                                                                                       \
+        for (int j = 0; j < h; j++) p[j] += p[j + h];                                                                  \
+      c[k] = p[0];                                                                                                     \
+    }                                                                                                                  \
+    while (chunks > 1) {                                                                                               \
+      for (int64_t k = 0; 2 * k < chunks; k++) c[k] = 2 * k + 1 < chunks ? c[2 * k] + c[2 * k + 1] : c[2 * k];         \
+      chunks = (chunks + 1) / 2;                                                                                       \
+    }                                                                                                                  \
+    T sum = n ? c[0] : (T)0;                                                                                           \
+    free(c);                                                                                                           \
+    return (double)sum;                                                                                                \
   }
 DEFINE_SUM(float, sum_f32, fmaf)
 DEFINE_SUM(double, sum_f64, fma)
@@ -66,8 +65,8 @@ static void check_samples(TwModule *m, TwPrecision p) {
     evaluate(samples_fn(m, n), p, in, out);
     CHECK(same_value(out[0], defined_sum(p, in, NULL, n)), "sum of %lld samples", (long long)n);
     CHECK(same_value(out[1], defined_sum(p, in, in + n, n)), "sum of %lld products", (long long)n);
-    CHECK(same_value(out[2], out[0]) && same_value(out[3], defined_sum(p, in + n, NULL, n)),
-          "sum of %lld vectors", (long long)n);
+    CHECK(same_value(out[2], out[0]) && same_value(out[3], defined_sum(p, in + n, NULL, n)), "sum of %lld vectors",
+          (long long)n);
     free(in);
   }
 }
@@ -167,8 +166,8 @@ static void check_in_place(TwModule *m) {
   bool good = true;
   for (int k = 0; k < 1000; k++) good &= out[k] == TRIP / 1000;
   for (int k = 0; k < TRIP / 1000; k++) last += 1000 * k;
-  CHECK(good && out[1000] == 0 && out[BINS - 1] == last && in[0] == 0,
-        "a histogram: the last bin is %g, not %g", out[BINS - 1], last);
+  CHECK(good && out[1000] == 0 && out[BINS - 1] == last && in[0] == 0, "a histogram: the last bin is %g, not %g",
+        out[BINS - 1], last);
   free(in);
   free(out);
 }
@@ -186,8 +185,7 @@ static void check_exchange(TwModule *m) {
   double in[] = {1, 2, 3, 4, 10, 20}, out[12];
   static const double want[] = {11, 2, 3, 24, 1, 2, 3, 4, 11, 2, 3, 24};
   evaluate(f, TW_F64, in, out);
-  for (int k = 0; k < 12; k++)
-    CHECK(out[k] == want[k], "exchange, element %d: %g, not %g", k, out[k], want[k]);
+  for (int k = 0; k < 12; k++) CHECK(out[k] == want[k], "exchange, element %d: %g, not %g", k, out[k], want[k]);
 }
 
 int main(void) {

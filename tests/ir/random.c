@@ -68,8 +68,7 @@ static Pair pick_any(Gen *g, TwDtype d) {
 static void add_elementwise(Gen *g) {
   static const TwOp ones[] = {TW_OP_neg, TW_OP_abs,  TW_OP_relu,  TW_OP_sign,
                               TW_OP_sin, TW_OP_tanh, TW_OP_floor, TW_OP_logistic};
-  static const TwOp twos[] = {TW_OP_add, TW_OP_sub, TW_OP_mul, TW_OP_mul0,
-                              TW_OP_min, TW_OP_max, TW_OP_add, TW_OP_mul};
+  static const TwOp twos[] = {TW_OP_add, TW_OP_sub, TW_OP_mul, TW_OP_mul0, TW_OP_min, TW_OP_max, TW_OP_add, TW_OP_mul};
   static const TwOp ints[] = {TW_OP_add, TW_OP_sub, TW_OP_mul, TW_OP_div, TW_OP_mod, TW_OP_min, TW_OP_max};
   static const TwOp cmps[] = {TW_OP_lt, TW_OP_le, TW_OP_eq, TW_OP_ne};
   Pair a = pick_any(g, choose(g, 4) ? TW_REAL : TW_INT);
@@ -106,12 +105,8 @@ static void add_logic(Gen *g) {
   switch (choose(g, 4)) {
     case 0: BOTH(g, tw_binary(g->plain, op, a.plain, b.plain), tw_binary(g->fold, op, a.fold, b.fold)); break;
     case 1: BOTH(g, tw_unary(g->plain, TW_OP_not, a.plain), tw_unary(g->fold, TW_OP_not, a.fold)); break;
-    case 2:
-      BOTH(g, tw_unary(g->plain, TW_OP_to_real, a.plain), tw_unary(g->fold, TW_OP_to_real, a.fold));
-      break;
-    case 3:
-      BOTH(g, tw_select(g->plain, a.plain, x.plain, y.plain), tw_select(g->fold, a.fold, x.fold, y.fold));
-      break;
+    case 2: BOTH(g, tw_unary(g->plain, TW_OP_to_real, a.plain), tw_unary(g->fold, TW_OP_to_real, a.fold)); break;
+    case 3: BOTH(g, tw_select(g->plain, a.plain, x.plain, y.plain), tw_select(g->fold, a.fold, x.fold, y.fold)); break;
   }
 }
 
@@ -179,8 +174,7 @@ static void add_shape(Gen *g) {
     case 7:
       b = pick(g, type_of(g, a));
       if (t.rank < 3)
-        BOTH(g, tw_stack(g->plain, (TwRef[]){a.plain, b.plain}, 2),
-             tw_stack(g->fold, (TwRef[]){a.fold, b.fold}, 2));
+        BOTH(g, tw_stack(g->plain, (TwRef[]){a.plain, b.plain}, 2), tw_stack(g->fold, (TwRef[]){a.fold, b.fold}, 2));
       break;
   }
 }
@@ -204,12 +198,9 @@ static void add_reduction(Gen *g) {
   switch (choose(g, 6)) {
     case 0: BOTH(g, tw_sum(g->plain, a.plain, axes, n), tw_sum(g->fold, a.fold, axes, n)); break;
     case 1:
-      BOTH(g, tw_reduce(g->plain, TW_OP_rmax, a.plain, axes, n),
-           tw_reduce(g->fold, TW_OP_rmax, a.fold, axes, n));
+      BOTH(g, tw_reduce(g->plain, TW_OP_rmax, a.plain, axes, n), tw_reduce(g->fold, TW_OP_rmax, a.fold, axes, n));
       break;
-    case 2:
-      BOTH(g, tw_argmask(g->plain, n & 1, a.plain, axes, n), tw_argmask(g->fold, n & 1, a.fold, axes, n));
-      break;
+    case 2: BOTH(g, tw_argmask(g->plain, n & 1, a.plain, axes, n), tw_argmask(g->fold, n & 1, a.fold, axes, n)); break;
     case 3:
       i = in_range(g, t.dims[0]);
       BOTH(g, tw_index(g->plain, a.plain, i.plain), tw_index(g->fold, a.fold, i.fold));
@@ -222,8 +213,7 @@ static void add_reduction(Gen *g) {
     case 5:
       b = pick(g, type_of(g, a));
       if (t.dtype == TW_REAL && t.rank < 3)
-        BOTH(g, tw_dot(g->plain, a.plain, b.plain, &axis, &axis, 1),
-             tw_dot(g->fold, a.fold, b.fold, &axis, &axis, 1));
+        BOTH(g, tw_dot(g->plain, a.plain, b.plain, &axis, &axis, 1), tw_dot(g->fold, a.fold, b.fold, &axis, &axis, 1));
       break;
   }
 }
@@ -231,16 +221,15 @@ static void add_reduction(Gen *g) {
 static void grow(Gen *g, uint32_t steps, uint32_t depth);
 
 /* Both bodies of a region: parameters and results of the given types. */
-static void make_body(Gen *outer, const TwTy *params, uint32_t n_params, const TwTy *results,
-                      uint32_t n_results, uint32_t depth, const TwFn **plain, const TwFn **fold) {
+static void make_body(Gen *outer, const TwTy *params, uint32_t n_params, const TwTy *results, uint32_t n_results,
+                      uint32_t depth, const TwFn **plain, const TwFn **fold) {
   Gen *g = calloc(1, sizeof *g);
   g->m = outer->m;
   g->rng = outer->rng;
   g->plain = tw_fn_new(g->m, "body");
   g->plain->plain = true;
   g->fold = tw_fn_new(g->m, "body");
-  for (uint32_t k = 0; k < n_params; k++)
-    BOTH(g, tw_param(g->plain, params[k]), tw_param(g->fold, params[k]));
+  for (uint32_t k = 0; k < n_params; k++) BOTH(g, tw_param(g->plain, params[k]), tw_param(g->fold, params[k]));
   grow(g, 6, depth);
   for (uint32_t k = 0; k < n_results; k++) {
     Pair p = pick(g, results[k]);

@@ -27,67 +27,92 @@ typedef struct Case {
 static const Case cases[] = {
     {"a scan of no iteration",
      "fn b(%1: int, %2: real) -> (real, real) { %3 = neg %2 : real return %3, %2 }"
-     "fn f(%1: real) -> (real, real[0]) { %2 = scan @b (; %1; ) trip 0 : tuple %3 = get %2 [0] : real %4 = get %2 [1] : real[0] return %3, %4 }",
+     "fn f(%1: real) -> (real, real[0]) { %2 = scan @b (; %1; ) trip 0 : tuple %3 = get %2 [0] : real %4 = get %2 [1] "
+     ": real[0] return %3, %4 }",
      "fn f(%1: real) -> (real, real[0]) {\n  %2 = const 0x0p+0 : real[0]\n  return %1, %2\n}\n"},
     {"a scan of one iteration",
-     "fn b(%1: int, %2: real, %3: real) -> (real, real) { %4 = neg %2 : real %5 = to_real %1 : real %6 = add %5, %3 : real return %4, %6 }"
-     "fn f(%1: real, %2: real[1]) -> (real, real[1]) { %3 = scan @b (; %1; %2) trip 1 : tuple %4 = get %3 [0] : real %5 = get %3 [1] : real[1] return %4, %5 }",
+     "fn b(%1: int, %2: real, %3: real) -> (real, real) { %4 = neg %2 : real %5 = to_real %1 : real %6 = add %5, %3 : "
+     "real return %4, %6 }"
+     "fn f(%1: real, %2: real[1]) -> (real, real[1]) { %3 = scan @b (; %1; %2) trip 1 : tuple %4 = get %3 [0] : real "
+     "%5 = get %3 [1] : real[1] return %4, %5 }",
      "fn f(%1: real, %2: real[1]) -> (real, real[1]) {\n  %3 = neg %1 : real\n  return %3, %2\n}\n"},
     {"a branch that is decided",
      "fn a(%1: real) -> (real) { %2 = neg %1 : real return %2 } fn b(%1: real) -> (real) { return %1 }"
-     "fn f(%1: real) -> (real) { %2 = const false : bool %3 = cond %2 @a @b (%1) : tuple %4 = get %3 [0] : real return %4 }",
+     "fn f(%1: real) -> (real) { %2 = const false : bool %3 = cond %2 @a @b (%1) : tuple %4 = get %3 [0] : real return "
+     "%4 }",
      "fn f(%1: real) -> (real) {\n  return %1\n}\n"},
     {"a branch with results alike and an operand that one side reads",
-     "fn a(%1: real, %2: real, %3: real) -> (real, real, real) { %4 = const 0x1p+0 : real %5 = neg %1 : real return %4, %5, %2 }"
+     "fn a(%1: real, %2: real, %3: real) -> (real, real, real) { %4 = const 0x1p+0 : real %5 = neg %1 : real return "
+     "%4, %5, %2 }"
      "fn b(%1: real, %2: real, %3: real) -> (real, real, real) { %4 = const 0x1p+0 : real return %4, %1, %2 }"
      "fn f(%1: bool, %2: real, %3: real) -> (real, real, real) { %4 = cond %1 @a @b (%2, %3, %3) : tuple"
      " %5 = get %4 [0] : real %6 = get %4 [1] : real %7 = get %4 [2] : real return %5, %6, %7 }",
-     "fn a(%1: real) -> (real) {\n  %2 = neg %1 : real\n  return %2\n}\n\nfn b(%1: real) -> (real) {\n  return %1\n}\n\n"
-     "fn f(%1: bool, %2: real, %3: real) -> (real, real, real) {\n  %4 = const 0x1p+0 : real\n  %5 = cond %1 @a @b (%2) : tuple\n"
+     "fn a(%1: real) -> (real) {\n  %2 = neg %1 : real\n  return %2\n}\n\nfn b(%1: real) -> (real) {\n  return "
+     "%1\n}\n\n"
+     "fn f(%1: bool, %2: real, %3: real) -> (real, real, real) {\n  %4 = const 0x1p+0 : real\n  %5 = cond %1 @a @b "
+     "(%2) : tuple\n"
      "  %6 = get %5 [0] : real\n  return %4, %6, %3\n}\n"},
     {"a carry that stays, a literal operand, an unused operand, results made outside",
      "fn b(%1: int, %2: real, %3: real, %4: real, %5: real, %6: real) -> (real, real, real, real, real, int) {"
      " %7 = mul %2, %4 : real %8 = add %7, %5 : real %9 = const 0x1p+1 : real return %4, %8, %9, %4, %6, %1 }"
-     "fn f(%1: real, %2: real, %3: real[3]) -> (real, real, real[3], real[3], real[3], int[3]) { %4 = const 0x1p+0 : real"
-     " %5 = scan @b (%4, %1; %1, %2; %3) trip 3 : tuple %6 = get %5 [0] : real %7 = get %5 [1] : real %8 = get %5 [2] : real[3]"
-     " %9 = get %5 [3] : real[3] %10 = get %5 [4] : real[3] %11 = get %5 [5] : int[3] return %6, %7, %8, %9, %10, %11 }",
+     "fn f(%1: real, %2: real, %3: real[3]) -> (real, real, real[3], real[3], real[3], int[3]) { %4 = const 0x1p+0 : "
+     "real"
+     " %5 = scan @b (%4, %1; %1, %2; %3) trip 3 : tuple %6 = get %5 [0] : real %7 = get %5 [1] : real %8 = get %5 [2] "
+     ": real[3]"
+     " %9 = get %5 [3] : real[3] %10 = get %5 [4] : real[3] %11 = get %5 [5] : int[3] return %6, %7, %8, %9, %10, %11 "
+     "}",
      "fn b(%1: int, %2: real, %3: real) -> (real) {\n  %4 = add %2, %3 : real\n  return %4\n}\n\n"
      "fn f(%1: real, %2: real, %3: real[3]) -> (real, real, real[3], real[3], real[3], int[3]) {\n"
-     "  %4 = const 0x1p+1 : real[3]\n  %5 = broadcast %1 : real[3]\n  %6 = iota : int[3]\n  %7 = scan @b (%1; %2; ) trip 3 : tuple\n"
+     "  %4 = const 0x1p+1 : real[3]\n  %5 = broadcast %1 : real[3]\n  %6 = iota : int[3]\n  %7 = scan @b (%1; %2; ) "
+     "trip 3 : tuple\n"
      "  %8 = get %7 [0] : real\n  return %1, %8, %4, %5, %3, %6\n}\n"},
     {"a carried zero that stays zero through an inner loop, and what hangs on it",
      "fn i(%1: int, %2: real, %3: real) -> (real) { %4 = mul %2, %3 : real return %4 }"
-     "fn b(%1: int, %2: real, %3: real, %4: real) -> (real, real, real) { %5 = scan @i (%2; %3; ) trip 2 : tuple %6 = get %5 [0] : real"
+     "fn b(%1: int, %2: real, %3: real, %4: real) -> (real, real, real) { %5 = scan @i (%2; %3; ) trip 2 : tuple %6 = "
+     "get %5 [0] : real"
      " %7 = add %4, %6 : real %8 = mul %7, %2 : real return %6, %8, %3 }"
-     "fn f(%1: real, %2: real) -> (real, real, real[4]) { %3 = const 0x0p+0 : real %4 = scan @b (%1; %3, %2; ) trip 4 : tuple"
+     "fn f(%1: real, %2: real) -> (real, real, real[4]) { %3 = const 0x0p+0 : real %4 = scan @b (%1; %3, %2; ) trip 4 "
+     ": tuple"
      " %5 = get %4 [0] : real %6 = get %4 [1] : real %7 = get %4 [2] : real[4] return %5, %6, %7 }",
      "fn b(%1: int, %2: real, %3: real) -> (real) {\n  %4 = mul %2, %3 : real\n  return %4\n}\n\n"
      "fn f(%1: real, %2: real) -> (real, real, real[4]) {\n  %3 = const 0x0p+0 : real\n  %4 = const 0x0p+0 : real[4]\n"
      "  %5 = scan @b (%1; %2; ) trip 4 : tuple\n  %6 = get %5 [0] : real\n  return %3, %6, %4\n}\n"},
     {"results and carries that nothing uses",
-     "fn b(%1: int, %2: real, %3: real, %4: real) -> (real, real, real, real) { %5 = mul %2, %3 : real %6 = sin %3 : real"
+     "fn b(%1: int, %2: real, %3: real, %4: real) -> (real, real, real, real) { %5 = mul %2, %3 : real %6 = sin %3 : "
+     "real"
      " %7 = add %4, %6 : real return %5, %6, %7, %5 }"
-     "fn f(%1: real, %2: real, %3: real) -> (real) { %4 = scan @b (; %1, %2, %3; ) trip 4 : tuple %5 = get %4 [1] : real return %5 }",
+     "fn f(%1: real, %2: real, %3: real) -> (real) { %4 = scan @b (; %1, %2, %3; ) trip 4 : tuple %5 = get %4 [1] : "
+     "real return %5 }",
      "fn b(%1: int, %2: real) -> (real) {\n  %3 = sin %2 : real\n  return %3\n}\n\n"
-     "fn f(%1: real, %2: real, %3: real) -> (real) {\n  %4 = scan @b (; %2; ) trip 4 : tuple\n  %5 = get %4 [0] : real\n  return %5\n}\n"},
+     "fn f(%1: real, %2: real, %3: real) -> (real) {\n  %4 = scan @b (; %2; ) trip 4 : tuple\n  %5 = get %4 [0] : "
+     "real\n  return %5\n}\n"},
     {"sums of zeros, equal sums, columns that are all alike",
-     "fn b(%1: real, %2: real, %3: real) -> (real, real, real, real) { %4 = const 0x0p+0 : real %5 = mul %1, %2 : real %6 = add %5, %3 : real return %4, %6, %6, %6 }"
-     "fn f(%1: real, %2: real[9]) -> (real, real, real, real[9]) { %3 = broadcast %1 : real[9] %4 = samples @b (%1; %3, %2) trip 9 sums 3 : tuple"
-     " %5 = get %4 [0] : real %6 = get %4 [1] : real %7 = get %4 [2] : real %8 = get %4 [3] : real[9] return %5, %6, %7, %8 }",
-     "fn b(%1: real, %2: real) -> (real, real) {\n  %3 = mul %1, %1 : real\n  %4 = add %2, %3 : real\n  return %4, %4\n}\n\n"
+     "fn b(%1: real, %2: real, %3: real) -> (real, real, real, real) { %4 = const 0x0p+0 : real %5 = mul %1, %2 : real "
+     "%6 = add %5, %3 : real return %4, %6, %6, %6 }"
+     "fn f(%1: real, %2: real[9]) -> (real, real, real, real[9]) { %3 = broadcast %1 : real[9] %4 = samples @b (%1; "
+     "%3, %2) trip 9 sums 3 : tuple"
+     " %5 = get %4 [0] : real %6 = get %4 [1] : real %7 = get %4 [2] : real %8 = get %4 [3] : real[9] return %5, %6, "
+     "%7, %8 }",
+     "fn b(%1: real, %2: real) -> (real, real) {\n  %3 = mul %1, %1 : real\n  %4 = add %2, %3 : real\n  return %4, "
+     "%4\n}\n\n"
      "fn f(%1: real, %2: real[9]) -> (real, real, real, real[9]) {\n  %3 = const 0x0p+0 : real\n"
-     "  %4 = samples @b (%1; %2) trip 9 sums 1 : tuple\n  %5 = get %4 [0] : real\n  %6 = get %4 [1] : real[9]\n  return %3, %5, %5, %6\n}\n"},
+     "  %4 = samples @b (%1; %2) trip 9 sums 1 : tuple\n  %5 = get %4 [0] : real\n  %6 = get %4 [1] : real[9]\n  "
+     "return %3, %5, %5, %6\n}\n"},
     {"a column of numbers is the counter",
      "fn b(%1: int, %2: int, %3: int) -> (int) { %4 = add %2, %3 : int return %4 }"
-     "fn f(%1: int) -> (int) { %2 = iota : int[5] %3 = scan @b (; %1; %2) trip 5 reverse : tuple %4 = get %3 [0] : int return %4 }",
+     "fn f(%1: int) -> (int) { %2 = iota : int[5] %3 = scan @b (; %1; %2) trip 5 reverse : tuple %4 = get %3 [0] : int "
+     "return %4 }",
      "fn b(%1: int, %2: int) -> (int) {\n  %3 = add %1, %2 : int\n  return %3\n}\n\n"
-     "fn f(%1: int) -> (int) {\n  %2 = scan @b (; %1; ) trip 5 reverse : tuple\n  %3 = get %2 [0] : int\n  return %3\n}\n"},
+     "fn f(%1: int) -> (int) {\n  %2 = scan @b (; %1; ) trip 5 reverse : tuple\n  %3 = get %2 [0] : int\n  return "
+     "%3\n}\n"},
     {"two loops that are one",
-     "fn b(%1: int, %2: real) -> (real) { %3 = sin %2 : real return %3 } fn c(%1: int, %2: real) -> (real) { %3 = sin %2 : real return %3 }"
+     "fn b(%1: int, %2: real) -> (real) { %3 = sin %2 : real return %3 } fn c(%1: int, %2: real) -> (real) { %3 = sin "
+     "%2 : real return %3 }"
      "fn f(%1: real) -> (real) { %2 = scan @b (; %1; ) trip 4 : tuple %3 = get %2 [0] : real"
      " %4 = scan @c (; %1; ) trip 4 : tuple %5 = get %4 [0] : real %6 = mul %3, %5 : real return %6 }",
      "fn b(%1: int, %2: real) -> (real) {\n  %3 = sin %2 : real\n  return %3\n}\n\n"
-     "fn f(%1: real) -> (real) {\n  %2 = scan @b (; %1; ) trip 4 : tuple\n  %3 = get %2 [0] : real\n  %4 = mul %3, %3 : real\n  return %4\n}\n"},
+     "fn f(%1: real) -> (real) {\n  %2 = scan @b (; %1; ) trip 4 : tuple\n  %3 = get %2 [0] : real\n  %4 = mul %3, %3 "
+     ": real\n  return %4\n}\n"},
 };
 
 static void check_spans(TwModule *m) {
@@ -123,9 +148,8 @@ static void check_speed(TwModule *m) {
   double seconds = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
   printf("100,000 instructions in %.1f ms\n", 1e3 * seconds);
   CHECK(tw_fn_size(f) == 100001, "all are there");
-  CHECK(
-      seconds < 2,
-      "building is linear in the number of instructions"); /* 0.1 s would be too slow; sanitizers and load get room */
+  CHECK(seconds < 2,
+        "building is linear in the number of instructions"); /* 0.1 s would be too slow; sanitizers and load get room */
 }
 
 int main(void) {

@@ -6,9 +6,7 @@
 
 int failures;
 
-static size_t esize(TwDtype d, TwPrecision p) {
-  return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1;
-}
+static size_t esize(TwDtype d, TwPrecision p) { return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1; }
 
 static void store(void *at, TwDtype d, TwPrecision p, int64_t e, double x) {
   if (d == TW_INT) ((int64_t *)at)[e] = (int64_t)x;
@@ -36,8 +34,7 @@ size_t result_count(const TwFn *f) {
 }
 
 size_t evaluate(const TwFn *f, TwPrecision precision, const double *in, double *out) {
-  void **params = calloc(f->params.len + 1, sizeof *params),
-       **results = calloc(f->results.len + 1, sizeof *results);
+  void **params = calloc(f->params.len + 1, sizeof *params), **results = calloc(f->results.len + 1, sizeof *results);
   size_t written = 0;
   for (uint32_t k = 0; k < f->params.len; k++) {
     const TwTyInfo *t = tw_info(f, f->params.at[k]);

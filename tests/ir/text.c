@@ -40,8 +40,7 @@ typedef struct Wrong {
 
 static const Wrong wrong[] = {
     {"", "line 1: expected fn"},
-    {"fn f(%1: real) -> (real) {\n  %2 = exq %1 : real\n  return %2\n}",
-     "line 2: no operation has the name exq"},
+    {"fn f(%1: real) -> (real) {\n  %2 = exq %1 : real\n  return %2\n}", "line 2: no operation has the name exq"},
     {"fn f(%1: reel) -> (real) { return %1 }", "line 1: expected a type, not reel"},
     {"fn f(%1: real[1,2,3,4,5,6,7,8,9]) -> (real) { return %1 }", "at most 8 axes"},
     {"fn f(%1: real[-1]) -> (real) { return %1 }", "size at least 0"},
@@ -51,16 +50,15 @@ static const Wrong wrong[] = {
     {"fn f(%1: real) -> (real, real) { return %1 }", "results differ"},
     {"fn f(%1: real) -> (int) { return %1 }", "results differ"},
     {"fn f(%1: real) -> (real) { return %1 } trailing", "expected fn"},
-    {"fn f(%1: real) -> (real) { return %1 } fn f(%1: real) -> (real) { return %1 }",
-     "two functions have the name f"},
+    {"fn f(%1: real) -> (real) { return %1 } fn f(%1: real) -> (real) { return %1 }", "two functions have the name f"},
     {"fn f(%1: real) -> (real) { %2 = param : real return %2 }", "parameters stand in the head"},
     {"fn f() -> (int) { %1 = const 1.5 : int return %1 }", "not a whole number"},
     {"fn f() -> (bool) { %1 = const 2 : bool return %1 }", "a bool is 0 or 1"},
     {"fn f() -> (int) { %1 = const 99999999999999999999 : int return %1 }", "not a whole number"},
-    {"fn f(%1: real) -> (real) { %2 = scan @b (%1; ; ) trip 2 : tuple return %1 }",
-     "no function above has the name b"},
+    {"fn f(%1: real) -> (real) { %2 = scan @b (%1; ; ) trip 2 : tuple return %1 }", "no function above has the name b"},
     {"fn f(%1: tuple) -> (real) { return %1 }", "cannot be a tuple"},
-    {"fn b() -> (real) { %1 = const 1 : real return %1 } fn f(%1: bool) -> (tuple) { %2 = cond %1 @b @b () : tuple return %2 }",
+    {"fn b() -> (real) { %1 = const 1 : real return %1 } fn f(%1: bool) -> (tuple) { %2 = cond %1 @b @b () : tuple "
+     "return %2 }",
      "cannot be a result"},
 };
 
@@ -115,8 +113,7 @@ static const Wrong shapes[] = {
 static void check_wrong(TwModule *m, const char *text, const char *message) {
   const char *error = NULL;
   const TwFn *f = tw_ir_parse(m, text, &error);
-  CHECK(!f && error && strstr(error, message), "'%s' gave '%s', not '%s'", text, f ? "a function" : error,
-        message);
+  CHECK(!f && error && strstr(error, message), "'%s' gave '%s', not '%s'", text, f ? "a function" : error, message);
 }
 
 static void check_exact(TwModule *m) {

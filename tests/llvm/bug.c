@@ -1,5 +1,6 @@
-/* bug.c: an invariant that breaks inside of the code generator, a shared object of its own, comes back to the boundary that its
- * caller has set, with a text; and the generator works after it. Here it breaks because the IR is spoilt after it was made. */
+/* bug.c: an invariant that breaks inside of the code generator, a shared object of its own, comes back to the boundary
+ * that its caller has set, with a text; and the generator works after it. Here it breaks because the IR is spoilt after
+ * it was made. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -115,8 +115,8 @@ static const TwFn *program(Test *t, int64_t n, int64_t trip) {
  * widths are tensors, too. */
 static const TwFn *dense(Test *t, int64_t n, int64_t inputs, int64_t w1, int64_t w2, bool smooth) {
   TwFn *f = tw_fn_new(t->m, "f"), *b = tw_fn_new(t->m, "body");
-  TwTy types[8] = {real_ty(t, 2, w1, inputs, 0), real_ty(t, 1, w1, 0, 0), real_ty(t, 2, w2, w1, 0), real_ty(t, 1, w2, 0, 0),
-                   real_ty(t, 2, 1, w2, 0)};
+  TwTy types[8] = {real_ty(t, 2, w1, inputs, 0), real_ty(t, 1, w1, 0, 0), real_ty(t, 2, w2, w1, 0),
+                   real_ty(t, 1, w2, 0, 0), real_ty(t, 2, 1, w2, 0)};
   TwRef args[8], in[8];
   TwRegion g = {.trip = n, .n_consts = 5, .n_xs = 2, .n_carry = 1};
   for (uint32_t k = 0; k < 7; k++) {
@@ -142,7 +142,8 @@ static const TwFn *dense(Test *t, int64_t n, int64_t inputs, int64_t w1, int64_t
 /* The same of a net of `depth` equal layers, a loop that carries a tensor. */
 static const TwFn *deep(Test *t, int64_t n, int64_t depth, int64_t w, bool smooth) {
   TwFn *f = tw_fn_new(t->m, "f"), *b = tw_fn_new(t->m, "body"), *in = tw_fn_new(t->m, "layer");
-  TwTy vector = real_ty(t, 1, w, 0, 0), types[4] = {vector, real_ty(t, 3, depth, w, w), real_ty(t, 2, depth, w, 0), vector};
+  TwTy vector = real_ty(t, 1, w, 0, 0),
+       types[4] = {vector, real_ty(t, 3, depth, w, w), real_ty(t, 2, depth, w, 0), vector};
   TwRef args[6], p[6];
   TwRegion g = {.trip = n, .n_consts = 4, .n_xs = 2, .n_carry = 1}, s = {.trip = depth, .n_carry = 1, .n_xs = 2};
   for (uint32_t k = 0; k < 6; k++) {
@@ -201,7 +202,8 @@ int main(int argc, char **argv) {
     char what[96];
     test_reset(&t);
     int64_t n = counts[below(&t, 6)], w1 = 1 + below(&t, k % 5 == 4 ? 40 : 14), w2 = 1 + below(&t, 14);
-    const TwFn *f = k % 2 ? deep(&t, n, 9 + below(&t, 4), w1, k % 3 == 0) : dense(&t, n, 1 + below(&t, 3), w1, w2, k % 3 == 0);
+    const TwFn *f = k % 2 ? deep(&t, n, 9 + below(&t, 4), w1, k % 3 == 0)
+                          : dense(&t, n, 1 + below(&t, 3), w1, w2, k % 3 == 0);
     if (k % 2) w2 = 0, loops += layered(f, 512);
     snprintf(what, sizeof what, "dense %lld, %lld, %lld samples", (long long)w1, (long long)w2, (long long)n);
     t.few = k % 4 ? 2 : 0;
@@ -210,8 +212,13 @@ int main(int argc, char **argv) {
   for (uint32_t k = 0; k < 3; k++) { /* matrices too large for a cache (panels.c), in one stretch and in several */
     test_reset(&t);
     t.few = k ? 2 : 0;
-    check(&t, k == 2 ? deep(&t, 33, 9, 190, false) : k ? dense(&t, 530, 2, 190, 203, false) : dense(&t, 45, 2, 300, 131, true),
-          k == 2 ? "deep and wide" : k ? "wide, two chunks" : "wide, a ragged block");
+    check(&t,
+          k == 2 ? deep(&t, 33, 9, 190, false)
+          : k    ? dense(&t, 530, 2, 190, 203, false)
+                 : dense(&t, 45, 2, 300, 131, true),
+          k == 2 ? "deep and wide"
+          : k    ? "wide, two chunks"
+                 : "wide, a ragged block");
   }
   printf("%u loops layer by layer\n", loops);
   if (loops < programs / 3) t.failures++;

@@ -15,15 +15,17 @@ static bool takes(TwOp op, TwDtype d) {
     case TW_OP_div:
     case TW_OP_min:
     case TW_OP_max:
-    case TW_OP_lt: case TW_OP_le:
-      return d != TW_BOOL;
+    case TW_OP_lt:
+    case TW_OP_le: return d != TW_BOOL;
     case TW_OP_eq:
     case TW_OP_ne:
     case TW_OP_select:
     case TW_OP_to_int: return op != TW_OP_to_int || d != TW_INT;
     case TW_OP_to_real: return d != TW_REAL;
     case TW_OP_mod: return d == TW_INT;
-    case TW_OP_and: case TW_OP_or: case TW_OP_not: return d == TW_BOOL;
+    case TW_OP_and:
+    case TW_OP_or:
+    case TW_OP_not: return d == TW_BOOL;
   }
   return d == TW_REAL;
 }

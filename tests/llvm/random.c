@@ -26,8 +26,7 @@ static const TwFn *in_lanes(Test *t, const TwFn *of, int64_t n, uint64_t fixed) 
   for (uint32_t k = 0; k < of->results.len; k++)
     if (tw_info(b, out[k])->dtype != TW_BOOL) tw_result(b, out[k]), g.n_carry++;
   for (uint32_t k = 0; k < of->results.len; k++)
-    if (tw_info(b, out[k])->dtype == TW_REAL)
-      tw_result(b, tw_binary(b, TW_OP_mul, out[k], out[k])), g.n_carry++;
+    if (tw_info(b, out[k])->dtype == TW_REAL) tw_result(b, tw_binary(b, TW_OP_mul, out[k], out[k])), g.n_carry++;
   for (uint32_t k = 0; k < of->results.len; k++) tw_result(b, out[k]);
   g.n_ys = of->results.len;
   g.body = tw_fn_seal(b);
@@ -39,8 +38,7 @@ static const TwFn *in_lanes(Test *t, const TwFn *of, int64_t n, uint64_t fixed) 
 static const TwFn *derivative(Test *t, const TwFn *f) {
   bool *active = TW_NEW_N(&t->arena, bool, f->params.len + 1);
   bool any = false;
-  for (uint32_t k = 0; k < f->params.len; k++)
-    any |= active[k] = tw_info(f, f->params.at[k])->dtype == TW_REAL;
+  for (uint32_t k = 0; k < f->params.len; k++) any |= active[k] = tw_info(f, f->params.at[k])->dtype == TW_REAL;
   return any ? tw_vjp(t->m, f, active, NULL) : f;
 }
 
@@ -74,8 +72,7 @@ static void added_in_blocks(Test *t) {
 }
 
 int main(int argc, char **argv) {
-  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 30,
-           seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 30, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   static const int64_t samples[] = {1, 15, 16, 17, 40, 513};
   uint64_t met[TW_OP_COUNT] = {0};
   Test t = test_new(seed);
@@ -100,8 +97,7 @@ int main(int argc, char **argv) {
     t.few = 2;
     snprintf(what, sizeof what, "program %llu in lanes", (unsigned long long)(seed + k));
     check(&t, in_lanes(&t, tw_opt_lower_mul0(t.m, f), samples[k % 6], rng_next(&rng) & rng_next(&rng)), what);
-    snprintf(what, sizeof what, "optimized derivative of program %llu in lanes",
-             (unsigned long long)(seed + k));
+    snprintf(what, sizeof what, "optimized derivative of program %llu in lanes", (unsigned long long)(seed + k));
     const TwFn *l = in_lanes(&t, k % 2 ? d : o, samples[(k + 3) % 6], rng_next(&rng) & rng_next(&rng));
     check(&t, k % 2 ? l : tw_opt_lower_mul0(t.m, tw_optimize(t.m, l, tw_opt_limits_default())), what);
   }

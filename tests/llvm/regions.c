@@ -6,9 +6,7 @@
 
 static const int64_t counts[] = {1, 15, 16, 17, 500, 511, 512, 513, 5000};
 
-static TwRef half(TwFn *f, TwRef a) {
-  return tw_binary(f, TW_OP_mul, a, tw_fit(f, tw_real(f, 0.5), tw_type(f, a)));
-}
+static TwRef half(TwFn *f, TwRef a) { return tw_binary(f, TW_OP_mul, a, tw_fit(f, tw_real(f, 0.5), tw_type(f, a))); }
 static TwTy scalar(Test *t, TwDtype d) { return tw_ty_scalar(t->m, d); }
 
 /* Body of a scan over scalars: (i, c, s, x) -> (s', y). */
@@ -24,13 +22,8 @@ static const TwFn *scalar_body(Test *t) {
 }
 
 static TwRef scan_scalars(Test *t, TwFn *f, TwRef c, TwRef s, TwRef xs, int64_t trip, bool reverse) {
-  TwRegion g = {.body = scalar_body(t),
-                .trip = trip,
-                .reverse = reverse,
-                .n_consts = 1,
-                .n_carry = 1,
-                .n_xs = 1,
-                .n_ys = 1};
+  TwRegion g = {
+      .body = scalar_body(t), .trip = trip, .reverse = reverse, .n_consts = 1, .n_carry = 1, .n_xs = 1, .n_ys = 1};
   return tw_emit_region(f, TW_OP_scan, &g, (TwRef[]){c, s, xs}, 3);
 }
 
@@ -40,8 +33,7 @@ static const TwFn *tensor_body(Test *t) {
   TwFn *b = tw_fn_new(t->m, "body");
   TwTy v = real_ty(t, 1, 5, 0, 0), m = real_ty(t, 2, 7, 5, 0);
   TwRef i = tw_param(b, scalar(t, TW_INT)), w = tw_param(b, real_ty(t, 2, 5, 5, 0));
-  TwRef p = tw_param(b, v), q = tw_param(b, v), same = tw_param(b, v), acc = tw_param(b, m),
-        late = tw_param(b, m);
+  TwRef p = tw_param(b, v), q = tw_param(b, v), same = tw_param(b, v), acc = tw_param(b, m), late = tw_param(b, m);
   TwRef x = tw_param(b, v);
   TwRef sum = tw_binary(b, TW_OP_add, half(b, tw_dot(b, w, p, (int64_t[]){1}, (int64_t[]){0}, 1)), x);
   TwRef to = tw_binary(b, TW_OP_mod, i, tw_int(b, 7));
@@ -64,13 +56,8 @@ static void tensor_types(Test *t, int64_t trip, TwTy *out) {
 }
 
 static TwRef scan_tensors(Test *t, TwFn *f, const TwRef *in, int64_t trip, bool reverse) {
-  TwRegion g = {.body = tensor_body(t),
-                .trip = trip,
-                .reverse = reverse,
-                .n_consts = 1,
-                .n_carry = 5,
-                .n_xs = 1,
-                .n_ys = 2};
+  TwRegion g = {
+      .body = tensor_body(t), .trip = trip, .reverse = reverse, .n_consts = 1, .n_carry = 5, .n_xs = 1, .n_ys = 2};
   return tw_emit_region(f, TW_OP_scan, &g, in, TENSOR_IN);
 }
 
@@ -105,8 +92,7 @@ static const TwFn *lane_scans(Test *t, int64_t n, int64_t trip, bool reverse, ui
       in[k] = tw_param(b, types[k]);
       *(xs ? &g.n_xs : &g.n_consts) += 1;
     }
-  TwRef p = scan_scalars(t, b, in[0], in[1], in[2], trip, reverse),
-        q = scan_tensors(t, b, in + 3, trip, reverse);
+  TwRef p = scan_scalars(t, b, in[0], in[1], in[2], trip, reverse), q = scan_tensors(t, b, in + 3, trip, reverse);
   TwRef y[2 + TENSOR_OUT] = {tw_get(b, p, 0), tw_get(b, p, 1)};
   for (uint32_t k = 0; k < TENSOR_OUT; k++) y[2 + k] = tw_get(b, q, k);
   for (uint32_t k = 0; k < 2 + TENSOR_OUT; k++) tw_result(b, y[k]);
@@ -187,8 +173,7 @@ static const TwFn *lane_branch(Test *t, int64_t n, int kind) {
   TwTy real = scalar(t, TW_REAL), v = real_ty(t, 1, 6, 0, 0);
   TwRef args[5] = {tw_param(f, real), tw_param(f, v), tw_param(f, tw_ty_lead(t->m, n, real)),
                    tw_param(f, tw_ty_lead(t->m, n, real)), tw_param(f, tw_ty_lead(t->m, n, v))};
-  TwRef u = tw_param(b, real), w = tw_param(b, v), x = tw_param(b, real), y = tw_param(b, real),
-        z = tw_param(b, v);
+  TwRef u = tw_param(b, real), w = tw_param(b, v), x = tw_param(b, real), y = tw_param(b, real), z = tw_param(b, v);
   TwRef pred = tw_binary(b, TW_OP_lt, kind == 1 ? u : x, kind == 1 ? tw_real(b, 0.25) : y);
   TwRef c = branch(t, b, pred, kind == 2 ? u : x, kind == 2 ? u : y, kind == 2 ? w : z);
   TwRef s = tw_binary(b, TW_OP_add, tw_get(b, c, 0), tw_get(b, c, 2));
@@ -229,8 +214,7 @@ static const TwFn *net(Test *t, int64_t n, uint32_t layers) {
   TwRef zero = tw_real(b, 0);
   for (uint32_t l = layers; l-- > 0;) {
     TwRef d[W];
-    for (uint32_t j = 0; j < W; j++)
-      d[j] = tw_select(b, tw_binary(b, TW_OP_ne, h[l + 1][j], zero), g[j], zero);
+    for (uint32_t j = 0; j < W; j++) d[j] = tw_select(b, tw_binary(b, TW_OP_ne, h[l + 1][j], zero), g[j], zero);
     for (uint32_t j = 0; j < W; j++)
       for (uint32_t k = 0; k < W; k++) tw_result(b, tw_binary(b, TW_OP_mul, d[j], h[l][k]));
     for (uint32_t j = 0; j < W; j++) tw_result(b, d[j]);
@@ -244,8 +228,7 @@ static const TwFn *net(Test *t, int64_t n, uint32_t layers) {
   tw_result(b, tw_binary(b, TW_OP_lt, h[1][0], g[0]));
   tw_result(b, x);
   tw_result(b, w[0][0][0]);
-  TwRegion r = {
-      .body = tw_fn_seal(b), .trip = n, .n_consts = layers * W * W, .n_xs = 2, .n_carry = sums, .n_ys = 4};
+  TwRegion r = {.body = tw_fn_seal(b), .trip = n, .n_consts = layers * W * W, .n_xs = 2, .n_carry = sums, .n_ys = 4};
   TwRef all = tw_emit_region(f, TW_OP_samples, &r, args, n_args);
   TwRef parts[MAX * (W * W + W) + 1];
   for (uint32_t k = 0; k < sums; k++) parts[k] = tw_get(f, all, k);
@@ -276,8 +259,8 @@ static const TwFn *nested_samples(Test *t, int64_t n, int64_t m, bool dependent)
   tw_result(outer, tw_binary(outer, TW_OP_add, tw_unary(outer, TW_OP_to_real, tw_get(outer, r, 2)),
                              tw_sum_all(outer, tw_get(outer, r, 4))));
   TwRegion go = {.body = tw_fn_seal(outer), .trip = n, .n_consts = 3, .n_xs = 1, .n_carry = 2, .n_ys = 2};
-  TwRef args[4] = {tw_param(f, real), tw_param(f, tw_ty_lead(t->m, m, real)),
-                   tw_param(f, tw_ty_lead(t->m, m, v)), tw_param(f, tw_ty_lead(t->m, n, real))};
+  TwRef args[4] = {tw_param(f, real), tw_param(f, tw_ty_lead(t->m, m, real)), tw_param(f, tw_ty_lead(t->m, m, v)),
+                   tw_param(f, tw_ty_lead(t->m, n, real))};
   TwRef all = tw_emit_region(f, TW_OP_samples, &go, args, 4);
   for (uint32_t k = 0; k < 4; k++) tw_result(f, tw_get(f, all, k));
   return tw_fn_seal(f);
@@ -288,11 +271,9 @@ static const TwFn *deep(Test *t, int64_t n) {
   TwTy real = scalar(t, TW_REAL);
   TwFn *inner = tw_fn_new(t->m, "inner"), *body = tw_fn_new(t->m, "body"), *f = tw_fn_new(t->m, "f");
   TwRef w = tw_param(inner, real), x = tw_param(inner, real);
-  tw_result(inner,
-            tw_binary(inner, TW_OP_mul, tw_unary(inner, TW_OP_tanh, tw_binary(inner, TW_OP_mul, w, x)), x));
+  tw_result(inner, tw_binary(inner, TW_OP_mul, tw_unary(inner, TW_OP_tanh, tw_binary(inner, TW_OP_mul, w, x)), x));
   TwRegion gi = {.body = tw_fn_seal(inner), .trip = n, .n_consts = 1, .n_xs = 1, .n_carry = 1};
-  TwRef i = tw_param(body, scalar(t, TW_INT)), xs = tw_param(body, real_ty(t, 1, n, 0, 0)),
-        s = tw_param(body, real);
+  TwRef i = tw_param(body, scalar(t, TW_INT)), xs = tw_param(body, real_ty(t, 1, n, 0, 0)), s = tw_param(body, real);
   TwRef hist = tw_param(body, real_ty(t, 1, 9, 0, 0));
   TwRef sum = tw_get(body, tw_emit_region(body, TW_OP_samples, &gi, (TwRef[]){s, xs}, 2), 0);
   TwRef p = scan_scalars(t, body, s, sum, hist, 9, true);
@@ -301,8 +282,7 @@ static const TwFn *deep(Test *t, int64_t n) {
   tw_result(body, tw_add_at(body, hist, i, sum));
   tw_result(body, tw_get(body, c, 1));
   TwRegion g = {.body = tw_fn_seal(body), .trip = 6, .n_consts = 1, .n_carry = 2, .n_ys = 1};
-  TwRef args[3] = {tw_param(f, real_ty(t, 1, n, 0, 0)), tw_param(f, real),
-                   tw_param(f, real_ty(t, 1, 9, 0, 0))};
+  TwRef args[3] = {tw_param(f, real_ty(t, 1, n, 0, 0)), tw_param(f, real), tw_param(f, real_ty(t, 1, 9, 0, 0))};
   TwRef r = tw_emit_region(f, TW_OP_scan, &g, args, 3);
   for (uint32_t k = 0; k < 3; k++) tw_result(f, tw_get(f, r, k));
   return tw_fn_seal(f);

@@ -14,10 +14,10 @@ typedef struct Case {
 
 #define I(...) ((const int64_t[]){__VA_ARGS__})
 #define I_refs(...) ((const TwRef[]){__VA_ARGS__})
-#define BUILD(name, ...)                                        \
-  static TwRef name(Test *t, TwFn *f, const TwRef *in) {        \
-    (void)t;                                                    \
-    return __VA_ARGS__;                                         \
+#define BUILD(name, ...)                                                                                               \
+  static TwRef name(Test *t, TwFn *f, const TwRef *in) {                                                               \
+    (void)t;                                                                                                           \
+    return __VA_ARGS__;                                                                                                \
   }
 
 BUILD(broadcast_1, tw_broadcast(f, in[0], real_ty(t, 2, 5, 21, 0), I(1)))
@@ -41,8 +41,7 @@ BUILD(pad_b, tw_pad(f, in[0], real_ty(t, 2, 5, 7, 0), I(1, 1, 2, 1)))
 BUILD(concat_a, tw_concat(f, I_refs(in[0], in[1], in[2]), 3, 0))
 BUILD(concat_b, tw_concat(f, I_refs(in[0], in[1], in[0]), 3, 1))
 BUILD(stack_a, tw_stack(f, I_refs(in[0], in[1], in[2]), 3))
-BUILD(stack_b,
-      tw_stack(f, I_refs(tw_unary(f, TW_OP_relu, in[0]), in[1], tw_binary(f, TW_OP_add, in[0], in[1])), 3))
+BUILD(stack_b, tw_stack(f, I_refs(tw_unary(f, TW_OP_relu, in[0]), in[1], tw_binary(f, TW_OP_add, in[0], in[1])), 3))
 BUILD(index_a, tw_index(f, in[0], in[1]))
 BUILD(index_b, tw_index(f, tw_unary(f, TW_OP_neg, in[0]), in[1]))
 BUILD(index_c, tw_binary(f, TW_OP_mul, tw_index(f, tw_transpose(f, in[0], I(1, 0)), in[1]),
@@ -81,14 +80,12 @@ BUILD(iota_b, tw_binary(f, TW_OP_add, in[0], tw_sum_all(f, tw_unary(f, TW_OP_to_
 BUILD(draw_a, tw_draw(f, real_ty(t, 2, 3, 7, 0), in[0], in[1], 77))
 BUILD(draw_b, tw_draw(f, tw_ty_scalar(t->m, TW_REAL), in[0], in[1], 78))
 BUILD(const_a, tw_binary(f, TW_OP_add, in[0], tw_const(f, real_ty(t, 1, 21, 0, 0), 1.0 / 3)))
-BUILD(chain_a,
-      tw_binary(f, TW_OP_mul, tw_unary(f, TW_OP_exp, tw_reverse(f, tw_unary(f, TW_OP_sin, in[0]), 0)),
-                tw_reverse(f, in[0], 0)))
-BUILD(chain_b,
-      tw_concat(f,
-                I_refs(tw_pad(f, tw_unary(f, TW_OP_neg, in[0]), real_ty(t, 1, 45, 0, 0), I(1, 2)),
-                       tw_concat(f, I_refs(in[0], tw_unary(f, TW_OP_abs, in[0]), in[0]), 3, 0), in[0]),
-                3, 0))
+BUILD(chain_a, tw_binary(f, TW_OP_mul, tw_unary(f, TW_OP_exp, tw_reverse(f, tw_unary(f, TW_OP_sin, in[0]), 0)),
+                         tw_reverse(f, in[0], 0)))
+BUILD(chain_b, tw_concat(f,
+                         I_refs(tw_pad(f, tw_unary(f, TW_OP_neg, in[0]), real_ty(t, 1, 45, 0, 0), I(1, 2)),
+                                tw_concat(f, I_refs(in[0], tw_unary(f, TW_OP_abs, in[0]), in[0]), 3, 0), in[0]),
+                         3, 0))
 static TwRef chain_c(Test *t, TwFn *f, const TwRef *in) { /* many values that come and go */
   (void)t;
   TwRef a = in[0], b = in[1];

@@ -45,7 +45,8 @@ static double random_real(uint64_t *s) {
     case 3: return u * 1e-42;
     case 4: return (r >> 8) % 8 == 0 ? INFINITY : 1;
     case 5: return (r >> 8) % 8 == 0 ? NAN : -1;
-    case 6: case 7: return (double)((int64_t)(r >> 8) % 5) - 2;
+    case 6:
+    case 7: return (double)((int64_t)(r >> 8) % 5) - 2;
   }
   return u;
 }
@@ -57,9 +58,7 @@ static int64_t random_int(uint64_t *s) {
   return (int64_t)(r >> 8) % 9 - 4;
 }
 
-static size_t esize(TwDtype d, TwPrecision p) {
-  return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1;
-}
+static size_t esize(TwDtype d, TwPrecision p) { return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1; }
 static size_t padded(int64_t n) { return ((size_t)n + 15) / 16 * 16; }
 
 static void *get(size_t bytes) {
@@ -100,10 +99,8 @@ static bool same(const TwTyInfo *t, TwPrecision p, const void *a, const void *b,
   for (int64_t e = 0; e < t->count; e++) {
     const uint8_t *x = (const uint8_t *)a + (size_t)e * n, *y = (const uint8_t *)b + (size_t)e * n;
     if (memcmp(x, y, n) == 0) continue;
-    if (t->dtype == TW_REAL && p == TW_F32 && isnan(((const float *)a)[e]) && isnan(((const float *)b)[e]))
-      continue;
-    if (t->dtype == TW_REAL && p == TW_F64 && isnan(((const double *)a)[e]) && isnan(((const double *)b)[e]))
-      continue;
+    if (t->dtype == TW_REAL && p == TW_F32 && isnan(((const float *)a)[e]) && isnan(((const float *)b)[e])) continue;
+    if (t->dtype == TW_REAL && p == TW_F64 && isnan(((const double *)a)[e]) && isnan(((const double *)b)[e])) continue;
     *where = e;
     return false;
   }
@@ -154,7 +151,8 @@ static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const 
   TwRtCall call = {.in = (const void *const *)in, .out = out, .work = work, .pool = shared ? &pool.face : NULL};
   slot->entry(&call);
   t->shared += shared;
-  if (shared && !guarded(pool.other, slot->work_bytes)) fail(t, f, p, bits, what, "wrote past the end of a thread's work buffer");
+  if (shared && !guarded(pool.other, slot->work_bytes))
+    fail(t, f, p, bits, what, "wrote past the end of a thread's work buffer");
   free(pool.other);
   if (!tw_interpret(f, p, (const void *const *)in, want)) abort();
   t->runs++;

@@ -18,7 +18,7 @@ typedef struct Test {
   TwModule *m;
   uint64_t random;
   uint32_t failures, runs, shared; /* shared: runs in which threads could share a loop */
-  int few; /* 1: only the host's width; 2: and one precision, in turn */
+  int few;                         /* 1: only the host's width; 2: and one precision, in turn */
   uint32_t turn;
 } Test;
 

@@ -1,24 +1,24 @@
-/* fits.c ROOT: of which data and which model a loss is the mean squared error: a table of losses with what is expected, in
- * stages of every kind of optimizer; and what example programs are. A false yes would print figures that mean nothing. */
+/* fits.c ROOT: of which data and which model a loss is the mean squared error: a table of losses with what is expected,
+ * in stages of every kind of optimizer; and what example programs are. A false yes would print figures that mean
+ * nothing. */
 #include <stdlib.h>
 
 #include "compiler/pipeline.h"
 #include "tests/runtime/check.h"
 
-static const char prelude[] =
-    "const rows = 40\n"
-    "param a : real = 1\n"
-    "param b : real[2] = 0.5\n"
-    "data d = grid(x in [0, 1], rows) -> x ^ 2\n"
-    "data e = grid(x in [0, 2], 30) -> exp(x)\n"
-    "data heavy = grid(x in [0, 1], rows, weight = 1 + x) -> x ^ 2\n"
-    "data plane = grid(x in [0, 1], 5, y in [0, 1], 6) -> x * y\n"
-    "data even = grid(x in [0, 1], 64) -> x ^ 2\n"
-    "data pair = grid(x in [0, 1], rows) -> [x, x ^ 2]\n"
-    "model f(x: real) -> real = max(a * x, b[0])\n"
-    "model g(x: real) -> real = a + sum(b[k] * x ^ k for k in 0 .. 2)\n"
-    "model h(x: real) -> real = f(x) + g(x)\n"
-    "model z(x: real, y: real) -> real = a * x + b[0] * y\n";
+static const char prelude[] = "const rows = 40\n"
+                              "param a : real = 1\n"
+                              "param b : real[2] = 0.5\n"
+                              "data d = grid(x in [0, 1], rows) -> x ^ 2\n"
+                              "data e = grid(x in [0, 2], 30) -> exp(x)\n"
+                              "data heavy = grid(x in [0, 1], rows, weight = 1 + x) -> x ^ 2\n"
+                              "data plane = grid(x in [0, 1], 5, y in [0, 1], 6) -> x * y\n"
+                              "data even = grid(x in [0, 1], 64) -> x ^ 2\n"
+                              "data pair = grid(x in [0, 1], rows) -> [x, x ^ 2]\n"
+                              "model f(x: real) -> real = max(a * x, b[0])\n"
+                              "model g(x: real) -> real = a + sum(b[k] * x ^ k for k in 0 .. 2)\n"
+                              "model h(x: real) -> real = f(x) + g(x)\n"
+                              "model z(x: real, y: real) -> real = a * x + b[0] * y\n";
 enum { D = 1, E, HEAVY, PLANE, EVEN, F = 1, G, H, Z };
 
 typedef struct Case {
@@ -111,9 +111,9 @@ static void examples(const char *root) {
   static const struct {
     const char *file;
     uint32_t data, model;
-  } at[] = {{"examples/cubic.tw", 1, 1},   {"examples/dense.tw", 1, 1},          {"examples/measured.tw", 1, 1},
-            {"examples/beyond.tw", 1, 1},  {"tests/run/second_rows.tw", 0, 0},   {"tests/run/deep.tw", 1, 1},
-            {"examples/radial.tw", 0, 0},  {"examples/difference.tw", 1, 1}};
+  } at[] = {{"examples/cubic.tw", 1, 1},  {"examples/dense.tw", 1, 1},        {"examples/measured.tw", 1, 1},
+            {"examples/beyond.tw", 1, 1}, {"tests/run/second_rows.tw", 0, 0}, {"tests/run/deep.tw", 1, 1},
+            {"examples/radial.tw", 0, 0}, {"examples/difference.tw", 1, 1}};
   for (size_t k = 0; k < sizeof at / sizeof *at; k++) {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", root, at[k].file);

@@ -9,7 +9,8 @@
 #include "compiler/llvm/llvm.h"
 
 static int failures;
-#define CHECK(c, ...) ((c) ? (void)0 : (void)(failures++, printf("%s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), puts("")))
+#define CHECK(c, ...)                                                                                                  \
+  ((c) ? (void)0 : (void)(failures++, printf("%s:%d: ", __FILE__, __LINE__), printf(__VA_ARGS__), puts("")))
 
 /* f_k(x) = sin(x) + k, each a function of its own. */
 static const TwFn *function(TwModule *m, int k) {
@@ -50,7 +51,10 @@ static void run(const TwLlObjects *objects) {
 static void refused(const TwObjectBytes *bytes, size_t n, const char *says) {
   char *error;
   TwObject *o = tw_object_load(bytes, n, &error);
-  CHECK(!o && error && strstr(error, says), "expected '%s', got '%s'", says, o ? "no error" : error ? error : "no text");
+  CHECK(!o && error && strstr(error, says), "expected '%s', got '%s'", says,
+        o       ? "no error"
+        : error ? error
+                : "no text");
   tw_object_free(o);
   free(error);
 }

@@ -13,17 +13,14 @@ static int failures;
 
 static void show(const char *name, const TwFn *f) {
   TwCounts c = tw_count_samples(f);
-  printf(
-      "%-22s size %5u  samples %u: mul+fma %3u, add %3u, div %u, relu %2u, select %2u, compare %2u, other "
-      "%u, "
-      "scan %u, sums %u, ys %u, consts %u, tensors %u\n",
-      name, tw_fn_size(f), c.regions, c.multiplies, c.adds, c.divides, c.relus, c.selects, c.compares,
-      c.others, c.scans, c.sums, c.ys, c.consts, c.tensors);
+  printf("%-22s size %5u  samples %u: mul+fma %3u, add %3u, div %u, relu %2u, select %2u, compare %2u, other "
+         "%u, "
+         "scan %u, sums %u, ys %u, consts %u, tensors %u\n",
+         name, tw_fn_size(f), c.regions, c.multiplies, c.adds, c.divides, c.relus, c.selects, c.compares, c.others,
+         c.scans, c.sums, c.ys, c.consts, c.tensors);
 }
 
-static const TwFn *gradient(TwModule *m, const TwFn *loss) {
-  return tw_grad(m, loss, (bool[]){true, false, false});
-}
+static const TwFn *gradient(TwModule *m, const TwFn *loss) { return tw_grad(m, loss, (bool[]){true, false, false}); }
 
 static void check_verified(const char *what, const TwFn *f) {
   const char *why = tw_verify(f);
@@ -98,8 +95,8 @@ static void standard(TwModule *m) {
   step_through(m, direct, -0.5, 1);
   const TwFn *unprepared = tw_optimize(m, direct, tw_opt_limits_default());
   show("grad, optimized", unprepared);
-  const TwFn *final =
-      tw_optimize(m, gradient(m, tw_opt_prepare(m, loss, tw_opt_limits_default())), tw_opt_limits_default());
+  const TwFn *final = tw_optimize(m, gradient(m, tw_opt_prepare(m, loss, tw_opt_limits_default())),
+                                  tw_opt_limits_default());
   show("prepared, optimized", final);
   if (getenv("TW_SHOW2")) puts(tw_ir_print(final));
   check_values("optimize", direct, unprepared, -0.5, 1);
@@ -125,8 +122,7 @@ static void sizes(TwModule *m) {
   show("pretrain, depth 40", p40);
   if (getenv("TW_SHOW40")) puts(tw_ir_print(p40));
   const TwFn *p160 = whole_step(m, tw_flagship_pretrain(m, 160, 500, -1));
-  CHECK(tw_fn_size(p80) == tw_fn_size(p160), "pretrain: %u at depth 80, %u at 160", tw_fn_size(p80),
-        tw_fn_size(p160));
+  CHECK(tw_fn_size(p80) == tw_fn_size(p160), "pretrain: %u at depth 80, %u at 160", tw_fn_size(p80), tw_fn_size(p160));
   CHECK(tw_fn_size(p40) <= tw_fn_size(p80) + 8, "pretrain: %u at depth 40", tw_fn_size(p40));
   TwCounts c = tw_count_samples(p40);
   CHECK(c.multiplies <= 13 && c.scans == 2, "%u multiplications, %u loops", c.multiplies, c.scans);
@@ -135,8 +131,7 @@ static void sizes(TwModule *m) {
   const TwFn *s40 = whole_step(m, tw_flagship_standard(m, 40, 500));
   const TwFn *s80 = whole_step(m, tw_flagship_standard(m, 80, 500));
   show("standard, depth 40", s40);
-  CHECK(tw_fn_size(s40) == tw_fn_size(s80), "standard: %u at depth 40, %u at 80", tw_fn_size(s40),
-        tw_fn_size(s80));
+  CHECK(tw_fn_size(s40) == tw_fn_size(s80), "standard: %u at depth 40, %u at 80", tw_fn_size(s40), tw_fn_size(s80));
   c = tw_count_samples(s40);
   CHECK(c.tensors == 16 && c.scans == 2, "%u products of stacks, %u loops", c.tensors, c.scans);
   CHECK(c.multiplies <= 69, "%u multiplications a sample and layer", c.multiplies);
@@ -152,8 +147,7 @@ static void optimizer(TwModule *m) {
   CHECK(tw_count_op(p, TW_OP_sqrt) == 2 && tw_count_op(s, TW_OP_sqrt) == 2, "roots: %u and %u",
         tw_count_op(p, TW_OP_sqrt), tw_count_op(s, TW_OP_sqrt));
   CHECK(tw_count_op(s, TW_OP_pad) == 0 && tw_count_op(p, TW_OP_pad) == 0, "pads are left");
-  check_values("pretrain step", tw_adam_step(m, gradient(m, tw_flagship_pretrain(m, 5, 50, -1))), p, 0.3,
-               0.7);
+  check_values("pretrain step", tw_adam_step(m, gradient(m, tw_flagship_pretrain(m, 5, 50, -1))), p, 0.3, 0.7);
   check_values("standard step", tw_adam_step(m, gradient(m, tw_flagship_standard(m, 5, 50))), s, 0.1, 0.9);
 }
 

@@ -16,15 +16,13 @@ static TwRef add(TwFn *f, TwRef a, TwRef b) { return tw_binary(f, TW_OP_add, a, 
 static void check_same(const char *what, const TwFn *a, const TwFn *b, TwPrecision p) {
   const char *why = tw_verify(b);
   CHECK(!why, "%s: %s", what, why ? why : "");
-  for (uint32_t seed = 1; seed <= 4; seed++)
-    CHECK(tw_same_bits(a, b, p, seed, -2, 2), "%s changes bits", what);
+  for (uint32_t seed = 1; seed <= 4; seed++) CHECK(tw_same_bits(a, b, p, seed, -2, 2), "%s changes bits", what);
 }
 
 /* ---- contract */
 static void contract(TwModule *m) {
   TwFn *f = tw_fn_new(m, "contract");
-  TwRef a = tw_param(f, scalar(m)), b = tw_param(f, scalar(m)), c = tw_param(f, scalar(m)),
-        d = tw_param(f, scalar(m));
+  TwRef a = tw_param(f, scalar(m)), b = tw_param(f, scalar(m)), c = tw_param(f, scalar(m)), d = tw_param(f, scalar(m));
   TwRef ab = mul(f, a, b), cd = mul(f, c, d);
   tw_result(f, add(f, ab, cd));                           /* the later product */
   tw_result(f, tw_binary(f, TW_OP_sub, a, mul(f, b, c))); /* fma(-b, c, a) */
@@ -116,10 +114,8 @@ static void orders(TwModule *m) {
 /* ---- literals, equal rows and opposite rows of a matrix share one chain */
 static void structure(TwModule *m) {
   TwFn *f = tw_fn_new(m, "structure");
-  TwRef u = tw_param(f, scalar(m)), v = tw_param(f, scalar(m)), w = tw_param(f, scalar(m)),
-        xs = tw_param(f, vec(m, 9));
-  TwRef zero = tw_real(f, 0), one = tw_real(f, 1), nu = tw_unary(f, TW_OP_neg, u),
-        nv = tw_unary(f, TW_OP_neg, v);
+  TwRef u = tw_param(f, scalar(m)), v = tw_param(f, scalar(m)), w = tw_param(f, scalar(m)), xs = tw_param(f, vec(m, 9));
+  TwRef zero = tw_real(f, 0), one = tw_real(f, 1), nu = tw_unary(f, TW_OP_neg, u), nv = tw_unary(f, TW_OP_neg, v);
   TwRef rows[3] = {tw_stack(f, (TwRef[]){one, nu, nv, zero}, 4), tw_stack(f, (TwRef[]){zero, u, v, zero}, 4),
                    tw_stack(f, (TwRef[]){zero, u, v, w}, 4)};
   TwRef matrix = tw_stack(f, rows, 3);
@@ -177,8 +173,7 @@ static const TwFn *map_body(TwModule *m, TwOp op, bool sums) {
 static void fuse(TwModule *m) {
   TwRegion first = {
       .body = map_body(m, TW_OP_sin, true), .trip = 40, .n_consts = 1, .n_carry = 1, .n_xs = 1, .n_ys = 1};
-  TwRegion second = {
-      .body = map_body(m, TW_OP_cos, false), .trip = 40, .n_consts = 1, .n_carry = 1, .n_xs = 1};
+  TwRegion second = {.body = map_body(m, TW_OP_cos, false), .trip = 40, .n_consts = 1, .n_carry = 1, .n_xs = 1};
   TwFn *f = tw_fn_new(m, "pipe"); /* the second reads what the first wrote */
   TwRef c = tw_param(f, scalar(m)), x = tw_param(f, vec(m, 40));
   TwRef a = tw_emit_region(f, TW_OP_samples, &first, (TwRef[]){c, x}, 2);
@@ -232,8 +227,7 @@ static void tensors_stay(TwModule *m) {
   TwRef n = add(f, mul(f, tw_const(f, vec(m, 7), 0.9), p), mul(f, tw_fit(f, t, vec(m, 7)), g));
   tw_result(f, tw_unary(f, TW_OP_sqrt, n));
   const TwFn *a = tw_optimize(m, tw_fn_seal(f), tw_opt_limits_default());
-  CHECK(tw_count_op(a, TW_OP_sqrt) == 1 && tw_count_op(a, TW_OP_slice) == 0,
-        "a vector update is taken apart");
+  CHECK(tw_count_op(a, TW_OP_sqrt) == 1 && tw_count_op(a, TW_OP_slice) == 0, "a vector update is taken apart");
 
   TwFn *b = tw_fn_new(m, "wide");
   int64_t dims[2] = {100, 100};
@@ -246,8 +240,7 @@ static void tensors_stay(TwModule *m) {
   TwRef args[2] = {tw_param(f, tw_ty(m, TW_REAL, 2, dims)), tw_param(f, tw_ty(m, TW_REAL, 2, data))};
   tw_result(f, tw_get(f, tw_emit_region(f, TW_OP_samples, &r, args, 2), 0));
   a = tw_optimize(m, tw_fn_seal(f), tw_opt_limits_default());
-  CHECK(tw_count_op(a, TW_OP_dot) == 1 && tw_fn_size(a) < 30, "a wide layer is taken apart: %u",
-        tw_fn_size(a));
+  CHECK(tw_count_op(a, TW_OP_dot) == 1 && tw_fn_size(a) < 30, "a wide layer is taken apart: %u", tw_fn_size(a));
 }
 
 /* ---- short loops go, long ones stay, backwards too */
@@ -259,8 +252,7 @@ static void unroll(TwModule *m) {
       TwRef y = add(b, mul(b, c, tw_index(b, x, tw_int(b, 0))), tw_unary(b, TW_OP_to_real, i));
       tw_result(b, tw_unary(b, TW_OP_sin, y));
       tw_result(b, tw_fit(b, y, vec(m, 2)));
-      TwRegion s = {
-          .body = tw_fn_seal(b), .trip = trip, .reverse = reverse, .n_carry = 1, .n_xs = 1, .n_ys = 1};
+      TwRegion s = {.body = tw_fn_seal(b), .trip = trip, .reverse = reverse, .n_carry = 1, .n_xs = 1, .n_ys = 1};
       TwFn *f = tw_fn_new(m, "loop");
       int64_t dims[2] = {trip, 2};
       TwRef args[2] = {tw_param(f, scalar(m)), tw_param(f, tw_ty(m, TW_REAL, 2, dims))};
@@ -269,8 +261,7 @@ static void unroll(TwModule *m) {
       tw_result(f, tw_get(f, r, 1));
       const TwFn *g = tw_fn_seal(f), *h = tw_opt_unroll(m, g, tw_opt_limits_default());
       check_same("unroll", g, h, TW_F64);
-      CHECK(tw_count_op(h, TW_OP_scan) == (trip > 8), "trip %d: %u loops", (int)trip,
-            tw_count_op(h, TW_OP_scan));
+      CHECK(tw_count_op(h, TW_OP_scan) == (trip > 8), "trip %d: %u loops", (int)trip, tw_count_op(h, TW_OP_scan));
     }
   }
 }

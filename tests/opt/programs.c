@@ -87,8 +87,7 @@ static void slices(TwFn *f, TwRef flat, int64_t d, TwRef *net) {
   int64_t h = d - 1, p = 0;
   net[FIRST_W] = tw_reshape(f, range(f, flat, p, 4), mat(m, 4, 1)), p += 4;
   net[FIRST_B] = range(f, flat, p, 4), p += 4;
-  net[HIDDEN_W] = tw_reshape(f, range(f, flat, p, 16 * h), tw_ty(m, TW_REAL, 3, (int64_t[]){h, 4, 4})),
-  p += 16 * h;
+  net[HIDDEN_W] = tw_reshape(f, range(f, flat, p, 16 * h), tw_ty(m, TW_REAL, 3, (int64_t[]){h, 4, 4})), p += 16 * h;
   net[HIDDEN_B] = tw_reshape(f, range(f, flat, p, 4 * h), mat(m, h, 4)), p += 4 * h;
   net[OUT_W] = tw_reshape(f, range(f, flat, p, 4), mat(m, 1, 4)), p += 4;
   net[OUT_B] = range(f, flat, p, 1);
@@ -98,8 +97,7 @@ int64_t tw_flagship_weights(int64_t d) { return 8 + 20 * (d - 1) + 5; }
 
 static TwRef forward(TwFn *b, const TwRef *net, int64_t d, TwRef x) {
   TwModule *m = b->module;
-  TwRef h =
-      tw_unary(b, TW_OP_relu, add(b, matvec(b, net[FIRST_W], tw_reshape(b, x, vec(m, 1))), net[FIRST_B]));
+  TwRef h = tw_unary(b, TW_OP_relu, add(b, matvec(b, net[FIRST_W], tw_reshape(b, x, vec(m, 1))), net[FIRST_B]));
   TwFn *layer = tw_fn_new(m, "layer");
   tw_param(layer, tw_ty_scalar(m, TW_INT));
   TwRef in = tw_param(layer, vec(m, 4)), w = tw_param(layer, mat(m, 4, 4)), c = tw_param(layer, vec(m, 4));
@@ -124,14 +122,12 @@ static TwRef mse(TwFn *f, const TwRef *net, int64_t d, TwRef x, TwRef y, int64_t
   memcpy(args, net, N_LEAVES * sizeof *args);
   args[N_LEAVES] = x;
   args[N_LEAVES + 1] = y;
-  return divide(f, tw_get(f, tw_emit_region(f, TW_OP_samples, &s, args, N_LEAVES + 2), 0),
-                tw_real(f, (double)n));
+  return divide(f, tw_get(f, tw_emit_region(f, TW_OP_samples, &s, args, N_LEAVES + 2), 0), tw_real(f, (double)n));
 }
 
 const TwFn *tw_flagship_pretrain(TwModule *m, int64_t d, int64_t n, double mix) {
   TwFn *f = tw_fn_new(m, "pretrain.loss");
-  TwRef flat = tw_param(f, vec(m, d + 2)), x = tw_param(f, vec(m, n)), y = tw_param(f, vec(m, n)),
-        net[N_LEAVES];
+  TwRef flat = tw_param(f, vec(m, d + 2)), x = tw_param(f, vec(m, n)), y = tw_param(f, vec(m, n)), net[N_LEAVES];
   set_weights(f, range(f, flat, 0, d + 1), at(f, flat, d + 1), d, mix, net);
   tw_result(f, mse(f, net, d, x, y, n));
   return tw_fn_seal(f);
@@ -139,8 +135,7 @@ const TwFn *tw_flagship_pretrain(TwModule *m, int64_t d, int64_t n, double mix) 
 
 const TwFn *tw_flagship_standard(TwModule *m, int64_t d, int64_t n) {
   TwFn *f = tw_fn_new(m, "standard.loss");
-  TwRef flat = tw_param(f, vec(m, tw_flagship_weights(d))), x = tw_param(f, vec(m, n)),
-        y = tw_param(f, vec(m, n));
+  TwRef flat = tw_param(f, vec(m, tw_flagship_weights(d))), x = tw_param(f, vec(m, n)), y = tw_param(f, vec(m, n));
   TwRef net[N_LEAVES];
   slices(f, flat, d, net);
   tw_result(f, mse(f, net, d, x, y, n));
@@ -149,8 +144,7 @@ const TwFn *tw_flagship_standard(TwModule *m, int64_t d, int64_t n) {
 
 const TwFn *tw_flagship_model(TwModule *m, int64_t d) {
   TwFn *f = tw_fn_new(m, "model");
-  TwRef flat = tw_param(f, vec(m, tw_flagship_weights(d))), x = tw_param(f, tw_ty_scalar(m, TW_REAL)),
-        net[N_LEAVES];
+  TwRef flat = tw_param(f, vec(m, tw_flagship_weights(d))), x = tw_param(f, tw_ty_scalar(m, TW_REAL)), net[N_LEAVES];
   slices(f, flat, d, net);
   tw_result(f, forward(f, net, d, x));
   return tw_fn_seal(f);
@@ -160,8 +154,7 @@ const TwFn *tw_adam_step(TwModule *m, const TwFn *grad) {
   TwFn *f = tw_fn_new(m, "step");
   TwTy flat = tw_type(grad, grad->params.at[0]), scalar = tw_ty_scalar(m, TW_REAL);
   TwRef p = tw_param(f, flat), m1 = tw_param(f, flat), m2 = tw_param(f, flat), t = tw_param(f, scalar);
-  TwRef args[3] = {p, tw_param(f, tw_type(grad, grad->params.at[1])),
-                   tw_param(f, tw_type(grad, grad->params.at[2]))};
+  TwRef args[3] = {p, tw_param(f, tw_type(grad, grad->params.at[1])), tw_param(f, tw_type(grad, grad->params.at[2]))};
   TwRef out[2];
   tw_inline(f, grad, args, out);
   TwRef g = out[1], unit = tw_real(f, 1);
@@ -169,8 +162,7 @@ const TwFn *tw_adam_step(TwModule *m, const TwFn *grad) {
   TwRef c2 = neg(f, tw_unary(f, TW_OP_expm1, mul(f, t, tw_real(f, log(0.999)))));
   m1 = add(f, mul(f, tw_const(f, flat, 0.9), m1), mul(f, tw_const(f, flat, 0.1), g));
   m2 = add(f, mul(f, tw_const(f, flat, 0.999), m2), mul(f, tw_const(f, flat, 0.001), mul(f, g, g)));
-  TwRef root =
-      mul(f, tw_unary(f, TW_OP_sqrt, m2), tw_fit(f, divide(f, unit, tw_unary(f, TW_OP_sqrt, c2)), flat));
+  TwRef root = mul(f, tw_unary(f, TW_OP_sqrt, m2), tw_fit(f, divide(f, unit, tw_unary(f, TW_OP_sqrt, c2)), flat));
   TwRef rate = tw_fit(f, divide(f, tw_real(f, 1e-3), c1), flat);
   tw_result(f, sub(f, p, divide(f, mul(f, rate, m1), add(f, root, tw_const(f, flat, 1e-8)))));
   tw_result(f, m1);

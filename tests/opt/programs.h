@@ -32,14 +32,14 @@ uint32_t tw_count_op(const TwFn *f, TwOp op); /* in all bodies */
 double tw_difference(const TwFn *a, const TwFn *b, uint32_t seed, double lo, double hi);
 bool tw_same_bits(const TwFn *a, const TwFn *b, TwPrecision p, uint32_t seed, double lo, double hi);
 
-#define CHECK(c, ...)                                        \
-  do {                                                       \
-    if (!(c)) {                                              \
-      printf("%s:%d: failed: %s: ", __FILE__, __LINE__, #c); \
-      printf(__VA_ARGS__);                                   \
-      printf("\n");                                          \
-      failures++;                                            \
-    }                                                        \
+#define CHECK(c, ...)                                                                                                  \
+  do {                                                                                                                 \
+    if (!(c)) {                                                                                                        \
+      printf("%s:%d: failed: %s: ", __FILE__, __LINE__, #c);                                                           \
+      printf(__VA_ARGS__);                                                                                             \
+      printf("\n");                                                                                                    \
+      failures++;                                                                                                      \
+    }                                                                                                                  \
   } while (0)
 
 #endif

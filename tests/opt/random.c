@@ -160,12 +160,10 @@ static void emit_scan(Gen *g, Scope *s, uint32_t depth) {
   for (uint32_t k = 0; k < d.n_xs; k++) {
     bool plain = trip == ROWS;
     TwTy t = plain ? g->shape[roll(g, 2) ? 1 : 4] : tw_ty_lead(g->m, trip, g->shape[roll(g, 3)]);
-    TwRef x =
-        plain ? pick(g, s, t) : tw_broadcast(s->f, pick(g, s, tw_ty_tail(g->m, t)), t, (int64_t[]){1, 2});
+    TwRef x = plain ? pick(g, s, t) : tw_broadcast(s->f, pick(g, s, tw_ty_tail(g->m, t)), t, (int64_t[]){1, 2});
     if (!plain)
-      x = tw_binary(
-          s->f, TW_OP_mul, x,
-          tw_broadcast(s->f, tw_unary(s->f, TW_OP_to_real, tw_iota(s->f, trip)), t, (int64_t[]){0}));
+      x = tw_binary(s->f, TW_OP_mul, x,
+                    tw_broadcast(s->f, tw_unary(s->f, TW_OP_to_real, tw_iota(s->f, trip)), t, (int64_t[]){0}));
     args[n++] = plain ? x : small(s, x);
     keep(&in, tw_param(b, tw_ty_tail(g->m, t)));
   }
@@ -186,11 +184,8 @@ static void emit_scan(Gen *g, Scope *s, uint32_t depth) {
 static void emit_samples(Gen *g, Scope *s, uint32_t depth) {
   TwRef args[MAX_OPERANDS];
   Scope in;
-  TwRegion d = {.trip = ROWS,
-                .n_consts = 1 + roll(g, 4),
-                .n_carry = 1 + roll(g, 2),
-                .n_xs = 1 + roll(g, 2),
-                .n_ys = roll(g, 3)};
+  TwRegion d = {
+      .trip = ROWS, .n_consts = 1 + roll(g, 4), .n_carry = 1 + roll(g, 2), .n_xs = 1 + roll(g, 2), .n_ys = roll(g, 3)};
   TwFn *b = open_body(g, s, &in, false, args, d.n_consts);
   uint32_t n = d.n_consts;
   for (uint32_t k = 0; k < d.n_xs; k++) {
@@ -303,7 +298,7 @@ static void one(uint32_t seed) {
 int main(int argc, char **argv) {
   uint32_t first = argc > 1 ? (uint32_t)atoi(argv[1]) : 1, n = argc > 2 ? (uint32_t)atoi(argv[2]) : 150;
   for (uint32_t seed = first; seed < first + n; seed++) one(seed);
-  printf("%u programs of %u instructions and %u loops and branches on average, %d failures\n", n, total / n,
-         loops / n, failures);
+  printf("%u programs of %u instructions and %u loops and branches on average, %d failures\n", n, total / n, loops / n,
+         failures);
   return failures != 0;
 }

@@ -47,7 +47,8 @@ static void names(void) {
 
 static void places(void) {
   TwUnit *u = tw_unit_new(NULL);
-  const char *text = "a\xCE\xB1" "b\n\n  \tc";
+  const char *text = "a\xCE\xB1"
+                     "b\n\n  \tc";
   uint32_t f = tw_source_add(&u->sources, "p.tw", text, strlen(text));
   TwPlace p = tw_place(&u->sources, f, 3);
   CHECK(p.line == 1 && p.column == 3);
@@ -58,7 +59,8 @@ static void places(void) {
   p = tw_place(&u->sources, f, 1000);
   CHECK(p.line == 3 && p.column == 5);
   CHECK(tw_source(&u->sources, 0) == NULL && tw_source(&u->sources, 9) == NULL);
-  CHECK(strcmp(tw_span_text(&u->sources, (TwSpan){f, 0, 10}, 20), "a\xCE\xB1" "b c") == 0);
+  CHECK(strcmp(tw_span_text(&u->sources, (TwSpan){f, 0, 10}, 20), "a\xCE\xB1"
+                                                                  "b c") == 0);
   CHECK(strcmp(tw_span_text(&u->sources, (TwSpan){f, 0, 10}, 2), "a\xCE\xB1…") == 0);
   TwSpan j = tw_span_join((TwSpan){f, 4, 5}, (TwSpan){f, 1, 2});
   CHECK(j.start == 1 && j.end == 5 && tw_span_join((TwSpan){0}, j).file == f);

@@ -65,8 +65,7 @@ static const Case cases[] = {
     {"fn f(true: real) -> real = 1", "1:6 E0119"},
     {"fn f(x: real) -> real\n{\n  x\n}\nconst b = 1 +", "1:22 E0108; 5:14 E0108"},
     {"fn f(x real) -> real {\n  let y = x +\n  y\n}\nconst b 1", "1:8 E0108; 5:9 E0108"},
-    {"fn f(x: real) -> real {\n  let y = x +\n  let z = y y\n  return z\n  z\n}",
-     "2:14 E0108; 3:13 E0108; 4:10 E0108"},
+    {"fn f(x: real) -> real {\n  let y = x +\n  let z = y y\n  return z\n  z\n}", "2:14 E0108; 3:13 E0108; 4:10 E0108"},
     {"fn f(x: real) -> real { let y = x }", "1:35 E0114"},
     {"fn f(x: real) -> real { }", "1:25 E0114"},
     {"fn f(x: real) -> real {\n  x = 3\n  x + 1\n  x\n}", "2:3 E0115; 3:3 E0115"},
@@ -145,8 +144,7 @@ static void goldens(void) {
        "   |               ^\n"},
       {"param p real", "t.tw:1:9: error[E0108]: expected '=', '~', ':', 'in' or 'by', found 'real'\n"
                        " 1 | param p real\n   |         ^^^^\n"},
-      {"const a : = 3",
-       "t.tw:1:11: error[E0108]: expected a type, found '='\n 1 | const a : = 3\n   |           ^\n"},
+      {"const a : = 3", "t.tw:1:11: error[E0108]: expected a type, found '='\n 1 | const a : = 3\n   |           ^\n"},
       {"5", "t.tw:1:1: error[E0108]: expected a declaration, found '5'\n 1 | 5\n   | ^\n"},
       {"const 5", "t.tw:1:7: error[E0108]: expected a name, found '5'\n 1 | const 5\n   |       ^\n"}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -158,8 +156,8 @@ static void goldens(void) {
   }
 }
 
-static char *repeat(const char *before, const char *unit, const char *middle, const char *close,
-                    const char *after, int n) {
+static char *repeat(const char *before, const char *unit, const char *middle, const char *close, const char *after,
+                    int n) {
   char *text = NULL;
   size_t len = 0;
   FILE *out = open_memstream(&text, &len);
@@ -197,22 +195,18 @@ static void nesting(void) {
                 {"fn f(x: real) -> real {\n", "for i in 0 .. 3 {\n", "h = 1\n", "}\n", "x\n}\n", 450},
                 {"variant v { ", "variant v { ", "", "}\n", "}\n", 0}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-    char *text =
-        repeat(shapes[i].before, shapes[i].unit, shapes[i].middle, shapes[i].close, shapes[i].after, 20000);
+    char *text = repeat(shapes[i].before, shapes[i].unit, shapes[i].middle, shapes[i].close, shapes[i].after, 20000);
     Parsed p = parse_string(text);
     CHECK(!p.ok && p.u->diags.errors >= 1);
-    CHECK(p.u->diags.list.at[p.u->diags.errors - 1]->id == TW_E0901 &&
-          (shapes[i].fine == 0 || p.u->diags.errors == 1));
-    if (p.u->diags.errors != 1)
-      fail(shapes[i].unit, "%u errors: %s", p.u->diags.errors, p.u->diags.list.at[0]->text);
+    CHECK(p.u->diags.list.at[p.u->diags.errors - 1]->id == TW_E0901 && (shapes[i].fine == 0 || p.u->diags.errors == 1));
+    if (p.u->diags.errors != 1) fail(shapes[i].unit, "%u errors: %s", p.u->diags.errors, p.u->diags.list.at[0]->text);
     FILE *sink = fopen("/dev/null", "w");
     tw_ast_dump(p.u, p.m, sink);
     fclose(sink);
     parsed_free(&p);
     free(text);
     if (!shapes[i].fine) continue;
-    text = repeat(shapes[i].before, shapes[i].unit, shapes[i].middle, shapes[i].close, shapes[i].after,
-                  shapes[i].fine);
+    text = repeat(shapes[i].before, shapes[i].unit, shapes[i].middle, shapes[i].close, shapes[i].after, shapes[i].fine);
     check_format(shapes[i].unit, text, strlen(text));
     free(text);
   }
@@ -220,8 +214,7 @@ static void nesting(void) {
 
 /* Files that are no programs at all end quickly. */
 static void garbage(void) {
-  static const char *const units[] = {"$ ", "x\n", "(\n",  ") ", "\xFF ", "const a = 1 +\n",
-                                      "{ ", "} ",  "\"\n", "1. "};
+  static const char *const units[] = {"$ ", "x\n", "(\n", ") ", "\xFF ", "const a = 1 +\n", "{ ", "} ", "\"\n", "1. "};
   for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
     char *text = repeat("", units[i], "", "", "", 200000);
     Parsed p = parse_string(text);

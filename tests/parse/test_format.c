@@ -21,17 +21,14 @@ static void style(void) {
   golden("const a=-(-b)*-(c+d)", "const a = --b * -(c + d)\n");
   golden("const a=(b/c)*d/(e*f)", "const a = (b / c) * d / (e * f)\n");
   golden("const a=not(b==c)and(d or e)", "const a = not b == c and (d or e)\n");
-  golden("const a=(1).b+(if c then d else e)*f[0..3,..]",
-         "const a = (1).b + (if c then d else e) * f[0 .. 3, ..]\n");
+  golden("const a=(1).b+(if c then d else e)*f[0..3,..]", "const a = (1).b + (if c then d else e) * f[0 .. 3, ..]\n");
   golden("const a=[x for(x,y)in d if x>0]", "const a = [ x for (x, y) in d if x > 0 ]\n");
   golden("const a={b=1,c={}}", "const a = { b = 1, c = {} }\n");
-  golden("stage s{train a,b;adam( rate=1e-3 );epochs 3}",
-         "stage s { train a, b; adam(rate = 1e-3); epochs 3 }\n");
+  golden("stage s{train a,b;adam( rate=1e-3 );epochs 3}", "stage s { train a, b; adam(rate = 1e-3); epochs 3 }\n");
   golden("stage s{\ntrain a;epochs 3}", "stage s {\n  train a\n  epochs 3\n}\n");
   golden("fn f(x:real)->real{let y=x;{a=y}}", "fn f(x: real) -> real { let y = x; { a = y } }\n");
   golden("variant v{skip a // c\n}", "variant v {\n  skip a // c\n}\n");
-  golden("const a=1;const b=2\n\n\n\n// c\n\n\nconst d=3",
-         "const a = 1\nconst b = 2\n\n// c\n\nconst d = 3\n");
+  golden("const a=1;const b=2\n\n\n\n// c\n\n\nconst d=3", "const a = 1\nconst b = 2\n\n// c\n\nconst d = 3\n");
   golden("const a=f(1,// c\n2)", "const a = f(\n  1, // c\n  2\n)\n");
   golden("const a=1+// c\n2", "const a =\n  1 + // c\n  2\n");
   golden("const "
@@ -40,8 +37,7 @@ static void style(void) {
          "800000000,\n"
          "  900000000, 100\n]\n");
   golden("param p:real in(0,1]by clip(1)~u(0,1)", "param p : real in (0, 1] by clip(1) ~ u(0, 1)\n");
-  golden("custom fn f(x:real)->real=x derivative x=1",
-         "custom fn f(x: real) -> real = x\n  derivative x = 1\n");
+  golden("custom fn f(x:real)->real=x derivative x=1", "custom fn f(x: real) -> real = x\n  derivative x = 1\n");
 }
 
 /* Where tokens begin, for putting things between them. */

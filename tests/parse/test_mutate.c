@@ -39,9 +39,7 @@ static void mutate(const File *f, const Pieces *p, uint32_t i, int how, Text *ou
   add(out, s, a.start);
   switch (how) {
     case 0: break; /* deleted */
-    case 1:
-      add(out, s + a.start, a.end - a.start), add(out, " ", 1), add(out, s + a.start, a.end - a.start);
-      break;
+    case 1: add(out, s + a.start, a.end - a.start), add(out, " ", 1), add(out, s + a.start, a.end - a.start); break;
     case 2: /* swapped with the next */
       add(out, s + b.start, b.end - b.start);
       add(out, s + a.end, b.start - a.end);

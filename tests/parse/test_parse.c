@@ -71,8 +71,7 @@ static void expressions(void) {
 }
 
 static void statements(void) {
-  same("fn f(x: real) -> real { let y = x; y }", "fn f(x: real) -> real {\n\n  let y = x;;\n  y;\n}\n\n",
-       true);
+  same("fn f(x: real) -> real { let y = x; y }", "fn f(x: real) -> real {\n\n  let y = x;;\n  y;\n}\n\n", true);
   same("fn f(x: real) -> real { let y = x\n-y }", "fn f(x: real) -> real { let y = x; -y }", true);
   same("fn f(x: real) -> real { let y = x\n- y\ny }", "fn f(x: real) -> real { let y = x - y; y }", true);
   same("fn f(x: real) -> real { let s[0] = a,\n s[i + 1] = s[i]\n * 2 for i in 0 .. n\n s }",
@@ -85,25 +84,26 @@ static void statements(void) {
        "param a : real\n  in (0, inf)\n  by clip(1e-6)\n  ~ uniform(0, 1)", true);
   same("param a : real in [0, 1) = 0.5", "param a : real in (0, 1) = 0.5", false);
   same("ensure a during b, c every 10 stop", "ensure a\n  during b, c\n  every 10\n  stop", true);
-  same("custom fn f(x: real) -> real = x derivative x = 1",
-       "custom fn f(x: real) -> real =\n x\n\n derivative x = 1", true);
+  same("custom fn f(x: real) -> real = x derivative x = 1", "custom fn f(x: real) -> real =\n x\n\n derivative x = 1",
+       true);
   same("stage s { train a, b; adam(rate = 1e-3); epochs 10; clip_norm 1.0 }",
        "stage s {\n  train a,\n b\n  adam(rate = 1e-3)\n  epochs 10\n  clip_norm 1.0\n}", true);
   same("stage s { clip_norm -1 }", "stage s { clip_norm (-1) }", false); /* a call of clip_norm */
   same("stage s { keep }", "stage s { keep best }", false);
   same("// only a comment", "", true);
-  same("\xEF\xBB\xBF" "const a = 1\r\nconst b = 2\r\n", "const a = 1; const b = 2", true);
+  same("\xEF\xBB\xBF"
+       "const a = 1\r\nconst b = 2\r\n",
+       "const a = 1; const b = 2", true);
 }
 
 static const TwDecl *decl(const Parsed *p, uint32_t i) { return p->m->decls.at[i]; }
 
 static void contents(void) {
-  Parsed p = parse_string(
-      "// first\n\n// doc of k\n//   more\nconst k : int = 3 // trailing\n"
-      "data d = grid(x in [-1, 1), 50, t, n = 3) -> x\n"
-      "data e = csv(\"p q.csv\", u = \"col\")\n"
-      "stage s { batch 32 of d; log every 5; optim.adam(); keep best; loss = a }\n"
-      "let_it = 3\n");
+  Parsed p = parse_string("// first\n\n// doc of k\n//   more\nconst k : int = 3 // trailing\n"
+                          "data d = grid(x in [-1, 1), 50, t, n = 3) -> x\n"
+                          "data e = csv(\"p q.csv\", u = \"col\")\n"
+                          "stage s { batch 32 of d; log every 5; optim.adam(); keep best; loss = a }\n"
+                          "let_it = 3\n");
   CHECK(!p.ok && p.u->diags.errors == 1 && p.m->decls.len == 5 && p.m->comments.len == 4);
   CHECK(strcmp(p.m->name, "t") == 0);
   CHECK(decl(&p, 0)->doc && strcmp(decl(&p, 0)->doc, "doc of k\n  more") == 0);
@@ -119,15 +119,13 @@ static void contents(void) {
   CHECK(strcmp(decl(&p, 2)->data_args.at[0].value->string, "p q.csv") == 0 && decl(&p, 2)->value == NULL);
   const TwDecl *s = decl(&p, 3);
   CHECK(s->items.len == 5 && s->items.at[0].kind == TW_SI_BATCH && s->items.at[0].names.len == 1);
-  CHECK(s->items.at[1].kind == TW_SI_OPTION && s->items.at[1].names.len == 2 &&
-        s->items.at[1].value->integer == 5);
+  CHECK(s->items.at[1].kind == TW_SI_OPTION && s->items.at[1].names.len == 2 && s->items.at[1].value->integer == 5);
   CHECK(s->items.at[2].kind == TW_SI_OPTIMIZER && s->items.at[3].kind == TW_SI_KEEP_BEST);
   CHECK(s->items.at[4].kind == TW_SI_LOSS);
   parsed_free(&p);
 
-  p = parse_string(
-      "param a : real[n + 1] in (0, inf) by clip(0.02) ~ uniform(0, 1)\nparam b : real in simplex = 1\n"
-      "ensure e during s, t every 3 stop\nweights w : nn.Dense[4, 4][d - 1] ~ init.kaiming\n");
+  p = parse_string("param a : real[n + 1] in (0, inf) by clip(0.02) ~ uniform(0, 1)\nparam b : real in simplex = 1\n"
+                   "ensure e during s, t every 3 stop\nweights w : nn.Dense[4, 4][d - 1] ~ init.kaiming\n");
   CHECK(p.ok);
   d = decl(&p, 0);
   CHECK(d->domain.present && d->domain.lo_open && d->domain.hi_open && d->transform && d->is_law && d->value);
@@ -196,9 +194,8 @@ static void dumps(void) {
   FILE *out = open_memstream(&text, &len);
   CHECK(tw_tokens_dump(u, f, out));
   fclose(out);
-  const char *want =
-      "0 CONST const\n6 ID k\n8 ASSIGN =\n10 INT 0\n11 DOTDOT ..\n13 INT 2\n14 SEP\n20 STAGE stage\n"
-      "26 ID s\n28 LBLOCK {\n30 TRAIN train\n36 ID a\n38 RBLOCK }\n39 END\n";
+  const char *want = "0 CONST const\n6 ID k\n8 ASSIGN =\n10 INT 0\n11 DOTDOT ..\n13 INT 2\n14 SEP\n20 STAGE stage\n"
+                     "26 ID s\n28 LBLOCK {\n30 TRAIN train\n36 ID a\n38 RBLOCK }\n39 END\n";
   if (strcmp(text, want) != 0) fail("tokens", "got\n%s---- wanted\n%s", text, want);
   free(text);
   TwModuleAst *m;
@@ -207,9 +204,8 @@ static void dumps(void) {
   CHECK(tw_parse(u, tw_source_add(&u->sources, "x/y.tw", source, strlen(source)), &m));
   tw_ast_dump(u, m, out);
   fclose(out);
-  want =
-      "module y\n  const k @1:1-1:24\n    value: call @1:11-1:24\n      a: name f @1:11-1:12\n"
-      "      argument: name a @1:13-1:14\n      argument b @1:16-1:17\n        value: real 1.5 @1:20-1:23\n";
+  want = "module y\n  const k @1:1-1:24\n    value: call @1:11-1:24\n      a: name f @1:11-1:12\n"
+         "      argument: name a @1:13-1:14\n      argument b @1:16-1:17\n        value: real 1.5 @1:20-1:23\n";
   if (strcmp(text, want) != 0) fail("ast", "got\n%s---- wanted\n%s", text, want);
   free(text);
   tw_unit_free(u);

@@ -86,8 +86,7 @@ static bool same_comments(const Parsed *a, const char *text, const char **missin
   const char *at = text;
   for (uint32_t i = 0; i < a->m->comments.len; i++) {
     TwSpan s = a->m->comments.at[i].span;
-    const char *c =
-        tw_arena_strndup(&a->u->arena, tw_source(&a->u->sources, s.file)->text + s.start, s.end - s.start);
+    const char *c = tw_arena_strndup(&a->u->arena, tw_source(&a->u->sources, s.file)->text + s.start, s.end - s.start);
     const char *found = strstr(at, c);
     if (!found) {
       *missing = c;
@@ -111,8 +110,8 @@ void check_format(const char *name, const char *text, size_t len) {
   Parsed b = parse_string(once);
   if (!b.ok) {
     char *why = rendered(&b, (TwDiagStyle){0});
-    fail(name, "its formatted text does not parse:\n%s\n---- from\n%.*s\n---- formatted\n%s", why, (int)len,
-         text, once);
+    fail(name, "its formatted text does not parse:\n%s\n---- from\n%.*s\n---- formatted\n%s", why, (int)len, text,
+         once);
     free(why);
   } else {
     const char *twice = tw_format(b.u, b.m);

@@ -27,12 +27,8 @@ static bool *only_first(const TwFn *f) {
 
 static const TwFn *print_back(TwModule *m, const TwFn *f) { return (void)m, f; }
 static const TwFn *unroll(TwModule *m, const TwFn *f) { return tw_opt_unroll(m, f, tw_opt_limits_default()); }
-static const TwFn *scalarize(TwModule *m, const TwFn *f) {
-  return tw_opt_scalarize(m, f, tw_opt_limits_default());
-}
-static const TwFn *prepare(TwModule *m, const TwFn *f) {
-  return tw_opt_prepare(m, f, tw_opt_limits_default());
-}
+static const TwFn *scalarize(TwModule *m, const TwFn *f) { return tw_opt_scalarize(m, f, tw_opt_limits_default()); }
+static const TwFn *prepare(TwModule *m, const TwFn *f) { return tw_opt_prepare(m, f, tw_opt_limits_default()); }
 static const TwFn *optimize(TwModule *m, const TwFn *f) { return tw_optimize(m, f, tw_opt_limits_default()); }
 static const TwFn *jvp(TwModule *m, const TwFn *f) { return tw_jvp(m, f, all_real(f)); }
 static const TwFn *vjp(TwModule *m, const TwFn *f) { return tw_vjp(m, f, all_real(f), NULL); }

@@ -17,8 +17,8 @@ static int failures, compared;
 
 enum { FLAT = 1 }; /* operands of a loss: VALUES, FLAT, columns… */
 
-static double *gradient_at(const TwProbe *p, const TwLossFn *f, const TwFn *grad, TwPoint at,
-                           const double *v, double step) {
+static double *gradient_at(const TwProbe *p, const TwLossFn *f, const TwFn *grad, TwPoint at, const double *v,
+                           double step) {
   TwArena *arena = &p->unit->arena;
   uint64_t n = tw_call_count(f->fn, f->fn->params.at[FLAT]);
   double *moved = TW_NEW_N(arena, double, n);
@@ -30,8 +30,8 @@ static double *gradient_at(const TwProbe *p, const TwLossFn *f, const TwFn *grad
 }
 
 /* (G(h) - G(-h)) / 2h at h and h / 2, extrapolated. */
-static double *by_differences(const TwProbe *p, const TwLossFn *f, const TwFn *grad, TwPoint at,
-                              const double *v, uint64_t n) {
+static double *by_differences(const TwProbe *p, const TwLossFn *f, const TwFn *grad, TwPoint at, const double *v,
+                              uint64_t n) {
   const double h = 2e-4;
   double *out = TW_NEW_N(&p->unit->arena, double, n);
   double *a = gradient_at(p, f, grad, at, v, h), *b = gradient_at(p, f, grad, at, v, -h);
@@ -52,8 +52,7 @@ static const TwFn *directional(const TwLossFn *f, const TwFn *grad) {
   return tw_fn_seal(out);
 }
 
-static void compare(const char *stage, const char *what, const double *a, const double *b, uint64_t n,
-                    double bound) {
+static void compare(const char *stage, const char *what, const double *a, const double *b, uint64_t n, double bound) {
   double largest = 0, worst = 0;
   for (uint64_t k = 0; k < n; k++) {
     largest = fmax(largest, fabs(b[k]));

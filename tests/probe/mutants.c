@@ -91,8 +91,7 @@ static void try_transpose(const char *path, TwOp op, Tally *t) {
 }
 
 int main(int argc, char **argv) {
-  static const TwOp linear[] = {TW_OP_add,  TW_OP_mul,     TW_OP_neg,      TW_OP_dot,
-                                TW_OP_scan, TW_OP_samples, TW_OP_broadcast};
+  static const TwOp linear[] = {TW_OP_add, TW_OP_mul, TW_OP_neg, TW_OP_dot, TW_OP_scan, TW_OP_samples, TW_OP_broadcast};
   Tally t = {0};
   for (int k = 1; k < argc; k++) {
     Outcome o = {0};

@@ -21,13 +21,11 @@ int main(int argc, char **argv) {
   unsigned char start[10];
   char header[4096] = {0}, line[65536];
   unsigned long long rows = 0, columns = 0, compared = 0;
-  if (fread(start, 1, 10, npy) != 10 || memcmp(start, "\x93NUMPY\x01\x00", 8) != 0)
-    return puts("no magic"), 1;
+  if (fread(start, 1, 10, npy) != 10 || memcmp(start, "\x93NUMPY\x01\x00", 8) != 0) return puts("no magic"), 1;
   size_t n = (size_t)start[8] | (size_t)start[9] << 8;
   if (n >= sizeof header || (10 + n) % 64 != 0 || fread(header, 1, n, npy) != n || header[n - 1] != '\n')
     return puts("no header"), 1;
-  if (sscanf(header, "{'descr': '<f8', 'fortran_order': False, 'shape': (%llu, %llu), }", &rows, &columns) !=
-      2)
+  if (sscanf(header, "{'descr': '<f8', 'fortran_order': False, 'shape': (%llu, %llu), }", &rows, &columns) != 2)
     return printf("header: %s\n", header), 1;
   if (!fgets(line, sizeof line, csv)) return puts("no first line"), 1;
   for (; fgets(line, sizeof line, csv); rows--) {
@@ -39,8 +37,7 @@ int main(int argc, char **argv) {
       if (fread(bytes, 1, 8, npy) != 8) return puts("npy ends early"), 1;
       for (int b = 0; b < 8; b++) bits |= (uint64_t)bytes[b] << 8 * b;
       memcpy(&value, &bits, sizeof value);
-      if (*at != ',' || strtod(at + 1, &at) != value)
-        return printf("entry %llu differs: %s", compared, line), 1;
+      if (*at != ',' || strtod(at + 1, &at) != value) return printf("entry %llu differs: %s", compared, line), 1;
       compared++;
     }
   }

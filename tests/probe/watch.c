@@ -80,8 +80,7 @@ static void look(TwWatch *w, const TwInstant *now) {
   s->n++;
   if ((int)n > s->deepest) s->deepest = (int)n;
   if (n == 2 && tw_op(now->fn, now->ref) == TW_OP_mul) {
-    const double *a = tw_instant_operand(now, 0), *b = tw_instant_operand(now, 1),
-                 *out = tw_instant_result(now);
+    const double *a = tw_instant_operand(now, 0), *b = tw_instant_operand(now, 1), *out = tw_instant_result(now);
     CHECK(*out == *a * *b);
     CHECK(tw_op(path[0].fn, path[0].ref) == TW_OP_samples && tw_op(path[1].fn, path[1].ref) == TW_OP_scan);
     s->last = 10 * path[0].index + path[1].index;

@@ -19,7 +19,8 @@ static void check(const char *what, TwRtQuantity q, double value, double want, d
 /* relu(x) + relu(2 x - 1) - 4 relu(x - 3/4) on [-1, 1]: slopes 0, 1, 3, -1. */
 static void known(void) {
   Net n = net_new();
-  uint32_t a = net_relu(&n, 0, 1, 0), b = net_relu(&n, -1, 2, 0), c = net_relu(&n, -0.75, 1, 0), out = net_affine(&n, 0);
+  uint32_t a = net_relu(&n, 0, 1, 0), b = net_relu(&n, -1, 2, 0), c = net_relu(&n, -0.75, 1, 0),
+           out = net_affine(&n, 0);
   net_term(&n, 1, a);
   net_term(&n, 1, b);
   net_term(&n, -4, c);

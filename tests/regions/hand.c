@@ -18,8 +18,7 @@ typedef struct Expected {
   double narrowest;
 } Expected;
 
-static void expect(const char *what, Net *n, uint32_t output, double lo, double hi, double sliver,
-                   Expected e) {
+static void expect(const char *what, Net *n, uint32_t output, double lo, double hi, double sliver, Expected e) {
   TwRtPieces p;
   tw_rt_regions(net_done(n, output), n->coeffs, lo, hi, sliver, &p);
   TwRtCounter *counter = tw_rt_counter_new(&n->pl);
@@ -27,16 +26,15 @@ static void expect(const char *what, Net *n, uint32_t output, double lo, double 
   tw_rt_counter_free(counter);
   bool ok = !p.error && c->patterns == e.patterns && c->pieces == e.pieces && c->slivers == e.slivers &&
             c->maps == e.maps && c->dead == e.dead && fabs(c->narrowest - e.narrowest) <= 1e-15 * e.narrowest;
-  ok = ok && c->patterns == r.patterns && c->pieces == r.pieces && c->slivers == r.slivers &&
-       c->maps == r.maps && c->dead == r.dead && c->narrowest == r.narrowest;
+  ok = ok && c->patterns == r.patterns && c->pieces == r.pieces && c->slivers == r.slivers && c->maps == r.maps &&
+       c->dead == r.dead && c->narrowest == r.narrowest;
   for (size_t i = 0; ok && i < p.n; i++) /* no gaps, in order, joined */
     ok = (i == 0 ? p.pieces[i].lo == lo : p.pieces[i].lo == p.pieces[i - 1].hi) &&
          (i + 1 < p.n || p.pieces[i].hi == hi);
   if (!ok) {
     printf("%s: patterns %" PRId64 " pieces %" PRId64 " slivers %" PRId64 " maps %" PRId64 " dead %" PRId64
            " narrowest %.17g; %s\n",
-           what, c->patterns, c->pieces, c->slivers, c->maps, c->dead, c->narrowest,
-           p.error ? p.error : "no error");
+           what, c->patterns, c->pieces, c->slivers, c->maps, c->dead, c->narrowest, p.error ? p.error : "no error");
     failures++;
   }
   tw_rt_pieces_free(&p);
@@ -46,11 +44,9 @@ static void expect(const char *what, Net *n, uint32_t output, double lo, double 
 /* The output sum of c[i] relu(x - at[i]). */
 static uint32_t knots(Net *n, size_t count, const double *at, const double *c) {
   uint32_t *r = malloc(count * sizeof *r);
-  for (size_t i = 0; r && i < count; i++)
-    r[i] = net_relu(n, -at[i], 1, 0);
+  for (size_t i = 0; r && i < count; i++) r[i] = net_relu(n, -at[i], 1, 0);
   uint32_t out = net_affine(n, 0);
-  for (size_t i = 0; r && i < count; i++)
-    net_term(n, c[i], r[i]);
+  for (size_t i = 0; r && i < count; i++) net_term(n, c[i], r[i]);
   free(r);
   return out;
 }
@@ -88,14 +84,12 @@ static void simple(void) {
 
 static void zeros_and_ends(void) {
   Net n = net_new();
-  expect("kink at the left end", &n, net_switch(&n, TW_PL_RELU, 0, 0), 0, 1, 0x1p-8,
-         (Expected){1, 1, 0, 1, 0, 1});
+  expect("kink at the left end", &n, net_switch(&n, TW_PL_RELU, 0, 0), 0, 1, 0x1p-8, (Expected){1, 1, 0, 1, 0, 1});
   n = net_new();
-  expect("kink at the right end", &n, net_switch(&n, TW_PL_RELU, 0, 0), -1, 0, 0x1p-8,
-         (Expected){1, 1, 0, 1, 1, 1});
+  expect("kink at the right end", &n, net_switch(&n, TW_PL_RELU, 0, 0), -1, 0, 0x1p-8, (Expected){1, 1, 0, 1, 1, 1});
   n = net_new();
-  expect("kinks at both ends, in tenths", &n, knots(&n, 2, (double[]){0.1, 0.3}, (double[]){1, 1}), 0.1, 0.3,
-         0x1p-8, (Expected){1, 1, 0, 1, 1, 0.2});
+  expect("kinks at both ends, in tenths", &n, knots(&n, 2, (double[]){0.1, 0.3}, (double[]){1, 1}), 0.1, 0.3, 0x1p-8,
+         (Expected){1, 1, 0, 1, 1, 0.2});
   n = net_new();
   uint32_t a = net_affine(&n, 0);
   net_term(&n, 0, 0);
@@ -126,15 +120,14 @@ static void zeros_and_ends(void) {
 
 static void together(void) {
   Net n = net_new();
-  expect("three relus with one kink", &n, knots(&n, 3, (double[]){0.3, 0.3, 0.3}, (double[]){1, 2, 3}), 0, 1,
-         0x1p-8, (Expected){2, 2, 0, 2, 0, 0.3});
+  expect("three relus with one kink", &n, knots(&n, 3, (double[]){0.3, 0.3, 0.3}, (double[]){1, 2, 3}), 0, 1, 0x1p-8,
+         (Expected){2, 2, 0, 2, 0, 0.3});
   n = net_new();
   uint32_t a = net_relu(&n, -0.3, 1, 0), b = net_relu(&n, -0.3 * 7, 7, 0), out = net_affine(&n, 0);
   net_term(&n, 7, a); /* 0.3 * 7 is rounded: the kinks are 2e-17 apart, between them a sliver */
   net_term(&n, -1, b);
   Expected e = {2, 2, 1, 2, 0, 0.3};
-  if (fma(0.3, 7, -0.3 * 7) == 0)
-    e = (Expected){2, 1, 0, 1, 0, 1};
+  if (fma(0.3, 7, -0.3 * 7) == 0) e = (Expected){2, 1, 0, 1, 0, 1};
   expect("kinks that all but coincide", &n, out, 0, 1, 0x1p-8, e);
   n = net_new();
   a = net_relu(&n, -0.5, 1, 0);
@@ -146,15 +139,13 @@ static void together(void) {
   uint32_t r[4] = {net_switch(&n, TW_PL_RELU, 0, 0), net_relu(&n, 0, -1, 0), net_relu(&n, -1, 1, 0),
                    net_relu(&n, -1, 1, 0)};
   out = net_affine(&n, 0);
-  for (int i = 0; i < 4; i++)
-    net_term(&n, i % 2 ? -1 : 1, r[i]);
+  for (int i = 0; i < 4; i++) net_term(&n, i % 2 ? -1 : 1, r[i]);
   expect("two merges in a row", &n, out, -1, 3, 0x1p-8, (Expected){3, 1, 0, 1, 0, 4});
   n = net_new(); /* so is that of this one, and its map comes again after a bump */
   uint32_t q[5] = {net_switch(&n, TW_PL_RELU, 0, 0), net_relu(&n, 0, -1, 0), net_relu(&n, -1, 1, 0),
                    net_relu(&n, -1.5, 1, 0), net_relu(&n, -2, 1, 0)};
   out = net_affine(&n, 0);
-  for (int i = 0; i < 5; i++)
-    net_term(&n, (double[]){1, -1, 1, -2, 1}[i], q[i]);
+  for (int i = 0; i < 5; i++) net_term(&n, (double[]){1, -1, 1, -2, 1}[i], q[i]);
   expect("a map that comes again", &n, out, -1, 3, 0x1p-8, (Expected){5, 4, 0, 3, 0, 0.5});
   n = net_new();
   a = net_relu(&n, -1, 1, 0);
@@ -203,9 +194,8 @@ static void slivers(void) {
   expect("a little less is one", &n, knots(&n, 2, (double[]){1, 1 + s - 0x1p-52}, (double[]){1, 1}), 0, 2, s,
          (Expected){2, 2, 1, 2, 0, 1 - s});
   n = net_new();
-  expect("a chain of slivers", &n,
-         knots(&n, 4, (double[]){1, 1.0001, 1.00011, 1.00021}, (double[]){1, 1, 1, 1}), 0, 2, s,
-         (Expected){2, 2, 3, 2, 0, 2 - 1.00021});
+  expect("a chain of slivers", &n, knots(&n, 4, (double[]){1, 1.0001, 1.00011, 1.00021}, (double[]){1, 1, 1, 1}), 0, 2,
+         s, (Expected){2, 2, 3, 2, 0, 2 - 1.00021});
   n = net_new(); /* each 2^-7 of the one before: none may be dropped */
   double u = 0x1p-7, at[] = {1, 1 + u, 1 + u + u * u, 1 + u + u * u + u * u * u};
   expect("a staircase", &n, knots(&n, 4, at, (double[]){1, 1, 1, 1}), 0, at[3] + u * u * u * u, s,
@@ -224,8 +214,7 @@ static void slivers(void) {
 
 /* ---- refused */
 
-static void refused(const char *what, const TwRtPl *pl, const double *coeffs, double lo, double hi,
-                    double sliver) {
+static void refused(const char *what, const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver) {
   TwRtPieces p;
   tw_rt_regions(pl, coeffs, lo, hi, sliver, &p);
   TwRtCounter *c = tw_rt_counter_new(pl);
@@ -297,8 +286,7 @@ static Net tents(int depth) {
 static void sizes(bool large) {
   Net n = tents(60);
   TwRtCounter *counter = tw_rt_counter_new(&n.pl);
-  if (!large)
-    tw_rt_counter_limit(counter, 1 << 14);
+  if (!large) tw_rt_counter_limit(counter, 1 << 14);
   TwRtRegions many = tw_rt_count(counter, n.coeffs, 0, 1, 0x1p-8);
   if (many.counted || !counter->error) {
     printf("2^60 pieces: not refused\n");
@@ -338,8 +326,7 @@ static void sizes(bool large) {
     net_raw_term(&n, TW_PL_ONE, y);
     y = next;
   }
-  expect("100000 affine maps", &n, net_switch(&n, TW_PL_ABS, y, 0), -1, 1, 0x1p-8,
-         (Expected){2, 2, 0, 2, 0, 1});
+  expect("100000 affine maps", &n, net_switch(&n, TW_PL_ABS, y, 0), -1, 1, 0x1p-8, (Expected){2, 2, 0, 2, 0, 1});
   n = net_new();
   y = 0;
   for (int i = 0; i < 200; i++) {
@@ -350,8 +337,7 @@ static void sizes(bool large) {
   net_done(&n, y);
   TwRtPieces p; /* numbers of hundreds of thousands of bits: counted or refused, but not forever */
   tw_rt_regions(&n.pl, n.coeffs, -1, 1, 0, &p);
-  if (!p.error && p.counts.pieces < 1)
-    failures++;
+  if (!p.error && p.counts.pieces < 1) failures++;
   tw_rt_pieces_free(&p);
   net_free(&n);
 }
@@ -371,8 +357,7 @@ static void *work(void *arg) {
   j->same = true;
   for (int i = 0; i < 200; i++) {
     TwRtRegions r = tw_rt_count(c, j->net->coeffs, 0, 1, 0x1p-8);
-    j->same = j->same &&
-              (i == 0 || (r.pieces == j->pieces && r.slivers == j->slivers && r.narrowest == j->narrowest));
+    j->same = j->same && (i == 0 || (r.pieces == j->pieces && r.slivers == j->slivers && r.narrowest == j->narrowest));
     j->pieces = r.pieces;
     j->slivers = r.slivers;
     j->narrowest = r.narrowest;
@@ -388,8 +373,7 @@ static void threads(void) {
   Job j[4];
   for (int i = 0; i < 4; i++) {
     j[i] = (Job){.net = &n};
-    if (pthread_create(&t[i], NULL, work, &j[i]) != 0)
-      abort();
+    if (pthread_create(&t[i], NULL, work, &j[i]) != 0) abort();
   }
   for (int i = 0; i < 4; i++) {
     pthread_join(t[i], NULL);

@@ -7,12 +7,10 @@
 #include <string.h>
 
 static void *more(void *p, uint32_t n, uint32_t *cap, size_t size) {
-  if (n < *cap)
-    return p;
+  if (n < *cap) return p;
   *cap = *cap ? 2 * *cap : 32;
   p = realloc(p, *cap * size);
-  if (!p)
-    abort();
+  if (!p) abort();
   return p;
 }
 
@@ -100,8 +98,7 @@ static double nearest(const mpq_t x, bool f64) {
   for (int side = -1; side <= 1; side++) {
     double c = middle;
     if (side != 0)
-      c = f64 ? nextafter(middle, side < 0 ? -1e9 : 1e9)
-              : (double)nextafterf((float)middle, side < 0 ? -1e9f : 1e9f);
+      c = f64 ? nextafter(middle, side < 0 ? -1e9 : 1e9) : (double)nextafterf((float)middle, side < 0 ? -1e9f : 1e9f);
     mpq_set_d(at, c);
     mpq_sub(d, x, at);
     mpq_abs(d, d);
@@ -178,8 +175,7 @@ Net net_wave(int d, const double *a, double scale, bool f64) {
 
 Net net_random_wave(uint64_t *state, int d, double lo, double hi, bool f64) {
   double a[64] = {0};
-  for (int i = 0; i <= d; i++)
-    a[i] = random_in(state, lo, hi);
+  for (int i = 0; i <= d; i++) a[i] = random_in(state, lo, hi);
   /* F'(0+) = 1 - scale / (a_0 a_1) (1 - prod_{1…d} (1 - a_j)) */
   double scale = random_in(state, 0.3, 0.95) * fmin(a[0], 1 - a[0]) * a[1];
   return net_wave(d, a, scale, f64);

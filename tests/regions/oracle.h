@@ -6,7 +6,6 @@
 #include "runtime/regions.h"
 
 /* The counts, and the pieces with each number rounded to nearest. Free with tw_rt_pieces_free. */
-void oracle_count(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver,
-                  TwRtPieces *out);
+void oracle_count(const TwRtPl *pl, const double *coeffs, double lo, double hi, double sliver, TwRtPieces *out);
 
 #endif

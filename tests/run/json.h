@@ -46,10 +46,8 @@ static inline const cJSON *items(const cJSON *j, const char *key) { return cJSON
 static inline void drop_seconds(cJSON *j) {
   for (cJSON *c = j->child; c;) {
     cJSON *next = c->next;
-    if (c->string && strcmp(c->string, "seconds") == 0)
-      cJSON_Delete(cJSON_DetachItemViaPointer(j, c));
-    else
-      drop_seconds(c);
+    if (c->string && strcmp(c->string, "seconds") == 0) cJSON_Delete(cJSON_DetachItemViaPointer(j, c));
+    else drop_seconds(c);
     c = next;
   }
 }

@@ -1,5 +1,5 @@
-/* paper_order.c TRIWAVE CUBIC: the five variants of the experiments of Milkert, Hyde & Laine (2025) on x^3, thirty seeds each, in the
- * paper's order of accuracy; `full` at its accuracy; 2^5 regions in every epoch of pretraining. */
+/* paper_order.c TRIWAVE CUBIC: the five variants of the experiments of Milkert, Hyde & Laine (2025) on x^3, thirty
+ * seeds each, in the paper's order of accuracy; `full` at its accuracy; 2^5 regions in every epoch of pretraining. */
 #include <math.h>
 
 #include "tests/run/json.h"

@@ -1,6 +1,6 @@
-/* resume.c TRIWAVE PROGRAM kill|int TIMES SEED [options of run]: a run that is stopped at random moments, again and again,
- * and resumed until it is done, ends as the one that was never stopped: weights, metrics and summary are the same, byte
- * by byte but for the seconds. */
+/* resume.c TRIWAVE PROGRAM kill|int TIMES SEED [options of run]: a run that is stopped at random moments, again and
+ * again, and resumed until it is done, ends as the one that was never stopped: weights, metrics and summary are the
+ * same, byte by byte but for the seconds. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -56,10 +56,13 @@ static int run(char **argv, const char *err, double stop, int sig) {
 /* Everything that must be the same, as one text. malloc'ed */
 static char *result_of(const char *folder) {
   char command[1200];
-  snprintf(command, sizeof command,
-           "cd %s && for f in $(find . -name metrics.csv | sort); do echo $f; sed 's/,[^,]*$//' $f | LC_ALL=C sort; done; "
-           "for f in $(find . -name '*.safetensors' | sort); do sha256sum $f; done; sed 's/\"seconds\": [^}]*}/}/' summary.json; "
-           "find . -name '*.part'", folder);
+  snprintf(
+      command, sizeof command,
+      "cd %s && for f in $(find . -name metrics.csv | sort); do echo $f; sed 's/,[^,]*$//' $f | LC_ALL=C sort; done; "
+      "for f in $(find . -name '*.safetensors' | sort); do sha256sum $f; done; sed 's/\"seconds\": [^}]*}/}/' "
+      "summary.json; "
+      "find . -name '*.part'",
+      folder);
   int code;
   return run_text(command, &code);
 }
@@ -82,8 +85,10 @@ static bool exists(const char *folder, const char *name) {
   return access(path, F_OK) == 0;
 }
 
-/* One run, stopped up to MOST_STOPS times. How often; -1: it went wrong. *saved: how often with something to go on from. */
-static int interrupted_run(char **new_run, char **resume, const char *folder, const char *err, double seconds, int sig, int *saved) {
+/* One run, stopped up to MOST_STOPS times. How often; -1: it went wrong. *saved: how often with something to go on
+ * from. */
+static int interrupted_run(char **new_run, char **resume, const char *folder, const char *err, double seconds, int sig,
+                           int *saved) {
   int stopped = 0;
   remove_folder(folder);
   for (int k = 0;; k++) {
@@ -110,7 +115,8 @@ int main(int argc, char **argv) {
   snprintf(reference, sizeof reference, "%s/whole", dir);
   snprintf(folder, sizeof folder, "%s/stopped", dir);
   snprintf(err, sizeof err, "%s/err", dir);
-  int sig = strcmp(argv[3], "int") == 0 ? SIGINT : SIGKILL, times = atoi(argv[4]), failed = 0, stops = 0, saved = 0, untouched = 0;
+  int sig = strcmp(argv[3], "int") == 0 ? SIGINT : SIGKILL, times = atoi(argv[4]), failed = 0, stops = 0, saved = 0,
+      untouched = 0;
   state = strtoull(argv[5], NULL, 10);
   char *whole[MOST_ARGS] = {argv[1], "run", argv[2], "--quiet", "--out", reference}, *part[MOST_ARGS];
   for (int k = 6; k < argc && k + 6 < MOST_ARGS; k++) whole[k] = argv[k];
@@ -137,7 +143,9 @@ int main(int argc, char **argv) {
         FILE *a = fopen("/tmp/tw-resume-want", "w"), *b = fopen("/tmp/tw-resume-is", "w");
         if (a) fputs(want, a), fclose(a);
         if (b) fputs(is, b), fclose(b);
-        fprintf(stderr, "run %d, stopped %d times, ends differently: compare /tmp/tw-resume-want and /tmp/tw-resume-is\n", k, s);
+        fprintf(stderr,
+                "run %d, stopped %d times, ends differently: compare /tmp/tw-resume-want and /tmp/tw-resume-is\n", k,
+                s);
       }
     }
     stops += s > 0 ? s : 0;
@@ -145,8 +153,9 @@ int main(int argc, char **argv) {
     if (s == 0) seconds *= 0.7; /* it was timed when the machine had more to do */
     free(is);
   }
-  printf("%d runs of up to %.2f s, stopped %d times by %s, %d of these with a checkpoint, %d runs never: %d end differently\n", times,
-         longest, stops, argv[3], saved, untouched, failed);
+  printf("%d runs of up to %.2f s, stopped %d times by %s, %d of these with a checkpoint, %d runs never: %d end "
+         "differently\n",
+         times, longest, stops, argv[3], saved, untouched, failed);
   free(want);
   remove_folder(dir);
   return failed != 0 || saved == 0;

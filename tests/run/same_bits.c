@@ -26,8 +26,8 @@ static char *seed_of(const char *all, int seed) {
 
 int main(int argc, char **argv) {
   if (argc != 3) return 2;
-  static const char *const same[] = {"--threads 2", "--threads 3", "--threads 5", "--vector-bits 128", "--vector-bits 256",
-                                     "--vector-bits 512"};
+  static const char *const same[] = {"--threads 2",       "--threads 3",       "--threads 5",
+                                     "--vector-bits 128", "--vector-bits 256", "--vector-bits 512"};
   char options[128];
   char *base = result(argv[1], argv[2], "--seeds 8 --threads 1");
   if (!base) return puts("no result"), 1;

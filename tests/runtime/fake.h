@@ -12,10 +12,14 @@
 #include "runtime/train.h"
 #include "tests/runtime/check.h"
 
-#define SLOT(r, ...) {.role = TW_RT_##r, __VA_ARGS__}
+#define SLOT(r, ...)                                                                                                   \
+  { .role = TW_RT_##r, __VA_ARGS__ }
 #define COUNT_OF(a) ((uint32_t)(sizeof(a) / sizeof *(a)))
-#define FN(n, e, ins, outs) \
-  {.name = (n), .entry = (e), .n_in = COUNT_OF(ins), .n_out = COUNT_OF(outs), .in = (ins), .out = (outs), .work_bytes = 64}
+#define FN(n, e, ins, outs)                                                                                            \
+  {                                                                                                                    \
+    .name = (n), .entry = (e), .n_in = COUNT_OF(ins), .n_out = COUNT_OF(outs), .in = (ins), .out = (outs),             \
+    .work_bytes = 64                                                                                                   \
+  }
 
 static inline const double *in64(const TwRtCall *c, int i) { return c->in[i]; }
 static inline double *out64(const TwRtCall *c, int i) { return c->out[i]; }

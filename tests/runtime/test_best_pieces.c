@@ -1,7 +1,7 @@
 /* The best fit by so many straight pieces, beside four things that know better: parabolas, whose best fit is known; the
  * limit (∫|f''|^(2/5))^5 / (720 n^4), at 32 and 1024 pieces, of the paper's four functions; and the best fit by lines
- * that need not meet, found by trying every partition of the rows, which no continuous fit can be below; and for two and
- * three pieces a search over all places of the knots. */
+ * that need not meet, found by trying every partition of the rows, which no continuous fit can be below; and for two
+ * and three pieces a search over all places of the knots. */
 #include "runtime/best_pieces.h"
 
 #include <math.h>
@@ -45,7 +45,8 @@ static void limits(void) {
   } c[] = {{cube, 8.9e-9, 8.5e-15}, {power11, 7.8e-9, 7.4e-15}, {sine, 2.1e-10, 2.0e-16}, {tanh3, 7.0e-9, 6.6e-15}};
   for (size_t k = 0; k < sizeof c / sizeof *c; k++) {
     double few = best(c[k].f, 0, 1, 2048, true, 32), many = best(c[k].f, 0, 1, 32768, true, 1024);
-    CHECK(few / c[k].at32 > 0.99 && few / c[k].at32 < 1.05, "function %zu, 32 pieces: %g, the limit's %g", k, few, c[k].at32);
+    CHECK(few / c[k].at32 > 0.99 && few / c[k].at32 < 1.05, "function %zu, 32 pieces: %g, the limit's %g", k, few,
+          c[k].at32);
     CHECK(many / c[k].at1024 > 0.975 && many / c[k].at1024 < 1.025, "function %zu, 1024: %g, %g", k, many, c[k].at1024);
   }
 }
@@ -89,9 +90,10 @@ static double unjoined(size_t rows, uint32_t n) {
   return mse;
 }
 
-/* No continuous fit is below lines that need not meet. They are also near: as n grows both go to the same limit, and at 4 and 8
- * pieces of these functions joining costs a factor of 1.1 to 2.2, where a descent that is stuck is at many times the
- * least. Of two pieces it may cost any factor (|x| - 0.3 aside, a line that jumps is much better), so those are searched below. */
+/* No continuous fit is below lines that need not meet. They are also near: as n grows both go to the same limit, and at
+ * 4 and 8 pieces of these functions joining costs a factor of 1.1 to 2.2, where a descent that is stuck is at many
+ * times the least. Of two pieces it may cost any factor (|x| - 0.3 aside, a line that jumps is much better), so those
+ * are searched below. */
 static void bounds(void) {
   static const Function fs[] = {cube, power11, tanh3, bent, wave};
   for (size_t k = 0; k < sizeof fs / sizeof *fs; k++)
@@ -105,15 +107,16 @@ static void bounds(void) {
 
 /* ---- knots everywhere */
 
-/* Least mean squared error of a continuous function with these n knots, the ends among them: its values there by the normal
- * equations of the hats, in long double. */
+/* Least mean squared error of a continuous function with these n knots, the ends among them: its values there by the
+ * normal equations of the hats, in long double. */
 static double with_knots(const double *knot, size_t n, size_t rows) {
   enum { MOST_KNOTS = 4 };
   long double a[MOST_KNOTS][MOST_KNOTS + 1] = {{0}}, yy = 0;
   for (size_t i = 0; i < rows; i++) {
     size_t k = 0;
     while (k + 2 < n && xs[i] > knot[k + 1]) k++;
-    long double share = ((long double)xs[i] - knot[k]) / ((long double)knot[k + 1] - knot[k]), hat[2] = {1 - share, share};
+    long double share = ((long double)xs[i] - knot[k]) / ((long double)knot[k + 1] - knot[k]),
+                hat[2] = {1 - share, share};
     for (size_t p = 0; p < 2; p++) {
       for (size_t q = 0; q < 2; q++) a[k + p][k + q] += hat[p] * hat[q];
       a[k + p][n] += hat[p] * ys[i];
@@ -141,7 +144,8 @@ static double searched(size_t pieces, size_t rows) {
   double lo = xs[0], hi = xs[rows - 1], step = (hi - lo) / LATTICE, least = INFINITY, at[2] = {0};
   for (int i = 1; i < LATTICE; i++)
     for (int j = pieces == 2 ? LATTICE - 1 : i + 1; j < LATTICE; j++) {
-      double knot[] = {lo, lo + i * step, pieces == 2 ? hi : lo + j * step, hi}, mse = with_knots(knot, pieces + 1, rows);
+      double knot[] = {lo, lo + i * step, pieces == 2 ? hi : lo + j * step, hi},
+             mse = with_knots(knot, pieces + 1, rows);
       if (!(mse < least)) continue;
       least = mse;
       at[0] = knot[1], at[1] = knot[2];
@@ -167,7 +171,8 @@ static void few_pieces(void) {
   for (size_t k = 0; k < sizeof fs / sizeof *fs; k++)
     for (uint32_t n = 2; n <= 3; n++) {
       double mse = best(fs[k], -1, 1, 48, false, n), least = searched(n, 48);
-      CHECK(mse <= least * (1 + 1e-3) && mse >= least * (1 - 1e-3), "function %zu, %u pieces of 48 rows: %g, the least is %g", k, n, mse, least);
+      CHECK(mse <= least * (1 + 1e-3) && mse >= least * (1 - 1e-3),
+            "function %zu, %u pieces of 48 rows: %g, the least is %g", k, n, mse, least);
     }
 }
 

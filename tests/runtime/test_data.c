@@ -37,7 +37,12 @@ static const TwRtSlot out[] = {SLOT(COLUMN, .index = 2, .count = ROWS)};
 
 static void grids(void) {
   const TwRtAxis two[] = {{.name = "x", .lo = 1, .hi = 2, .n = 2}, {.name = "y", .lo = 0, .hi = 1, .n = 3}};
-  TwRtData data = {.name = "train", .place = {.line = 3}, .n_rows = ROWS, .n_inputs = 2, .n_columns = 2, .axes = two,
+  TwRtData data = {.name = "train",
+                   .place = {.line = 3},
+                   .n_rows = ROWS,
+                   .n_inputs = 2,
+                   .n_columns = 2,
+                   .axes = two,
                    .target = FN("target", target, in, out)};
   TwRtProgram p = {.abi = TW_RT_ABI, .n_datas = 1, .datas = &data};
   TwRtDatas d;
@@ -73,7 +78,11 @@ static void grids(void) {
 
 static void measured(void) {
   const double rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-  const TwRtData data = {.name = "m", .n_rows = ROWS, .n_inputs = 1, .n_columns = 2, .rows = rows,
+  const TwRtData data = {.name = "m",
+                         .n_rows = ROWS,
+                         .n_inputs = 1,
+                         .n_columns = 2,
+                         .rows = rows,
                          .target = FN("target", target, in, out)};
   const TwRtProgram p = {.abi = TW_RT_ABI, .f64 = true, .n_datas = 1, .datas = &data};
   TwRtDatas d;

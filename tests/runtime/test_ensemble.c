@@ -12,7 +12,7 @@ static const float *in32(const TwRtCall *c, int i) { return c->in[i]; }
 static float *out32(const TwRtCall *c, int i) { return c->out[i]; }
 
 static void init(const TwRtCall *c) {
-  uint64_t seed = (uint64_t)*(const int64_t *)c->in[0];
+  uint64_t seed = (uint64_t) * (const int64_t *)c->in[0];
   for (uint64_t i = 0; i < N; i++) out64(c, 0)[i] = out64(c, 1)[i] = 0.1 + 0.8 * tw_rt_uniform(seed, 77, i);
   out64(c, 0)[N] = out64(c, 1)[N] = (double)seed;
 }
@@ -79,19 +79,54 @@ typedef struct Ensemble {
 static void make(Ensemble *e) {
   *e = (Ensemble){.model = {.name = "f", .n_inputs = 1, .lo = 0, .hi = 1, .sliver = 0x1p-8}};
   for (int s = 0; s < 3; s++) {
-    e->pls[s] = (TwRtPl){.model = "f", .n_nodes = 3, .n_terms = 1, .n_coeffs = 2, .output = 2, .nodes = nodes,
-                         .terms = terms, .coeffs = FN("coeffs", coeffs, values_flat, coeffs_out)};
-    e->stages[s] = (TwRtStage){.name = s == 0 ? "one" : s == 1 ? "two" : "three", .n_flat = N, .n_ranges = 1,
-                               .ranges = &range, .epochs = 100 + 50 * s, .batch = s == 1 ? 4 : 0, .n_states = 1,
-                               .state_start = &zero, .keep = s == 2, .keep_best = s == 1, .optimizer = "o",
-                               .step = FN("step", step, step_in, step_out), .eval = FN("eval", eval, values_flat, eval_out),
-                               .shown = FN("shown", shown, values_flat, shown_out), .pls = &e->pls[s]};
+    e->pls[s] = (TwRtPl){.model = "f",
+                         .n_nodes = 3,
+                         .n_terms = 1,
+                         .n_coeffs = 2,
+                         .output = 2,
+                         .nodes = nodes,
+                         .terms = terms,
+                         .coeffs = FN("coeffs", coeffs, values_flat, coeffs_out)};
+    e->stages[s] = (TwRtStage){.name = s == 0   ? "one"
+                                       : s == 1 ? "two"
+                                                : "three",
+                               .n_flat = N,
+                               .n_ranges = 1,
+                               .ranges = &range,
+                               .epochs = 100 + 50 * s,
+                               .batch = s == 1 ? 4 : 0,
+                               .n_states = 1,
+                               .state_start = &zero,
+                               .keep = s == 2,
+                               .keep_best = s == 1,
+                               .optimizer = "o",
+                               .step = FN("step", step, step_in, step_out),
+                               .eval = FN("eval", eval, values_flat, eval_out),
+                               .shown = FN("shown", shown, values_flat, shown_out),
+                               .pls = &e->pls[s]};
   }
-  e->ensure = (TwRtEnsure){.text = "regions(f, [0, 1]) >= 2", .is_regions = true, .lo = 0, .hi = 1, .sliver = 0x1p-8,
-                           .compare = TW_RT_GE, .bound = 2, .during = 7, .every = 10};
-  e->p = (TwRtProgram){.abi = TW_RT_ABI, .n_values = N + 1, .n_shown = N + 1, .n_datas = 1, .n_stages = 3,
-                       .n_measures = 1, .n_models = 1, .n_ensures = 1, .datas = &data, .stages = e->stages,
-                       .measures = measures, .models = &e->model, .ensures = &e->ensure,
+  e->ensure = (TwRtEnsure){.text = "regions(f, [0, 1]) >= 2",
+                           .is_regions = true,
+                           .lo = 0,
+                           .hi = 1,
+                           .sliver = 0x1p-8,
+                           .compare = TW_RT_GE,
+                           .bound = 2,
+                           .during = 7,
+                           .every = 10};
+  e->p = (TwRtProgram){.abi = TW_RT_ABI,
+                       .n_values = N + 1,
+                       .n_shown = N + 1,
+                       .n_datas = 1,
+                       .n_stages = 3,
+                       .n_measures = 1,
+                       .n_models = 1,
+                       .n_ensures = 1,
+                       .datas = &data,
+                       .stages = e->stages,
+                       .measures = measures,
+                       .models = &e->model,
+                       .ensures = &e->ensure,
                        .init = FN("init", init, seed_in, init_out)};
 }
 
@@ -163,8 +198,8 @@ static void regions(void) {
   tw_rt_result_free(&e.p, r);
 
   e.p.n_ensures = 0; /* counted at the end of a stage all the same */
-  const TwRtExpect x = {.text = "regions(f, [2, 3]) = 1", .kind = TW_RT_XP_REGIONS, .lo = 2, .hi = 3,
-                        .compare = TW_RT_EQ, .bound = 1};
+  const TwRtExpect x = {
+      .text = "regions(f, [2, 3]) = 1", .kind = TW_RT_XP_REGIONS, .lo = 2, .hi = 3, .compare = TW_RT_EQ, .bound = 1};
   e.p.n_expects = 1;
   e.p.expects = &x;
   r = run_one(&e.p);
@@ -251,7 +286,8 @@ static void overhead(void) {
   double bare = (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
   double plain = seconds_of(&e, no_step), best = seconds_of(&e, improving_step);
   double ns = 1e9 / (double)EPOCHS;
-  printf("an epoch costs %.1f ns, %.1f ns if it is the best; its step alone %.1f ns\n", plain * ns, best * ns, bare * ns);
+  printf("an epoch costs %.1f ns, %.1f ns if it is the best; its step alone %.1f ns\n", plain * ns, best * ns,
+         bare * ns);
   CHECK(plain < 60 * bare + 1e-3 && best < 60 * bare + 1e-3, "%g, %g and %g ns", plain * ns, best * ns, bare * ns);
 }
 

@@ -1,5 +1,5 @@
-/* Least squares by the normal equations: beside sums in long double, the same bits at every width, and rows on a line that
- * become two, whatever the order of the rows. */
+/* Least squares by the normal equations: beside sums in long double, the same bits at every width, and rows on a line
+ * that become two, whatever the order of the rows. */
 #include "runtime/normal.h"
 
 #include <math.h>
@@ -124,21 +124,26 @@ static void squeezed(uint64_t n, uint64_t rows, uint64_t valid, uint64_t pieces)
 /* ---- rows in any order */
 
 enum Order { FORWARD, BACK, TWICE, SHUFFLED, ROUND, CLOSE, LAST_FIRST, N_ORDERS };
-static const char *const order_names[] = {"forward", "back", "each twice", "shuffled", "round and round", "rounds, the next a hair on",
+static const char *const order_names[] = {"forward",
+                                          "back",
+                                          "each twice",
+                                          "shuffled",
+                                          "round and round",
+                                          "rounds, the next a hair on",
                                           "the last as the first"};
 
 static void put_order(enum Order o, uint64_t valid) {
   for (uint64_t i = 0; i < valid; i++) {
     double at = (double)i / (double)valid;
     switch (o) {
-    case FORWARD: t[i] = at; break;
-    case BACK: t[i] = 1 - at; break;
-    case TWICE: t[i] = (double)(i / 2); break;
-    case SHUFFLED: t[i] = (double)(i * 197 % valid); break;
-    case ROUND: t[i] = (double)(i % 13); break;
-    case CLOSE: t[i] = (double)(i % 40) + 1e-12 * at; break;
-    case LAST_FIRST: t[i] = i + 1 < valid ? at : 0; break;
-    case N_ORDERS: break;
+      case FORWARD: t[i] = at; break;
+      case BACK: t[i] = 1 - at; break;
+      case TWICE: t[i] = (double)(i / 2); break;
+      case SHUFFLED: t[i] = (double)(i * 197 % valid); break;
+      case ROUND: t[i] = (double)(i % 13); break;
+      case CLOSE: t[i] = (double)(i % 40) + 1e-12 * at; break;
+      case LAST_FIRST: t[i] = i + 1 < valid ? at : 0; break;
+      case N_ORDERS: break;
     }
   }
 }
@@ -182,8 +187,7 @@ static void not_finite(double what, uint64_t at, uint64_t column) {
   for (uint64_t k = 0; k < N; k++) {
     if (k == column)
       CHECK(!isfinite(made[0].gram[k * STRIDE + k]), "%g in row %d of column %d is lost", what, (int)at, (int)k);
-    else
-      CHECK(fabs(made[0].gram[k * STRIDE + k] - plain.gram[k * STRIDE + k]) < 1e-10, "column %d is spoilt", (int)k);
+    else CHECK(fabs(made[0].gram[k * STRIDE + k] - plain.gram[k * STRIDE + k]) < 1e-10, "column %d is spoilt", (int)k);
   }
 }
 

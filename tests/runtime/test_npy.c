@@ -71,7 +71,8 @@ static void layouts(void) {
   good("columns", 1, HEAD("<f8", "True", "(2, 3)"), six, 48, 2, 3, turned);
   good("version 2", 2, HEAD("<f8", "False", "(3, 2)"), six, 48, 3, 2, six);
   good("version 3", 3, HEAD("<f8", "False", "(3, 2)"), six, 48, 3, 2, six);
-  good("another order of entries", 1, "{\"shape\":(6L,),\"fortran_order\":False,\"descr\":\"<f8\"}", six, 48, 6, 1, six);
+  good("another order of entries", 1, "{\"shape\":(6L,),\"fortran_order\":False,\"descr\":\"<f8\"}", six, 48, 6, 1,
+       six);
   FILE *f = fopen(path, "wb");
   tw_rt_npy_write(f, six, 3, 2);
   CHECK(fclose(f) == 0, "close");

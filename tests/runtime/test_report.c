@@ -9,7 +9,8 @@
 
 static const char *const measures[] = {"test", "od\"d \xc3\xa4\xff\n"};
 static TwRtStage stages[] = {{.name = "pretrain", .epochs = 10}, {.name = "standard", .epochs = 20}};
-static const TwRtProgram program = {.portable = true, .n_stages = 2, .stages = stages, .n_measures = 2, .measures = measures};
+static const TwRtProgram program = {
+    .portable = true, .n_stages = 2, .stages = stages, .n_measures = 2, .measures = measures};
 
 typedef struct Made {
   TwRtStageResult stages[4][2];
@@ -20,11 +21,21 @@ typedef struct Made {
 } Made;
 
 static TwRtStageResult stage(int64_t epochs, double loss, double best, int64_t pieces, int64_t slivers) {
-  return (TwRtStageResult){
-      .epochs = epochs, .steps = epochs, .loss = loss, .best_loss = best, .best_epoch = epochs - 1,
-      .regions = {.counted = pieces > 0, .pieces = pieces, .slivers = slivers, .patterns = pieces, .maps = pieces,
-                  .dead = 2, .narrowest = 0.01},
-      .min_regions = pieces > 0 ? pieces : -1, .max_regions = pieces > 0 ? pieces : -1, .seconds = 0.0125};
+  return (TwRtStageResult){.epochs = epochs,
+                           .steps = epochs,
+                           .loss = loss,
+                           .best_loss = best,
+                           .best_epoch = epochs - 1,
+                           .regions = {.counted = pieces > 0,
+                                       .pieces = pieces,
+                                       .slivers = slivers,
+                                       .patterns = pieces,
+                                       .maps = pieces,
+                                       .dead = 2,
+                                       .narrowest = 0.01},
+                           .min_regions = pieces > 0 ? pieces : -1,
+                           .max_regions = pieces > 0 ? pieces : -1,
+                           .seconds = 0.0125};
 }
 
 /* Four seeds: best losses 1e-7, 3e-7 and 8e-7 (rounded to f32), and a NaN. */
@@ -36,14 +47,21 @@ static void make(Made *m, uint32_t n) {
     m->stages[i][1] = stage(20, best[i] * 2, best[i], i == 1 ? 33 : 30 + i, 0);
     m->measures[i][0] = (double)(1e-6f * (float)(i + 1));
     m->measures[i][1] = INFINITY;
-    m->seeds[i] = (TwRtSeedResult){.seed = i + 7, .loss = best[i] * 2, .best_loss = best[i], .measures = m->measures[i],
-                                   .stages = m->stages[i], .failures = &m->failures[i]};
+    m->seeds[i] = (TwRtSeedResult){.seed = i + 7,
+                                   .loss = best[i] * 2,
+                                   .best_loss = best[i],
+                                   .measures = m->measures[i],
+                                   .stages = m->stages[i],
+                                   .failures = &m->failures[i]};
   }
   m->seeds[3].status = TW_RT_NAN;
   m->seeds[3].loss = m->seeds[3].best_loss = NAN;
   m->stages[3][1] = stage(5, NAN, 1, 0, 0);
   m->seeds[3].n_failures = 1;
-  m->failures[3] = (TwRtFailure){.kind = TW_RT_NAN, .stage = 1, .epoch = 5, .place = {.path = "c.tw", .line = 3, .column = 8},
+  m->failures[3] = (TwRtFailure){.kind = TW_RT_NAN,
+                                 .stage = 1,
+                                 .epoch = 5,
+                                 .place = {.path = "c.tw", .line = 3, .column = 8},
                                  .text = "the loss is nan at epoch 5 of stage 'standard'"};
   m->result = (TwRtResult){.n_seeds = n, .seeds = m->seeds, .seconds = 1.5};
 }
@@ -111,8 +129,13 @@ static void json(void) {
   a.expect = (TwRtFailure){.place = {.path = "c.tw", .line = 9, .column = 1}, .text = "'loss < 0' is not met"};
   a.result.n_expects_failed = 1;
   a.result.expects = &a.expect;
-  const TwRtReportVariant v[] = {{.name = "full", .program = &program, .result = &a.result}, {.name = "skip", .program = &program, .result = &b.result}};
-  TwRtReport r = {.program = "cu\\b\"ic.tw", .n_variants = 2, .variants = v, .compile_seconds = 0.5, .train_seconds = 3,
+  const TwRtReportVariant v[] = {{.name = "full", .program = &program, .result = &a.result},
+                                 {.name = "skip", .program = &program, .result = &b.result}};
+  TwRtReport r = {.program = "cu\\b\"ic.tw",
+                  .n_variants = 2,
+                  .variants = v,
+                  .compile_seconds = 0.5,
+                  .train_seconds = 3,
                   .total_seconds = 3.75};
   for (int f64 = 0; f64 < 2; f64++) {
     r.f64 = f64;
@@ -147,7 +170,7 @@ static void json(void) {
 }
 
 static void refused_json(void) {
-  TwRtResult none = {.error = (char *)(uintptr_t)"'peak' starts at 2"};
+  TwRtResult none = {.error = (char *)(uintptr_t) "'peak' starts at 2"};
   TwRtReportVariant v = {.name = "main", .program = &program, .result = &none};
   TwRtReport r = {.program = "p.tw", .n_variants = 1, .variants = &v};
   FILE *f = tmpfile();
@@ -182,7 +205,8 @@ static void texts(void) {
   Made a, b;
   make(&a, 4);
   make(&b, 1);
-  const TwRtReportVariant v[] = {{.name = "full", .program = &program, .result = &a.result}, {.name = "skip", .program = &program, .result = &b.result}};
+  const TwRtReportVariant v[] = {{.name = "full", .program = &program, .result = &a.result},
+                                 {.name = "skip", .program = &program, .result = &b.result}};
   TwRtReport r = {.program = "cubic.tw", .n_variants = 1, .variants = v};
   FILE *f = tmpfile();
   tw_rt_report_table(f, &r, false);
@@ -206,13 +230,23 @@ static void texts(void) {
   CHECK_HAS(text, "pretrain      10  1.000e-03  1.000e-03         9  32 (+1 sliver)     2    0.013\n");
   CHECK_HAS(text, "measure test: 1e-06\n");
   free(text);
-  const TwRtProgress p = {.n_stages = 2, .stage_name = "standard", .epoch = 412, .epochs = 1000, .seeds_done = 3,
-                          .n_seeds = 30, .loss = 3.21e-7, .best_loss = 2.9e-7, .fraction = 0.5, .seconds = 75,
-                          .rate = 1234567, .regions = -1};
+  const TwRtProgress p = {.n_stages = 2,
+                          .stage_name = "standard",
+                          .epoch = 412,
+                          .epochs = 1000,
+                          .seeds_done = 3,
+                          .n_seeds = 30,
+                          .loss = 3.21e-7,
+                          .best_loss = 2.9e-7,
+                          .fraction = 0.5,
+                          .seconds = 75,
+                          .rate = 1234567,
+                          .regions = -1};
   f = tmpfile();
   tw_rt_report_progress(f, "full", &p, 0);
   text = slurp(f);
-  CHECK(strcmp(text, "full: standard 412/1000  loss 3.21e-07  best 2.90e-07  seeds 3/30  1.2M epochs/s  1m15s left") == 0,
+  CHECK(strcmp(text, "full: standard 412/1000  loss 3.21e-07  best 2.90e-07  seeds 3/30  1.2M epochs/s  1m15s left") ==
+            0,
         "%s", text);
   free(text);
   TwRtProgress counted = p;

@@ -12,7 +12,10 @@ static const double d[2] = {0.1, -1e300};
 static const int64_t w_dims[2] = {2, 3}, d_dims[1] = {2}, none[1] = {0};
 
 static unsigned char *sample(size_t *size) {
-  TwRtStTensor t[] = {{"net.weight", "F32", 2, w_dims, 6, w}, {"peak \"a\\", "F64", 1, d_dims, 2, d}, {"scale", "F32", 0, NULL, 1, w + 5}, {"none", "F32", 1, none, 0, NULL}};
+  TwRtStTensor t[] = {{"net.weight", "F32", 2, w_dims, 6, w},
+                      {"peak \"a\\", "F64", 1, d_dims, 2, d},
+                      {"scale", "F32", 0, NULL, 1, w + 5},
+                      {"none", "F32", 1, none, 0, NULL}};
   TwRtStText texts[] = {{"format", "pt"}, {"path", "a\xFFz"}};
   return tw_rt_st_encode(t, 4, texts, 2, size);
 }
@@ -24,13 +27,15 @@ static void test_round_trip(void) {
   char *error;
   CHECK(bytes && tw_rt_st_decode(bytes, size, &f, &error), "%s", error ? error : "no memory");
   CHECK_INT(f.n_tensors, 4);
-  const TwRtStTensor *t = tw_rt_st_find(&f, "net.weight"), *p = tw_rt_st_find(&f, "peak \"a\\"), *s = tw_rt_st_find(&f, "scale");
+  const TwRtStTensor *t = tw_rt_st_find(&f, "net.weight"), *p = tw_rt_st_find(&f, "peak \"a\\"),
+                     *s = tw_rt_st_find(&f, "scale");
   CHECK(t && p && s && tw_rt_st_find(&f, "none"), "names");
   CHECK(t->rank == 2 && t->dims[0] == 2 && t->dims[1] == 3 && p->rank == 1 && s->rank == 0 && s->count == 1, "shapes");
   for (int k = 0; k < 6; k++) CHECK(tw_rt_st_real(t, (uint64_t)k) == (double)w[k], "element %d", k);
   CHECK(tw_rt_st_real(p, 0) == 0.1 && tw_rt_st_real(p, 1) == -1e300, "doubles");
   CHECK(!tw_rt_st_find(&f, "nothing"), "a name that is not there");
-  CHECK(strcmp(tw_rt_st_text(&f, "format"), "pt") == 0 && strcmp(tw_rt_st_text(&f, "path"), "a\xEF\xBF\xBDz") == 0, "texts");
+  CHECK(strcmp(tw_rt_st_text(&f, "format"), "pt") == 0 && strcmp(tw_rt_st_text(&f, "path"), "a\xEF\xBF\xBDz") == 0,
+        "texts");
   CHECK((uint64_t)((const unsigned char *)t->data - bytes) % 8 == 0, "the data are aligned");
   tw_rt_st_free(&f);
   free(bytes);
@@ -59,7 +64,8 @@ static void refused(const char *header, size_t data, const char *part) {
   free(b);
 }
 
-#define T(name, dtype, shape, offsets) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define T(name, dtype, shape, offsets)                                                                                 \
+  "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
 static void test_refusals(void) {
   refused("{" T("a", "F32", "[2]", "[0,8]") "}", 8, NULL);
@@ -88,7 +94,8 @@ static void test_refusals(void) {
   refused("{" T("a", "F32", "{}", "[0,8]") "}", 8, "has no shape");
   refused("{" T("a", "F33", "[2]", "[0,8]") "}", 8, "unknown dtype, 'F33'");
   refused("{\"a\":{\"dtype\":4,\"shape\":[],\"data_offsets\":[0,4]}}", 4, "has no dtype");
-  refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4, "is not dtype, shape and data_offsets");
+  refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4,
+          "is not dtype, shape and data_offsets");
   refused("{\"a\":1}", 0, "no JSON object");
   refused("{\"__metadata__\":{\"k\":1}}", 0, "is no text");
   refused("{\"__metadata__\":{\"k\":\"\",\"k\":\"\"}}", 0, "there twice");

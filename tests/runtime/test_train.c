@@ -55,7 +55,8 @@ static const TwRtSlot init_out[] = {SLOT(VALUES, .count = 5), SLOT(SHOWN, .count
 static const TwRtSlot flat_only[] = {SLOT(FLAT, .count = 3)};
 static const TwRtSlot values_flat[] = {SLOT(VALUES, .count = 5), SLOT(FLAT, .count = 3)};
 static const TwRtSlot step_out[] = {SLOT(FLAT, .count = 3), SLOT(LOSS, .count = 1), SLOT(NORM, .count = 1)};
-static const TwRtSlot eval_out[] = {SLOT(LOSS, .count = 1), SLOT(MEASURE, .count = 1), SLOT(MEASURE, .index = 1, .count = 1)};
+static const TwRtSlot eval_out[] = {SLOT(LOSS, .count = 1), SLOT(MEASURE, .count = 1),
+                                    SLOT(MEASURE, .index = 1, .count = 1)};
 static const TwRtSlot shown_out[] = {SLOT(SHOWN, .count = 5)};
 static const char *const measures[] = {"first", "stored"};
 
@@ -456,7 +457,8 @@ static void batches(void) {
                    .n_columns = 1,
                    .axes = &axis,
                    .target = FN("target", batch_target, target_in, target_out)};
-  TwRtSlot in[] = {SLOT(FLAT, .count = 3), SLOT(COLUMN, .index = 0, .count = BATCH), SLOT(COLUMN, .index = 1, .count = BATCH)};
+  TwRtSlot in[] = {SLOT(FLAT, .count = 3), SLOT(COLUMN, .index = 0, .count = BATCH),
+                   SLOT(COLUMN, .index = 1, .count = BATCH)};
   const TwRtSlot eval_in[] = {SLOT(VALUES, .count = 5), SLOT(FLAT, .count = 3), SLOT(COLUMN, .count = ROWS)};
   m.p.n_datas = 1;
   m.p.datas = &data;
@@ -539,8 +541,13 @@ static void start(const TwRtProgram *p, double a, double b, const char *error) {
 static void domains(void) {
   March m;
   march_make(&m);
-  TwRtParam param = {.name = "peak", .start_place = {.path = "m.tw", .line = 21, .column = 2}, .count = 2,
-                     .lo = 0, .hi = 1, .lo_open = true, .hi_open = true};
+  TwRtParam param = {.name = "peak",
+                     .start_place = {.path = "m.tw", .line = 21, .column = 2},
+                     .count = 2,
+                     .lo = 0,
+                     .hi = 1,
+                     .lo_open = true,
+                     .hi_open = true};
   m.p.n_params = 1;
   m.p.params = &param;
   m.p.init.entry = start_init;

@@ -1,6 +1,6 @@
-/* agree.c CSV OUT [files]: linked with a program that `triwave build` compiled (net_program). Trains it step by step, checks
- * what triwave.h promises of nets, and writes its predictions at the rows of CSV (one column, x) as `triwave eval`
- * does: the two files must be the same, byte by byte. `files`: nets are saved and loaded, too. */
+/* agree.c CSV OUT [files]: linked with a program that `triwave build` compiled (net_program). Trains it step by step,
+ * checks what triwave.h promises of nets, and writes its predictions at the rows of CSV (one column, x) as `triwave
+ * eval` does: the two files must be the same, byte by byte. `files`: nets are saved and loaded, too. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,9 @@
 extern const tw_program net_program;
 
 static int failed;
-#define CHECK(cond)                                                       \
-  do                                                                      \
-    if (!(cond)) failed++, printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #cond); \
+#define CHECK(cond)                                                                                                    \
+  do                                                                                                                   \
+    if (!(cond)) failed++, printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);                                   \
   while (0)
 
 /* The gradient of the loss against differences, in the coordinates of a program without bounded params. */
@@ -166,7 +166,8 @@ int main(int argc, char **argv) {
   tw_stage_info st;
   CHECK(tw_program_stage(p, 0, &st) && tw_net_stage(net) == 0 && tw_net_epoch(net) == 0);
   check_gradient(other, &st);
-  double *values[2] = {calloc(tw_program_n_values(p) + 1, sizeof(double)), calloc(tw_program_n_values(p) + 1, sizeof(double))};
+  double *values[2] = {calloc(tw_program_n_values(p) + 1, sizeof(double)),
+                       calloc(tw_program_n_values(p) + 1, sizeof(double))};
   while (tw_net_stage(net) < tw_program_n_stages(p))
     if (!tw_net_step(net, NULL, &error)) return printf("%s\n", error), 1;
   CHECK(tw_net_train(other, NULL, NULL, NULL));

@@ -1,13 +1,13 @@
-/* mutants.c [N [SEED [KIND [FIRST]]]]: files that are read, damaged in N ways each: refused or read, never a crash, a hang, or a
- * report of a sanitizer (this is the program to run under them: ./dev test-sanitize).
+/* mutants.c [N [SEED [KIND [FIRST]]]]: files that are read, damaged in N ways each: refused or read, never a crash, a
+ * hang, or a report of a sanitizer (this is the program to run under them: ./dev test-sanitize).
  *
  *   safetensors   decoded, and taken as the params and weights of a program
- *   checkpoint    read from the disk; half of the mutants get a digest that is right, so that what is behind it is tested
- *   state         a seed's state, of stages of each kind of optimizer: training goes on from it (runtime/state.c)
+ *   checkpoint    read from the disk; half of the mutants get a digest that is right, so that what is behind it is
+ * tested state         a seed's state, of stages of each kind of optimizer: training goes on from it (runtime/state.c)
  *   npy, csv      read as data; CSV in one go and as a stream
  *
- * What is accepted is looked at: all of it is read, data are finite numbers. N: 200 unless it is given; FIRST: the mutant to
- * begin with, to come back to a finding. The number of each mutant is on stderr when it fails. */
+ * What is accepted is looked at: all of it is read, data are finite numbers. N: 200 unless it is given; FIRST: the
+ * mutant to begin with, to come back to a finding. The number of each mutant is on stderr when it fails. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <signal.h>
@@ -23,20 +23,19 @@
 #include "runtime/stored.h"
 #include "runtime/train.h"
 
-static const char program[] =
-    "import nn\nimport init\n"
-    "data train = grid(x in [0, 1], 24) -> x ^ 2\n"
-    "param a : real[2] in (0, 1) ~ uniform(0.3, 0.7)\n"
-    "weights net : nn.Mlp[1, 3, 2, 1] ~ init.kaiming\n"
-    "model f(x: real) -> real = nn.forward(net, [x])[0] + a[0] * x + a[1]\n"
-    "loss = mse(f, train)\n"
-    "measure far = mse(f, train)\n"
-    "ensure regions(f, [0, 1]) >= 1 during first every 2\n"
-    "expect best_loss < 100\n"
-    "stage first { train a; adam(rate = 1e-2); epochs 5; batch 7 of train }\n"
-    "stage second { train net; lm(); epochs 4; rounds 2; kick 0.01 }\n"
-    "stage third { train net; lbfgs(memory = 3); epochs 5; patience 4 }\n"
-    "stage fourth { train net; adam(rate = 1e-3); epochs 4; keep best }\n";
+static const char program[] = "import nn\nimport init\n"
+                              "data train = grid(x in [0, 1], 24) -> x ^ 2\n"
+                              "param a : real[2] in (0, 1) ~ uniform(0.3, 0.7)\n"
+                              "weights net : nn.Mlp[1, 3, 2, 1] ~ init.kaiming\n"
+                              "model f(x: real) -> real = nn.forward(net, [x])[0] + a[0] * x + a[1]\n"
+                              "loss = mse(f, train)\n"
+                              "measure far = mse(f, train)\n"
+                              "ensure regions(f, [0, 1]) >= 1 during first every 2\n"
+                              "expect best_loss < 100\n"
+                              "stage first { train a; adam(rate = 1e-2); epochs 5; batch 7 of train }\n"
+                              "stage second { train net; lm(); epochs 4; rounds 2; kick 0.01 }\n"
+                              "stage third { train net; lbfgs(memory = 3); epochs 5; patience 4 }\n"
+                              "stage fourth { train net; adam(rate = 1e-3); epochs 4; keep best }\n";
 
 enum { MAX_SEEDS = 64, SECONDS = 60 };
 
@@ -91,18 +90,54 @@ static void splice(Bytes *b, size_t where, size_t cut, const void *in, size_t n)
   *b = to;
 }
 
-static const char *const words[] = {"\"", ",", "\n", "\r\n", "\"\"", "1e999", "-", "0x1p3", "nan", "inf", "{", "}", "[", "]", ":", "null", "-1",
-                                    "18446744073709551616", "9223372036854775807", "1e400", "\"data_offsets\"", "\"shape\"", "\"F64\"",
-                                    "'descr'", "'<f8'", "'>i2'", "(3,)", "True", "\xef\xbb\xbf", "\xff", "", "0", "4294967296", "2147483648"};
-static const int64_t numbers[] = {0, 1, -1, 2, 7, 255, 256, INT32_MAX, INT32_MIN, (int64_t)1 << 32, INT64_MAX, INT64_MIN, (int64_t)1 << 40, 4096};
+static const char *const words[] = {"\"",
+                                    ",",
+                                    "\n",
+                                    "\r\n",
+                                    "\"\"",
+                                    "1e999",
+                                    "-",
+                                    "0x1p3",
+                                    "nan",
+                                    "inf",
+                                    "{",
+                                    "}",
+                                    "[",
+                                    "]",
+                                    ":",
+                                    "null",
+                                    "-1",
+                                    "18446744073709551616",
+                                    "9223372036854775807",
+                                    "1e400",
+                                    "\"data_offsets\"",
+                                    "\"shape\"",
+                                    "\"F64\"",
+                                    "'descr'",
+                                    "'<f8'",
+                                    "'>i2'",
+                                    "(3,)",
+                                    "True",
+                                    "\xef\xbb\xbf",
+                                    "\xff",
+                                    "",
+                                    "0",
+                                    "4294967296",
+                                    "2147483648"};
+static const int64_t numbers[] = {
+    0, 1, -1, 2, 7, 255, 256, INT32_MAX, INT32_MIN, (int64_t)1 << 32, INT64_MAX, INT64_MIN, (int64_t)1 << 40, 4096};
 
 /* in_place: of a form in which nothing may move without being found out. */
 static void damage_once(Bytes *b, bool in_place) {
   static const uint64_t staying[] = {0, 1, 7, 8};
   size_t at = draw(b->n + 1), left = b->n - at, run = draw(left + 1);
   switch (in_place ? staying[draw(4)] : draw(10)) {
-    case 0: if (left) b->at[at] ^= (unsigned char)(1u << draw(8)); break;
-    case 1: if (left) b->at[at] = (unsigned char)draw(256); break;
+    case 0:
+      if (left) b->at[at] ^= (unsigned char)(1u << draw(8));
+      break;
+    case 1:
+      if (left) b->at[at] = (unsigned char)draw(256);
+      break;
     case 2: b->n = at; break;
     case 3: splice(b, at, draw(2) ? run : draw(left < 9 ? left + 1 : 9), "", 0); break;
     case 4: { /* a piece twice */
@@ -161,7 +196,8 @@ static void on_save(void *context, const TwRtSaved *s) {
 }
 
 static TwBuild compile_program(TwUnit *u) {
-  TwBuild b = {.unit = u, .file = tw_source_add(&u->sources, "mutants.tw", program, sizeof program - 1), .what = TW_LOWER_TRAIN};
+  TwBuild b = {
+      .unit = u, .file = tw_source_add(&u->sources, "mutants.tw", program, sizeof program - 1), .what = TW_LOWER_TRAIN};
   if (tw_build(&b, TW_PHASE_CODE)) return b;
   tw_diags_render(&u->diags, stderr, (TwDiagStyle){0});
   exit(2);
@@ -188,7 +224,8 @@ static bool one_safetensors(const Kept *k) {
   bool ok = tw_rt_st_decode(b.at, b.n, &file, &error);
   if (ok) {
     for (size_t t = 0; t < file.n_tensors; t++)
-      for (uint64_t i = 0; tw_rt_st_has_reals(&file.tensors[t]) && i < file.tensors[t].count; i++) seen += tw_rt_st_real(&file.tensors[t], i);
+      for (uint64_t i = 0; tw_rt_st_has_reals(&file.tensors[t]) && i < file.tensors[t].count; i++)
+        seen += tw_rt_st_real(&file.tensors[t], i);
     double *shown = calloc(k->p->n_shown + 1, sizeof *shown);
     ok = shown && tw_rt_stored_decode(k->p, &file, shown, &error);
     free(shown);
@@ -221,10 +258,12 @@ static void on_epoch(void *context, const TwRtEpoch *e) {
 static bool one_state(const Kept *k) {
   Resumed r = {.b = damaged(k->states, k->n, draw(4) != 0)};
   uint64_t seed = 5;
-  TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .load = on_load, .watch = on_epoch, .watch_every = 1, .context = &r};
+  TwRtOptions o = {
+      .seeds = &seed, .n_seeds = 1, .threads = 1, .load = on_load, .watch = on_epoch, .watch_every = 1, .context = &r};
   TwRtResult *result = tw_rt_train(k->p, &o);
   bool ok = !result->error;
-  for (uint32_t f = 0; ok && f < result->seeds[0].n_failures; f++) seen += (double)strlen(result->seeds[0].failures[f].text);
+  for (uint32_t f = 0; ok && f < result->seeds[0].n_failures; f++)
+    seen += (double)strlen(result->seeds[0].failures[f].text);
   tw_rt_result_free(k->p, result);
   free(r.b.at);
   return ok;
@@ -251,7 +290,13 @@ static bool one_checkpoint(const Kept *k, const Bytes *whole) {
     if (!c.seeds[s].bytes) continue;
     Resumed r = {.b = {c.seeds[s].bytes, c.seeds[s].n}};
     uint64_t seed = 5;
-    TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .load = on_load, .watch = on_epoch, .watch_every = 1, .context = &r};
+    TwRtOptions o = {.seeds = &seed,
+                     .n_seeds = 1,
+                     .threads = 1,
+                     .load = on_load,
+                     .watch = on_epoch,
+                     .watch_every = 1,
+                     .context = &r};
     tw_rt_result_free(k->p, tw_rt_train(k->p, &o));
   }
   tw_rt_checkpoint_free(&c);
@@ -307,7 +352,8 @@ static bool one_csv(const Bytes *from, size_t n) {
 static Bytes an_npy(const char *descr, bool fortran, const char *shape, size_t bytes) {
   Bytes b = copy("\x93NUMPY\1\0", 8);
   char head[118 + 1], dict[100];
-  snprintf(dict, sizeof dict, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }", descr, fortran ? "True" : "False", shape);
+  snprintf(dict, sizeof dict, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }", descr, fortran ? "True" : "False",
+           shape);
   snprintf(head, sizeof head, "%-117s\n", dict);
   splice(&b, b.n, 0, "\x76\0", 2);
   splice(&b, b.n, 0, head, 118);
@@ -324,7 +370,9 @@ static Bytes a_checkpoint(const Kept *k) {
   if (!tw_rt_checkpoint_init(&c, (uint8_t[TW_RT_DIGEST]){1}, 3)) abort();
   for (uint32_t s = 0; s < 3; s++) {
     const Bytes *of = &k->states[s * (k->n - 1) / 2];
-    tw_rt_checkpoint_put(&c, &(TwRtSaved){.seed_index = s, .done = s == 2, .stage = s, .epoch = 1, .bytes = copy(of->at, of->n).at, .n = of->n});
+    tw_rt_checkpoint_put(
+        &c, &(TwRtSaved){
+                .seed_index = s, .done = s == 2, .stage = s, .epoch = 1, .bytes = copy(of->at, of->n).at, .n = of->n});
   }
   if (!tw_rt_checkpoint_write(&c, path, &error) || !tw_rt_file_read(path, &bytes, &b.n, &error)) fail("cannot write");
   b.at = (unsigned char *)bytes;
@@ -344,8 +392,10 @@ int main(int argc, char **argv) {
   k.p = build.rt;
   train_once(&k);
   Bytes checkpoint = a_checkpoint(&k);
-  Bytes npy[] = {an_npy("<f8", false, "(5, 3)", 120), an_npy("<f4", true, "(5, 3)", 60), an_npy(">i2", false, "(9,)", 18), an_npy("|b1", false, "(4,)", 4)};
-  Bytes csv[] = {a_csv("x,y\n0,1\n0.5,2.25\n1e-3,-7\n"), a_csv("\xef\xbb\xbfname,\"y\",x\r\n\"a, \"\"b\"\"\",3,4\r\nc,5e2,+6\r\n\r\n"),
+  Bytes npy[] = {an_npy("<f8", false, "(5, 3)", 120), an_npy("<f4", true, "(5, 3)", 60),
+                 an_npy(">i2", false, "(9,)", 18), an_npy("|b1", false, "(4,)", 4)};
+  Bytes csv[] = {a_csv("x,y\n0,1\n0.5,2.25\n1e-3,-7\n"),
+                 a_csv("\xef\xbb\xbfname,\"y\",x\r\n\"a, \"\"b\"\"\",3,4\r\nc,5e2,+6\r\n\r\n"),
                  a_csv("x,z,y\r1,\"2\r2\",3\r4,,6\r")};
   static const char *const kinds[] = {"safetensors", "state", "checkpoint", "npy", "csv"};
   for (int which = 0; which < 5; which++) {
@@ -365,7 +415,8 @@ int main(int argc, char **argv) {
     printf("%s: %ld mutants, %ld read, %ld refused\n", kind, n - first, read, n - first - read);
     fflush(stdout);
     mutant = n;
-    if (n - first >= 200 && (read == 0 || read == n - first)) fail("all are alike to the reader, up to"); /* it does not look */
+    if (n - first >= 200 && (read == 0 || read == n - first))
+      fail("all are alike to the reader, up to"); /* it does not look */
   }
   alarm(0);
   unlink(path);

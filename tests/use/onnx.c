@@ -1,10 +1,11 @@
-/* onnx.c NET.onnx X.csv WANT.csv BOUND [GOT.csv]: reads a model of ONNX by a decoder and an evaluator of its own, checks its form, and
- * compares its outputs at the rows of X.csv with WANT.csv, which `triwave eval` has written; or GOT.csv, what another reader
- * has computed, with WANT.csv.
+/* onnx.c NET.onnx X.csv WANT.csv BOUND [GOT.csv]: reads a model of ONNX by a decoder and an evaluator of its own,
+ * checks its form, and compares its outputs at the rows of X.csv with WANT.csv, which `triwave eval` has written; or
+ * GOT.csv, what another reader has computed, with WANT.csv.
  *
- * It computes in doubles, and beside each value the sum of the magnitudes of the terms that it is made of: |W| |x| + |b| for a
- * product. Differences are compared with BOUND times that sum. Anything it does not know is an error: operations other than
- * those that docs/use.md lists, fields of the wrong type, tensors of the wrong size, names before they are made. */
+ * It computes in doubles, and beside each value the sum of the magnitudes of the terms that it is made of: |W| |x| +
+ * |b| for a product. Differences are compared with BOUND times that sum. Anything it does not know is an error:
+ * operations other than those that docs/use.md lists, fields of the wrong type, tensors of the wrong size, names before
+ * they are made. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -95,9 +96,16 @@ static Value *find(const char *name) {
 static Value *make(char *name, int type, int64_t rank, int64_t rows, int64_t width) {
   for (size_t k = 0; k < n_values; k++)
     if (strcmp(values[k].name, name) == 0) die("'%s' is made twice", name);
-  if (n_values == MAX_NAMES || rows < 0 || width < 0 || rows > (int64_t)1 << 32 || width > (int64_t)1 << 26) die("'%s' is too large", name);
+  if (n_values == MAX_NAMES || rows < 0 || width < 0 || rows > (int64_t)1 << 32 || width > (int64_t)1 << 26)
+    die("'%s' is too large", name);
   Value *v = &values[n_values++];
-  *v = (Value){name, type, rank, rows, width, room((size_t)(rows * width), sizeof(double)), room((size_t)(rows * width), sizeof(double))};
+  *v = (Value){name,
+               type,
+               rank,
+               rows,
+               width,
+               room((size_t)(rows * width), sizeof(double)),
+               room((size_t)(rows * width), sizeof(double))};
   return v;
 }
 
@@ -115,11 +123,13 @@ static void initializer(Bytes b) {
     else if (f.number == 9 || f.number == 10) raw = f.bytes, field = f.number;
     else die("an initializer has field %u", f.number);
   }
-  if (!name || (type != FLOAT && type != INT64 && type != BOOL && type != DOUBLE)) die("an initializer of type %d", type);
+  if (!name || (type != FLOAT && type != INT64 && type != BOOL && type != DOUBLE))
+    die("an initializer of type %d", type);
   if ((field == 10) != (type == DOUBLE)) die("'%s' has its data in field %u", name, field);
   Value *v = make(name, type, rank, rank == 2 ? dims[0] : 1, rank == 2 ? dims[1] : dims[0]);
   size_t each = type == FLOAT ? 4 : type == BOOL ? 1 : 8, n = (size_t)(v->rows * v->width);
-  if ((size_t)(raw.end - raw.at) != n * each) die("'%s' has %zu bytes for %zu elements", name, (size_t)(raw.end - raw.at), n);
+  if ((size_t)(raw.end - raw.at) != n * each)
+    die("'%s' has %zu bytes for %zu elements", name, (size_t)(raw.end - raw.at), n);
   for (size_t k = 0; k < n; k++) {
     float real;
     double wide;
@@ -145,18 +155,24 @@ static int64_t most(const Node *n, int rows) {
   int64_t m = 1;
   for (uint32_t k = 0; k < n->n; k++) {
     int64_t d = rows ? n->in[k]->rows : n->in[k]->width;
-    if (d != 1 && m != 1 && d != m) die("%s -> '%s': %lld and %lld do not broadcast", n->op, n->out, (long long)m, (long long)d);
+    if (d != 1 && m != 1 && d != m)
+      die("%s -> '%s': %lld and %lld do not broadcast", n->op, n->out, (long long)m, (long long)d);
     if (d != 1) m = d;
   }
   return m;
 }
 
-static int64_t at(const Value *v, int64_t r, int64_t c) { return (v->rows == 1 ? 0 : r) * v->width + (v->width == 1 ? 0 : c); }
+static int64_t at(const Value *v, int64_t r, int64_t c) {
+  return (v->rows == 1 ? 0 : r) * v->width + (v->width == 1 ? 0 : c);
+}
 
 static double apply1(const char *op, double a) {
-  static const struct { const char *op; double (*fn)(double); } table[] = {
-      {"Sqrt", sqrt}, {"Exp", exp}, {"Log", log}, {"Sin", sin}, {"Cos", cos}, {"Tan", tan}, {"Asin", asin}, {"Acos", acos}, {"Atan", atan},
-      {"Sinh", sinh}, {"Cosh", cosh}, {"Tanh", tanh}, {"Floor", floor}, {"Abs", fabs}};
+  static const struct {
+    const char *op;
+    double (*fn)(double);
+  } table[] = {{"Sqrt", sqrt}, {"Exp", exp},   {"Log", log},     {"Sin", sin},   {"Cos", cos},
+               {"Tan", tan},   {"Asin", asin}, {"Acos", acos},   {"Atan", atan}, {"Sinh", sinh},
+               {"Cosh", cosh}, {"Tanh", tanh}, {"Floor", floor}, {"Abs", fabs}};
   if (strcmp(op, "Neg") == 0) return -a;
   if (strcmp(op, "Relu") == 0) return a < 0 ? 0 : a;
   if (strcmp(op, "Sign") == 0) return a > 0 ? 1 : a < 0 ? -1 : 0;
@@ -166,7 +182,10 @@ static double apply1(const char *op, double a) {
     if (strcmp(table[k].op, op) == 0) return table[k].fn(a);
   return NAN;
 }
-static int is1(const char *op) { return strstr(" Sqrt Exp Log Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Floor Abs Neg Relu Sign Sigmoid Not ", op) != NULL; }
+static int is1(const char *op) {
+  return strstr(" Sqrt Exp Log Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Floor Abs Neg Relu Sign Sigmoid Not ", op) !=
+         NULL;
+}
 static int is2(const char *op) { return strstr(" Add Sub Mul Div Pow Mod Less LessOrEqual Equal And Or ", op) != NULL; }
 
 static double apply2(const char *op, double a, double b, int whole) {
@@ -182,7 +201,8 @@ static double apply2(const char *op, double a, double b, int whole) {
   return strcmp(op, "And") == 0 ? a && b : a || b;
 }
 
-/* Terms: those of both in a sum, products in a product; of anything else what came in, at least as large as the result. */
+/* Terms: those of both in a sum, products in a product; of anything else what came in, at least as large as the result.
+ */
 static double terms2(const char *op, const Value *a, int64_t i, const Value *b, int64_t j, double result) {
   if (strcmp(op, "Add") == 0 || strcmp(op, "Sub") == 0) return a->size[i] + b->size[j];
   if (strcmp(op, "Mul") == 0) return a->size[i] * b->size[j];
@@ -196,7 +216,8 @@ static void elementwise(const Node *n) {
   if (n->n != wants || (is_choice && n->in[0]->type != BOOL)) die("%s -> '%s' has the wrong operands", n->op, n->out);
   for (uint32_t k = is_choice ? 2 : 1; k < n->n; k++)
     if (n->in[k]->type != n->in[is_choice]->type) die("%s -> '%s' has operands of several types", n->op, n->out);
-  int logic = strstr(" Less LessOrEqual Equal And Or Not ", n->op) != NULL, type = logic ? BOOL : n->in[is_choice]->type;
+  int logic = strstr(" Less LessOrEqual Equal And Or Not ", n->op) != NULL,
+      type = logic ? BOOL : n->in[is_choice]->type;
   Value *out = make(n->out, type, 2, most(n, 1), most(n, 0));
   for (int64_t r = 0; r < out->rows; r++)
     for (int64_t c = 0; c < out->width; c++) {
@@ -226,7 +247,8 @@ static void elementwise(const Node *n) {
 
 static void gemm(const Node *n) {
   const Value *x = n->in[0], *w = n->n > 1 ? n->in[1] : NULL, *b = n->n > 2 ? n->in[2] : NULL;
-  if (!w || w->rank != 2 || !n->attr || strcmp(n->attr, "transB") != 0 || n->attr_value != 1 || x->width != w->width || x->type != w->type)
+  if (!w || w->rank != 2 || !n->attr || strcmp(n->attr, "transB") != 0 || n->attr_value != 1 || x->width != w->width ||
+      x->type != w->type)
     die("Gemm -> '%s' does not fit", n->out);
   if (b && ((b->width != 1 && b->width != w->rows) || b->rows != 1)) die("the bias of '%s' does not fit", n->out);
   Value *out = make(n->out, x->type, 2, x->rows, w->rows);
@@ -247,14 +269,16 @@ static void columns(const Node *n, const Value *x, const int64_t *from, int64_t 
   Value *out = make(n->out, x->type, 2, x->rows, width);
   for (int64_t r = 0; r < x->rows; r++)
     for (int64_t c = 0; c < width; c++) {
-      if (from[c] < 0 || from[c] >= x->width) die("%s -> '%s': there is no column %lld", n->op, n->out, (long long)from[c]);
+      if (from[c] < 0 || from[c] >= x->width)
+        die("%s -> '%s': there is no column %lld", n->op, n->out, (long long)from[c]);
       out->v[r * width + c] = x->v[r * x->width + from[c]];
       out->size[r * width + c] = x->size[r * x->width + from[c]];
     }
 }
 
 static void gather(const Node *n) {
-  if (n->n != 2 || n->in[1]->type != INT64 || !n->attr || strcmp(n->attr, "axis") != 0) die("Gather -> '%s' does not fit", n->out);
+  if (n->n != 2 || n->in[1]->type != INT64 || !n->attr || strcmp(n->attr, "axis") != 0)
+    die("Gather -> '%s' does not fit", n->out);
   const Value *x = n->in[0], *i = n->in[1];
   int64_t count = i->rows * i->width, *from = room((size_t)count, sizeof *from);
   for (int64_t k = 0; k < count; k++) from[k] = (int64_t)i->v[k];
@@ -274,7 +298,8 @@ static void gather(const Node *n) {
 
 static void slice(const Node *n) {
   if (n->n != 4 || n->in[3]->v[0] != 1) die("Slice -> '%s' does not fit", n->out);
-  int64_t start = (int64_t)n->in[1]->v[0], width = (int64_t)n->in[2]->v[0] - start, *from = room((size_t)(width > 0 ? width : 0), sizeof *from);
+  int64_t start = (int64_t)n->in[1]->v[0], width = (int64_t)n->in[2]->v[0] - start,
+          *from = room((size_t)(width > 0 ? width : 0), sizeof *from);
   for (int64_t k = 0; k < width; k++) from[k] = start + k;
   columns(n, n->in[0], from, width);
   free(from);
@@ -408,13 +433,16 @@ static void compare(const Port *out, int n_out, int64_t start, Compared *w) {
   int64_t c0 = 0;
   for (int k = 0; k < n_out; c0 += out[k++].width) {
     const Value *v = find(out[k].name);
-    if (v->rows != batch || v->width != out[k].width || v->type != out[k].type) die("output '%s' is not what it is said to be", out[k].name);
+    if (v->rows != batch || v->width != out[k].width || v->type != out[k].type)
+      die("output '%s' is not what it is said to be", out[k].name);
     for (int64_t r = 0; r < batch; r++)
       for (int64_t c = 0; c < v->width && c0 + c < w->width; c++, w->numbers++) {
         int64_t i = (start + r) * w->width + c0 + c;
-        double is = w->got ? w->got[i] : v->v[r * v->width + c], d = fabs(is - w->want[i]), size = v->size[r * v->width + c];
-        if (!(d <= w->bound * size)) die("row %lld, column %lld: %.17g, and %.17g wanted, of terms %.3g", (long long)(start + r), (long long)(c0 + c),
-                                         is, w->want[i], size);
+        double is = w->got ? w->got[i] : v->v[r * v->width + c], d = fabs(is - w->want[i]),
+               size = v->size[r * v->width + c];
+        if (!(d <= w->bound * size))
+          die("row %lld, column %lld: %.17g, and %.17g wanted, of terms %.3g", (long long)(start + r),
+              (long long)(c0 + c), is, w->want[i], size);
         if (size > 0 && d / size > w->worst) w->worst = d / size;
       }
   }
@@ -481,7 +509,8 @@ int main(int argc, char **argv) {
   Compared w = {.bound = strtod(argv[4], NULL)};
   w.want = read_csv(argv[3], &want_rows, &w.width);
   if (argc == 6) w.got = read_csv(argv[5], &got_rows, &got_width);
-  if (want_rows != rows || (w.got && (got_rows != rows || got_width != w.width))) die("%lld rows, and %lld wanted", (long long)rows, (long long)want_rows);
+  if (want_rows != rows || (w.got && (got_rows != rows || got_width != w.width)))
+    die("%lld rows, and %lld wanted", (long long)rows, (long long)want_rows);
   static Port out[64];
   int n_in = 0, n_out = 0, n_nodes = 0;
   for (Bytes b = graph; next(&b, &f);) {
@@ -505,6 +534,7 @@ int main(int argc, char **argv) {
     compare(out, n_out, start, &w);
   }
   if (!w.numbers) die("nothing was compared");
-  printf("%d inputs, %d outputs, %d nodes; %lld numbers, largest difference %.2g of the sum of |terms|\n", n_in, n_out, n_nodes, (long long)w.numbers, w.worst);
+  printf("%d inputs, %d outputs, %d nodes; %lld numbers, largest difference %.2g of the sum of |terms|\n", n_in, n_out,
+         n_nodes, (long long)w.numbers, w.worst);
   return 0;
 }

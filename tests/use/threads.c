@@ -39,7 +39,8 @@ static void *work(void *context) {
   for (int k = 0; k < TURNS && !t->failed; k++) {
     tw_compile_options o = {.no_cache = true};
     tw_program *bad = tw_program_compile(wrong, strlen(wrong), NULL, &error);
-    if (bad || !error || !strstr(error, "text:1:")) return t->failed = "a wrong program is not refused with its place", NULL;
+    if (bad || !error || !strstr(error, "text:1:"))
+      return t->failed = "a wrong program is not refused with its place", NULL;
     tw_text_free(error);
     tw_program *own = tw_program_compile(right, strlen(right), &o, &error);
     if (!own) return t->failed = error, NULL;
