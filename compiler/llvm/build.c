@@ -147,6 +147,13 @@ LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint3
   return LLVMBuildCall2(l->b, t, f, args, n, "");
 }
 
+void tw_ll_prefetch(TwLl *l, LLVMValueRef p) {
+  enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
+  LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, READ, false), LLVMConstInt(l->i32, SECOND_LEVEL, false),
+                          LLVMConstInt(l->i32, DATA, false)};
+  tw_ll_intrinsic(l, "llvm.prefetch", &l->ptr, 1, args, 4);
+}
+
 /* ---- memory */
 
 LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index) {

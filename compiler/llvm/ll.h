@@ -106,6 +106,7 @@ LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef in
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);
 LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p);
 void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p);
+void tw_ll_prefetch(TwLl *l, LLVMValueRef p); /* its line into the second-level cache; p may be anything */
 /* Sixteen consecutive elements in memory, or the first n of them (the rest reads as zero). */
 LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n);
 void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_t n);
