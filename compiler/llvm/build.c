@@ -230,6 +230,14 @@ void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_
   }
 }
 
+void tw_ll_stream_run(TwLl *l, LLVMValueRef v, LLVMValueRef p) {
+  LLVMValueRef store = LLVMBuildStore(l->b, tw_ll_splat(l, v), p), one = LLVMConstInt(l->i32, 1, false);
+  LLVMSetAlignment(store, 64);
+  unsigned kind = LLVMGetMDKindIDInContext(l->ctx, "nontemporal", strlen("nontemporal"));
+  LLVMMetadataRef node = LLVMValueAsMetadata(one);
+  LLVMSetMetadata(store, kind, LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, &node, 1)));
+}
+
 static LLVMValueRef lane_addresses(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index) {
   index = tw_ll_splat(l, index);
   tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l, l->i64));

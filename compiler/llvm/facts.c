@@ -196,8 +196,7 @@ static bool drops_only_units(const TwTyInfo *a, const TwTyInfo *b) {
   }
 }
 
-/* Whether the only reader of r wants each element at most once, element by element. */
-static bool read_once(const TwLlFacts *x, TwRef r) {
+bool tw_ll_read_once(const TwLlFacts *x, TwRef r) {
   TwRef u = x->user[r];
   if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
   if (x->inner[u] != x->inner[r] || x->varies[u] != x->varies[r])
@@ -207,7 +206,7 @@ static bool read_once(const TwLlFacts *x, TwRef r) {
   if (op == TW_OP_add_at) return tw_arg(x->fn, u, 2) == r;
   if (op == TW_OP_index || op == TW_OP_slice || op == TW_OP_transpose || op == TW_OP_reverse ||
       (op == TW_OP_reshape && drops_only_units(tw_info(x->fn, r), tw_info(x->fn, u))))
-    return tw_info(x->fn, u)->rank == 0 || read_once(x, u);
+    return tw_info(x->fn, u)->rank == 0 || tw_ll_read_once(x, u);
   return false;
 }
 
@@ -215,18 +214,21 @@ static TwLlLazy laziness(const TwLlFacts *x, TwRef r) {
   TwOp op = tw_op(x->fn, r);
   if (tw_info(x->fn, r)->rank == 0) return TW_LL_EAGER;
   if (is_leaf(op)) return TW_LL_BY_ELEMENT;
-  if (tw_ll_is_elementwise(op)) return read_once(x, r) ? TW_LL_BY_ELEMENT : TW_LL_EAGER;
+  if (tw_ll_is_elementwise(op)) {
+    if (x->group[r]) return TW_LL_EAGER;
+    return tw_ll_read_once(x, r) || tw_ll_read_flat(x, r) ? TW_LL_BY_ELEMENT : TW_LL_EAGER;
+  }
   if (is_shape_op(op) || op == TW_OP_index) {
     TwRef a = tw_arg(x->fn, r, 0);
     if (x->lazy[a] != TW_LL_BY_ELEMENT) return TW_LL_EAGER;
     /* of a leaf: cheap wherever it is read, if the index can be mapped */
-    return op != TW_OP_reshape || drops_only_units(tw_info(x->fn, a), tw_info(x->fn, r)) ||
+    return op != TW_OP_reshape || tw_ll_read_flat(x, r) || drops_only_units(tw_info(x->fn, a), tw_info(x->fn, r)) ||
                    tw_op(x->fn, a) == TW_OP_const
                ? TW_LL_BY_ELEMENT
                : TW_LL_EAGER;
   }
   if (op == TW_OP_concat || op == TW_OP_pad)
-    return x->user[r] && tw_op(x->fn, x->user[r]) == TW_OP_concat && read_once(x, r) ? TW_LL_INTO : TW_LL_EAGER;
+    return x->user[r] && tw_op(x->fn, x->user[r]) == TW_OP_concat && tw_ll_read_once(x, r) ? TW_LL_INTO : TW_LL_EAGER;
   return TW_LL_EAGER;
 }
 
@@ -240,7 +242,8 @@ static void find_last(TwLlFacts *x) {
     bool tensor = tw_info(f, r)->rank > 0;
     bool passes_on = op == TW_OP_get || x->lazy[r] ||
                      (tensor && (is_shape_op(op) || op == TW_OP_index || op == TW_OP_add_at));
-    uint32_t when = passes_on && x->last[r] > r ? x->last[r] : r;
+    uint32_t now = x->group[r] ? x->groups.at[x->group[r] - 1].last : r;
+    uint32_t when = passes_on && x->last[r] > now ? x->last[r] : now;
     if (x->role == TW_LL_LANE_BODY && !x->inner[r]) when = UINT32_MAX; /* read by a loop that comes later */
     for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
       TwRef a = tw_arg(f, r, k);
@@ -273,7 +276,8 @@ static uint32_t read_time(const TwLlFacts *x, TwRef r) {
   TwOp op = tw_op(x->fn, r);
   bool passes_on = op == TW_OP_get || x->lazy[r] ||
                    (tw_info(x->fn, r)->rank > 0 && (is_shape_op(op) || op == TW_OP_index));
-  return passes_on && x->last[r] > r ? x->last[r] : r;
+  uint32_t now = x->group[r] ? x->groups.at[x->group[r] - 1].last : r;
+  return passes_on && x->last[r] > now ? x->last[r] : now;
 }
 
 /* The operand's memory is its own, and nobody reads its old contents after r. */
@@ -333,10 +337,13 @@ TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies,
   x->fused = TW_NEW_N(arena, bool, n);
   x->in_place = TW_NEW_N(arena, bool, n);
   x->regions = TW_NEW_N(arena, TwLlRegionFacts, n);
+  x->group = TW_NEW_N(arena, uint32_t, n);
+  x->unstored = TW_NEW_N(arena, bool, n);
   find_varies(arena, x, param_varies);
   find_inner(x);
   find_uses(x);
   if (role == TW_LL_LANE_BODY || role == TW_LL_SERIAL_BODY) find_fused(x, g->n_carry);
+  tw_ll_find_groups(arena, x);
   for (TwRef r = 1; r < n; r++)
     if (x->uses[r]) x->lazy[r] = (uint8_t)laziness(x, r);
   find_last(x);

@@ -34,6 +34,13 @@ typedef enum TwLlRole {
 } TwLlRole;
 
 typedef struct TwLlFacts TwLlFacts;
+typedef struct TwLlGroup { /* operations on tensors of one size that are one loop: groups.c */
+  TwVec(TwRef) members;    /* in order */
+  TwRef last;              /* where it is emitted */
+  TwRef concat;            /* the member that is one, or 0 */
+  int64_t count;           /* elements */
+  uint32_t n_sums;
+} TwLlGroup;
 typedef struct TwLlRegionFacts {
   TwLlFacts *body, *other;
   bool serial;      /* samples whose operands depend on an outer sample: a plain loop */
@@ -43,20 +50,28 @@ typedef struct TwLlRegionFacts {
 struct TwLlFacts {
   const TwFn *fn;
   TwLlRole role;
-  bool *varies;             /* per ref: its elements are lane values */
-  bool *inner;              /* per ref: it, or something it is made of, varies */
-  uint32_t *uses;           /* per ref, results counted */
-  TwRef *user;              /* per ref: the last user; 0: a result */
-  uint32_t *last;           /* per ref: the last time (a ref) at which its memory is read; UINT32_MAX: at the end */
-  uint8_t *lazy;            /* per ref: TwLlLazy */
-  bool *fused;              /* per ref: a product that is only summed: it exists inside the fma that adds it */
-  bool *in_place;           /* per ref: an add_at that works in its first operand's memory */
-  bool *stays;              /* per carry of a scan body: one buffer, changed in place */
+  bool *varies;    /* per ref: its elements are lane values */
+  bool *inner;     /* per ref: it, or something it is made of, varies */
+  uint32_t *uses;  /* per ref, results counted */
+  TwRef *user;     /* per ref: the last user; 0: a result */
+  uint32_t *last;  /* per ref: the last time (a ref) at which its memory is read; UINT32_MAX: at the end */
+  uint8_t *lazy;   /* per ref: TwLlLazy */
+  bool *fused;     /* per ref: a product that is only summed: it exists inside the fma that adds it */
+  bool *in_place;  /* per ref: an add_at that works in its first operand's memory */
+  bool *stays;     /* per carry of a scan body: one buffer, changed in place */
+  uint32_t *group; /* per ref: 1 + the number of its group; 0: in none */
+  TwVec(TwLlGroup) groups;
+  bool *unstored;           /* per ref: a member that nobody outside of its group reads */
   TwLlRegionFacts *regions; /* per ref; of regions */
 };
 /* g: the region whose body fn is; NULL at the top. */
 TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g);
 bool tw_ll_is_elementwise(TwOp op);
+/* Whether the only reader of r wants each element at most once, element by element. */
+bool tw_ll_read_once(const TwLlFacts *x, TwRef r);
+/* Whether it is the concat of a group, which takes elements by their number in row-major order. */
+bool tw_ll_read_flat(const TwLlFacts *x, TwRef r);
+void tw_ll_find_groups(TwArena *arena, TwLlFacts *x);
 
 /* ---- the module under construction */
 typedef struct TwLlBlock {
@@ -106,6 +121,8 @@ LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef in
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);
 LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p);
 void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p);
+void tw_ll_stream_run(TwLl *l, LLVMValueRef v,
+                      LLVMValueRef p);        /* sixteen reals past the caches; p is aligned to them */
 void tw_ll_prefetch(TwLl *l, LLVMValueRef p); /* its line into the second-level cache; p may be anything */
 /* Sixteen consecutive elements in memory, or the first n of them (the rest reads as zero). */
 LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n);
@@ -224,7 +241,9 @@ void tw_ll_copy(TwLl *l, const TwLlVal *from, const TwLlVal *to);
 void tw_ll_fill_zero(TwLl *l, const TwLlVal *to);
 bool tw_ll_flat_ok(TwLlScope *s, TwRef r);
 bool tw_ll_run_ok(TwLlScope *s, TwRef r, int axis);
+void tw_ll_fill_flat(TwLl *l, const TwLlVal *to, TwLlGen gen, void *env); /* by row-major numbers, always */
 void tw_ll_materialize(TwLlScope *s, TwRef r);
+void tw_ll_group(TwLlScope *s, const TwLlGroup *g); /* groups.c */
 void tw_ll_shape_op(TwLlScope *s, TwRef r);
 void tw_ll_index(TwLlScope *s, TwRef r);
 void tw_ll_add_at(TwLlScope *s, TwRef r);

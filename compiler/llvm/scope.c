@@ -150,6 +150,11 @@ static void own_inst(TwLlScope *s, TwRef r) {
 void tw_ll_inst(TwLlScope *s, TwRef r) {
   if (!s->facts->uses[r] || s->facts->fused[r]) return;
   s->l->at = tw_inst(s->fn, r)->span;
+  if (s->facts->group[r]) {
+    const TwLlGroup *g = &s->facts->groups.at[s->facts->group[r] - 1];
+    if (r == g->last) tw_ll_group(s, g);
+    return;
+  }
   if (!tw_ll_is_elementwise(tw_op(s->fn, r))) own_inst(s, r);
   else if (tw_info(s->fn, r)->rank == 0) s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, scalar_op(s, r));
   else tensor_inst(s, r);

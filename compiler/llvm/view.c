@@ -144,6 +144,11 @@ void tw_ll_fill(TwLl *l, const TwLlVal *to, TwLlGen gen, void *env, bool flat_ok
   tw_ll_nest_end(l, &nest);
 }
 
+void tw_ll_fill_flat(TwLl *l, const TwLlVal *to, TwLlGen gen, void *env) {
+  tw_ll_assert(l, tw_ll_is_contiguous(to) && !to->lanes);
+  if (count_of(to) > 0) fill_runs(l, to, (TwLlAt){.flat = true}, 0, count_of(to), gen, env);
+}
+
 typedef struct CopyEnv {
   TwLl *l;
   const TwLlVal *from;

@@ -4,9 +4,10 @@
  * but in one place each. Emitted as it stands that is quadratic work; put side by side it is none.
  *
  * requires: a sealed function.
- * provides: the same function in which a tree of additions of a rank-1 type with two or more pads among its
- *   leaves is a concat of what the pads hold. Where they overlap the pieces are added, in the order of the
- *   leaves. Leaves that are no pads are added whole, afterwards.
+ * provides: the same function in which a tree of additions with two or more pads among its leaves is a concat of
+ *   what the pads hold. Where they overlap the pieces are added, in the order of the leaves. Leaves that are no pads
+ *   are added whole, afterwards. Of a type with several axes a pad is one only if it has whole rows of the first axis,
+ *   one after the other, as the layers of a stack are: then it is a stretch of the elements in their order.
  * breaks: the order of those additions; 0 + x is x. */
 #include <stdlib.h>
 
@@ -21,7 +22,15 @@ typedef TwVec(TwRef) Refs;
 
 static bool joins(const TwFn *f, TwRef r) {
   const TwTyInfo *t = tw_info(f, r);
-  return tw_op(f, r) == TW_OP_add && t->rank == 1 && t->dtype == TW_REAL;
+  return tw_op(f, r) == TW_OP_add && t->rank >= 1 && t->dtype == TW_REAL;
+}
+
+static bool is_piece(const TwFn *f, TwRef r) {
+  if (tw_op(f, r) != TW_OP_pad) return false;
+  const TwTyInfo *t = tw_info(f, r), *of = tw_info(f, tw_arg(f, r, 0));
+  bool whole = t->rank == 1 || tw_attr(f, r, 1) == 1;
+  for (uint32_t k = 1; k < t->rank; k++) whole = whole && of->dims[k] == t->dims[k];
+  return whole;
 }
 
 /* Leaves of the tree of single-use additions under r, in order. */
@@ -114,21 +123,22 @@ static TwRef join(TwPass *p, TwFn *g, const TwFn *f, TwRef r, const uint32_t *us
   int64_t total = tw_info(f, r)->count;
   for (uint32_t k = 0; k < leaf.len; k++) {
     TwRef x = leaf.at[k];
-    if (tw_op(f, x) != TW_OP_pad) {
+    if (!is_piece(f, x)) {
       tw_vec_push(&p->scratch, &others, map[x]);
       continue;
     }
-    Piece q = {.value = map[tw_arg(f, x, 0)],
-               .at = tw_attr(f, x, 0),
-               .n = tw_info(f, tw_arg(f, x, 0))->count,
-               .step = tw_attr(f, x, 1)};
+    TwRef of = tw_arg(f, x, 0);
+    const TwTyInfo *t = tw_info(f, x);
+    Piece q = {.value = map[of], .n = tw_info(f, of)->count, .step = tw_attr(f, x, 1)};
+    q.at = tw_attr(f, x, 0) * (t->dims[0] ? t->count / t->dims[0] : 0);
+    if (t->rank > 1) q.value = tw_reshape(g, q.value, line(g, q.n));
     if (q.n == 1) q.step = 1;
     tw_vec_push(&p->scratch, &pads, q);
   }
   if (pads.len < 2) return 0;
   g->at = tw_inst(f, r)->span;
   weave(p, g, &pads, total);
-  TwRef acc = side_by_side(p, g, &pads, total);
+  TwRef acc = tw_reshape(g, side_by_side(p, g, &pads, total), tw_type(f, r));
   for (uint32_t k = 0; k < others.len; k++) acc = tw_binary(g, TW_OP_add, others.at[k], acc);
   return acc;
 }
@@ -143,7 +153,7 @@ static const TwFn *join_fn(TwPass *p, const TwFn *f) {
     for (uint32_t k = 0; k < 2; k++) {
       TwRef x = tw_arg(f, r, k);
       covered[x] = covered[x] || (joins(f, x) && uses[x] == 1);
-      any = any || tw_op(f, x) == TW_OP_pad;
+      any = any || is_piece(f, x);
     }
   }
   if (!any) return f;

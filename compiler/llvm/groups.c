@@ -1,0 +1,368 @@
+/* groups.c: elementwise operations on large tensors of one size, and sums of all their elements, in one loop: an update
+ * with its moments reads and writes each of them once.
+ *
+ *   for each chunk of 512 elements
+ *     for each sixteen of the chunk: all members, in registers; what is wanted outside is stored
+ *     the sums' partial sums are folded and enter their trees
+ *
+ * A concat may be a member: the gradient of all parameters, of which each tensor's is a part. It is nowhere in memory:
+ * the loop runs part by part, and only chunks that a part does not have alone are put together first.
+ *
+ * The first half is analysis, for facts.c: requires varies, uses and users; provides group, groups and unstored. A group
+ * is emitted where its last member is. So no other instruction in between may need a member, but one that is lazy and
+ * read by a member.
+ * The second half emits a group; it requires the scope at the last member. */
+#include "compiler/llvm/ll.h"
+
+enum { WORTH = 4096, LARGE_PART = 64 * TW_CHUNK, MAX_LARGE = 8, MAX_SUMS = 8 };
+
+/* ---- which instructions are a group */
+
+typedef struct Search {
+  TwArena *arena;
+  TwLlFacts *x;
+  TwLlGroup open;
+  bool *needs; /* per ref: it is a member of the open group, or made of one */
+} Search;
+
+static bool is_elements(const TwLlFacts *x, TwRef r) {
+  const TwTyInfo *t = tw_info(x->fn, r);
+  return !x->varies[r] && t->rank > 0 && t->dtype == TW_REAL && t->count >= WORTH;
+}
+
+static bool is_line_of_parts(const TwLlFacts *x, TwRef r) {
+  return tw_op(x->fn, r) == TW_OP_concat && is_elements(x, r) && tw_info(x->fn, r)->rank == 1;
+}
+
+static bool is_whole_sum(const TwLlFacts *x, TwRef r) {
+  return tw_op(x->fn, r) == TW_OP_sum && tw_info(x->fn, r)->rank == 0 && is_elements(x, tw_arg(x->fn, r, 0));
+}
+
+/* Elements of the loop that r would be in; 0: in none. */
+static int64_t loop_of(const TwLlFacts *x, TwRef r) {
+  if (is_whole_sum(x, r)) return tw_info(x->fn, tw_arg(x->fn, r, 0))->count;
+  bool member = tw_ll_is_elementwise(tw_op(x->fn, r)) && !tw_ll_read_once(x, r) && is_elements(x, r);
+  return member || is_line_of_parts(x, r) ? tw_info(x->fn, r)->count : 0;
+}
+
+/* Every user of r is a member of group g, or lazy and read by one. */
+static bool stays_inside(const TwLlFacts *x, TwRef r, uint32_t g) {
+  const TwFn *f = x->fn;
+  for (uint32_t k = 0; k < f->results.len; k++)
+    if (f->results.at[k] == r) return false;
+  for (TwRef u = r + 1; u < f->insts.len; u++)
+    for (uint32_t k = 0; x->uses[u] && k < tw_inst(f, u)->n_args; k++) {
+      if (tw_arg(f, u, k) != r || x->group[u] == g) continue;
+      bool lazy = tw_ll_is_elementwise(tw_op(f, u)) && tw_ll_read_once(x, u);
+      if (!lazy || !stays_inside(x, u, g)) return false;
+    }
+  return true;
+}
+
+static void close_group(Search *q) {
+  TwLlFacts *x = q->x;
+  TwLlGroup g = q->open;
+  q->open = (TwLlGroup){0};
+  for (TwRef r = 1; r < x->fn->insts.len; r++) q->needs[r] = false;
+  if (g.members.len < 2) return;
+  tw_vec_push(q->arena, &x->groups, g);
+  for (uint32_t k = 0; k < g.members.len; k++) x->group[g.members.at[k]] = x->groups.len;
+  for (uint32_t k = 0; k < g.members.len; k++) {
+    TwRef r = g.members.at[k];
+    x->unstored[r] = !is_whole_sum(x, r) && stays_inside(x, r, x->groups.len);
+  }
+}
+
+static bool needs_group(const Search *q, TwRef r) {
+  for (uint32_t k = 0; k < tw_inst(q->x->fn, r)->n_args; k++)
+    if (q->needs[tw_arg(q->x->fn, r, k)]) return true;
+  return false;
+}
+
+static bool may_join(const Search *q, TwRef r, int64_t count) {
+  const TwLlFacts *x = q->x;
+  if (q->open.members.len && q->open.count != count) return false;
+  if (is_whole_sum(x, r)) return q->open.members.len > 0 && q->open.n_sums < MAX_SUMS;
+  return !is_line_of_parts(x, r) || (!q->open.concat && !needs_group(q, r));
+}
+
+static void join(Search *q, TwRef r, int64_t count) {
+  q->open.count = count;
+  q->open.last = r;
+  q->open.n_sums += is_whole_sum(q->x, r);
+  if (is_line_of_parts(q->x, r)) q->open.concat = r;
+  tw_vec_push(q->arena, &q->open.members, r);
+  q->needs[r] = true;
+}
+
+void tw_ll_find_groups(TwArena *arena, TwLlFacts *x) {
+  const TwFn *f = x->fn;
+  Search q = {.arena = arena, .x = x, .needs = TW_NEW_N(arena, bool, f->insts.len)};
+  for (TwRef r = 1; r < f->insts.len && x->role == TW_LL_TOP; r++) {
+    if (!x->uses[r] || tw_op(f, r) == TW_OP_param) continue;
+    int64_t count = loop_of(x, r);
+    if (count && may_join(&q, r, count)) {
+      join(&q, r, count);
+    } else if (needs_group(&q, r)) {
+      bool lazy = tw_ll_is_elementwise(tw_op(f, r)) && tw_info(f, r)->rank > 0 && tw_ll_read_once(x, r);
+      if (lazy) q.needs[r] = true;
+      else {
+        close_group(&q);
+        if (count && may_join(&q, r, count)) join(&q, r, count);
+      }
+    }
+  }
+  close_group(&q);
+}
+
+bool tw_ll_read_flat(const TwLlFacts *x, TwRef r) {
+  TwRef u = x->user[r];
+  if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
+  if (tw_op(x->fn, u) == TW_OP_concat) return x->group[u] != 0;
+  return tw_op(x->fn, u) == TW_OP_reshape && tw_ll_read_flat(x, u);
+}
+
+/* ---- emission */
+
+typedef struct Part { /* of the line: a value that has its elements at from … from + n - 1 */
+  TwRef r;
+  int64_t from, n;
+} Part;
+
+typedef struct Group {
+  TwLlScope *s;
+  const TwLlGroup *g;
+  TwVec(Part) parts;
+  TwLlTree tree[MAX_SUMS];
+  bool streams; /* results are too large to be of use in a cache */
+} Group;
+
+/* Where the elements of the line come from in a stretch of the loop. */
+typedef struct Source {
+  TwRef part; /* element number i - from of it; 0: of `line` */
+  int64_t from;
+  TwLlVal line;
+} Source;
+
+/* Makes it readable as if it were one axis. */
+static void make_flat(TwLlScope *s, TwRef r) {
+  if (tw_ll_flat_ok(s, r)) return;
+  if (s->val[r].kind == TW_LL_VIEW) {
+    TwLlVal c = tw_ll_new_tensor(s->l, tw_info(s->fn, r), false);
+    tw_ll_own(s, c.block, s->facts->last[r]);
+    tw_ll_copy(s->l, &s->val[r], &c);
+    s->val[r] = c;
+    return;
+  }
+  TwOp op = tw_op(s->fn, r);
+  if (op == TW_OP_reshape) {
+    make_flat(s, tw_arg(s->fn, r, 0));
+    if (s->val[tw_arg(s->fn, r, 0)].kind == TW_LL_VIEW) tw_ll_shape_op(s, r);
+    return;
+  }
+  for (uint32_t k = 0; tw_ll_is_elementwise(op) && k < tw_inst(s->fn, r)->n_args; k++)
+    make_flat(s, tw_arg(s->fn, r, k));
+  if (!tw_ll_flat_ok(s, r)) tw_ll_materialize(s, r);
+}
+
+/* What member r reads, members excepted. */
+static void make_operands(Group *q, TwRef r) {
+  TwLlScope *s = q->s;
+  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
+    TwRef a = tw_arg(s->fn, r, k);
+    if (s->facts->group[a] && &s->facts->groups.at[s->facts->group[a] - 1] == q->g && s->val[a].kind == TW_LL_NONE)
+      continue;
+    if (s->val[a].kind == TW_LL_LAZY && tw_ll_is_elementwise(tw_op(s->fn, a))) make_operands(q, a);
+    else make_flat(s, a);
+  }
+}
+
+static void collect_parts(Group *q, TwRef r, int64_t *at) {
+  TwLlScope *s = q->s;
+  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
+    TwRef a = tw_arg(s->fn, r, k);
+    int64_t n = tw_info(s->fn, a)->count;
+    if (n == 0) continue;
+    if (tw_op(s->fn, a) == TW_OP_concat && s->val[a].kind == TW_LL_LAZY) {
+      collect_parts(q, a, at);
+      continue;
+    }
+    if (s->val[a].kind == TW_LL_LAZY && s->facts->lazy[a] == TW_LL_INTO) tw_ll_materialize(s, a);
+    make_flat(s, a);
+    tw_vec_push(s->l->arena, &q->parts, (Part){a, *at, n});
+    *at += n;
+  }
+}
+
+static void begin_group(Group *q) {
+  TwLlScope *s = q->s;
+  TwLl *l = s->l;
+  uint64_t bytes = 0;
+  for (uint32_t k = 0; k < q->g->members.len; k++) {
+    TwRef r = q->g->members.at[k];
+    int64_t at = 0;
+    if (r == q->g->concat) collect_parts(q, r, &at);
+    else make_operands(q, r);
+  }
+  for (uint32_t k = 0, sum = 0; k < q->g->members.len; k++) {
+    TwRef r = q->g->members.at[k];
+    if (tw_info(s->fn, r)->rank == 0) {
+      int64_t chunks = (q->g->count + TW_CHUNK - 1) / TW_CHUNK;
+      q->tree[sum++] = tw_ll_tree(l, TW_REAL, false, 1, chunks);
+    } else if (!s->facts->unstored[r]) {
+      bytes += (uint64_t)q->g->count * tw_ll_bytes(l, TW_REAL, false);
+    }
+  }
+  enum { BEYOND_CACHES = 24 << 20 };
+  q->streams = bytes > BEYOND_CACHES;
+}
+
+/* Elements e … e + n - 1; adds to acc[]. */
+static void sixteen(Group *q, const Source *from, const TwLlVal *to, LLVMValueRef e, uint32_t n, LLVMValueRef *acc) {
+  TwLlScope *s = q->s;
+  TwLl *l = s->l;
+  TwLlAt at = {.flat = true, .run = 0, .n = n, .i = {e}};
+  for (uint32_t k = 0, sum = 0; k < q->g->members.len; k++) {
+    TwRef r = q->g->members.at[k];
+    LLVMValueRef x;
+    if (tw_info(s->fn, r)->rank == 0) {
+      x = tw_ll_fadd(l, TW_REAL, acc[sum], tw_ll_splat(l, tw_ll_element(s, tw_arg(s->fn, r, 0), &at)));
+      if (n < TW_LANES) {
+        LLVMValueRef mask[TW_LANES];
+        for (uint32_t j = 0; j < TW_LANES; j++) mask[j] = LLVMConstInt(l->i1, j < n, false);
+        x = tw_ll_select(l, LLVMConstVector(mask, TW_LANES), x, acc[sum]);
+      }
+      acc[sum++] = x;
+      continue;
+    }
+    if (r == q->g->concat) {
+      TwLlAt in = at;
+      in.i[0] = tw_ll_add(l, e, tw_ll_i64(l, -from->from));
+      x = from->part ? tw_ll_element(s, from->part, &in) : tw_ll_view_load(l, &from->line, &in);
+    } else {
+      x = tw_ll_compute_element(s, r, &at);
+    }
+    s->val[r] = (TwLlVal){.kind = TW_LL_SCALAR, .dtype = TW_REAL, .v = x};
+    if (s->facts->unstored[r]) continue;
+    LLVMValueRef p = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), to[k].ptr, e);
+    if (q->streams && n == TW_LANES) tw_ll_stream_run(l, x, p);
+    else tw_ll_store_run(l, TW_REAL, x, p, n);
+  }
+}
+
+/* Chunks first … first + count - 1, or the last one, of `rest` elements, alone. */
+static void chunks(Group *q, const Source *from, const TwLlVal *to, LLVMValueRef first, LLVMValueRef count,
+                   int64_t rest) {
+  TwLl *l = q->s->l;
+  LLVMValueRef acc[MAX_SUMS], phi[MAX_SUMS];
+  int64_t full = (rest ? rest : TW_CHUNK) / TW_LANES;
+  TwLlLoop chunk = tw_ll_loop(l, count);
+  LLVMValueRef number = tw_ll_add(l, first, chunk.i), begin = tw_ll_mul(l, number, tw_ll_i64(l, TW_CHUNK));
+  for (uint32_t k = 0; k < q->g->n_sums; k++) acc[k] = tw_ll_zero(l, TW_REAL, true);
+  if (full) {
+    TwLlLoop run = tw_ll_loop(l, tw_ll_i64(l, full));
+    for (uint32_t k = 0; k < q->g->n_sums; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, &run, acc[k]);
+    LLVMValueRef e = tw_ll_add(l, begin, tw_ll_mul(l, run.i, tw_ll_i64(l, TW_LANES)));
+    sixteen(q, from, to, e, TW_LANES, acc);
+    for (uint32_t k = 0; k < q->g->n_sums; k++) tw_ll_loop_next(l, phi[k], acc[k]);
+    tw_ll_loop_end(l, &run);
+  }
+  if (rest % TW_LANES)
+    sixteen(q, from, to, tw_ll_add(l, begin, tw_ll_i64(l, full * TW_LANES)), (uint32_t)(rest % TW_LANES), acc);
+  for (uint32_t k = 0; k < q->g->n_sums; k++) {
+    tw_ll_store(l, TW_REAL, tw_ll_fold_halves(l, TW_REAL, acc[k]), q->tree[k].cur);
+    tw_ll_tree_push(l, &q->tree[k], number);
+  }
+  tw_ll_loop_end(l, &chunk);
+}
+
+/* Elements begin … end - 1, whole chunks unless it is the end. */
+static void stretch(Group *q, const Source *from, const TwLlVal *to, int64_t begin, int64_t end) {
+  TwLl *l = q->s->l;
+  int64_t first = begin / TW_CHUNK, full = (end - begin) / TW_CHUNK, rest = (end - begin) % TW_CHUNK;
+  if (full) chunks(q, from, to, tw_ll_i64(l, first), tw_ll_i64(l, full), 0);
+  if (rest) chunks(q, from, to, tw_ll_i64(l, first + full), tw_ll_i64(l, 1), rest);
+}
+
+typedef struct PartEnv {
+  TwLlScope *s;
+  TwRef r;
+  int64_t skip;
+} PartEnv;
+
+static LLVMValueRef part_gen(void *env, const TwLlAt *at) {
+  PartEnv *e = env;
+  TwLlAt in = *at;
+  in.i[0] = tw_ll_add(e->s->l, in.i[0], tw_ll_i64(e->s->l, e->skip));
+  return tw_ll_element(e->s, e->r, &in);
+}
+
+/* The same of a stretch in which parts meet: it is put together first. */
+static void mixed(Group *q, const TwLlVal *to, int64_t begin, int64_t end) {
+  TwLlScope *s = q->s;
+  TwLl *l = s->l;
+  if (begin == end) return;
+  TwTyInfo t = {.dtype = TW_REAL, .rank = 1, .dims = {end - begin}, .count = end - begin};
+  Source from = {.from = begin, .line = tw_ll_new_tensor(l, &t, false)};
+  for (uint32_t k = 0; k < q->parts.len; k++) {
+    const Part *p = &q->parts.at[k];
+    int64_t lo = p->from > begin ? p->from : begin, hi = p->from + p->n < end ? p->from + p->n : end;
+    if (lo >= hi) continue;
+    TwTyInfo some = {.dtype = TW_REAL, .rank = 1, .dims = {hi - lo}, .count = hi - lo};
+    TwLlVal dest = tw_ll_contiguous(
+        &some, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), from.line.ptr, tw_ll_i64(l, lo - begin)), false);
+    PartEnv env = {s, p->r, lo - p->from};
+    /* not by single elements, of which a flat index is no place */
+    tw_ll_fill_flat(l, &dest, part_gen, &env);
+  }
+  stretch(q, &from, to, begin, end);
+  tw_ll_release(l, &from.line);
+}
+
+/* Large parts where they are, all else put together. */
+static void part_by_part(Group *q, const TwLlVal *to) {
+  int64_t done = 0;
+  uint32_t large = 0;
+  for (uint32_t k = 0; k < q->parts.len && large < MAX_LARGE; k++) {
+    const Part *p = &q->parts.at[k];
+    int64_t first = (p->from + TW_CHUNK - 1) / TW_CHUNK * TW_CHUNK, end = (p->from + p->n) / TW_CHUNK * TW_CHUNK;
+    if (end - first < LARGE_PART) continue;
+    mixed(q, to, done, first);
+    Source from = {.part = p->r, .from = p->from};
+    stretch(q, &from, to, first, end);
+    done = end;
+    large++;
+  }
+  mixed(q, to, done, q->g->count);
+}
+
+void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
+  TwLl *l = s->l;
+  Group q = {.s = s, .g = g};
+  TwLlVal *to = TW_NEW_N(l->arena, TwLlVal, g->members.len);
+  begin_group(&q);
+  for (uint32_t k = 0; k < g->members.len; k++) {
+    TwRef r = g->members.at[k];
+    if (tw_info(s->fn, r)->rank == 0 || s->facts->unstored[r]) continue;
+    if (s->home[r]) {
+      to[k] = *s->home[r];
+      to[k].block = 0;
+      tw_ll_assert(l, tw_ll_is_contiguous(&to[k]));
+    } else {
+      to[k] = tw_ll_new_tensor(l, tw_info(s->fn, r), false);
+      tw_ll_own(s, to[k].block, s->facts->last[r]);
+    }
+  }
+  if (g->concat) part_by_part(&q, to);
+  else stretch(&q, NULL, to, 0, g->count);
+  for (uint32_t k = 0, sum = 0; k < g->members.len; k++) {
+    TwRef r = g->members.at[k];
+    if (tw_info(s->fn, r)->rank == 0) {
+      tw_ll_tree_finish(l, &q.tree[sum]);
+      s->val[r] = tw_ll_scalar(TW_REAL, tw_ll_load(l, TW_REAL, false, q.tree[sum].cur));
+      tw_ll_free(l, q.tree[sum++].block);
+    } else {
+      s->val[r] = to[k]; /* of kind NONE if nobody outside reads it */
+    }
+  }
+}
