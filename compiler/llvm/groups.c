@@ -1,5 +1,5 @@
-/* groups.c: elementwise operations on large tensors of one size, and sums of all their elements, in one loop: an update
- * with its moments reads and writes each of them once.
+/* groups.c: elementwise operations on large tensors of one size, and sums of all their elements, in one loop: an
+ * update with its moments reads and writes each of them once.
  *
  *   for each chunk of 512 elements
  *     for each sixteen of the chunk: all members, in registers; what is wanted outside is stored
@@ -8,9 +8,9 @@
  * A concat may be a member: the gradient of all parameters, of which each tensor's is a part. It is nowhere in memory:
  * the loop runs part by part, and only chunks that a part does not have alone are put together first.
  *
- * The first half is analysis, for facts.c: requires varies, uses and users; provides group, groups and unstored. A group
- * is emitted where its last member is. So no other instruction in between may need a member, but one that is lazy and
- * read by a member.
+ * The first half is analysis, for facts.c: requires varies, uses and users; provides group, groups and unstored. A
+ * group is emitted where its last member is. So no other instruction in between may need a member, but one that is
+ * lazy and read by a member.
  * The second half emits a group; it requires the scope at the last member. */
 #include "compiler/llvm/ll.h"
 

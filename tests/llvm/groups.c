@@ -1,5 +1,5 @@
-/* groups.c: updates of large tensors, which are one loop each: the gradient a concat of parts of all sizes and kinds, sums
- * over all elements, results that are wanted outside and others that are not, groups that must end early. */
+/* groups.c: updates of large tensors, which are one loop each: the gradient a concat of parts of all sizes and kinds,
+ * sums over all elements, results that are wanted outside and others that are not, groups that must end early. */
 #include "tests/llvm/support.h"
 
 static TwRef scaled(TwFn *f, TwRef a, double by) {
