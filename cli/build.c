@@ -230,7 +230,7 @@ int tw_cli_build(const TwCli *c) {
   TwUnit *u = tw_cli_unit(c);
   TwBuild b = {.unit = u,
                .file = tw_cli_open(u, c->files[0]),
-               .code = {.vector_bits = c->vector_bits},
+               .code = {.vector_bits = c->vector_bits, .cpu_level = c->cpu_level},
                .what = TW_LOWER_TRAIN | TW_LOWER_MODELS};
   bool ok = name && b.file && tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
   ok = ok && tw_build(&b, TW_PHASE_OPT);

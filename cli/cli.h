@@ -32,7 +32,7 @@ typedef struct TwCli {
   uint32_t pieces; /* of the best fit that losses are compared with; 0: not said */
   TwPrecision precision;
   bool have_precision;
-  uint32_t vector_bits;
+  uint32_t vector_bits, cpu_level;
   const char *as, *output, *stage, *format, *figures, *data, *model, *to;
   bool derivative, json, quiet, time, write, list, help, no_cache, diagnostics_json, info, markdown;
   const char *out, *resume; /* folders of runs */
@@ -71,6 +71,7 @@ enum {
   TW_OPT_TO = 1 << 22,
   TW_OPT_INFO = 1 << 23,
   TW_OPT_MARKDOWN = 1 << 24,
+  TW_OPT_CPU = 1 << 25,
   TW_OPT_PLOT = 1 << 26,
   TW_OPT_PIECES = 1 << 28,
   TW_OPT_RUN = 1 << 30 /* folders of runs, and what goes into them */

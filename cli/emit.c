@@ -46,7 +46,7 @@ int tw_cli_emit(const TwCli *c) {
   }
   TwUnit *u = tw_cli_unit(c);
   uint32_t file = tw_cli_open(u, c->files[0]);
-  TwBuild b = {.unit = u, .file = file, .code = {.vector_bits = c->vector_bits}};
+  TwBuild b = {.unit = u, .file = file, .code = {.vector_bits = c->vector_bits, .cpu_level = c->cpu_level}};
   bool ok = file != 0;
   if (ok && c->variants) ok = tw_build(&b, TW_PHASE_PARSE) && tw_cli_one_variant(c, u, b.ast, &b.variant);
   ok = ok && emit(c, &b, form);

@@ -19,7 +19,8 @@ static const TwVerb verbs[] = {
      TW_OPT_JSON | TW_OPT_MARKDOWN, 0, 1u << 16, tw_cli_doc},
     {"explain", "[ID…]", "what a diagnostic means, with an example; or which there are", 0, 0, 1u << 8, tw_cli_explain},
     {"emit", "FILE --as FORM", "show the program in any of its forms",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_emit},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_AS | TW_OPT_OUTPUT | TW_OPT_VECTOR | TW_OPT_CPU, 1, 1,
+     tw_cli_emit},
     {"regions", "FILE|RUN", "the linear regions of a model, trained here or kept by a run",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_JSON | TW_OPT_FORMAT |
          TW_OPT_OUTPUT | TW_OPT_PIECES,
@@ -40,7 +41,8 @@ static const TwVerb verbs[] = {
          TW_OPT_MODEL | TW_OPT_DERIVATIVE | TW_OPT_NO_CACHE | TW_OPT_VECTOR | TW_OPT_STAGE,
      1, 1, tw_cli_eval},
     {"build", "FILE -o OUT", "compile ahead of time: libnet.so, libnet.a or net.o, and a C header beside it",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_VECTOR, 1, 1, tw_cli_build},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_VECTOR | TW_OPT_CPU, 1, 1,
+     tw_cli_build},
     {"export", "FILE|RUN --to FORM -o OUT",
      "a model, trained here or kept by a run, as C99 and a header or as ONNX, or all params and weights as safetensors",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_THREADS | TW_OPT_PRECISION | TW_OPT_OUTPUT | TW_OPT_MODEL |

@@ -105,6 +105,11 @@ static bool set_vector(TwCli *c, const char *v, char why[256]) {
   c->vector_bits = (uint32_t)n;
   return true;
 }
+static bool set_cpu(TwCli *c, const char *v, char why[256]) {
+  c->cpu_level = strcmp(v, "x86-64-v3") == 0 ? 3 : strcmp(v, "x86-64-v4") == 0 ? 4 : 0;
+  if (!c->cpu_level) snprintf(why, 256, "--cpu wants x86-64-v3 or x86-64-v4, not '%.100s'", v);
+  return c->cpu_level != 0;
+}
 static bool set_out(TwCli *c, const char *v, char why[256]) {
   if (!*v) snprintf(why, 256, "--out wants the name of a folder");
   return c->out = v, *v;
@@ -212,6 +217,8 @@ static const Option options[] = {
     {"--no-cache", NULL, TW_OPT_NO_CACHE, "compile afresh, and keep nothing", set_no_cache},
     {"--vector-bits", "128|256|512", TW_OPT_VECTOR, "vector width (default: the CPU's); never changes a result",
      set_vector},
+    {"--cpu", "x86-64-v3|x86-64-v4", TW_OPT_CPU, "for any CPU of this level (v4: AVX-512), not just for this one",
+     set_cpu},
     {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
     {"-o", "FILE", TW_OPT_OUTPUT, "write there instead of stdout", set_output},
     {"-w", NULL, TW_OPT_WRITE, "write the formatted text back to the file", set_write},

@@ -65,7 +65,7 @@ static bool make_key(TwBuild *b) {
   tw_cache_hash_bytes(h, generator, sizeof generator);
   tw_cache_hash_number(h, u->options.precision);
   tw_cache_hash_number(h, b->code.vector_bits);
-  tw_cache_hash_number(h, b->code.cpu_generic);
+  tw_cache_hash_number(h, b->code.cpu_level);
   tw_cache_hash_number(h, wanted(b));
   tw_cache_hash_text(h, b->program->variant);
   for (uint32_t k = 1; k < u->sources.files.len; k++) { /* the values of -D and --variant are sources as well */

@@ -22,7 +22,7 @@ typedef struct TwLlOptions {
   bool quick;           /* LLVM's lowest level of optimization. Changes speed, never bits */
   bool without_fma;     /* as for a CPU that has no FMA and AVX2: 128 bits, each fma a call */
   const char *symbol;   /* of the program's tables in an object file; NULL: tw_program */
-  bool cpu_generic;     /* no host features beyond AVX2 + FMA (for valgrind, and for portable objects) */
+  uint32_t cpu_level;   /* for any CPU of this level of x86-64: 3 (AVX2, FMA), 4 (AVX-512 too); 0: for this CPU */
 } TwLlOptions;
 
 enum { TW_LL_MAX_OBJECTS = 9 };

@@ -26,7 +26,7 @@ static uint32_t widest(const char *features) {
 
 /* Has this CPU fused multiply-adds, or whichever the code is for? Without AVX2 they would be of no use. */
 bool tw_ll_has_fma(const TwLlOptions *o) {
-  if (o->cpu_generic || o->without_fma) return !o->without_fma;
+  if (o->cpu_level || o->without_fma) return !o->without_fma;
   char *host = LLVMGetHostCPUFeatures();
   bool fma = has(host, "avx2") && has(host, "fma");
   LLVMDisposeMessage(host);
@@ -35,7 +35,9 @@ bool tw_ll_has_fma(const TwLlOptions *o) {
 
 uint32_t tw_ll_width(const TwLlOptions *o) {
   uint32_t bits = tw_ll_has_fma(o) ? 256 : 128;
-  if (bits > 128 && !o->cpu_generic) {
+  if (bits > 128 && o->cpu_level) {
+    bits = o->cpu_level >= 4 ? 512 : 256;
+  } else if (bits > 128) {
     char *host = LLVMGetHostCPUFeatures();
     bits = widest(host);
     LLVMDisposeMessage(host);
@@ -44,7 +46,7 @@ uint32_t tw_ll_width(const TwLlOptions *o) {
 }
 
 static char *feature_text(const TwLlOptions *o, uint32_t bits) {
-  char *host = o->cpu_generic ? NULL : LLVMGetHostCPUFeatures();
+  char *host = o->cpu_level ? NULL : LLVMGetHostCPUFeatures();
   const char *less = bits == 512 ? "" : tw_ll_has_fma(o) ? ",-avx512f" : ",-avx";
   const char *base = host ? host : "+avx2,+fma";
   char *all = malloc(strlen(base) + strlen(less) + 1);
@@ -78,9 +80,9 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
   *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick};
-  char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_generic ? NULL : LLVMGetHostCPUName();
+  char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_level ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);
-  t->cpu = copy_of(cpu ? cpu : "x86-64-v3");
+  t->cpu = copy_of(cpu ? cpu : o->cpu_level >= 4 ? "x86-64-v4" : "x86-64-v3");
   t->features = feature_text(o, t->bits);
   LLVMDisposeMessage(triple);
   if (cpu) LLVMDisposeMessage(cpu);

@@ -55,6 +55,7 @@ typedef struct Walk {
   Three *t;
   const TwLowered *l;
   const TwRtProgram *object;
+  const TwRtFn *taped; /* as l->fns, for the code on the tape; NULL: there is none */
   TwRtDatas datas;
   int64_t seed;
   double *values, *shown, *flat, **state, step, epoch, epochs;
@@ -127,7 +128,9 @@ static void call(Walk *w, const TwRtFn *jit, const TwRtFn *object, double *const
   if (!in || !out) abort();
   for (uint32_t k = 0; k < jit->n_in; k++) in[k] = argument(w, &jit->in[k], tw_info(f, f->params.at[k]), p, columns);
   for (uint32_t k = 0; k < jit->n_out; k++) out[k] = three_buffer(tw_info(f, f->results.at[k]), p);
-  three_call(w->t, f, p, jit, object, (const void *const *)in, out, jit->name);
+  const void *const *given = (const void *const *)in;
+  if (w->taped) three_tape(w->t, f, p, l->name, w->taped[l - w->l->fns.at].work_bytes, given, out, jit->name);
+  else three_call(w->t, f, p, jit, object, given, out, jit->name);
   for (uint32_t k = 0; k < jit->n_out; k++) deliver(w, &jit->out[k], tw_info(f, f->results.at[k]), p, out[k]);
   for (uint32_t k = 0; k < jit->n_in; k++) free(in[k]);
   for (uint32_t k = 0; k < jit->n_out; k++) free(out[k]);
@@ -181,8 +184,8 @@ static void walk_stage(Walk *w, uint32_t s) {
   free(w->flat);
 }
 
-static bool walk(Three *t, const TwLowered *l, const TwRtProgram *object) {
-  Walk w = {.t = t, .l = l, .object = object};
+static bool walk(Three *t, const TwLowered *l, const TwRtProgram *object, const TwRtFn *taped) {
+  Walk w = {.t = t, .l = l, .object = object, .taped = taped};
   bool ok = tw_rt_datas_make(object, &w.datas);
   if (!ok) fprintf(stderr, "%s\n", w.datas.error);
   for (w.seed = 0; ok && w.seed < SEEDS; w.seed++) {
@@ -201,11 +204,36 @@ static bool walk(Three *t, const TwLowered *l, const TwRtProgram *object) {
 
 /* ---- from source to three evaluators */
 
+/* For the tape: the same functions for another CPU. What has been compiled for this one makes the data. */
+static bool examine_taped(Three *t, TwBuild *b) {
+  uint32_t n;
+  const TwLlFn *fns = tw_build_fns(b, &n);
+  TwLlFn *taped = calloc(n + 1, sizeof *taped);
+  TwRtFn *slots = calloc(n + 1, sizeof *slots);
+  TwLlOptions o = tape_options();
+  TwLlObjects objects;
+  char *error = NULL;
+  if (!taped || !slots) abort();
+  for (uint32_t k = 0; k < n; k++) {
+    slots[k] = *fns[k].slot;
+    taped[k] = fns[k];
+    taped[k].slot = &slots[k];
+  }
+  bool ok = tw_ll_objects(NULL, taped, n, &o, &objects, &error);
+  if (ok) tape_code(t->tape, &objects);
+  else fprintf(stderr, "%s\n", error ? error : "no code");
+  ok = ok && walk(t, b->lowered, b->lowered->rt, slots);
+  tw_ll_objects_free(&objects);
+  free(error), free(taped), free(slots);
+  return ok;
+}
+
 static bool examine(Three *t, TwBuild *b) {
   char path[64], *error = NULL;
   uint32_t n;
   snprintf(path, sizeof path, "./example_%d.o", (int)getpid());
   if (!tw_build(b, TW_PHASE_CODE)) return false;
+  if (t->tape) return examine_taped(t, b);
   const TwLlFn *fns = tw_build_fns(b, &n);
   const TwRtProgram *rt = b->lowered->rt;
   TwObjectBytes bytes;
@@ -215,7 +243,7 @@ static bool examine(Three *t, TwBuild *b) {
   void *library = ok ? three_link(path, bytes) : NULL;
   const TwRtProgram *object = library ? dlsym(library, "tw_program") : NULL;
   ok = object && same_table(rt, TW_TABLE_TwRtProgram, (const uint8_t *)rt, (const uint8_t *)object) &&
-       walk(t, b->lowered, object);
+       walk(t, b->lowered, object, NULL);
   if (library) dlclose(library);
   return ok;
 }
@@ -256,7 +284,7 @@ static bool run(Three *t, const char *path, bool every, TwPrecision precision) {
 }
 
 int main(int argc, char **argv) {
-  Three t = {0};
+  Three t = {.tape = tape_open()};
   bool every = argc > 2 && strcmp(argv[1], "--every") == 0;
   bool ok = argc == 2 + every;
   ok = ok && run(&t, argv[argc - 1], every, TW_F32);
@@ -264,5 +292,6 @@ int main(int argc, char **argv) {
   printf("%llu calls by three evaluators, %llu numbers, %llu of them NaN, %llu differences\n",
          (unsigned long long)t.calls, (unsigned long long)t.numbers, (unsigned long long)t.nans,
          (unsigned long long)t.failures);
+  ok = tape_close(t.tape) && ok;
   return !ok || t.failures || !t.numbers || t.nans == t.numbers;
 }

@@ -156,7 +156,9 @@ static void compare(Three *t, Batch *b, Case *c, bool wild) {
   if (!in || !out) abort();
   for (uint32_t k = 0; k < n_in; k++) in[k] = argument(&b->rng, tw_info(c->f, c->f->params.at[k]), c->precision, wild);
   for (uint32_t k = 0; k < n_out; k++) out[k] = three_buffer(tw_info(c->f, c->f->results.at[k]), c->precision);
-  three_call(t, c->f, c->precision, &c->jit, &c->object, (const void *const *)in, out, c->what);
+  const void *const *given = (const void *const *)in;
+  if (t->tape) three_tape(t, c->f, c->precision, c->symbol, c->object.work_bytes, given, out, c->what);
+  else three_call(t, c->f, c->precision, &c->jit, &c->object, given, out, c->what);
   for (uint32_t k = 0; k < n_in; k++) free(in[k]);
   for (uint32_t k = 0; k < n_out; k++) free(out[k]);
   free(in);
@@ -190,10 +192,28 @@ static bool compile(Batch *b, uint32_t bits, TwJit **jit, void **library) {
   return *library != NULL;
 }
 
+/* For the tape: one object, for another CPU. */
+static bool compile_for_tape(Three *t, Batch *b) {
+  TwLlFn fns[PROGRAMS];
+  TwLlObjects objects;
+  TwLlOptions o = tape_options();
+  char *error = NULL;
+  for (uint32_t k = 0; k < b->n; k++) {
+    Case *c = &b->cases[k];
+    fns[k] = (TwLlFn){.symbol = c->symbol, .fn = c->final, .precision = c->precision, .slot = &c->object};
+  }
+  bool ok = tw_ll_objects(NULL, fns, b->n, &o, &objects, &error);
+  if (ok) tape_code(t->tape, &objects);
+  else fprintf(stderr, "%s\n", error ? error : "no code");
+  tw_ll_objects_free(&objects);
+  free(error);
+  return ok;
+}
+
 static bool run(Three *t, Batch *b, uint32_t bits) {
-  TwJit *jit;
-  void *library;
-  bool ok = compile(b, bits, &jit, &library);
+  TwJit *jit = NULL;
+  void *library = NULL;
+  bool ok = t->tape ? compile_for_tape(t, b) : compile(b, bits, &jit, &library);
   for (uint32_t k = 0; ok && k < b->n; k++) {
     compare(t, b, &b->cases[k], false);
     compare(t, b, &b->cases[k], true);
@@ -224,7 +244,7 @@ int main(int argc, char **argv) {
   static const uint32_t widths[] = {0, 256, 0, 256, 0, 256, 0, 128};
   uint64_t met[TW_OP_COUNT] = {0};
   static Batch b;
-  Three t = {0};
+  Three t = {.tape = tape_open()};
   b.rng.state = seed;
   bool ok = count > 0;
   for (uint64_t k = 0; k < count && ok; k += PROGRAMS) {
@@ -235,5 +255,6 @@ int main(int argc, char **argv) {
     tw_arena_free(&b.arena);
   }
   uint32_t never = report(&t, met, count);
+  ok = tape_close(t.tape) && ok;
   return !ok || never || t.failures || !t.numbers;
 }

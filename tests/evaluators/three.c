@@ -106,3 +106,25 @@ bool three_call(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *jit, const
   bool ok = agrees(t, f, p, jit, in, out, what, "the JIT");
   return agrees(t, f, p, object, in, out, what, "the object file") && ok;
 }
+
+static Value *values(const TwFn *f, const TwRef *of, uint32_t n, const void *const *at) {
+  Value *v = calloc(n + 1, sizeof *v);
+  if (!v) abort();
+  for (uint32_t k = 0; k < n; k++) {
+    const TwTyInfo *ty = tw_info(f, of[k]);
+    v[k] = (Value){.dtype = ty->dtype, .count = ty->count, .at = (void *)(uintptr_t)at[k]};
+  }
+  return v;
+}
+
+void three_tape(Three *t, const TwFn *f, TwPrecision p, const char *symbol, uint64_t work_bytes, const void *const *in,
+                void *const *out, const char *what) {
+  if (!tw_interpret(f, p, in, out)) abort();
+  Call c = {.precision = p, .work_bytes = work_bytes, .n_in = f->params.len, .n_out = f->results.len};
+  c.in = values(f, f->params.at, c.n_in, in);
+  c.want = values(f, f->results.at, c.n_out, (const void *const *)out);
+  t->calls++;
+  for (uint32_t k = 0; k < c.n_out; k++) count(t, tw_info(f, f->results.at[k]), p, out[k]);
+  tape_call(t->tape, symbol, what, &c);
+  free(c.in), free(c.want);
+}

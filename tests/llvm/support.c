@@ -4,9 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { GUARD = 64, GUARD_BYTE = 0xa5 };
-
-Test test_new(uint64_t seed) { return (Test){.random = seed}; }
+Test test_new(uint64_t seed) { return (Test){.random = seed, .tape = tape_open()}; }
 
 void test_reset(Test *t) {
   tw_arena_free(&t->arena);
@@ -16,7 +14,7 @@ void test_reset(Test *t) {
 int test_end(Test *t, const char *what) {
   printf("%s: %u comparisons, %u failed\n", what, t->runs, t->failures);
   tw_arena_free(&t->arena);
-  if (t->runs == 0) return 1;
+  if (t->runs == 0 || !tape_close(t->tape)) return 1;
   return t->failures ? 1 : 0;
 }
 
@@ -58,59 +56,19 @@ static int64_t random_int(uint64_t *s) {
   return (int64_t)(r >> 8) % 9 - 4;
 }
 
-static size_t esize(TwDtype d, TwPrecision p) { return d == TW_REAL ? (p == TW_F32 ? 4 : 8) : d == TW_INT ? 8 : 1; }
-static size_t padded(int64_t n) { return ((size_t)n + 15) / 16 * 16; }
-
-static void *get(size_t bytes) {
-  void *p = aligned_alloc(64, (bytes + GUARD + 63) / 64 * 64);
-  if (!p) abort();
-  memset(p, GUARD_BYTE, (bytes + GUARD + 63) / 64 * 64);
-  return p;
-}
-
-static bool guarded(const void *p, size_t bytes) {
-  for (size_t k = 0; k < GUARD; k++)
-    if (((const uint8_t *)p)[bytes + k] != GUARD_BYTE) return false;
-  return true;
-}
-
-/* Reals have room for whole runs of sixteen; ints and bools have none. */
-static size_t buffer_bytes(const TwTyInfo *t, TwPrecision p) {
-  return t->dtype == TW_REAL ? padded(t->count) * esize(TW_REAL, p) : (size_t)t->count * esize(t->dtype, p);
-}
-
-static void *random_buffer(const TwTyInfo *t, TwPrecision p, uint64_t *s) {
-  void *at = get(buffer_bytes(t, p));
-  for (int64_t e = 0; e < t->count; e++) {
-    if (t->dtype == TW_INT) ((int64_t *)at)[e] = random_int(s);
-    else if (t->dtype == TW_BOOL) ((uint8_t *)at)[e] = next_random(s) & 1;
+/* Padding holds NaN. */
+static void *random_buffer(const Value *v, TwPrecision p, uint64_t *s) {
+  size_t bytes = call_bytes(v, p);
+  void *at = call_buffer(bytes);
+  for (int64_t e = 0; e < v->count; e++) {
+    if (v->dtype == TW_INT) ((int64_t *)at)[e] = random_int(s);
+    else if (v->dtype == TW_BOOL) ((uint8_t *)at)[e] = next_random(s) & 1;
     else if (p == TW_F32) ((float *)at)[e] = (float)random_real(s);
     else ((double *)at)[e] = random_real(s);
   }
-  for (size_t e = (size_t)t->count; t->dtype == TW_REAL && e < padded(t->count); e++) {
-    if (p == TW_F32) ((float *)at)[e] = NAN;
-    else ((double *)at)[e] = NAN;
-  }
+  size_t used = (size_t)v->count * (p == TW_F32 ? sizeof(float) : sizeof(double));
+  if (v->dtype == TW_REAL) memset((uint8_t *)at + used, 0xff, bytes - used);
   return at;
-}
-
-static bool same(const TwTyInfo *t, TwPrecision p, const void *a, const void *b, int64_t *where) {
-  size_t n = esize(t->dtype, p);
-  for (int64_t e = 0; e < t->count; e++) {
-    const uint8_t *x = (const uint8_t *)a + (size_t)e * n, *y = (const uint8_t *)b + (size_t)e * n;
-    if (memcmp(x, y, n) == 0) continue;
-    if (t->dtype == TW_REAL && p == TW_F32 && isnan(((const float *)a)[e]) && isnan(((const float *)b)[e])) continue;
-    if (t->dtype == TW_REAL && p == TW_F64 && isnan(((const double *)a)[e]) && isnan(((const double *)b)[e])) continue;
-    *where = e;
-    return false;
-  }
-  return true;
-}
-
-static double as_double(const TwTyInfo *t, TwPrecision p, const void *a, int64_t e) {
-  if (t->dtype == TW_INT) return (double)((const int64_t *)a)[e];
-  if (t->dtype == TW_BOOL) return ((const uint8_t *)a)[e];
-  return p == TW_F32 ? (double)((const float *)a)[e] : ((const double *)a)[e];
 }
 
 static void fail(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what, const char *why) {
@@ -120,57 +78,47 @@ static void fail(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const cha
   }
 }
 
-/* A pool of one thread that does ranges of one and two chunks from the last to the first, in two buffers by turns. */
-typedef struct Backwards {
-  TwRtPool face;
-  void *other;
-} Backwards;
-static void run_backwards(TwRtPool *pool, TwRtChunks chunks, void *frame, void *work, int64_t n) {
-  for (int64_t to = n, k = 0; to > 0; k++) {
-    int64_t from = to - 1 - k % 2 > 0 ? to - 1 - k % 2 : 0;
-    chunks(frame, k % 3 ? work : ((Backwards *)pool)->other, from, to);
-    to = from;
-  }
+static Value value_of(const TwFn *f, TwRef r) {
+  const TwTyInfo *ty = tw_info(f, r);
+  return (Value){.dtype = ty->dtype, .count = ty->count};
 }
 
-/* `shared`: large loops by a pool. */
+/* One call on random arguments: made and looked at, or put on the tape. `shared`: large loops by a pool. */
 static void compare(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what, TwRtFn *slot, bool shared) {
-  uint32_t n = f->params.len, k_out = f->results.len;
-  void **in = calloc(n + 1, sizeof *in), **out = calloc(k_out + 1, sizeof *out),
-       **want = calloc(k_out + 1, sizeof *want);
-  for (uint32_t k = 0; k < n; k++) in[k] = random_buffer(tw_info(f, f->params.at[k]), p, &t->random);
-  for (uint32_t k = 0; k < k_out; k++) {
-    size_t bytes = buffer_bytes(tw_info(f, f->results.at[k]), p);
-    out[k] = get(bytes);
-    want[k] = get(bytes);
+  Call c = {.precision = p, .shared = shared, .work_bytes = slot->work_bytes};
+  c.n_in = f->params.len, c.n_out = f->results.len;
+  c.in = calloc(c.n_in + 1, sizeof *c.in), c.want = calloc(c.n_out + 1, sizeof *c.want);
+  void **in = calloc(c.n_in + 1, sizeof *in), **want = calloc(c.n_out + 1, sizeof *want);
+  if (!c.in || !c.want || !in || !want) abort();
+  for (uint32_t k = 0; k < c.n_in; k++) {
+    c.in[k] = value_of(f, f->params.at[k]);
+    in[k] = c.in[k].at = random_buffer(&c.in[k], p, &t->random);
   }
-  void *work = get(slot->work_bytes);
-  memset(work, 0xff, slot->work_bytes); /* NaN */
-  Backwards pool = {{run_backwards}, shared ? get(slot->work_bytes) : NULL};
-  if (shared) memset(pool.other, 0xff, slot->work_bytes);
-  TwRtCall call = {.in = (const void *const *)in, .out = out, .work = work, .pool = shared ? &pool.face : NULL};
-  slot->entry(&call);
-  t->shared += shared;
-  if (shared && !guarded(pool.other, slot->work_bytes))
-    fail(t, f, p, bits, what, "wrote past the end of a thread's work buffer");
-  free(pool.other);
+  for (uint32_t k = 0; k < c.n_out; k++) {
+    c.want[k] = value_of(f, f->results.at[k]);
+    want[k] = c.want[k].at = call_buffer(call_bytes(&c.want[k], p));
+  }
   if (!tw_interpret(f, p, (const void *const *)in, want)) abort();
+  char why[200];
+  if (t->tape) tape_call(t->tape, "f", what, &c);
+  else if (!call_agrees(&c, slot->entry, why)) fail(t, f, p, bits, what, why);
+  t->shared += shared;
   t->runs++;
-  if (!guarded(work, slot->work_bytes)) fail(t, f, p, bits, what, "wrote past the end of the work buffer");
-  for (uint32_t k = 0; k < k_out; k++) {
-    const TwTyInfo *ty = tw_info(f, f->results.at[k]);
-    int64_t e = 0;
-    char why[200];
-    if (!guarded(out[k], buffer_bytes(ty, p))) fail(t, f, p, bits, what, "wrote past the end of a result");
-    if (same(ty, p, out[k], want[k], &e)) continue;
-    snprintf(why, sizeof why, "result %u, element %lld: %.17g, the interpreter says %.17g", k, (long long)e,
-             as_double(ty, p, out[k], e), as_double(ty, p, want[k], e));
-    fail(t, f, p, bits, what, why);
-    break;
-  }
-  for (uint32_t k = 0; k < n; k++) free(in[k]);
-  for (uint32_t k = 0; k < k_out; k++) free(out[k]), free(want[k]);
-  free(in), free(out), free(want), free(work);
+  for (uint32_t k = 0; k < c.n_in; k++) free(in[k]);
+  for (uint32_t k = 0; k < c.n_out; k++) free(want[k]);
+  free(in), free(want), free(c.in), free(c.want);
+}
+
+/* Code for the tape is not for this machine. */
+static bool compile(Test *t, TwLlFn *fn, const TwLlOptions *o, TwJit **jit, char **error) {
+  *jit = NULL;
+  if (!t->tape) return (*jit = tw_jit(fn, 1, o, error)) != NULL;
+  TwLlObjects objects;
+  TwLlOptions taped = tape_options();
+  bool ok = tw_ll_objects(NULL, fn, 1, &taped, &objects, error);
+  if (ok) tape_code(t->tape, &objects);
+  tw_ll_objects_free(&objects);
+  return ok;
 }
 
 void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what) {
@@ -183,8 +131,8 @@ void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char 
     fail(t, f, p, bits, what, broken);
     return;
   }
-  TwJit *j = tw_jit(&fn, 1, &o, &error);
-  if (!j) {
+  TwJit *j;
+  if (!compile(t, &fn, &o, &j, &error)) {
     fail(t, f, p, bits, what, error ? error : "no code");
     free(error);
     return;
@@ -196,9 +144,9 @@ void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char 
 void check(Test *t, const TwFn *f, const char *what) {
   static const uint32_t bits[] = {512, 256, 128};
   t->turn++;
-  for (uint32_t k = 0; k < (t->few ? 1u : 3u); k++) {
+  for (uint32_t k = 0; k < (t->few || t->tape ? 1u : 3u); k++) {
     if (t->few < 2 || t->turn % 2 == 0) check_one(t, f, TW_F32, bits[k], what);
     if (t->few < 2 || t->turn % 2 == 1) check_one(t, f, TW_F64, bits[k], what);
   }
-  if (!t->few && t->turn % 4 == 0) check_one(t, f, t->turn % 8 ? TW_F32 : TW_F64, 0, what); /* no FMA */
+  if (!t->few && !t->tape && t->turn % 4 == 0) check_one(t, f, t->turn % 8 ? TW_F32 : TW_F64, 0, what); /* no FMA */
 }

@@ -12,6 +12,7 @@
 #include "compiler/ir/ir.h"
 #include "compiler/ir/passes.h"
 #include "compiler/llvm/llvm.h"
+#include "tests/llvm/tape.h"
 
 typedef struct Test {
   TwArena arena;
@@ -20,6 +21,7 @@ typedef struct Test {
   uint32_t failures, runs, shared; /* shared: runs in which threads could share a loop */
   int few;                         /* 1: only the host's width; 2: and one precision, in turn */
   uint32_t turn;
+  FILE *tape; /* where calls go instead of being made; NULL: nowhere */
 } Test;
 
 Test test_new(uint64_t seed);
