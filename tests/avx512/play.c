@@ -1,4 +1,4 @@
-/* play.c [--flip] TAPE…: makes the calls of tapes (tests/llvm/tape.h) and compares every bit with what the interpreter gave.
+/* play.c [--flip] TAPE…: makes the calls of tapes (tests/llvm/tape.h) and compares every bit with the interpreter's.
  *
  * Needs the instructions that the code on the tapes is made of, and no compiler. --flip turns one bit of each call's
  * first result around before it is compared, so that every call must be found wrong: whoever trusts this program asks

@@ -108,6 +108,14 @@ for form in tokens ast typed ir grad opt plan llvm asm; do
   [ -s "$dir/out" ] || { echo "FAILED: emit --as $form is empty"; failed=1; }
 done
 expect 0 "$triwave" emit examples/cubic.tw --as obj -o "$dir/cubic.o"
+expect 2 "$triwave" emit examples/cubic.tw --as asm --cpu pentium
+if [ "$(uname -m)" = x86_64 ]; then # code for other processors than this one
+  expect 0 "$triwave" emit examples/cubic.tw -D depth=3 --as asm --cpu x86-64-v4
+  says out "zmm31"
+  expect 0 "$triwave" emit examples/cubic.tw -D depth=3 --as asm --cpu x86-64-v3
+  says out "ymm15"
+  grep -q zmm "$dir/out" && { echo "FAILED: code for x86-64-v3 has AVX-512"; failed=1; }
+fi
 [ -s "$dir/cubic.o" ] || { echo "FAILED: no object file"; failed=1; }
 expect 0 "$triwave" regions examples/cubic.tw --stage pretrain
 says out "^f: 3[23] regions"

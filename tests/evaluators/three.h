@@ -23,8 +23,8 @@ void *three_link(const char *path, TwObjectBytes object);
 bool three_call(Three *t, const TwFn *f, TwPrecision p, const TwRtFn *jit, const TwRtFn *object, const void *const *in,
                 void *const *out, const char *what);
 
-/* The same for the tape: what the interpreter makes of `in`, to be compared with the function `symbol` of the code that is
- * on the tape. */
+/* The same for the tape: what the interpreter makes of `in`, to be compared with the function `symbol` of the tape's
+ * code. */
 void three_tape(Three *t, const TwFn *f, TwPrecision p, const char *symbol, uint64_t work_bytes, const void *const *in,
                 void *const *out, const char *what);
 
