@@ -30,7 +30,8 @@ int tw_bench_compile_child(TwBench *b, int argc, char **argv) {
   const char *why = NULL;
   snprintf(path, sizeof path, "%s/bench/programs/%s.tw", b->root, argv[0]);
   TwUnit *u = tw_unit_new(&(TwOptions){.defines = defines, .n_defines = n, .precision = TW_F32});
-  TwBuild build = {.unit = u, .file = tw_source_read(&u->sources, path, &why)};
+  TwBuild build = {
+      .unit = u, .file = tw_source_read(&u->sources, path, &why), .what = TW_LOWER_TRAIN | TW_LOWER_SELDOM};
   if (!build.file) return 2;
   double start = tw_bench_cpu();
   printf("{");

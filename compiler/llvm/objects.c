@@ -2,11 +2,12 @@
  *
  * Nine tenths of a compilation is LLVM's code generation, which knows nothing of other functions. So the
  * functions are dealt into parts of about the same size, one module and one context each; emission, which
- * shares the IR's arena, comes first and in turn, and then every part has a thread. Functions that run once
+ * shares the IR's arena, comes first and in turn, and then the threads take parts. Functions that run once
  * are a part of their own, compiled at LLVM's lowest level: the bits are the same, since nothing that rounds
  * is left to LLVM. */
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,6 @@ typedef struct Part {
   uint64_t size;
   bool quick;
   char *error;
-  pthread_t thread;
-  bool threaded;
 } Part;
 
 static uint64_t size_of(const TwFn *f) {
@@ -77,24 +76,34 @@ static bool emit(Part *p, const TwLlOptions *o) {
   return tw_ll_module(p->ctx, &p->target, p->fns, p->n, false, &p->mod, &p->error);
 }
 
-static void *generate(void *context) {
-  Part *p = context;
+static void generate(Part *p) {
   char *message = NULL;
   if (LLVMTargetMachineEmitToMemoryBuffer(p->target.machine, p->mod, LLVMObjectFile, &message, &p->object)) {
     p->error = message ? strdup(message) : NULL;
     LLVMDisposeMessage(message);
   }
+}
+
+/* Parts wait in a row, the large ones first and the quick one last, and whoever is free takes the next. */
+typedef struct Row {
+  Part *part;
+  uint32_t n;
+  atomic_uint next;
+} Row;
+
+static void *work(void *context) {
+  Row *row = context;
+  for (uint32_t k; (k = atomic_fetch_add(&row->next, 1)) < row->n;) generate(&row->part[k]);
   return NULL;
 }
 
-/* The part that is compiled quickly goes with the calling thread's. */
-static void generate_all(Part *part, uint32_t n) {
-  for (uint32_t k = 1; k < n; k++)
-    part[k].threaded = !part[k].quick && pthread_create(&part[k].thread, NULL, generate, &part[k]) == 0;
-  for (uint32_t k = 0; k < n; k++)
-    if (!part[k].threaded) generate(&part[k]);
-  for (uint32_t k = 1; k < n; k++)
-    if (part[k].threaded) pthread_join(part[k].thread, NULL);
+static void generate_all(Part *part, uint32_t n, uint32_t threads) {
+  Row row = {.part = part, .n = n};
+  pthread_t others[MAX_PARTS];
+  uint32_t made = 0;
+  while (made + 1 < threads && made + 1 < n && pthread_create(&others[made], NULL, work, &row) == 0) made++;
+  work(&row);
+  for (uint32_t k = 0; k < made; k++) pthread_join(others[k], NULL);
 }
 
 static bool copy_out(const Part *p, TwObjectBytes *out) {
@@ -125,7 +134,7 @@ bool tw_ll_objects(const TwRtProgram *program, const TwLlFn *fns, uint32_t n, co
   bool ok = count > 0;
   for (uint32_t k = 0; k < count && ok; k++) ok = emit(&part[k], o);
   if (ok && program) tw_ll_table(part[count - 1].mod, program, o->symbol, fns, n, false);
-  if (ok) generate_all(part, count);
+  if (ok) generate_all(part, count, threads);
   for (uint32_t k = 0; k < count; k++) {
     ok = ok && part[k].object && copy_out(&part[k], &out->at[out->n++]);
     if (part[k].error && !*error) *error = strdup(part[k].error);

@@ -13,7 +13,7 @@ typedef struct TwLoweredFn {
   const TwFn *final;  /* after opt; what is compiled and what the interpreter runs to compare */
   TwPrecision precision;
   TwRtFn *slot; /* entry and work_bytes are set by the code generator */
-  bool once;    /* training calls it once a stage at most */
+  bool once;    /* training calls it a few times a stage at most */
 } TwLoweredFn;
 
 typedef struct TwLowered {
@@ -24,8 +24,9 @@ typedef struct TwLowered {
 
 /* What is wanted of a program, as bits. */
 typedef enum TwLowerWhat {
-  TW_LOWER_TRAIN = 1, /* init, stages, data targets */
-  TW_LOWER_MODELS = 2 /* predictions and slopes of the models: TwRtModel.predict and .slope */
+  TW_LOWER_TRAIN = 1,  /* init, stages, data targets */
+  TW_LOWER_MODELS = 2, /* predictions and slopes of the models: TwRtModel.predict and .slope */
+  TW_LOWER_SELDOM = 4  /* a few seeds, whose epochs nobody looks at: TwRtStage.eval is called at the ends of stages */
 } TwLowerWhat;
 
 /* requires: a typed program without errors; `what`: of TW_LOWER_*, not 0.

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "compiler/ir/cost.h"
 #include "compiler/lower/internal.h"
 #include "compiler/sema/sema.h"
 
@@ -340,6 +341,23 @@ static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
   return false;
 }
 
+/* So many operations take a hundredth of a second without LLVM's optimizations, less than these would. */
+static const double FEW_OPERATIONS = 5e6;
+
+/* With a batch the loss of each epoch is its. */
+static bool evaluates_seldom(const TwRtProgram *rt, const TwLoweredFn *f) {
+  for (uint32_t k = 0; k < rt->n_stages; k++)
+    if (f->slot == &rt->stages[k].eval) return rt->stages[k].batch == 0 && tw_ir_cost(f->grad).flop < FEW_OPERATIONS;
+  return false;
+}
+
+static void mark_once(TwLowered *l, unsigned what) {
+  for (uint32_t k = 0; k < l->fns.len; k++) {
+    TwLoweredFn *f = &l->fns.at[k];
+    f->once = runs_once(l->rt, f->slot) || (what & TW_LOWER_SELDOM && evaluates_seldom(l->rt, f));
+  }
+}
+
 bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   uint32_t errors = u->diags.errors;
   TwLowered *l = TW_NEW(&u->arena, TwLowered);
@@ -379,7 +397,7 @@ bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
   l->rt->stages = TW_NEW_N(lw.arena, TwRtStage, p->stages.len);
   for (uint32_t k = 0; k < l->rt->n_stages; k++) lower_stage(l, &lw, &layout, k, stored, what & TW_LOWER_MODELS);
   check_pieces(&lw, l->rt);
-  for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].once = runs_once(l->rt, l->fns.at[k].slot);
+  mark_once(l, what);
   *out = l;
   return u->diags.errors == errors;
 }
