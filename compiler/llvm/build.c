@@ -103,6 +103,27 @@ LLVMValueRef tw_ll_mul(TwLl *l, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildMul(l->b, a, b, "");
 }
 
+static bool is_null(LLVMValueRef v) { return LLVMIsAConstantFP(v) && LLVMIsNull(v); }
+
+/* One of two floats by what is no comparison of floats itself: on x86 LLVM makes a branch of that, and its register
+ * allocator takes time that grows with branches times values that live across them, minutes for some thousand. So the
+ * bits are chosen. */
+static LLVMValueRef choose_bits(TwLl *l, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b) {
+  LLVMTypeRef real = LLVMTypeOf(a), bits = LLVMGetTypeKind(real) == LLVMFloatTypeKind ? l->i32 : l->i64;
+  LLVMValueRef mask = LLVMBuildSExt(l->b, c, bits, ""), y = LLVMBuildBitCast(l->b, b, bits, ""), chosen;
+  if (is_null(a)) {
+    chosen = LLVMBuildAnd(l->b, y, LLVMBuildNot(l->b, mask, ""), "");
+  } else {
+    LLVMValueRef differ = LLVMBuildXor(l->b, LLVMBuildBitCast(l->b, a, bits, ""), y, "");
+    chosen = LLVMBuildXor(l->b, y, LLVMBuildAnd(l->b, differ, mask, ""), "");
+  }
+  return LLVMBuildBitCast(l->b, chosen, real, "");
+}
+
+static bool is_real(LLVMTypeRef t) {
+  return LLVMGetTypeKind(t) == LLVMFloatTypeKind || LLVMGetTypeKind(t) == LLVMDoubleTypeKind;
+}
+
 LLVMValueRef tw_ll_select(TwLl *l, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b) {
   if (is_vector(c) || is_vector(a) || is_vector(b)) {
     c = tw_ll_splat(l, c);
@@ -110,7 +131,8 @@ LLVMValueRef tw_ll_select(TwLl *l, LLVMValueRef c, LLVMValueRef a, LLVMValueRef 
     b = tw_ll_splat(l, b);
   }
   tw_ll_assert(l, LLVMTypeOf(a) == LLVMTypeOf(b));
-  return LLVMBuildSelect(l->b, c, a, b, "");
+  bool by_bits = is_real(LLVMTypeOf(a)) && LLVMIsAInstruction(c) && !LLVMIsAFCmpInst(c);
+  return by_bits ? choose_bits(l, c, a, b) : LLVMBuildSelect(l->b, c, a, b, "");
 }
 
 LLVMValueRef tw_ll_shuffle(TwLl *l, LLVMValueRef a, LLVMValueRef b, const int *pick, uint32_t n) {

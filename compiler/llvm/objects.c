@@ -4,7 +4,8 @@
  * functions are dealt into parts of about the same size, one module and one context each; emission, which
  * shares the IR's arena, comes first and in turn, and then the threads take parts. Functions that run once
  * are a part of their own, compiled at LLVM's lowest level: the bits are the same, since nothing that rounds
- * is left to LLVM. */
+ * is left to LLVM. So are functions with so much straight-line code that the better level would take minutes: its
+ * register allocator's time grows faster than the code, that of the lowest level does not. */
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,25 +39,40 @@ static uint64_t size_of(const TwFn *f) {
   return n;
 }
 
+/* Where f, or a body in it, has more instructions in a row than HUGE. Those of a body run once a sample, so that it is
+ * worth waiting longer for them. */
+enum { HUGE_ROW = 8000, HUGE_BODY = 3 * HUGE_ROW };
+
+static bool is_huge(const TwFn *f, uint32_t most) {
+  bool huge = f->insts.len > most;
+  for (uint32_t k = 0; k < f->regions.len && !huge; k++) {
+    const TwRegion *r = &f->regions.at[k];
+    huge = is_huge(r->body, HUGE_BODY) || (r->other && is_huge(r->other, HUGE_BODY));
+  }
+  return huge;
+}
+
+static bool is_quick(const TwLlFn *f) { return f->once || is_huge(f->fn, HUGE_ROW); }
+
 /* The largest first, each to the smallest part so far. */
 static uint32_t deal(const TwLlFn *fns, uint32_t n, uint32_t parts, Part *part) {
   uint64_t *size = calloc(n + 1, sizeof *size), total = 0;
   bool ok = size != NULL, any_quick = false;
   for (uint32_t k = 0; ok && k < n; k++) {
     size[k] = size_of(fns[k].fn) + 1;
-    if (!fns[k].once) total += size[k];
-    any_quick = any_quick || fns[k].once;
+    if (is_quick(&fns[k])) any_quick = true;
+    else total += size[k];
   }
   if (total < SMALL * parts) parts = 1;
   uint32_t count = parts + any_quick;
   for (uint32_t p = 0; ok && p < count; p++) ok = (part[p].fns = calloc(n + 1, sizeof *part[p].fns)) != NULL;
   for (uint32_t k = 0; ok && k < n; k++)
-    if (fns[k].once) part[parts].fns[part[parts].n++] = fns[k];
+    if (is_quick(&fns[k])) part[parts].fns[part[parts].n++] = fns[k], size[k] = 0;
   if (ok && any_quick) part[parts].quick = true;
   for (;;) {
     uint32_t best = n, to = 0;
     for (uint32_t k = 0; ok && k < n; k++)
-      if (!fns[k].once && size[k] && (best == n || size[k] > size[best])) best = k;
+      if (size[k] && (best == n || size[k] > size[best])) best = k;
     if (best == n) break;
     for (uint32_t p = 1; p < parts; p++)
       if (part[p].size < part[to].size) to = p;
