@@ -493,12 +493,13 @@ TwVal tw_lw_derivative(TwScope *s, const TwTx *t) {
   tw_lw_bind(&b.scope, tw_key(TW_KEY_LOCAL, t->local->id), x);
   TwRef y = tw_lw_ref(&b.scope, t->args.at[0]);
   tw_result(b.scope.f, y);
-  const TwFn *f = tw_fn_seal(b.scope.f);
+  const TwFn *f = tw_lw_within(lw, tw_fn_seal(b.scope.f), t->span, "what is differentiated here");
   bool *active = TW_NEW_N(lw->arena, bool, b.operands.len);
   active[b.operands.len - 1] = true;
   TwRef out[2];
   bool forward = tw_info(s->f, point)->rank == 0;
   const TwFn *d = forward ? tw_jvp(lw->m, f, active) : tw_grad(lw->m, f, active);
+  d = tw_lw_within(lw, d, t->span, "this derivative");
   if (forward) tw_vec_push(lw->arena, &b.operands, tw_real(s->f, 1));
   s->f->at = t->span;
   tw_inline(s->f, d, b.operands.at, out);

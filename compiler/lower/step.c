@@ -12,7 +12,8 @@
 static const TwFn *loss_fn(TwFnBuild *b, TwLw *lw, const TwMoment *at, const char *name) {
   tw_lw_begin(b, lw, at, name);
   tw_result(b->scope.f, tw_lw_ref(&b->scope, at->stage->loss));
-  return tw_fn_seal(b->scope.f);
+  const char *what = tw_arena_printf(lw->arena, "the loss of stage '%s'", at->stage->name);
+  return tw_lw_within(lw, tw_fn_seal(b->scope.f), (TwSpan){0}, what);
 }
 
 /* g scaled so that its norm is at most `limit`. */
