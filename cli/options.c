@@ -252,8 +252,10 @@ void tw_cli_options_help(unsigned mask, FILE *out) {
     const Option *o = &options[k];
     if (!(o->bit & mask)) continue;
     char left[64];
+    int wide = 28;
     snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-    fprintf(out, "  %-28s %s\n", left, o->summary);
+    for (const char *at = left; *at; at++) wide += (*at & 0xc0) == 0x80; /* bytes of a character after its first */
+    fprintf(out, "  %-*s %s\n", wide, left, o->summary);
   }
 }
 
@@ -292,6 +294,10 @@ static bool go_together(const TwCli *c, const TwVerb *v, char why[256]) {
     snprintf(why, 256, "--json and --log jsonl both want stdout: --log FILE.jsonl writes to a file");
     return false;
   }
+  if (c->json && c->format && strcmp(c->format, "json") != 0) {
+    snprintf(why, 256, "--json and --format %.100s exclude each other", c->format);
+    return false;
+  }
   if (c->have_seed && c->have_seeds) {
     snprintf(why, 256, "--seed and --seeds exclude each other");
     return false;
@@ -311,8 +317,11 @@ static bool go_together(const TwCli *c, const TwVerb *v, char why[256]) {
   return true;
 }
 
+/* Options that are there to be given several times, or say the same when they are. */
+static bool may_repeat(const Option *o) { return !o->value || o->set == set_define || o->set == set_sweep; }
+
 bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256]) {
-  bool only_files = false;
+  bool only_files = false, given[N_OPTIONS] = {0};
   for (int k = 0; k < argc; k++) {
     const char *arg = argv[k], *value;
     if (only_files || arg[0] != '-' || !arg[1]) {
@@ -337,6 +346,11 @@ bool tw_cli_parse(TwCli *c, const TwVerb *v, int argc, char **argv, char why[256
       snprintf(why, 256, "%s wants a value: %s", o->name, o->value);
       return false;
     }
+    if (given[o - options] && !may_repeat(o)) {
+      snprintf(why, 256, "%s is given twice", o->name);
+      return false;
+    }
+    given[o - options] = true;
     if (!o->set(c, o->value && !value ? argv[k] : value, why)) return false;
   }
   return go_together(c, v, why);

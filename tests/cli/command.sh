@@ -32,6 +32,12 @@ says err "unknown verb 'trian'"
 expect 2 "$triwave" run
 expect 2 "$triwave" run examples/cubic.tw --sedes 3
 expect 2 "$triwave" run examples/cubic.tw --seed 1 --seeds 2
+expect 2 "$triwave" run examples/cubic.tw --seed 1 --seed 2
+says err "^triwave: --seed is given twice"
+expect 2 "$triwave" emit examples/cubic.tw --as tokens --as=ast
+says err "^triwave: --as is given twice"
+expect 2 "$triwave" regions examples/cubic.tw --format csv --json
+says err "^triwave: --json and --format csv exclude each other"
 expect 2 "$triwave" run examples/cubic.tw --seeds 0
 expect 2 "$triwave" run examples/cubic.tw --threads x
 expect 2 "$triwave" run examples/cubic.tw --variant ""
@@ -40,6 +46,8 @@ expect 2 "$triwave" emit examples/cubic.tw --as assembly
 expect 2 "$triwave" fmt --json examples/cubic.tw
 expect 0 "$triwave" --help
 expect 0 "$triwave" run --help
+says out "^  --sweep name=a,b,…           each of these values"
+says out "^  --variant a,b                these variants"
 expect 0 "$triwave" --version
 
 expect 0 "$triwave" explain
