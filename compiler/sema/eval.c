@@ -334,13 +334,19 @@ static const TwSmNum *some(Ev *v, const TwType *type) {
   return r;
 }
 
+/* A loop that the budget is too small for is not begun. A probe, which may look elsewhere, keeps what it has. */
+static const TwSmNum *too_long(Ev *v) {
+  if (!v->probe) v->budget = -1;
+  return NULL;
+}
+
 static const TwSmNum *eval_for(Ev *v, const TwTx *t) {
   Nest n = {.t = t};
   for (uint32_t k = 0; v->probe && k < t->iters.len; k++)
     if (t->iters.at[k].kind == TW_IT_DATA) return some(v, t->type);
   int64_t total = 1;
   for (uint32_t k = 0; k < t->iters.len; k++)
-    if (__builtin_mul_overflow(total, t->iters.at[k].n, &total) || total > v->budget) return NULL;
+    if (__builtin_mul_overflow(total, t->iters.at[k].n, &total) || total > v->budget) return too_long(v);
   if (t->kind == TW_TX_REDUCE_FOR) {
     if (t->type->kind != TW_TY_TENSOR || !(n.acc = num_new(v, t->type))) return NULL;
     for (int64_t i = 0; i < n.acc->n; i++) n.acc->x[i] = reduce_start(t->reduce);
