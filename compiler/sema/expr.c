@@ -43,7 +43,9 @@ TwTx *tw_sm_need(TwSema *s, TwSmValue v, TwSpan span) {
   bool fn = v.kind == TW_V_FN || v.kind == TW_V_BUILTIN || v.kind == TW_V_OPAQUE;
   TwDiag *d = tw_sm_error(s, fn ? TW_E0311 : TW_E0209, span, "'%s' is %s, and a value is needed here",
                           tw_sm_text(s, span), tw_sm_kind_text(&v));
-  if (fn) tw_sm_help(s, d, "call it: %s(…)", tw_sm_text(s, span));
+  const char *text = tw_sm_text(s, span);
+  if (fn && !strpbrk(text, " (=")) tw_sm_help(s, d, "call it: %s(…)", text); /* not the text of a lambda */
+  else if (fn) tw_sm_help(s, d, "give it a name, fn f(x) = …, and call that: f(…)");
   if (v.kind == TW_V_DATA) tw_sm_help(s, d, "run over it: mean(… for (x, y) in %s)", tw_sm_text(s, span));
   return tw_sm_bad(s, span);
 }
