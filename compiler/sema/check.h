@@ -158,6 +158,7 @@ typedef struct TwSmEntry {
   bool used;
   bool in_variant; /* a variant speaks of it */
   bool twice;      /* declared again: what the name means is not known */
+  bool circular;   /* a type that contains itself, which was told */
   TwSmValue value;
   uint32_t index;
 } TwSmEntry;

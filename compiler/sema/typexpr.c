@@ -248,8 +248,10 @@ static const TwSmSym *sym_declared(TwSema *s, const TwSmScope *scope, const TwTy
   if (given != n) return wrong_sizes(s, te, d, given), NULL;
   if (e->state == TW_SM_BUSY) {
     tw_sm_error(s, TW_E0208, te->span, "type '%s' contains itself", e->name);
+    e->circular = true;
     return NULL;
   }
+  if (e->circular) return NULL; /* the others of the circle lead here */
   TwSmLin *args = TW_NEW_N(s->a, TwSmLin, n);
   TwSmScope inner = {m, NULL};
   bool bad = false;
