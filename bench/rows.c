@@ -35,7 +35,7 @@ static void run_parse(void *context, int64_t times) {
   double *block = malloc(BLOCK * sizeof *block);
   for (int64_t k = 0; block && k < times; k++) {
     char *error = NULL;
-    TwRtCsvStream *s = tw_rt_csv_open(r->csv, column, 1, &error);
+    TwRtCsvStream *s = tw_rt_csv_open(r->csv, column, 1, false, &error);
     int64_t n, all = 0;
     while (s && (n = tw_rt_csv_next(s, BLOCK, block)) > 0) all += n;
     r->ok &= all == r->rows;

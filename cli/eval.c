@@ -206,7 +206,7 @@ static bool make_workers(Eval *v, uint32_t model, const double *shown, char **er
 static bool evaluate(Eval *v, uint32_t model, const double *shown) {
   char *error = NULL, **inputs = elements(v->m->inputs, v->m->n_inputs, v->m->in_width);
   bool ok = inputs && make_workers(v, model, shown, &error);
-  if (ok) v->in = tw_rt_csv_open(v->c->data, (const char *const *)inputs, (uint32_t)v->m->in_width, &error);
+  if (ok) v->in = tw_rt_csv_open(v->c->data, (const char *const *)inputs, (uint32_t)v->m->in_width, !v->p->f64, &error);
   ok = v->in != NULL;
   if (!ok) fprintf(stderr, "triwave: %s\n", error ? error : "out of memory");
   free(error);

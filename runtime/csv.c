@@ -48,6 +48,7 @@ typedef struct Reader {
   uint64_t blank; /* the first blank line, or 0 */
   bool any;       /* a row was read */
   bool borrowed;  /* file is stdin, which nobody closes */
+  bool f32;       /* numbers that are too large for f32 are refused */
   SHA2_CTX *sha;  /* of all that was read; NULL: nobody asks */
 } Reader;
 
@@ -293,9 +294,12 @@ static char *shown(const Field *f) {
     n = tw_rt_text_cut(f->s, 40);
     more = "...";
   }
-  char *s = tw_rt_textf("%.*s%s", (int)n, f->s, more);
-  for (char *c = s; c && *c; c++)
-    if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+  char *s = malloc(n + strlen(more) + 1);
+  if (!s) return NULL;
+  memcpy(s, f->s, n); /* zero bytes too: they are what is wrong with it */
+  for (size_t k = 0; k < n; k++)
+    if ((unsigned char)s[k] < 32 || s[k] == 127) s[k] = '?';
+  strcpy(s + n, more);
   return s;
 }
 
@@ -310,7 +314,8 @@ static bool refuse_number(Reader *r, const Field *f, const char *column, Number 
       refuse(r, TW_RT_CSV_FINITE, f->s, "'%s' in column '%s' is not a finite number", text, column);
       break;
     case NUMBER_TOO_LARGE:
-      refuse(r, TW_RT_CSV_FINITE, f->s, "'%s' in column '%s' is too large for f64", text, column);
+      refuse(r, TW_RT_CSV_FINITE, f->s, "'%s' in column '%s' is too large for %s", text, column,
+             r->f32 ? "f32" : "f64");
       break;
   }
   free(s);
@@ -432,6 +437,7 @@ static bool read_rows(Reader *r, int64_t most, double *rows, int64_t *n) {
     for (uint32_t c = 0; c < r->n_columns; c++) {
       const Field *f = &r->fields[r->where[c]];
       Number k = number(r, f->s, f->len, &row[c]);
+      if (k == NUMBER_OK && r->f32 && isinf((float)row[c])) k = NUMBER_TOO_LARGE;
       if (k != NUMBER_OK) return refuse_number(r, f, r->columns[c], k);
     }
     ++*n;
@@ -473,11 +479,12 @@ static bool start(Reader *r, const char *path, const char *const *columns, uint3
   return true;
 }
 
-TwRtCsvStream *tw_rt_csv_open(const char *path, const char *const *columns, uint32_t n_columns, char **error) {
+TwRtCsvStream *tw_rt_csv_open(const char *path, const char *const *columns, uint32_t n_columns, bool f32,
+                              char **error) {
   TwRtCsvStream *s = calloc(1, sizeof *s);
   *error = NULL;
   if (!s) return NULL;
-  s->r = (Reader){.out = &s->out, .line = 1};
+  s->r = (Reader){.out = &s->out, .line = 1, .f32 = f32};
   if (start(&s->r, path, columns, n_columns)) return s;
   *error = s->out.error;
   s->out.error = NULL;

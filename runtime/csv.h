@@ -37,10 +37,11 @@ typedef struct TwRtCsv {
 bool tw_rt_csv_read(const char *path, const char *const *columns, uint32_t n_columns, TwRtCsv *out);
 void tw_rt_csv_free(TwRtCsv *c);
 
-/* The same, some rows at a time. `columns` must outlive the stream; "-" is stdin. NULL and *error (malloc'ed; the
- * caller frees) if the file cannot be opened or has no such columns. */
+/* The same, some rows at a time. `columns` must outlive the stream; "-" is stdin; with f32 a number that is too large
+ * for that is refused. NULL and *error (malloc'ed; the caller frees) if the file cannot be opened or has no such
+ * columns. */
 typedef struct TwRtCsvStream TwRtCsvStream;
-TwRtCsvStream *tw_rt_csv_open(const char *path, const char *const *columns, uint32_t n_columns, char **error);
+TwRtCsvStream *tw_rt_csv_open(const char *path, const char *const *columns, uint32_t n_columns, bool f32, char **error);
 /* The next rows, at most `most`: how many; 0 at the end of the file; -1 for an error, which the stream keeps. */
 int64_t tw_rt_csv_next(TwRtCsvStream *s, int64_t most, double *rows);
 const char *tw_rt_csv_error(const TwRtCsvStream *s);

@@ -48,7 +48,7 @@ static bool ambiguous(TwSema *s, const TwSmFree *f, const TwDataSet *out) {
   for (uint32_t k = 0; k < f->consts.len; k++) {
     const char *name = f->consts.at[k].name;
     char *error;
-    TwRtCsvStream *header = tw_rt_csv_open(out->file, &name, 1, &error);
+    TwRtCsvStream *header = tw_rt_csv_open(out->file, &name, 1, false, &error);
     free(error);
     if (!header) continue;
     tw_rt_csv_close(header);

@@ -69,6 +69,13 @@ expect 1 "$triwave" eval "$dir/array.tw" --data "$dir/apart.csv"
 says err "there is no column 'z\[1, 1\]'"
 
 # What is wrong is told, and leaves no file.
+printf 'x\n0.5\n1e39\n' >"$dir/large.csv"
+expect 1 "$triwave" eval examples/cubic.tw --data "$dir/large.csv"
+says err "large.csv:3:1: '1e39' in column 'x' is too large for f32"
+expect 0 "$triwave" eval examples/cubic.tw --precision f64 --data "$dir/large.csv"
+printf 'x\n1\000\n' >"$dir/zero.csv"
+expect 1 "$triwave" eval examples/cubic.tw --data "$dir/zero.csv"
+says err "zero.csv:2:1: '1?' in column 'x' is not a number"
 printf 'x\n0.5\n\n0.25\n' >"$dir/gap.csv"
 printf 'x,y\n0.5,1\n,1\n' >"$dir/missing.csv"
 printf 't\n0.5\n' >"$dir/other.csv"

@@ -334,7 +334,7 @@ static bool one_csv(const Bytes *from, size_t n) {
   if (ok) look_at(c.rows, (uint64_t)c.n_rows * 2);
   else if (!c.error) fail("no reason for");
   char *error = NULL;
-  TwRtCsvStream *s = tw_rt_csv_open(path, columns, 2, &error);
+  TwRtCsvStream *s = tw_rt_csv_open(path, columns, 2, false, &error);
   int64_t got, rows = 0;
   double some[2 * 7];
   while (s && (got = tw_rt_csv_next(s, 7, some)) > 0) look_at(some, 2 * (uint64_t)got), rows += got;
