@@ -103,8 +103,8 @@ TwVal tw_lw_derivative(TwScope *s, const TwTx *t);
 TwRef tw_lw_prod(TwScope *s, TwRef a); /* product of all elements */
 
 /* ---- size.c */
-/* f, if it is small enough to be differentiated; else a diagnostic (at `at`, or where the most of it comes from) and, in
- * place of f, a function of the same signature that gives zeros. `what` it is, for the message. */
+/* f, if it is small enough to be differentiated; else a diagnostic (at `at`, or where the most of it comes from) and,
+ * in place of f, a function of the same signature that gives zeros. `what` it is, for the message. */
 const TwFn *tw_lw_within(TwLw *lw, const TwFn *f, TwSpan at, const char *what);
 /* The same of a function that is ready: it is looked at only. */
 void tw_lw_within_end(TwLw *lw, const TwFn *f);
