@@ -67,42 +67,82 @@ static LLVMValueRef scratch_row(const TwLlLayers *y, uint64_t at) {
   return tw_ll_byte_at(y->p->s->l, y->scratch, at * (uint64_t)y->stride);
 }
 
+/* Addresses that several operations share are made once, and what is at a fixed distance from one is reached from it:
+ * what LLVM would find out by itself it takes a quarter of a compilation to find. NULL: not made yet in the basic block
+ * whose end the builder is at; the caller makes it and leaves it in its place. */
+static LLVMValueRef *made_of(TwLlLayers *y, TwLlMadeOf what, LLVMValueRef base, LLVMValueRef i, uint64_t each) {
+  const TwLlLanes *p = y->p;
+  TwLlMade key = {what, LLVMGetInsertBlock(p->s->l->b), base, i, p->sub, each, p->s->l->lanes, NULL};
+  for (uint32_t k = 0; k < TW_LL_N_MADE; k++) {
+    TwLlMade *m = &y->made[k];
+    if (m->what == what && m->where == key.where && m->base == base && m->i == i && m->sub == key.sub &&
+        m->each == each && m->lanes == key.lanes)
+      return &m->v;
+  }
+  TwLlMade *m = &y->made[y->next_made++ % TW_LL_N_MADE];
+  *m = key;
+  return &m->v;
+}
+
+/* Where a place in scratch is counted from: the place itself, less the bytes that are known. */
+static LLVMValueRef base_of(const TwLlLayers *y, LLVMValueRef at, uint64_t *bytes) {
+  int64_t more;
+  for (*bytes = 0; at != y->scratch && LLVMIsAGetElementPtrInst(at); at = LLVMGetOperand(at, 0)) {
+    bool fixed = LLVMGetNumIndices(at) == 1 && LLVMGetGEPSourceElementType(at) == y->p->s->l->i8 &&
+                 tw_ll_is_int_const(LLVMGetOperand(at, 1), &more);
+    if (!fixed) break;
+    *bytes += (uint64_t)more;
+  }
+  return at;
+}
+
 /* Value i of those that begin at `base`, reals of so many elements. */
-static LLVMValueRef row_at(const TwLlLayers *y, LLVMValueRef base, LLVMValueRef i, int64_t count) {
+static LLVMValueRef row_at(TwLlLayers *y, LLVMValueRef base, LLVMValueRef i, int64_t count) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef each = tw_ll_i64(l, (int64_t)row_bytes(y, TW_REAL) * y->stride * count);
-  return tw_ll_at(l, l->i8, base, tw_ll_mul(l, i, each));
+  uint64_t each = row_bytes(y, TW_REAL) * (uint64_t)(y->stride * count), bytes;
+  base = base_of(y, base, &bytes);
+  LLVMValueRef *at = made_of(y, TW_LL_OF_ITERATION, base, i, each);
+  if (!*at) *at = tw_ll_at(l, l->i8, base, tw_ll_mul(l, i, tw_ll_i64(l, (int64_t)each)));
+  return tw_ll_byte_at(l, *at, bytes);
 }
 
 /* ---- values in a block */
 
 /* The place of the block, or of the part of it that is being run, in a column of the data from the first block of
  * the pass on. */
-static LLVMValueRef in_column(const TwLlLayers *y, TwDtype d, LLVMValueRef from) {
+static LLVMValueRef in_column(TwLlLayers *y, TwDtype d, LLVMValueRef from) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->column, tw_ll_i64(l, TW_LANES)), y->p->sub);
-  return tw_ll_at(l, tw_ll_stored(l, d, false), from, at);
+  LLVMValueRef *at = made_of(y, TW_LL_OF_COLUMN, NULL, y->p->column, 0);
+  if (!*at) *at = tw_ll_add(l, tw_ll_mul(l, y->p->column, tw_ll_i64(l, TW_LANES)), y->p->sub);
+  return tw_ll_at(l, tw_ll_stored(l, d, false), from, *at);
 }
 
 /* The same in a row of scratch, where first parts of all blocks lie together, then second ones: a part is run for
- * all blocks before the next, and meets no cache line of another. */
-static LLVMValueRef in_row(const TwLlLayers *y, TwDtype d, LLVMValueRef row) {
+ * all blocks before the next, and meets no cache line of another. In elements. */
+static LLVMValueRef row_offset(const TwLlLayers *y) {
   TwLl *l = y->p->s->l;
   LLVMValueRef part = tw_ll_mul(l, y->p->sub, tw_ll_i64(l, y->p->rows));
-  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, l->lanes)), part);
-  return tw_ll_at(l, tw_ll_stored(l, d, false), row, at);
+  return tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, l->lanes)), part);
 }
 
-static LLVMValueRef load_row(const TwLlLayers *y, TwDtype d, LLVMValueRef row) {
+static LLVMValueRef in_row(TwLlLayers *y, TwDtype d, LLVMValueRef row) {
+  TwLl *l = y->p->s->l;
+  uint64_t bytes;
+  LLVMValueRef base = base_of(y, row, &bytes), *at = made_of(y, TW_LL_OF_ROW, base, y->p->i, tw_ll_bytes(l, d, false));
+  if (!*at) *at = tw_ll_at(l, tw_ll_stored(l, d, false), base, row_offset(y));
+  return tw_ll_byte_at(l, *at, bytes);
+}
+
+static LLVMValueRef load_row(TwLlLayers *y, TwDtype d, LLVMValueRef row) {
   return tw_ll_load(y->p->s->l, d, true, in_row(y, d, row));
 }
 
-static void store_row(const TwLlLayers *y, TwDtype d, LLVMValueRef v, LLVMValueRef row) {
+static void store_row(TwLlLayers *y, TwDtype d, LLVMValueRef v, LLVMValueRef row) {
   tw_ll_store(y->p->s->l, d, tw_ll_splat(y->p->s->l, v), in_row(y, d, row));
 }
 
 /* A tensor of type t in scratch, as the block has it: from element to element a row on. */
-static TwLlVal tensor_at(const TwLlLayers *y, const TwTyInfo *t, LLVMValueRef row) {
+static TwLlVal tensor_at(TwLlLayers *y, const TwTyInfo *t, LLVMValueRef row) {
   TwLl *l = y->p->s->l;
   TwLlVal x = tw_ll_contiguous(t, in_row(y, t->dtype, row), true);
   x.unit = (int64_t)row_bytes(y, t->dtype) * y->stride / (int64_t)tw_ll_bytes(l, t->dtype, true);
@@ -232,10 +272,12 @@ static void emit_results(Level *v, uint32_t number) {
 static LLVMValueRef accumulator(const Level *v, uint32_t acc) {
   TwLl *l = v->b->l;
   const TwLlLanes *p = v->y->p;
-  LLVMValueRef at = tw_ll_i64(l, p->acc_at[v->cut->accs.at[acc].k]);
-  if (v->outer) at = tw_ll_add(l, at, v->i);
-  at = tw_ll_add(l, tw_ll_mul(l, at, tw_ll_i64(l, TW_LANES)), p->sub);
-  return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, at);
+  LLVMValueRef *from = made_of(v->y, TW_LL_OF_SUM, p->acc, v->outer ? v->i : NULL, 0);
+  if (!*from) {
+    LLVMValueRef further = v->outer ? tw_ll_mul(l, v->i, tw_ll_i64(l, TW_LANES)) : tw_ll_i64(l, 0);
+    *from = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, tw_ll_add(l, further, p->sub));
+  }
+  return tw_ll_byte_at(l, *from, p->acc_at[v->cut->accs.at[acc].k] * TW_LANES * tw_ll_bytes(l, TW_REAL, false));
 }
 
 void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i) {
@@ -453,7 +495,7 @@ static void copy_starts(Level *v, Level *scan) {
 
 /* Row of carry k before (or after) iteration number t, which has index i. */
 static LLVMValueRef carry_row(const Level *v, uint32_t k, LLVMValueRef t, bool after) {
-  const TwLlLayers *y = v->y;
+  TwLlLayers *y = v->y;
   TwLl *l = v->b->l;
   const TwLlCarry *c = &v->cut->carry[k];
   int64_t n = tw_info(v->b->fn, v->b->fn->results.at[k])->count;

@@ -26,10 +26,24 @@ struct TwLlLevel {
   LLVMValueRef *extra_at, *extra; /* per extra: its row or scalar in this iteration; its value in the block */
 };
 
+/* An address, or an offset, that several operations share, and what it is made of. */
+typedef enum TwLlMadeOf { TW_LL_OF_COLUMN, TW_LL_OF_ROW, TW_LL_OF_ITERATION, TW_LL_OF_SUM } TwLlMadeOf;
+typedef struct TwLlMade {
+  TwLlMadeOf what;
+  LLVMBasicBlockRef where;
+  LLVMValueRef base, i, sub;
+  uint64_t each; /* bytes */
+  uint32_t lanes;
+  LLVMValueRef v;
+} TwLlMade;
+enum { TW_LL_N_MADE = 8 };
+
 struct TwLlLayers {
   TwLlLanes *p;
   TwLlLevel *top;
   LLVMValueRef scratch;
+  TwLlMade made[TW_LL_N_MADE]; /* the latest */
+  uint32_t next_made;
   int64_t stride; /* from row to row, in blocks: odd, so that rows do not meet in the sets of a cache */
 };
 

@@ -281,6 +281,8 @@ void tw_ll_shape_op(TwLlScope *s, TwRef r) {
     TwLlAt at = index_zero(l);
     if (tw_info(s->fn, a)->rank == 0) s->val[r] = tw_ll_scalar(t.dtype, tw_ll_value(s, a));
     else s->val[r] = tw_ll_scalar(t.dtype, tw_ll_element(s, a, &at));
+    const TwLlVal *from = &s->val[a];
+    if (from->kind == TW_LL_VIEW && from->fixed && !from->lanes) s->val[r].ptr = tw_ll_view_ptr(l, from, at.i);
     return;
   }
   if (tw_info(s->fn, a)->rank == 0) tw_ll_value(s, a); /* may have to be loaded */
