@@ -1,8 +1,12 @@
-/* linked.c: the generator is part of this binary. */
+/* linked.c: the generator is part of this binary, whose LLVM is its own. */
+#include <pthread.h>
+
 #include "compiler/codegen/table.h"
 
 const TwCodegen *tw_codegen(char **error) {
   static const TwCodegen table = TW_CODEGEN_TABLE;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, tw_ll_owns_llvm);
   *error = NULL;
   return &table;
 }

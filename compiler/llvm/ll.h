@@ -205,6 +205,9 @@ void tw_ll_homes(TwLlScope *s, const TwLlVal *dest);
 void tw_ll_results(TwLlScope *s, const TwLlVal *dest, TwLlVal *out);
 void tw_ll_scope_end(TwLlScope *s);
 void tw_ll_entry(TwLl *l, const TwLlFn *f);
+/* Erases from the function that is being built what was made and nobody reads after all: a scalar that lane code takes
+ * from memory, say. At its end: no value of it is used after. */
+void tw_ll_erase_unread(TwLl *l);
 const TwLlVal *tw_ll_get_home(TwLlScope *s, TwRef region, uint32_t k); /* where result k is wanted, or NULL */
 
 LLVMValueRef tw_ll_operand(TwLlScope *s, TwRef a, bool lanes); /* a scalar, splatted if lanes */

@@ -8,6 +8,10 @@
 #include "compiler/object/object.h"
 #include "runtime/program.h"
 
+/* To be called once, before all else here, by whom this process's LLVM belongs to: switches of it that no other user
+ * may find changed are set. They change speed, never bits. */
+void tw_ll_owns_llvm(void);
+
 typedef struct TwLlFn {
   const char *symbol;
   const TwFn *fn; /* final form: no mul0 */

@@ -103,6 +103,7 @@ static void call(TwLl *l, const TwLlOutline *o, LLVMValueRef frame, LLVMValueRef
 void tw_ll_outline_end(TwLl *l, const TwLlOutline *o, LLVMValueRef n) {
   Captures c = {0};
   LLVMBuildRetVoid(l->b);
+  tw_ll_erase_unread(l);
   capture_all(l, o, &c);
   l->fn = o->caller;
   l->work = o->work;

@@ -251,6 +251,15 @@ static void bind_params(TwLlScope *s, LLVMValueRef in) {
   }
 }
 
+void tw_ll_erase_unread(TwLl *l) {
+  for (LLVMBasicBlockRef b = LLVMGetLastBasicBlock(l->fn); b; b = LLVMGetPreviousBasicBlock(b))
+    for (LLVMValueRef i = LLVMGetLastInstruction(b), before; i; i = before) {
+      before = LLVMGetPreviousInstruction(i);
+      bool acts = LLVMIsAStoreInst(i) || LLVMIsACallInst(i) || LLVMIsATerminatorInst(i);
+      if (!acts && !LLVMGetFirstUse(i)) LLVMInstructionEraseFromParent(i);
+    }
+}
+
 void tw_ll_entry(TwLl *l, const TwLlFn *f) {
   LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(l->ctx), &l->ptr, 1, false);
   l->fn = LLVMAddFunction(l->mod, f->symbol, type);
@@ -277,4 +286,5 @@ void tw_ll_entry(TwLl *l, const TwLlFn *f) {
     if (dest[k].kind == TW_LL_NONE) tw_ll_store(l, results[k].dtype, results[k].v, dest[k].ptr);
   tw_ll_scope_end(s);
   LLVMBuildRetVoid(l->b);
+  tw_ll_erase_unread(l);
 }

@@ -3,6 +3,7 @@
  * The vector width changes speed and never bits. 512 and 256 bits are what a CPU with AVX-512, or AVX2 and FMA,
  * has; 128 bits is for others, and for who asks for it: then the code still has the CPU's instructions up to
  * AVX2. On a CPU without FMA each fma is a call of the C library's, exact and slow: the plan says so. */
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <stdlib.h>
@@ -99,4 +100,11 @@ void tw_ll_target_free(TwLlTarget *t) {
   free(t->cpu);
   free(t->features);
   *t = (TwLlTarget){0};
+}
+
+/* Scheduling after register allocation is a sixth of a compilation for AMD's cores, whose descriptions in LLVM alone ask
+ * for it, and no figure of bench/ has shown a gain: they reorder instructions themselves. */
+void tw_ll_owns_llvm(void) {
+  const char *args[] = {"triwave", "-disable-post-ra"};
+  LLVMParseCommandLineOptions(2, args, NULL);
 }
