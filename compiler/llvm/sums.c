@@ -248,6 +248,13 @@ void tw_ll_sum_segment(TwLlLevel *v, uint32_t segment) {
     tw_ll_run_blocks(v, segment, sum_run);
     return;
   }
+  TwLlOuter outer;
+  if (tw_ll_find_outer(v, q.acc, &outer)) {
+    const TwLlLanes *p = v->y->p;
+    TwLl *l = v->b->l;
+    tw_ll_outer_sum(v, &outer, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->sums, tw_ll_i64(l, p->acc_at[q.acc->k])));
+    return;
+  }
   tw_ll_narrow(v);
   sum_tiles(&q);
   tw_ll_widen(v);

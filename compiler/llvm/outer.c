@@ -1,0 +1,247 @@
+/* outer.c: the sum over a chunk of samples of a large outer product, the gradient of a wide layer's weights: element
+ * [r, c] is the sum of x[r] * y[c].
+ *
+ *   pack both factors: sample after sample, whole tiles together
+ *   for each few tiles of rows
+ *     for each tile of columns
+ *       for each tile of rows: the sums of its elements
+ *
+ * Here the lanes of a vector are columns, not samples: then nothing has to be turned where partial sums are folded. A
+ * tile goes through the sixteen partial sums one after the other, each from +0 over its samples in their order, as
+ * everywhere. They come in the order of reversed bits: 0, 8, 4, 12, 2, … So the tree by halves is a binary counter of
+ * what is not yet added (fold.c has the same for chunks): the partial sum of number j closes as many subtrees as j has
+ * ones from the right.
+ *
+ * requires: a sum that is direct (sums.c), of a product of two broadcast lane vectors that lie in scratch; at least two
+ *   blocks in each chunk, or one that is full; columns that are whole sixteens. */
+#include "compiler/llvm/layers.h"
+
+enum { ROWS = 6, LEVELS = 5, LARGE = 128 << 10, STRIP = 16 << 10 /* bytes: worth it; packed rows of a strip */ };
+static const uint64_t reversed = UINT64_C(0xf7b3d591e6a2c480); /* four bits each: the lane of partial sum 0, 1, … */
+
+/* ---- is it one? */
+
+/* The lane vector of which the factor is a broadcast along one of two axes, or 0. */
+static TwRef vector_of(const TwLlLevel *v, TwRef a, int64_t *axis) {
+  const TwFn *f = v->b->fn;
+  if (a >= f->insts.len || tw_op(f, a) != TW_OP_broadcast || tw_info(f, a)->rank != 2) return 0;
+  TwRef x = tw_arg(f, a, 0);
+  if (tw_info(f, x)->rank != 1 || !v->b->facts->varies[x] || !v->cut->slot[x]) return 0;
+  *axis = tw_attr(f, a, 0);
+  return x;
+}
+
+bool tw_ll_find_outer(TwLlLevel *v, const TwLlAcc *acc, TwLlOuter *o) {
+  const TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  int64_t axis[2] = {0, 0};
+  TwRef x[2] = {vector_of(v, acc->a, &axis[0]), acc->b ? vector_of(v, acc->b, &axis[1]) : 0};
+  if (v->outer || !x[0] || !x[1] || axis[0] == axis[1]) return false;
+  int64_t rest = p->n % TW_LANES, rows, columns;
+  *o = (TwLlOuter){.x = x[axis[0]], .y = x[axis[1]], .rest = rest, .blocks = p->rows};
+  rows = tw_info(v->b->fn, o->x)->count;
+  columns = tw_info(v->b->fn, o->y)->count;
+  if (rest && p->blocks % TW_CHUNK_BLOCKS == 1) return false; /* a chunk of which some lanes have no sample */
+  if (rows < ROWS || columns % TW_LANES || rows * columns * (int64_t)tw_ll_bytes(l, TW_REAL, false) <= LARGE)
+    return false;
+  o->lanes = l->bits / (l->f64 ? 64 : 32);
+  o->vectors = l->bits == 512 ? 4 : 2;
+  while (columns % (o->vectors * o->lanes)) o->vectors /= 2;
+  o->rows = rows;
+  o->columns = columns;
+  return true;
+}
+
+/* ---- packing */
+
+static int64_t tile_elements(const TwLlOuter *o, int64_t each) { return TW_LANES * o->blocks * each; }
+
+/* Of a vector in scratch: the element `e` of sample `lane` of block b, of n elements in tiles of `each`. */
+static void pack(TwLlLevel *v, const TwLlOuter *o, TwRef r, int64_t n, int64_t each, LLVMValueRef to) {
+  static const int64_t number[TW_LANES] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15}; /* of a lane */
+  TwLl *l = v->b->l;
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
+  TwLlLoop e = tw_ll_loop(l, tw_ll_i64(l, n)), block = tw_ll_loop(l, v->y->p->count);
+  LLVMValueRef width = tw_ll_i64(l, each), tile = LLVMBuildUDiv(l->b, e.i, width, "");
+  LLVMValueRef at = tw_ll_mul(l, tile, tw_ll_i64(l, tile_elements(o, each)));
+  at = tw_ll_add(l, at, LLVMBuildURem(l->b, e.i, width, ""));
+  at = tw_ll_add(l, at, tw_ll_mul(l, block.i, width));
+  LLVMValueRef first = tw_ll_at(l, t, to, at);
+  for (uint32_t lane = 0; lane < TW_LANES; lane++) {
+    v->y->p->sub = tw_ll_i64(l, lane / l->lanes * l->lanes);
+    tw_ll_enter_any(v, block.i);
+    TwLlVal in = tw_ll_in_block(v, r);
+    LLVMValueRef from = tw_ll_at(l, t, tw_ll_view_ptr(l, &in, &e.i), tw_ll_i64(l, lane % l->lanes));
+    LLVMValueRef x = tw_ll_load(l, TW_REAL, false, from);
+    tw_ll_store(l, TW_REAL, x, tw_ll_at(l, t, first, tw_ll_i64(l, number[lane] * o->blocks * each)));
+  }
+  tw_ll_loop_end(l, &block);
+  tw_ll_loop_end(l, &e);
+}
+
+void tw_ll_begin_outer(TwLlLevel *v, TwLlOuter *o) {
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  uint64_t each = tw_ll_bytes(l, TW_REAL, false);
+  int64_t width = o->vectors * o->lanes, tiles = (o->rows + ROWS - 1) / ROWS;
+  o->block[0] = tw_ll_alloc(l, (uint64_t)(tiles * tile_elements(o, ROWS)) * each);
+  o->block[1] = tw_ll_alloc(l, (uint64_t)(o->columns / width * tile_elements(o, width)) * each);
+  o->block[2] = tw_ll_alloc(l, (uint64_t)(LEVELS * ROWS * width) * each);
+  o->a = tw_ll_block_ptr(l, o->block[0]);
+  o->b = tw_ll_block_ptr(l, o->block[1]);
+  o->slots = tw_ll_block_ptr(l, o->block[2]);
+  tw_ll_narrow(v);
+  pack(v, o, o->x, o->rows, ROWS, o->a);
+  pack(v, o, o->y, o->columns, width, o->b);
+  tw_ll_widen(v);
+  o->count = p->count;
+  if (!o->rest) return;
+  LLVMValueRef end = tw_ll_add(l, p->from, p->count);
+  o->ragged = LLVMBuildICmp(l->b, LLVMIntEQ, end, tw_ll_i64(l, p->blocks), "");
+}
+
+void tw_ll_end_outer(TwLl *l, const TwLlOuter *o) {
+  for (uint32_t k = 0; k < 3; k++) tw_ll_free(l, o->block[k]);
+}
+
+/* ---- a tile */
+
+/* The lane whose partial sum is number j: its four bits reversed. */
+static LLVMValueRef lane_of(TwLl *l, LLVMValueRef j) {
+  LLVMValueRef shift = LLVMBuildShl(l->b, j, tw_ll_i64(l, 2), "");
+  LLVMValueRef all = LLVMBuildLShr(l->b, tw_ll_i64(l, (int64_t)reversed), shift, "");
+  return LLVMBuildAnd(l->b, all, tw_ll_i64(l, TW_LANES - 1), "");
+}
+
+/* Samples of the chunk in the partial sum of number j: one less if the last block has none for it. */
+static LLVMValueRef samples_of(TwLl *l, const TwLlOuter *o, LLVMValueRef j) {
+  if (!o->rest) return o->count;
+  LLVMValueRef misses = LLVMBuildICmp(l->b, LLVMIntUGE, lane_of(l, j), tw_ll_i64(l, o->rest), "");
+  misses = LLVMBuildZExt(l->b, LLVMBuildAnd(l->b, misses, o->ragged, ""), l->i64, "");
+  return LLVMBuildSub(l->b, o->count, misses, "");
+}
+
+typedef struct Tile {
+  const TwLlOuter *o;
+  uint32_t rows, n;  /* vectors in it */
+  LLVMValueRef a, b; /* its packed factors */
+} Tile;
+
+/* From +0 over all samples of partial sum number j. */
+static void add_samples(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef *acc) {
+  const TwLlOuter *o = t->o;
+  LLVMTypeRef type = tw_ll_type(l, TW_REAL, false);
+  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], y[TW_LL_MAX_BLOCKS];
+  int64_t width = o->vectors * o->lanes;
+  LLVMValueRef a = tw_ll_at(l, type, t->a, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * ROWS)));
+  LLVMValueRef b = tw_ll_at(l, type, t->b, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * width)));
+  TwLlLoop sample = tw_ll_loop(l, samples_of(l, o, j));
+  for (uint32_t k = 0; k < t->n; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, &sample, tw_ll_zero(l, TW_REAL, true));
+  b = tw_ll_at(l, type, b, tw_ll_mul(l, sample.i, tw_ll_i64(l, width)));
+  a = tw_ll_at(l, type, a, tw_ll_mul(l, sample.i, tw_ll_i64(l, ROWS)));
+  for (uint32_t k = 0; k < o->vectors; k++)
+    y[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, type, b, tw_ll_i64(l, k * o->lanes)));
+  for (uint32_t row = 0; row < t->rows; row++) {
+    LLVMValueRef x = tw_ll_splat(l, tw_ll_load(l, TW_REAL, false, tw_ll_at(l, type, a, tw_ll_i64(l, row))));
+    for (uint32_t k = 0; k < o->vectors; k++) {
+      LLVMValueRef *sum = &acc[row * o->vectors + k];
+      *sum = tw_ll_fma(l, x, y[k], *sum);
+    }
+  }
+  for (uint32_t k = 0; k < t->n; k++) tw_ll_loop_next(l, phi[k], acc[k]);
+  tw_ll_loop_end(l, &sample);
+}
+
+/* Adds the subtrees that number j closes, and leaves the sum where the next ones find it. */
+static void close_subtrees(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef *acc) {
+  LLVMTypeRef type = tw_ll_type(l, TW_REAL, true);
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b), head = tw_ll_new_block(l, "closes");
+  LLVMBasicBlockRef add = tw_ll_new_block(l, "close"), done = tw_ll_new_block(l, "open");
+  LLVMValueRef zero = tw_ll_i64(l, 0), one = tw_ll_i64(l, 1);
+  tw_ll_go(l, head);
+  LLVMValueRef level = LLVMBuildPhi(l->b, l->i64, "level");
+  LLVMAddIncoming(level, &zero, &before, 1);
+  for (uint32_t k = 0; k < t->n; k++) {
+    LLVMValueRef phi = LLVMBuildPhi(l->b, type, "");
+    LLVMAddIncoming(phi, &acc[k], &before, 1);
+    acc[k] = phi;
+  }
+  LLVMValueRef slot = tw_ll_at(l, type, t->o->slots, tw_ll_mul(l, level, tw_ll_i64(l, ROWS * t->o->vectors)));
+  LLVMValueRef bit = LLVMBuildAnd(l->b, LLVMBuildLShr(l->b, j, level, ""), one, "");
+  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntNE, bit, zero, ""), add, done);
+  tw_ll_place(l, add);
+  for (uint32_t k = 0; k < t->n; k++) {
+    LLVMValueRef left = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, type, slot, tw_ll_i64(l, k)));
+    tw_ll_loop_next(l, acc[k], tw_ll_fadd(l, TW_REAL, left, acc[k]));
+  }
+  tw_ll_loop_next(l, level, LLVMBuildAdd(l->b, level, one, ""));
+  LLVMBuildBr(l->b, head);
+  tw_ll_place(l, done);
+  for (uint32_t k = 0; k < t->n; k++) tw_ll_store(l, TW_REAL, acc[k], tw_ll_at(l, type, slot, tw_ll_i64(l, k)));
+}
+
+/* Sums of a tile to out, where a row is `pitch` elements from the next. */
+static void sum_tile(TwLl *l, const Tile *t, LLVMValueRef out, int64_t pitch) {
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  TwLlLoop number = tw_ll_loop(l, tw_ll_i64(l, TW_LANES));
+  add_samples(l, t, number.i, acc);
+  close_subtrees(l, t, number.i, acc);
+  tw_ll_loop_end(l, &number);
+  for (uint32_t k = 0; k < t->n; k++) {
+    int64_t at = k / t->o->vectors * pitch + k % t->o->vectors * t->o->lanes;
+    LLVMValueRef to = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), out, tw_ll_i64(l, at));
+    LLVMSetAlignment(LLVMBuildStore(l->b, acc[k], to), (unsigned)tw_ll_bytes(l, TW_REAL, false));
+  }
+}
+
+/* ---- all tiles */
+
+void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at) {
+  LLVMTypeRef type = tw_ll_type(l, TW_REAL, false);
+  int64_t width = o->vectors * o->lanes;
+  uint32_t lanes = l->lanes;
+  l->lanes = o->lanes;
+  TwLlLoop column = tw_ll_loop(l, tw_ll_i64(l, at->n_columns / width)), row = tw_ll_loop(l, at->n_tiles);
+  Tile t = {.o = o, .rows = at->rows, .n = at->rows * o->vectors};
+  LLVMValueRef tile_row = tw_ll_add(l, at->tile0, row.i);
+  LLVMValueRef tile_column = tw_ll_add(l, at->column0, tw_ll_mul(l, column.i, tw_ll_i64(l, width)));
+  t.a = tw_ll_at(l, type, o->a, tw_ll_mul(l, tile_row, tw_ll_i64(l, tile_elements(o, ROWS))));
+  t.b = tw_ll_at(l, type, o->b, tw_ll_mul(l, tile_column, tw_ll_i64(l, TW_LANES * o->blocks)));
+  LLVMValueRef to = tw_ll_mul(l, row.i, tw_ll_i64(l, ROWS * at->pitch));
+  to = tw_ll_add(l, to, tw_ll_mul(l, column.i, tw_ll_i64(l, width)));
+  if (at->each) at->each(at->env, tile_row, tile_column);
+  sum_tile(l, &t, tw_ll_at(l, type, at->out, to), at->pitch);
+  tw_ll_loop_end(l, &row);
+  tw_ll_loop_end(l, &column);
+  l->lanes = lanes;
+}
+
+/* Tiles in a strip: their packed rows stay in the first-level cache, for all columns. */
+int64_t tw_ll_outer_strip(TwLl *l, const TwLlOuter *o) {
+  int64_t n = STRIP / (tile_elements(o, ROWS) * (int64_t)tw_ll_bytes(l, TW_REAL, false));
+  return n < 1 ? 1 : n;
+}
+
+void tw_ll_outer_sum(TwLlLevel *v, TwLlOuter *o, LLVMValueRef out) {
+  TwLl *l = v->b->l;
+  int64_t tiles = o->rows / ROWS, strip = tw_ll_outer_strip(l, o);
+  TwLlOuterTiles at = {
+      .rows = ROWS, .column0 = tw_ll_i64(l, 0), .n_columns = o->columns, .pitch = o->columns, .out = out};
+  tw_ll_begin_outer(v, o);
+  TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + strip - 1) / strip));
+  at.tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, strip));
+  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), at.tile0, ""), most = tw_ll_i64(l, strip);
+  at.n_tiles = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+  LLVMTypeRef type = tw_ll_type(l, TW_REAL, false);
+  at.out = tw_ll_at(l, type, out, tw_ll_mul(l, at.tile0, tw_ll_i64(l, ROWS * o->columns)));
+  tw_ll_outer_tiles(l, o, &at);
+  tw_ll_loop_end(l, &strips);
+  if (o->rows % ROWS) {
+    at.rows = (uint32_t)(o->rows % ROWS);
+    at.tile0 = tw_ll_i64(l, tiles);
+    at.n_tiles = tw_ll_i64(l, 1);
+    at.out = tw_ll_at(l, type, out, tw_ll_i64(l, tiles * ROWS * o->columns));
+    tw_ll_outer_tiles(l, o, &at);
+  }
+  tw_ll_end_outer(l, o);
+}
