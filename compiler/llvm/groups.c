@@ -38,10 +38,17 @@ static bool is_whole_sum(const TwLlFacts *x, TwRef r) {
   return tw_op(x->fn, r) == TW_OP_sum && tw_info(x->fn, r)->rank == 0 && is_elements(x, tw_arg(x->fn, r, 0));
 }
 
+/* Whether it is a part of such a line alone, which takes its elements by their number in row-major order. */
+static bool is_part(const TwLlFacts *x, TwRef r) {
+  TwRef u = x->user[r];
+  if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
+  return is_line_of_parts(x, u) || (tw_op(x->fn, u) == TW_OP_reshape && is_part(x, u));
+}
+
 /* Elements of the loop that r would be in; 0: in none. */
 static int64_t loop_of(const TwLlFacts *x, TwRef r) {
   if (is_whole_sum(x, r)) return tw_info(x->fn, tw_arg(x->fn, r, 0))->count;
-  bool member = tw_ll_is_elementwise(tw_op(x->fn, r)) && !tw_ll_read_once(x, r) && is_elements(x, r);
+  bool member = tw_ll_is_elementwise(tw_op(x->fn, r)) && is_elements(x, r) && !tw_ll_read_once(x, r) && !is_part(x, r);
   return member || is_line_of_parts(x, r) ? tw_info(x->fn, r)->count : 0;
 }
 
@@ -122,6 +129,22 @@ bool tw_ll_read_flat(const TwLlFacts *x, TwRef r) {
   return tw_op(x->fn, u) == TW_OP_reshape && tw_ll_read_flat(x, u);
 }
 
+bool tw_ll_is_in_strips(const TwLlFacts *x, TwRef get, int64_t columns) {
+  const TwFn *f = x->fn;
+  int64_t from = 0;
+  if (columns % TW_CHUNK || x->uses[get] != 1) return false;
+  for (TwRef r = get, u = x->user[r];; r = u, u = x->user[r]) {
+    if (!u || x->uses[r] != 1 || x->group[r]) return false;
+    if (tw_op(f, u) == TW_OP_concat) {
+      for (uint32_t k = 0; tw_arg(f, u, k) != r; k++) from += tw_info(f, tw_arg(f, u, k))->count;
+      if (x->group[u]) return from % TW_CHUNK == 0;
+      if (tw_info(f, u)->rank != 1) return false;
+    } else if (tw_op(f, u) != TW_OP_reshape && !(tw_ll_is_elementwise(tw_op(f, u)) && x->lazy[u] == TW_LL_BY_ELEMENT)) {
+      return false;
+    }
+  }
+}
+
 /* ---- emission */
 
 typedef struct Part { /* of the line: a value that has its elements at from … from + n - 1 */
@@ -134,7 +157,10 @@ typedef struct Group {
   const TwLlGroup *g;
   TwVec(Part) parts;
   TwLlTree tree[MAX_SUMS];
-  bool streams; /* results are too large to be of use in a cache */
+  LLVMValueRef totals[MAX_SUMS]; /* of chunks, which may come in any order; NULL: they come in theirs */
+  uint32_t totals_block[MAX_SUMS];
+  TwVec(TwRef) reads; /* tensors in memory that members read */
+  bool streams;       /* results are too large to be of use in a cache */
 } Group;
 
 /* Where the elements of the line come from in a stretch of the loop. */
@@ -172,9 +198,25 @@ static void make_operands(Group *q, TwRef r) {
     TwRef a = tw_arg(s->fn, r, k);
     if (s->facts->group[a] && &s->facts->groups.at[s->facts->group[a] - 1] == q->g && s->val[a].kind == TW_LL_NONE)
       continue;
-    if (s->val[a].kind == TW_LL_LAZY && tw_ll_is_elementwise(tw_op(s->fn, a))) make_operands(q, a);
-    else make_flat(s, a);
+    if (s->val[a].kind == TW_LL_LAZY && tw_ll_is_elementwise(tw_op(s->fn, a))) {
+      make_operands(q, a);
+      continue;
+    }
+    make_flat(s, a);
+    if (s->val[a].kind == TW_LL_VIEW) tw_vec_push(s->l->arena, &q->reads, a);
   }
+}
+
+/* The sum in strips that a part of the line is made of, or 0. */
+static TwRef strips_of(const TwLlScope *s, TwRef r) {
+  TwOp op = tw_op(s->fn, r);
+  if (s->strips[r]) return r;
+  if (op != TW_OP_reshape && !(tw_ll_is_elementwise(op) && s->val[r].kind == TW_LL_LAZY)) return 0;
+  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
+    TwRef found = strips_of(s, tw_arg(s->fn, r, k));
+    if (found) return found;
+  }
+  return 0;
 }
 
 static void collect_parts(Group *q, TwRef r, int64_t *at) {
@@ -204,11 +246,18 @@ static void begin_group(Group *q) {
     if (r == q->g->concat) collect_parts(q, r, &at);
     else make_operands(q, r);
   }
+  bool in_strips = false;
+  for (uint32_t k = 0; k < q->parts.len; k++) in_strips = in_strips || strips_of(s, q->parts.at[k].r);
   for (uint32_t k = 0, sum = 0; k < q->g->members.len; k++) {
     TwRef r = q->g->members.at[k];
     if (tw_info(s->fn, r)->rank == 0) {
       int64_t chunks = (q->g->count + TW_CHUNK - 1) / TW_CHUNK;
-      q->tree[sum++] = tw_ll_tree(l, TW_REAL, false, 1, chunks);
+      q->tree[sum] = tw_ll_tree(l, TW_REAL, false, 1, chunks);
+      if (in_strips) {
+        q->totals_block[sum] = tw_ll_alloc(l, (uint64_t)chunks * tw_ll_bytes(l, TW_REAL, false));
+        q->totals[sum] = tw_ll_block_ptr(l, q->totals_block[sum]);
+      }
+      sum++;
     } else if (!s->facts->unstored[r]) {
       bytes += (uint64_t)q->g->count * tw_ll_bytes(l, TW_REAL, false);
     }
@@ -270,7 +319,12 @@ static void chunks(Group *q, const Source *from, const TwLlVal *to, LLVMValueRef
   if (rest % TW_LANES)
     sixteen(q, from, to, tw_ll_add(l, begin, tw_ll_i64(l, full * TW_LANES)), (uint32_t)(rest % TW_LANES), acc);
   for (uint32_t k = 0; k < q->g->n_sums; k++) {
-    tw_ll_store(l, TW_REAL, tw_ll_fold_halves(l, TW_REAL, acc[k]), q->tree[k].cur);
+    LLVMValueRef total = tw_ll_fold_halves(l, TW_REAL, acc[k]);
+    if (q->totals[k]) {
+      tw_ll_store(l, TW_REAL, total, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->totals[k], number));
+      continue;
+    }
+    tw_ll_store(l, TW_REAL, total, q->tree[k].cur);
     tw_ll_tree_push(l, &q->tree[k], number);
   }
   tw_ll_loop_end(l, &chunk);
@@ -319,21 +373,125 @@ static void mixed(Group *q, const TwLlVal *to, int64_t begin, int64_t end) {
   tw_ll_release(l, &from.line);
 }
 
+/* ---- a part that is made strip by strip */
+
+typedef struct Strips {
+  Group *q;
+  const Part *part;
+  const TwLlVal *to;
+  const TwLlOuter *o;
+  TwRef get;
+  int64_t columns, tiles; /* of a strip */
+  LLVMValueRef buffer;
+} Strips;
+
+/* What the members read at a tile comes into the second-level cache while its sums are made. */
+static void fetch_tile(void *env, LLVMValueRef tile, LLVMValueRef column) {
+  enum { LINE = 64 };
+  const Strips *z = env;
+  TwLlScope *s = z->q->s;
+  TwLl *l = s->l;
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
+  int64_t row_bytes = z->o->vectors * z->o->lanes * (int64_t)tw_ll_bytes(l, TW_REAL, false);
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, TW_LL_OUTER_ROWS * z->o->columns)), column);
+  at = tw_ll_add(l, at, tw_ll_i64(l, z->part->from));
+  for (uint32_t k = 0; k < z->q->reads.len; k++)
+    for (int64_t row = 0; row < TW_LL_OUTER_ROWS; row++) {
+      LLVMValueRef i = tw_ll_add(l, at, tw_ll_i64(l, row * z->o->columns));
+      LLVMValueRef p = tw_ll_at(l, t, s->val[z->q->reads.at[k]].ptr, i);
+      for (int64_t b = 0; b < row_bytes; b += LINE) tw_ll_prefetch(l, tw_ll_byte_at(l, p, (uint64_t)b));
+    }
+}
+
+/* The rows of a strip that has been made, `row0` the first one's number. */
+static void update_strip(const Strips *z, LLVMValueRef row0, LLVMValueRef n_rows, LLVMValueRef column0) {
+  TwLlScope *s = z->q->s;
+  TwLl *l = s->l;
+  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
+  TwLlLoop row = tw_ll_loop(l, n_rows);
+  LLVMValueRef at = tw_ll_mul(l, tw_ll_add(l, row0, row.i), tw_ll_i64(l, z->o->columns));
+  at = tw_ll_add(l, at, column0);
+  LLVMValueRef here = LLVMBuildSub(l->b, tw_ll_mul(l, row.i, tw_ll_i64(l, z->columns)), at, "");
+  s->val[z->get].ptr = tw_ll_at(l, t, z->buffer, here);
+  for (TwRef r = z->get; r != z->part->r;) {
+    r = s->facts->user[r];
+    if (tw_op(s->fn, r) == TW_OP_reshape && s->val[r].kind == TW_LL_VIEW) tw_ll_shape_op(s, r);
+  }
+  Source from = {.part = z->part->r, .from = z->part->from};
+  LLVMValueRef first = LLVMBuildUDiv(l->b, at, tw_ll_i64(l, TW_CHUNK), "");
+  first = tw_ll_add(l, first, tw_ll_i64(l, z->part->from / TW_CHUNK));
+  chunks(z->q, &from, z->to, first, tw_ll_i64(l, z->columns / TW_CHUNK), 0);
+  tw_ll_loop_end(l, &row);
+}
+
+/* n tiles of rows, from tile0 on, all columns. */
+static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) {
+  TwLl *l = z->q->s->l;
+  LLVMValueRef height = tw_ll_i64(l, TW_LL_OUTER_ROWS);
+  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, z->o->columns / z->columns));
+  LLVMValueRef column0 = tw_ll_mul(l, part.i, tw_ll_i64(l, z->columns));
+  TwLlOuterTiles t = {.tile0 = tile0, .n_tiles = n, .rows = rows, .column0 = column0, .n_columns = z->columns};
+  t.pitch = z->columns;
+  t.out = z->buffer;
+  t.each = fetch_tile;
+  t.env = z;
+  tw_ll_outer_tiles(l, z->o, &t);
+  LLVMValueRef n_rows = rows == TW_LL_OUTER_ROWS ? tw_ll_mul(l, n, height) : tw_ll_i64(l, rows);
+  update_strip(z, tw_ll_mul(l, tile0, height), n_rows, column0);
+  tw_ll_loop_end(l, &part);
+}
+
+/* Strips of a few rows and so many columns that they and what the members read there fit the second-level cache. */
+static void in_strips(Group *q, const TwLlVal *to, const Part *part, TwRef get) {
+  enum { COLUMNS = 2048, BYTES = 96 << 10 };
+  TwLlScope *s = q->s;
+  TwLl *l = s->l;
+  int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false);
+  Strips z = {.q = q, .part = part, .to = to, .o = s->strips[get], .get = get, .columns = COLUMNS};
+  while (z.o->columns % z.columns) z.columns -= TW_CHUNK;
+  z.tiles = BYTES / (z.columns * TW_LL_OUTER_ROWS * each);
+  if (z.tiles < 1) z.tiles = 1;
+  uint32_t block = tw_ll_alloc(l, (uint64_t)(z.tiles * TW_LL_OUTER_ROWS * z.columns * each));
+  z.buffer = tw_ll_block_ptr(l, block);
+  int64_t tiles = z.o->rows / TW_LL_OUTER_ROWS;
+  TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + z.tiles - 1) / z.tiles));
+  LLVMValueRef tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, z.tiles)), most = tw_ll_i64(l, z.tiles);
+  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), tile0, "");
+  strip(&z, tile0, tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most), TW_LL_OUTER_ROWS);
+  tw_ll_loop_end(l, &strips);
+  uint32_t rest = (uint32_t)(z.o->rows % TW_LL_OUTER_ROWS);
+  if (rest) strip(&z, tw_ll_i64(l, tiles), tw_ll_i64(l, 1), rest);
+  tw_ll_free(l, block);
+}
+
 /* Large parts where they are, all else put together. */
 static void part_by_part(Group *q, const TwLlVal *to) {
   int64_t done = 0;
   uint32_t large = 0;
-  for (uint32_t k = 0; k < q->parts.len && large < MAX_LARGE; k++) {
+  for (uint32_t k = 0; k < q->parts.len; k++) {
     const Part *p = &q->parts.at[k];
+    TwRef get = strips_of(q->s, p->r);
     int64_t first = (p->from + TW_CHUNK - 1) / TW_CHUNK * TW_CHUNK, end = (p->from + p->n) / TW_CHUNK * TW_CHUNK;
-    if (end - first < LARGE_PART) continue;
+    if (!get && (end - first < LARGE_PART || large == MAX_LARGE)) continue;
     mixed(q, to, done, first);
     Source from = {.part = p->r, .from = p->from};
-    stretch(q, &from, to, first, end);
+    if (get) in_strips(q, to, p, get);
+    else stretch(q, &from, to, first, end);
     done = end;
     large++;
   }
   mixed(q, to, done, q->g->count);
+}
+
+/* Totals of all chunks, into their tree in order. */
+static void enter_totals(Group *q, uint32_t sum) {
+  TwLl *l = q->s->l;
+  TwLlLoop chunk = tw_ll_loop(l, tw_ll_i64(l, (q->g->count + TW_CHUNK - 1) / TW_CHUNK));
+  LLVMValueRef at = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->totals[sum], chunk.i);
+  tw_ll_store(l, TW_REAL, tw_ll_load(l, TW_REAL, false, at), q->tree[sum].cur);
+  tw_ll_tree_push(l, &q->tree[sum], chunk.i);
+  tw_ll_loop_end(l, &chunk);
+  tw_ll_free(l, q->totals_block[sum]);
 }
 
 void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
@@ -358,6 +516,7 @@ void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
   for (uint32_t k = 0, sum = 0; k < g->members.len; k++) {
     TwRef r = g->members.at[k];
     if (tw_info(s->fn, r)->rank == 0) {
+      if (q.totals[sum]) enter_totals(&q, sum);
       tw_ll_tree_finish(l, &q.tree[sum]);
       s->val[r] = tw_ll_scalar(TW_REAL, tw_ll_load(l, TW_REAL, false, q.tree[sum].cur));
       tw_ll_free(l, q.tree[sum++].block);

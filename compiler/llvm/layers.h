@@ -87,30 +87,8 @@ void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot);
 void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment);
 void tw_ll_sum_segment(TwLlLevel *v, uint32_t segment);
 
-/* ---- outer.c */
-typedef struct TwLlOuter { /* the sum of x[r] * y[c] over the samples of a chunk */
-  TwRef x, y;
-  int64_t rows, columns;
-  int64_t blocks, rest;       /* most in a chunk; samples of the last block, 0: all */
-  LLVMValueRef count, ragged; /* blocks of this chunk; whether the last one is among them */
-  uint32_t lanes, vectors;    /* of a vector; in a row of a tile */
-  LLVMValueRef a, b, slots;   /* packed factors; subtrees that wait */
-  uint32_t block[3];
-} TwLlOuter;
-typedef struct TwLlOuterTiles { /* which elements, and where to */
-  LLVMValueRef tile0, n_tiles;  /* of rows, each of so many: */
-  uint32_t rows;
-  LLVMValueRef column0;
-  int64_t n_columns, pitch; /* pitch: from row to row, at `out` */
-  LLVMValueRef out;
-  void (*each)(void *env, LLVMValueRef tile, LLVMValueRef column); /* emits code before each tile, or NULL */
-  void *env;
-} TwLlOuterTiles;
-bool tw_ll_find_outer(TwLlLevel *v, const TwLlAcc *acc, TwLlOuter *o); /* false: another kind of sum */
-void tw_ll_begin_outer(TwLlLevel *v, TwLlOuter *o);                    /* packs */
-void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at);
-int64_t tw_ll_outer_strip(TwLl *l, const TwLlOuter *o);
-void tw_ll_end_outer(TwLl *l, const TwLlOuter *o);
+/* outer.c: packs the factors, which may be all that is done in the loop (TwLlOuter, ll.h). */
+void tw_ll_begin_outer(TwLlLevel *v, TwLlOuter *o);
 void tw_ll_outer_sum(TwLlLevel *v, TwLlOuter *o, LLVMValueRef out); /* all of it, row-major at out */
 
 #endif

@@ -72,6 +72,9 @@ bool tw_ll_read_once(const TwLlFacts *x, TwRef r);
 /* Whether it is the concat of a group, which takes elements by their number in row-major order. */
 bool tw_ll_read_flat(const TwLlFacts *x, TwRef r);
 void tw_ll_find_groups(TwArena *arena, TwLlFacts *x);
+/* Whether a get is read by a group alone, as a part of its concat which begins and ends with a chunk, and each row of
+ * `columns` elements does. */
+bool tw_ll_is_in_strips(const TwLlFacts *x, TwRef get, int64_t columns);
 
 /* ---- the module under construction */
 typedef struct TwLlBlock {
@@ -177,10 +180,11 @@ typedef struct TwLlScope {
   TwLl *l;
   const TwFn *fn;
   const TwLlFacts *facts;
-  TwLlVal *val;            /* per ref */
-  const TwLlVal **home;    /* per ref: where the value is wanted, or NULL */
-  TwVec(TwLlOwned) owned;  /* blocks that die in this scope */
-  struct TwLlLevel *level; /* of a straight body whose segments are being emitted, or NULL */
+  TwLlVal *val;              /* per ref */
+  const TwLlVal **home;      /* per ref: where the value is wanted, or NULL */
+  TwVec(TwLlOwned) owned;    /* blocks that die in this scope */
+  struct TwLlOuter **strips; /* per ref: the get of a sum that its reader, a group, makes strip by strip, or NULL */
+  struct TwLlLevel *level;   /* of a straight body whose segments are being emitted, or NULL */
 } TwLlScope;
 
 /* ---- memory.c: the work buffer */
@@ -390,6 +394,7 @@ TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uin
 bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is a real product */
 
 /* ---- samples.c, layers.c: a samples loop while it is emitted */
+typedef struct TwLlOuter TwLlOuter;
 typedef struct TwLlLanes {
   TwLlScope *s, *b; /* outer scope, body */
   TwRef r;
@@ -398,6 +403,7 @@ typedef struct TwLlLanes {
   int64_t n, blocks, chunks;
   int64_t rows;             /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
   TwLlVal *xs, *ys;         /* columns; stacked results */
+  TwLlOuter **strips;       /* per sum: its tiles are made later, by a group; or NULL */
   uint32_t *acc_at;         /* per sum: its first accumulator, and the place of its totals */
   uint32_t n_real, n_int;   /* totals of reals; accumulators of ints */
   uint32_t n_acc;           /* of the reals, the first ones, which have accumulators in memory */
@@ -423,6 +429,32 @@ void tw_ll_passes(TwLlLanes *p); /* sets rows and goes_on, of a straight body */
 typedef struct TwLlLayers TwLlLayers;
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes);
 void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch); /* one pass */
+
+/* ---- outer.c: the sum of a large outer product, of one chunk. Its tiles may be made where they are read (groups.c):
+ * in the loop its factors are packed, and that is all. */
+enum { TW_LL_OUTER_ROWS = 6 };
+struct TwLlOuter { /* the sum of x[r] * y[c] over the samples of a chunk */
+  TwRef x, y;
+  int64_t rows, columns;
+  int64_t blocks, rest;       /* most in a chunk; samples of the last block, 0: all */
+  LLVMValueRef count, ragged; /* blocks of this chunk; whether the last one is among them */
+  uint32_t lanes, vectors;    /* of a vector; in a row of a tile */
+  LLVMValueRef a, b, slots;   /* packed factors; subtrees that wait */
+  uint32_t block[3];
+};
+typedef struct TwLlOuterTiles { /* which elements, and where to */
+  LLVMValueRef tile0, n_tiles;  /* of rows, each of so many: */
+  uint32_t rows;
+  LLVMValueRef column0;
+  int64_t n_columns, pitch; /* pitch: from row to row, at `out` */
+  LLVMValueRef out;
+  void (*each)(void *env, LLVMValueRef tile, LLVMValueRef column); /* emits code before each tile, or NULL */
+  void *env;
+} TwLlOuterTiles;
+bool tw_ll_find_outer(const TwLlLanes *p, const TwLlAcc *acc, TwLlOuter *o); /* false: another kind of sum */
+void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at);
+int64_t tw_ll_outer_strip(TwLl *l, const TwLlOuter *o);
+void tw_ll_end_outer(TwLl *l, const TwLlOuter *o);
 
 /* ---- module.c, target.c */
 typedef struct TwLlTarget {

@@ -16,31 +16,35 @@
  *   blocks in each chunk, or one that is full; columns that are whole sixteens. */
 #include "compiler/llvm/layers.h"
 
-enum { ROWS = 6, LEVELS = 5, LARGE = 128 << 10, STRIP = 16 << 10 /* bytes: worth it; packed rows of a strip */ };
+enum {
+  ROWS = TW_LL_OUTER_ROWS,
+  LEVELS = 5,
+  LARGE = 128 << 10,
+  STRIP = 16 << 10 /* bytes: worth it; packed rows of a strip */
+};
 static const uint64_t reversed = UINT64_C(0xf7b3d591e6a2c480); /* four bits each: the lane of partial sum 0, 1, … */
 
 /* ---- is it one? */
 
 /* The lane vector of which the factor is a broadcast along one of two axes, or 0. */
-static TwRef vector_of(const TwLlLevel *v, TwRef a, int64_t *axis) {
-  const TwFn *f = v->b->fn;
+static TwRef vector_of(const TwLlLanes *p, TwRef a, int64_t *axis) {
+  const TwFn *f = p->b->fn;
   if (a >= f->insts.len || tw_op(f, a) != TW_OP_broadcast || tw_info(f, a)->rank != 2) return 0;
   TwRef x = tw_arg(f, a, 0);
-  if (tw_info(f, x)->rank != 1 || !v->b->facts->varies[x] || !v->cut->slot[x]) return 0;
+  if (tw_info(f, x)->rank != 1 || !p->b->facts->varies[x] || !p->cut->slot[x]) return 0;
   *axis = tw_attr(f, a, 0);
   return x;
 }
 
-bool tw_ll_find_outer(TwLlLevel *v, const TwLlAcc *acc, TwLlOuter *o) {
-  const TwLlLanes *p = v->y->p;
-  TwLl *l = v->b->l;
+bool tw_ll_find_outer(const TwLlLanes *p, const TwLlAcc *acc, TwLlOuter *o) {
+  TwLl *l = p->b->l;
   int64_t axis[2] = {0, 0};
-  TwRef x[2] = {vector_of(v, acc->a, &axis[0]), acc->b ? vector_of(v, acc->b, &axis[1]) : 0};
-  if (v->outer || !x[0] || !x[1] || axis[0] == axis[1]) return false;
+  TwRef x[2] = {vector_of(p, acc->a, &axis[0]), acc->b ? vector_of(p, acc->b, &axis[1]) : 0};
+  if (!x[0] || !x[1] || axis[0] == axis[1]) return false;
   int64_t rest = p->n % TW_LANES, rows, columns;
   *o = (TwLlOuter){.x = x[axis[0]], .y = x[axis[1]], .rest = rest, .blocks = p->rows};
-  rows = tw_info(v->b->fn, o->x)->count;
-  columns = tw_info(v->b->fn, o->y)->count;
+  rows = tw_info(p->b->fn, o->x)->count;
+  columns = tw_info(p->b->fn, o->y)->count;
   if (rest && p->blocks % TW_CHUNK_BLOCKS == 1) return false; /* a chunk of which some lanes have no sample */
   if (rows < ROWS || columns % TW_LANES || rows * columns * (int64_t)tw_ll_bytes(l, TW_REAL, false) <= LARGE)
     return false;

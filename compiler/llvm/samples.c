@@ -86,12 +86,36 @@ static bool is_direct(const Loop *p, uint32_t k) {
   return false;
 }
 
+static const TwLlAcc *acc_of(const Loop *p, uint32_t k) {
+  for (uint32_t j = 0; j < p->cut->accs.len; j++)
+    if (p->cut->accs.at[j].k == k) return &p->cut->accs.at[j];
+  return NULL;
+}
+
+/* Large outer products that a group reads: what they are the sums of is kept until then. */
+static void find_strips(Loop *p) {
+  const TwLlScope *s = p->s;
+  for (uint32_t k = 0; k < p->g->n_carry && p->chunks == 1; k++) {
+    TwRef get = 0;
+    TwLlOuter o;
+    for (TwRef r = p->r + 1; r < s->fn->insts.len; r++) {
+      bool it = tw_op(s->fn, r) == TW_OP_get && tw_arg(s->fn, r, 0) == p->r && tw_attr(s->fn, r, 0) == (int64_t)k;
+      if (it && s->facts->uses[r]) get = get ? UINT32_MAX : r;
+    }
+    if (!get || get == UINT32_MAX || !is_direct(p, k) || !tw_ll_find_outer(p, acc_of(p, k), &o)) continue;
+    if (!tw_ll_is_in_strips(s->facts, get, o.columns)) continue;
+    p->strips[k] = TW_NEW(s->l->arena, TwLlOuter);
+    *p->strips[k] = o;
+    s->strips[get] = p->strips[k];
+  }
+}
+
 /* Those with accumulators in memory first. */
 static void number_sums(Loop *p) {
   for (uint32_t direct = 0; direct < 2; direct++) {
     for (uint32_t k = 0; k < p->g->n_carry; k++) {
       const TwTyInfo *t = result_info(p, k);
-      if (is_direct(p, k) != direct) continue;
+      if (is_direct(p, k) != direct || p->strips[k]) continue;
       uint32_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
       p->acc_at[k] = *n;
       *n += (uint32_t)t->count;
@@ -298,7 +322,10 @@ static void take_sums(Loop *p, const TwLlTree *tree, TwLlVal *out) {
   for (uint32_t k = 0; k < p->g->n_carry; k++) {
     TwTyInfo t = *result_info(p, k);
     TwLlVal v;
-    if (t.dtype == TW_REAL) {
+    if (p->strips[k]) {
+      for (uint32_t j = 0; j < 3; j++) tw_ll_own(p->s, p->strips[k]->block[j], p->s->facts->last[p->r]);
+      v = tw_ll_contiguous(&t, l->work, false); /* nowhere: the reader says where */
+    } else if (t.dtype == TW_REAL) {
       v = tw_ll_contiguous(&t, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), tree->cur, tw_ll_i64(l, p->acc_at[k])),
                            false);
     } else {
@@ -449,6 +476,8 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.cut = tw_ll_cut(l->arena, rf->body, g, l->bits, l->f64);
   before_loop(&p);
   if (p.cut->straight) tw_ll_passes(&p);
+  p.strips = TW_NEW_N(l->arena, TwLlOuter *, g->n_carry + 1);
+  if (p.cut->straight) find_strips(&p);
   number_sums(&p);
   TwLlTree tree = tw_ll_tree(l, TW_REAL, false, p.n_real, p.chunks);
   tw_ll_own(s, tree.block, s->facts->last[r]);

@@ -13,6 +13,7 @@ TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts) {
   s->facts = facts;
   s->val = TW_NEW_N(l->arena, TwLlVal, n);
   s->home = TW_NEW_N(l->arena, const TwLlVal *, n);
+  s->strips = TW_NEW_N(l->arena, struct TwLlOuter *, facts->fn->insts.len);
   return s;
 }
 

@@ -243,19 +243,19 @@ static void sum_run(TwLlLevel *v, uint32_t segment, const TwLlRun *run) {
 }
 
 void tw_ll_sum_segment(TwLlLevel *v, uint32_t segment) {
+  const TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
   Sum q = sum_of(v, segment);
-  if (!q.direct) {
-    tw_ll_run_blocks(v, segment, sum_run);
-    return;
-  }
   TwLlOuter outer;
-  if (tw_ll_find_outer(v, q.acc, &outer)) {
-    const TwLlLanes *p = v->y->p;
-    TwLl *l = v->b->l;
+  if (!v->outer && p->strips[q.acc->k]) {
+    tw_ll_begin_outer(v, p->strips[q.acc->k]);
+  } else if (!q.direct) {
+    tw_ll_run_blocks(v, segment, sum_run);
+  } else if (!v->outer && tw_ll_find_outer(p, q.acc, &outer)) {
     tw_ll_outer_sum(v, &outer, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->sums, tw_ll_i64(l, p->acc_at[q.acc->k])));
-    return;
+  } else {
+    tw_ll_narrow(v);
+    sum_tiles(&q);
+    tw_ll_widen(v);
   }
-  tw_ll_narrow(v);
-  sum_tiles(&q);
-  tw_ll_widen(v);
 }
