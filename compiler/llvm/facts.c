@@ -339,6 +339,7 @@ TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies,
   x->regions = TW_NEW_N(arena, TwLlRegionFacts, n);
   x->group = TW_NEW_N(arena, uint32_t, n);
   x->unstored = TW_NEW_N(arena, bool, n);
+  x->late = TW_NEW_N(arena, bool, n);
   find_varies(arena, x, param_varies);
   find_inner(x);
   find_uses(x);

@@ -10,7 +10,7 @@
  *
  * The first half is analysis, for facts.c: requires varies, uses and users; provides group, groups and unstored. A
  * group is emitted where its last member is. So no other instruction in between may need a member, but one that is
- * lazy and read by a member.
+ * lazy and read by a member, or a scalar that no member needs: it is late, which means emitted behind the group.
  * The second half emits a group; it requires the scope at the last member. */
 #include "compiler/llvm/ll.h"
 
@@ -23,6 +23,7 @@ typedef struct Search {
   TwLlFacts *x;
   TwLlGroup open;
   bool *needs; /* per ref: it is a member of the open group, or made of one */
+  bool *late;  /* per ref: it is made of something that is emitted behind the open group */
 } Search;
 
 static bool is_elements(const TwLlFacts *x, TwRef r) {
@@ -70,25 +71,28 @@ static void close_group(Search *q) {
   TwLlFacts *x = q->x;
   TwLlGroup g = q->open;
   q->open = (TwLlGroup){0};
-  for (TwRef r = 1; r < x->fn->insts.len; r++) q->needs[r] = false;
+  for (TwRef r = 1; r < x->fn->insts.len; r++) q->needs[r] = q->late[r] = false;
   if (g.members.len < 2) return;
   tw_vec_push(q->arena, &x->groups, g);
   for (uint32_t k = 0; k < g.members.len; k++) x->group[g.members.at[k]] = x->groups.len;
+  for (uint32_t k = 0; k < g.late.len; k++) x->late[g.late.at[k]] = g.late.at[k] < g.last;
   for (uint32_t k = 0; k < g.members.len; k++) {
     TwRef r = g.members.at[k];
     x->unstored[r] = !is_whole_sum(x, r) && stays_inside(x, r, x->groups.len);
   }
 }
 
-static bool needs_group(const Search *q, TwRef r) {
-  for (uint32_t k = 0; k < tw_inst(q->x->fn, r)->n_args; k++)
-    if (q->needs[tw_arg(q->x->fn, r, k)]) return true;
+static bool any_arg(const TwFn *f, TwRef r, const bool *is) {
+  for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++)
+    if (is[tw_arg(f, r, k)]) return true;
   return false;
 }
 
+static bool needs_group(const Search *q, TwRef r) { return any_arg(q->x->fn, r, q->needs); }
+
 static bool may_join(const Search *q, TwRef r, int64_t count) {
   const TwLlFacts *x = q->x;
-  if (q->open.members.len && q->open.count != count) return false;
+  if (q->open.members.len && (q->open.count != count || any_arg(x->fn, r, q->late))) return false;
   if (is_whole_sum(x, r)) return q->open.members.len > 0 && q->open.n_sums < MAX_SUMS;
   return !is_line_of_parts(x, r) || (!q->open.concat && !needs_group(q, r));
 }
@@ -105,15 +109,19 @@ static void join(Search *q, TwRef r, int64_t count) {
 void tw_ll_find_groups(TwArena *arena, TwLlFacts *x) {
   const TwFn *f = x->fn;
   Search q = {.arena = arena, .x = x, .needs = TW_NEW_N(arena, bool, f->insts.len)};
+  q.late = TW_NEW_N(arena, bool, f->insts.len);
   for (TwRef r = 1; r < f->insts.len && x->role == TW_LL_TOP; r++) {
     if (!x->uses[r] || tw_op(f, r) == TW_OP_param) continue;
     int64_t count = loop_of(x, r);
     if (count && may_join(&q, r, count)) {
       join(&q, r, count);
     } else if (needs_group(&q, r)) {
-      bool lazy = tw_ll_is_elementwise(tw_op(f, r)) && tw_info(f, r)->rank > 0 && tw_ll_read_once(x, r);
-      if (lazy) q.needs[r] = true;
-      else {
+      bool simple = tw_ll_is_elementwise(tw_op(f, r)), scalar = tw_info(f, r)->rank == 0;
+      if (simple && (scalar || tw_ll_read_once(x, r))) {
+        q.needs[r] = true;
+        q.late[r] = scalar || any_arg(f, r, q.late);
+        if (scalar) tw_vec_push(arena, &q.open.late, r);
+      } else {
         close_group(&q);
         if (count && may_join(&q, r, count)) join(&q, r, count);
       }
@@ -524,4 +532,6 @@ void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
       s->val[r] = to[k]; /* of kind NONE if nobody outside reads it */
     }
   }
+  for (uint32_t k = 0; k < g->late.len; k++)
+    if (s->facts->late[g->late.at[k]]) tw_ll_late_inst(s, g->late.at[k]);
 }

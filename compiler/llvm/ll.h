@@ -36,6 +36,7 @@ typedef enum TwLlRole {
 typedef struct TwLlFacts TwLlFacts;
 typedef struct TwLlGroup { /* operations on tensors of one size that are one loop: groups.c */
   TwVec(TwRef) members;    /* in order */
+  TwVec(TwRef) late;       /* scalars in between that are made of their sums */
   TwRef last;              /* where it is emitted */
   TwRef concat;            /* the member that is one, or 0 */
   int64_t count;           /* elements */
@@ -61,6 +62,7 @@ struct TwLlFacts {
   bool *stays;     /* per carry of a scan body: one buffer, changed in place */
   uint32_t *group; /* per ref: 1 + the number of its group; 0: in none */
   TwVec(TwLlGroup) groups;
+  bool *late;               /* per ref: emitted behind the group that it needs */
   bool *unstored;           /* per ref: a member that nobody outside of its group reads */
   TwLlRegionFacts *regions; /* per ref; of regions */
 };
@@ -199,6 +201,7 @@ void tw_ll_release(TwLl *l, const TwLlVal *v);
 TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts);
 void tw_ll_bind(TwLlScope *s, uint32_t param, TwLlVal v);
 void tw_ll_inst(TwLlScope *s, TwRef r);
+void tw_ll_late_inst(TwLlScope *s, TwRef r);                 /* a scalar that waited for its group */
 void tw_ll_own(TwLlScope *s, uint32_t block, uint32_t last); /* to be freed after `last` */
 LLVMValueRef tw_ll_draw_value(TwLlScope *s, TwRef r, LLVMValueRef element);
 void tw_ll_expire(TwLlScope *s, TwRef now); /* frees the memory that nobody reads after `now` */

@@ -156,10 +156,13 @@ void tw_ll_inst(TwLlScope *s, TwRef r) {
     if (r == g->last) tw_ll_group(s, g);
     return;
   }
+  if (s->facts->late[r]) return;
   if (!tw_ll_is_elementwise(tw_op(s->fn, r))) own_inst(s, r);
   else if (tw_info(s->fn, r)->rank == 0) s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, scalar_op(s, r));
   else tensor_inst(s, r);
 }
+
+void tw_ll_late_inst(TwLlScope *s, TwRef r) { s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, scalar_op(s, r)); }
 
 /* ---- results */
 
