@@ -66,6 +66,55 @@ static const TwFn *update(Test *t, int64_t largest, bool all) {
   return tw_fn_seal(f);
 }
 
+/* The sum over n samples of an outer product, as the gradient of a layer's weights is one. */
+static const TwFn *outer_body(Test *t, int64_t rows, int64_t columns) {
+  TwFn *b = tw_fn_new(t->m, "body");
+  TwRef u = tw_param(b, real_ty(t, 1, rows, 0, 0)), v = tw_param(b, real_ty(t, 1, columns, 0, 0));
+  TwRef x = tw_param(b, tw_ty_scalar(t->m, TW_REAL));
+  TwTy type = real_ty(t, 2, rows, columns, 0);
+  TwRef left = tw_binary(b, TW_OP_mul, u, tw_fit(b, x, tw_type(b, u)));
+  TwRef right = tw_unary(b, TW_OP_relu, tw_binary(b, TW_OP_add, v, tw_fit(b, x, tw_type(b, v))));
+  TwRef a = tw_broadcast(b, left, type, (int64_t[]){0}), c = tw_broadcast(b, right, type, (int64_t[]){1});
+  tw_result(b, below(t, 2) ? tw_binary(b, TW_OP_mul, a, c) : tw_binary(b, TW_OP_mul, c, a));
+  tw_result(b, left);
+  tw_result(b, x);
+  return tw_fn_seal(b);
+}
+
+/* An update of it and of other parts; `whole`: its elements begin with a chunk of 512. */
+static const TwFn *outer_update(Test *t, int64_t n, int64_t rows, int64_t columns, bool whole) {
+  TwFn *f = tw_fn_new(t->m, "f");
+  TwRegion g = {.body = outer_body(t, rows, columns), .trip = n, .n_consts = 2, .n_carry = 3, .n_xs = 1};
+  TwRef args[3] = {tw_param(f, real_ty(t, 1, rows, 0, 0)), tw_param(f, real_ty(t, 1, columns, 0, 0)),
+                   tw_param(f, real_ty(t, 1, n, 0, 0))};
+  TwRef before = tw_param(f, real_ty(t, 1, whole ? 1024 : 1000, 0, 0));
+  TwRef r = tw_emit_region(f, TW_OP_samples, &g, args, 3), outer = tw_get(f, r, 0);
+  tw_result(f, tw_get(f, r, 2));
+  if (below(t, 4)) outer = scaled(f, outer, 0.125);
+  TwRef parts[3] = {scaled(f, before, 2), line(t, f, outer), tw_get(f, r, 1)};
+  TwRef all = tw_concat(f, parts, 3, 0);
+  TwTy type = tw_type(f, all);
+  TwRef w = tw_param(f, type), m = tw_param(f, type);
+  TwRef m1 = tw_fma(f, all, tw_fit(f, tw_real(f, 0.1), type), scaled(f, m, 0.9));
+  tw_result(f, tw_unary(f, TW_OP_sqrt, tw_sum_all(f, tw_binary(f, TW_OP_mul, all, all))));
+  tw_result(f, m1);
+  tw_result(f, tw_binary(f, TW_OP_sub, w, m1));
+  return tw_fn_seal(f);
+}
+
+static void outer_updates(Test *t) {
+  static const int64_t counts[] = {1, 16, 17, 40, 100, 512, 513, 530};
+  for (uint32_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+    char what[80];
+    int64_t rows = 66 + below(t, 6), columns = k % 3 == 2 ? 528 : k == 3 ? 1536 : 512;
+    snprintf(what, sizeof what, "outer product [%lld, %lld] of %lld samples", (long long)rows, (long long)columns,
+             (long long)counts[k]);
+    test_reset(t);
+    t->few = counts[k] < 100 ? 0 : 1;
+    check(t, outer_update(t, counts[k], rows, columns, k % 4 != 3), what);
+  }
+}
+
 int main(int argc, char **argv) {
   Test t = test_new(20261126);
   int n = argc > 1 ? atoi(argv[1]) : 12;
@@ -75,6 +124,8 @@ int main(int argc, char **argv) {
     check(&t, update(&t, 4096 + below(&t, 40000), false), "update");
     test_reset(&t);
   }
+  test_reset(&t);
   check(&t, update(&t, 2200000, true), "update beyond the caches");
+  outer_updates(&t);
   return test_end(&t, "groups");
 }
