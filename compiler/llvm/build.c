@@ -301,6 +301,15 @@ void tw_ll_go(TwLl *l, LLVMBasicBlockRef to) {
   tw_ll_place(l, to);
 }
 
+void tw_ll_seldom(TwLl *l, LLVMValueRef branch) {
+  enum { SELDOM = 1, OFTEN = 1000 };
+  LLVMMetadataRef weights[3] = {LLVMMDStringInContext2(l->ctx, "branch_weights", 14),
+                                LLVMValueAsMetadata(LLVMConstInt(l->i32, SELDOM, false)),
+                                LLVMValueAsMetadata(LLVMConstInt(l->i32, OFTEN, false))};
+  LLVMValueRef node = LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, weights, 3));
+  LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(l->ctx, "prof", 4), node);
+}
+
 TwLlLoop tw_ll_loop(TwLl *l, LLVMValueRef n) {
   TwLlLoop p;
   p.before = LLVMGetInsertBlock(l->b);

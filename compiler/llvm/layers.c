@@ -6,14 +6,19 @@
  *     sums to memory                                        its operations; this iteration's sums in registers
  *                                                         sums to memory
  *
+ * Where the machine's vectors are narrower than a block all this is run for first parts of the blocks, then for second
+ * ones, and so on, unless there are tensors, whose pieces take parts as they like.
+ *
  * Values that cross from one segment to another have a place in scratch, a row of vectors, one a block; what
  * a loop carries or stacks has rows too. levels.c lays them out. */
 #include "compiler/llvm/layers.h"
 
 typedef TwLlLevel Level;
 
-/* Of one block in a row. */
-static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) { return TW_LANES * tw_ll_bytes(y->p->s->l, d, false); }
+/* Of one block, or the part of it that is run, in a row. */
+static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) {
+  return y->p->cut->lanes * tw_ll_bytes(y->p->s->l, d, false);
+}
 
 static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlScope *b) {
   TwArena *arena = y->p->s->l->arena;
@@ -45,7 +50,9 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
 
 void tw_ll_passes(TwLlLanes *p) {
   p->rows = tw_ll_rows(p->cut, p->blocks);
-  p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (p->s->l->bits < 512 && p->n % TW_LANES != 0);
+  bool ragged = p->s->l->bits < 512 && p->n % TW_LANES != 0;
+  p->keeps_last = ragged && p->cut->lanes < TW_LANES && p->g->n_ys == 0;
+  p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (ragged && !p->keeps_last);
 }
 
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes) {
@@ -117,12 +124,13 @@ static LLVMValueRef in_column(TwLlLayers *y, TwDtype d, LLVMValueRef from) {
   return tw_ll_at(l, tw_ll_stored(l, d, false), from, *at);
 }
 
-/* The same in a row of scratch, where first parts of all blocks lie together, then second ones: a part is run for
- * all blocks before the next, and meets no cache line of another. In elements. */
+/* The same in a row of scratch, where first parts of all blocks lie together, then second ones if they have places of
+ * their own: a part is run for all blocks before the next, and meets no cache line of another. In elements. */
 static LLVMValueRef row_offset(const TwLlLayers *y) {
   TwLl *l = y->p->s->l;
-  LLVMValueRef part = tw_ll_mul(l, y->p->sub, tw_ll_i64(l, y->p->rows));
-  return tw_ll_add(l, tw_ll_mul(l, y->p->i, tw_ll_i64(l, l->lanes)), part);
+  LLVMValueRef at = tw_ll_mul(l, y->p->i, tw_ll_i64(l, l->lanes));
+  if (y->p->cut->lanes == TW_LANES) at = tw_ll_add(l, at, tw_ll_mul(l, y->p->sub, tw_ll_i64(l, y->p->rows)));
+  return at;
 }
 
 static LLVMValueRef in_row(TwLlLayers *y, TwDtype d, LLVMValueRef row) {
@@ -338,6 +346,22 @@ static Turn new_turn(Level *v, const TwLlRun *run, LLVMValueRef i, uint32_t turn
   return t;
 }
 
+/* Accumulators as they are before a block with lanes past the end go to memory, where these lanes find them again. */
+static void keep_before_last(Level *v, const TwLlSegment *seg, LLVMValueRef i, LLVMValueRef *phi) {
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  LLVMValueRef last = LLVMBuildSub(l->b, p->count, tw_ll_i64(l, 1), "");
+  LLVMBasicBlockRef end = tw_ll_new_block(l, "last"), keep = tw_ll_new_block(l, "keep"),
+                    go = tw_ll_new_block(l, "blocks");
+  tw_ll_seldom(l, LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntEQ, i, last, ""), end, go));
+  tw_ll_place(l, end);
+  LLVMBuildCondBr(l->b, p->partial, keep, go);
+  tw_ll_place(l, keep);
+  for (uint32_t k = 0; k < seg->end - seg->first; k++)
+    if (phi[k]) tw_ll_store(l, TW_REAL, phi[k], accumulator(v, v->cut->items.at[seg->first + k].acc));
+  tw_ll_go(l, go);
+}
+
 static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
@@ -354,6 +378,7 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   TwLlLoop loop = tw_ll_loop(l, turns == 1 ? run->count : LLVMBuildUDiv(l->b, up, each, ""));
   for (uint32_t k = 0; k < n; k++)
     if (now[k]) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
+  if (p->keeps_last && seg->accs) keep_before_last(v, seg, loop.i, phi);
   Turn turn[TW_LL_MAX_TURNS];
   for (uint32_t t = 0; t < turns; t++)
     turn[t] = new_turn(v, run, tw_ll_add(l, tw_ll_mul(l, loop.i, each), tw_ll_i64(l, t)), turns, t);
@@ -370,7 +395,8 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
     if (phi[k]) tw_ll_loop_next(l, phi[k], now[k]);
   tw_ll_loop_end(l, &loop);
   hoist_splats(v, seg, false);
-  LLVMValueRef mask = tw_ll_mask_of_run(l, run);
+  LLVMValueRef mask = seg->accs && p->keeps_last ? tw_ll_mask(l, p->partial, p->valid, NULL)
+                                                 : tw_ll_mask_of_run(l, run);
   for (uint32_t k = 0; k < n; k++)
     if (phi[k]) tw_ll_end_sum(l, now[k], accumulator(v, v->cut->items.at[seg->first + k].acc), mask);
 }
@@ -385,6 +411,28 @@ LLVMValueRef tw_ll_valid_lanes(TwLlLanes *p) {
   return tw_ll_intrinsic(l, "llvm.smin", &t, 1, high, 2);
 }
 
+/* The same value, of which LLVM does not know that it changes with a loop around the blocks. Each address in the
+ * blocks would be one more that its loop strength reduction weighs for that loop, where nothing is to be gained: it
+ * took a quarter of a compilation. */
+static LLVMValueRef opaque(TwLl *l, LLVMValueRef v) { return LLVMIsConstant(v) ? v : LLVMBuildFreeze(l->b, v, ""); }
+
+/* Does the pass end with the ragged block, and what has this part of it: some lanes, which `valid` counts, or none,
+ * and then it is not run if it is not the only one. */
+static void end_of_part(TwLlLanes *p) {
+  TwLl *l = p->s->l;
+  uint32_t lanes = l->lanes;
+  LLVMValueRef end = LLVMBuildAdd(l->b, p->from, p->count, ""), one = tw_ll_i64(l, 1);
+  LLVMValueRef here = LLVMBuildICmp(l->b, LLVMIntEQ, end, tw_ll_i64(l, p->blocks), "");
+  l->lanes = p->cut->lanes;
+  p->valid = tw_ll_valid_lanes(p);
+  l->lanes = lanes;
+  LLVMValueRef none = LLVMBuildICmp(l->b, LLVMIntEQ, p->valid, tw_ll_i64(l, 0), "");
+  none = LLVMBuildAnd(l->b, none, LLVMBuildICmp(l->b, LLVMIntNE, p->count, one, ""), "");
+  none = LLVMBuildAnd(l->b, none, here, "");
+  p->count = opaque(l, LLVMBuildSub(l->b, p->count, LLVMBuildZExt(l->b, none, l->i64, ""), ""));
+  p->partial = LLVMBuildAnd(l->b, here, LLVMBuildNot(l->b, none, ""), "");
+}
+
 void tw_ll_full_and_ragged(TwLlLanes *p, LLVMValueRef *full, LLVMValueRef *ragged) {
   TwLl *l = p->s->l;
   LLVMValueRef end = LLVMBuildAdd(l->b, p->from, p->count, "");
@@ -392,11 +440,6 @@ void tw_ll_full_and_ragged(TwLlLanes *p, LLVMValueRef *full, LLVMValueRef *ragge
   *ragged = LLVMBuildZExt(l->b, here, l->i64, "");
   *full = LLVMBuildSub(l->b, p->count, *ragged, "");
 }
-
-/* The same value, of which LLVM does not know that it changes with a loop around the blocks. Each address in the
- * blocks would be one more that its loop strength reduction weighs for that loop, where nothing is to be gained: it
- * took a quarter of a compilation. */
-static LLVMValueRef opaque(TwLl *l, LLVMValueRef v) { return LLVMIsConstant(v) ? v : LLVMBuildFreeze(l->b, v, ""); }
 
 /* Full blocks, then the ragged one if it is in this pass; runs of nothing are skipped. */
 static void run_full_and_ragged(Level *v, uint32_t number, TwLlRunFn *fn) {
@@ -424,11 +467,11 @@ void tw_ll_narrow(TwLlLevel *v) {
   for (uint32_t k = 0; k < v->cut->extra.len; k++) v->extra[k] = NULL;
   v->b->level = v;
   l->lanes = l->bits / (l->f64 ? 64 : 32);
-  v->y->p->sub = tw_ll_i64(l, 0);
+  if (v->cut->lanes == TW_LANES) v->y->p->sub = tw_ll_i64(l, 0);
 }
 
 void tw_ll_widen(TwLlLevel *v) {
-  v->y->p->sub = tw_ll_i64(v->b->l, 0);
+  if (v->cut->lanes == TW_LANES) v->y->p->sub = tw_ll_i64(v->b->l, 0);
   v->b->l->lanes = TW_LANES;
   v->b->level = NULL;
 }
@@ -437,14 +480,14 @@ TwLlLoop tw_ll_begin_parts(TwLlLevel *v) {
   TwLl *l = v->b->l;
   TwLlLoop part = {0};
   tw_ll_narrow(v);
-  if (l->lanes == TW_LANES) return part;
+  if (l->lanes == v->cut->lanes) return part;
   part = tw_ll_loop(l, tw_ll_i64(l, TW_LANES / l->lanes));
   v->y->p->sub = opaque(l, tw_ll_mul(l, part.i, tw_ll_i64(l, l->lanes)));
   return part;
 }
 
 void tw_ll_end_parts(TwLlLevel *v, TwLlLoop *part) {
-  if (v->b->l->lanes < TW_LANES) tw_ll_loop_end(v->b->l, part);
+  if (v->b->l->lanes < v->cut->lanes) tw_ll_loop_end(v->b->l, part);
   tw_ll_widen(v);
 }
 
@@ -453,11 +496,11 @@ void tw_ll_run_blocks(TwLlLevel *v, uint32_t number, TwLlRunFn *fn) {
   TwLl *l = v->b->l;
   bool is_ragged = p->n % TW_LANES != 0;
   TwLlLoop part = tw_ll_begin_parts(v);
-  if (is_ragged && l->bits < 512) {
+  if (is_ragged && l->bits < 512 && !p->keeps_last) {
     run_full_and_ragged(v, number, fn);
   } else {
     TwLlRun run = {.first = tw_ll_i64(l, 0), .count = p->count};
-    if (is_ragged) run.valid = tw_ll_valid_lanes(p);
+    if (is_ragged && !p->keeps_last) run.valid = tw_ll_valid_lanes(p);
     fn(v, number, &run);
   }
   tw_ll_end_parts(v, &part);
@@ -591,10 +634,25 @@ static void run_segments(Level *v) {
   }
 }
 
+/* All segments for the first part of the blocks, then all for the next: values that cross segments take less memory. */
+static void run_parts(TwLlLayers *y) {
+  TwLlLanes *p = y->p;
+  TwLl *l = p->s->l;
+  LLVMValueRef count = p->count;
+  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, TW_LANES / p->cut->lanes));
+  p->sub = opaque(l, tw_ll_mul(l, part.i, tw_ll_i64(l, p->cut->lanes)));
+  if (p->keeps_last) end_of_part(p);
+  run_segments(y->top);
+  tw_ll_loop_end(l, &part);
+  p->count = count;
+  p->sub = tw_ll_i64(l, 0);
+}
+
 void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch) {
   TwLlLanes *p = y->p;
   TwLl *l = p->s->l;
   y->scratch = scratch;
+  p->sub = tw_ll_i64(l, 0);
   for (uint32_t k = 0; k < p->g->n_xs; k++) {
     TwRef param = p->g->body->params.at[p->g->n_consts + k];
     const TwLlVal *x = &p->xs[k];
@@ -602,5 +660,6 @@ void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch) {
     y->top->column[param] = true;
     y->top->place[param] = tw_ll_at(l, tw_ll_stored(l, x->dtype, true), x->ptr, p->from);
   }
-  run_segments(y->top);
+  if (p->cut->lanes == TW_LANES) run_segments(y->top);
+  else run_parts(y);
 }

@@ -47,8 +47,10 @@ struct TwLlLayers {
   int64_t stride; /* from row to row, in blocks: odd, so that rows do not meet in the sets of a cache */
 };
 
-/* The blocks of a pass are run in one go with the lanes past the end masked where that is free, as part of the
- * fma; else all full blocks first and then the ragged one, whose accumulators go to memory under a mask. */
+/* The blocks of a pass are run in one go, with the lanes past the end masked where that is free, as part of the fma.
+ * Elsewhere the ragged block is run like the others, but what was in the accumulators before it goes to memory first,
+ * and lanes past the end get it back (TwLlLanes.keeps_last); or, with tensors or stacked results, all full blocks are
+ * run first and then the ragged one, whose accumulators go to memory under a mask. */
 typedef struct TwLlRun {
   LLVMValueRef first, count; /* blocks of the pass */
   LLVMValueRef ragged;       /* is it the ragged one? NULL: not in this way */

@@ -13,7 +13,7 @@
  * requires: facts of a lane body.
  * provides: the tree of levels with the sums of each; NULL where the body has branches on the sample, loops in
  *           loops, rows of the data that are tensors. Sums of a loop over tensors are the outer level's, of stacks.
- * Once segments are known, the layout of the memory that values cross them in. Pure planning, no LLVM.
+ *           Once segments are known, the layout of the memory that values cross them in. Pure planning, no LLVM.
  *
  * Memory. Values that cross from one segment to another have a row of vectors, one a block. What a loop
  * carries has a row that the body reads and one that it writes: the same, if no segment reads after the
@@ -227,15 +227,17 @@ TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
 typedef struct Scratch {
   TwArena *arena;
   uint64_t bytes;
+  uint32_t lanes;
   bool f64;
 } Scratch;
 
-/* In whole cache lines, whatever the type. */
-static uint64_t row_bytes(const Scratch *z, TwDtype d) { return TW_LANES * (d == TW_INT || z->f64 ? 8u : 4u); }
+static uint64_t row_bytes(const Scratch *z, TwDtype d) { return z->lanes * (d == TW_INT || z->f64 ? 8u : 4u); }
 
+/* Vectors are aligned to their size, at most a cache line, of which what holds them is a multiple. */
 static uint64_t take(Scratch *z, uint64_t bytes) {
-  uint64_t at = z->bytes;
-  z->bytes += bytes;
+  uint64_t lowest = bytes & (~bytes + 1), align = lowest && lowest < 64 ? lowest : 64;
+  uint64_t at = (z->bytes + align - 1) / align * align;
+  z->bytes = at + bytes;
   return at;
 }
 
@@ -304,9 +306,9 @@ static void lay_out_level(Scratch *z, TwLlCut *v) {
 }
 
 void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64) {
-  Scratch z = {.arena = arena, .f64 = f64};
+  Scratch z = {.arena = arena, .f64 = f64, .lanes = top->lanes};
   lay_out_level(&z, top);
-  top->bytes = z.bytes;
+  top->bytes = (z.bytes + 63) / 64 * 64;
 }
 
 int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks) {

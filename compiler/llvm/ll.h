@@ -148,6 +148,7 @@ LLVMValueRef tw_ll_loop_phi(TwLl *l, TwLlLoop *p, LLVMValueRef init); /* at the 
 void tw_ll_loop_next(TwLl *l, LLVMValueRef phi, LLVMValueRef next);   /* in the block that ends the body */
 void tw_ll_loop_end(TwLl *l, TwLlLoop *p);
 LLVMBasicBlockRef tw_ll_new_block(TwLl *l, const char *name);
+void tw_ll_seldom(TwLl *l, LLVMValueRef branch); /* a conditional branch that seldom goes the first way */
 void tw_ll_go(TwLl *l, LLVMBasicBlockRef to);    /* branch there and go on there */
 void tw_ll_place(TwLl *l, LLVMBasicBlockRef to); /* go on there */
 
@@ -386,9 +387,10 @@ struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
   TwLlCarry *carry;   /* of a scan, per carry */
   uint64_t *stack_at; /* of a scan, per result: its stack; TW_LL_NOWHERE: none, or a history */
   uint64_t bytes;     /* of the body of samples: all of it */
+  uint32_t lanes;     /* samples of a block that are run at a time, from the first segment to the last */
 };
 TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *body, const TwRegion *g); /* NULL: not straight */
-/* Gives everything that crosses segments its place. Requires segments; f64: of reals. */
+/* Gives everything that crosses segments its place. Requires segments and lanes; f64: of reals. */
 void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64);
 int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks); /* blocks of a pass */
 /* The carry of a scan whose value before (or after) an iteration is what r is; -1: none. */
@@ -418,6 +420,9 @@ typedef struct TwLlLanes {
   LLVMValueRef sub;         /* its first lane: where vectors are narrower, a part of a block is run at a time */
   LLVMValueRef mask;        /* lanes that exist; NULL: all */
   bool goes_on;             /* accumulators start from what memory holds: zero, or an earlier pass's */
+  /* The ragged block is run like others, but accumulators are kept in memory before it. */
+  bool keeps_last;
+  LLVMValueRef partial, valid; /* then: is there one in this part of the pass, and how many lanes it has */
 } TwLlLanes;
 /* Uniform scalars that lane code of b reads get a place in memory, from where it broadcasts them. */
 void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last);

@@ -423,11 +423,25 @@ static void cut_level(TwArena *arena, TwLlCut *cut, uint32_t registers) {
   count_flop(cut);
 }
 
+/* Tensors' tiles take blocks of all parts. */
+static bool has_tensors(const TwLlCut *cut) {
+  bool any = cut->tensors;
+  for (TwRef r = 1; r < cut->x->fn->insts.len; r++) any = any || (cut->inner[r] && has_tensors(cut->inner[r]));
+  return any;
+}
+
+static void set_lanes(TwLlCut *cut, uint32_t lanes) {
+  cut->lanes = lanes;
+  for (TwRef r = 1; r < cut->x->fn->insts.len; r++)
+    if (cut->inner[r]) set_lanes(cut->inner[r], lanes);
+}
+
 TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64) {
   uint32_t registers = bits == 512 ? 32 : 16;
   TwLlCut *cut = tw_ll_levels(arena, body, g);
   if (cut) {
     cut_level(arena, cut, registers);
+    set_lanes(cut, has_tensors(cut) ? TW_LANES : bits / (f64 ? 64 : 32));
     tw_ll_lay_out(arena, cut, f64);
   } else {
     cut = TW_NEW(arena, TwLlCut);
