@@ -147,8 +147,33 @@ typedef enum Group { GROUP_CONST, GROUP_CARRY, GROUP_X } Group;
 /* Does anybody look at single elements of r, or is it only read and written row by row by loops? */
 static bool takes_elements(const TwFn *f, TwRef r);
 
+/* A literal or a param to which elements are added at places that are found when it runs, as to the gradient of what is
+ * indexed. */
+static bool is_added_to(const TwFn *f, TwRef r, bool *any) {
+  double literal;
+  while (tw_op(f, r) == TW_OP_add_at && !tw_is_const(f, tw_arg(f, r, 1), &literal)) {
+    r = tw_arg(f, r, 0);
+    *any = true;
+  }
+  return tw_op(f, r) == TW_OP_param || tw_is_const(f, r, &literal);
+}
+
+/* Is result k of a cond such a tensor, in either branch? As scalars it would be taken apart and added element by
+ * element, wherever the elements are that are not zero. */
+static bool branches_add_to(const TwRegion *cond, uint32_t k) {
+  bool any = false;
+  if (!is_added_to(cond->body, cond->body->results.at[k], &any)) return false;
+  return is_added_to(cond->other, cond->other->results.at[k], &any) && any;
+}
+
+static bool comes_from_branches(const TwFn *f, TwRef r) {
+  if (tw_op(f, r) != TW_OP_get || tw_info(f, r)->rank == 0 || tw_op(f, tw_arg(f, r, 0)) != TW_OP_cond) return false;
+  return branches_add_to(tw_region(f, tw_arg(f, r, 0)), (uint32_t)tw_attr(f, r, 0));
+}
+
 static bool use_takes_elements(const TwFn *f, TwRef user, uint32_t k) {
   TwOp op = tw_op(f, user);
+  if (op == TW_OP_add && comes_from_branches(f, tw_arg(f, user, 1 - k))) return takes_elements(f, user);
   if (tw_opt_is_region(op)) {
     const TwRegion *s = tw_region(f, user);
     uint32_t skip = op == TW_OP_cond, lead = op == TW_OP_scan;
@@ -172,13 +197,23 @@ static bool takes_elements(const TwFn *f, TwRef r) {
   return false;
 }
 
-static void bind_operand(TwScalarize *s, Boundary *b, Operand *o, TwRef r, Group group, const TwFn *body, TwRef param) {
+/* The same of operand k, the predicate of a cond left out; a branch that hands it on wants it as its results are. */
+static bool region_takes_elements(const TwRegion *region, TwOp op, uint32_t k) {
+  uint32_t lead = op == TW_OP_scan;
+  for (const TwFn *f = region->body; f; f = f == region->body ? region->other : NULL) {
+    if (takes_elements(f, f->params.at[lead + k])) return true;
+    for (uint32_t j = 0; op == TW_OP_cond && j < f->results.len; j++)
+      if (f->results.at[j] == f->params.at[k] && !branches_add_to(region, j)) return true;
+  }
+  return false;
+}
+
+static void bind_operand(TwScalarize *s, Boundary *b, Operand *o, TwRef r, Group group, bool takes) {
   TwTyInfo t = *tw_ty_info(s->pass->m, o->type);
-  o->split = tw_split_small(s, o->type) && t.rank > 0 &&
-             (s->everything || group == GROUP_X || b->op == TW_OP_cond || takes_elements(body, param));
+  o->split = tw_split_small(s, o->type) && t.rank > 0 && (s->everything || group == GROUP_X || takes);
   int64_t width = t.rank > 1 && t.dims[0] > 0 ? t.count / t.dims[0] : 0;
   o->columns = !o->split && group == GROUP_CONST && b->op != TW_OP_cond && width > 0 &&
-               width <= s->pass->limits.scalar_count && !takes_elements(body, param);
+               width <= s->pass->limits.scalar_count && !takes;
   o->n = o->split ? (uint32_t)t.count : o->columns ? (uint32_t)width : 1;
   o->bind = TW_NEW_N(&s->pass->scratch, Bind, o->n);
   for (uint32_t k = 0; k < o->n; k++) {
@@ -241,7 +276,8 @@ static void prepare(TwScalarize *s) {
 static bool splits_result(TwScalarize *s, const Boundary *b, const TwRegion *region, uint32_t k) {
   TwRef r = s->f->results.at[k];
   if (!tw_split_small(s, tw_type(s->f, r))) return false;
-  if (tw_info(s->f, r)->rank == 0 || b->op == TW_OP_cond) return true;
+  if (tw_info(s->f, r)->rank == 0) return true;
+  if (b->op == TW_OP_cond) return s->everything || !branches_add_to(region, k);
   if (b->op == TW_OP_scan && k < region->n_carry) return b->operands[region->n_consts + k].split;
   return s->val[r].split;
 }
@@ -304,7 +340,7 @@ static void take_results(TwScalarize *s, TwRef r, const TwRegion *old, const boo
     int64_t count = tw_ty_info(s->pass->m, inner)->count;
     bool is_y = stacks && k >= old->n_carry;
     parts[k].type = is_y ? tw_ty_lead(s->pass->m, old->trip, inner) : inner;
-    parts[k].stack = is_y && tw_ty_info(s->pass->m, parts[k].type)->rank > 0;
+    parts[k].stack = (is_y || !(stacks || splits[k])) && tw_ty_info(s->pass->m, parts[k].type)->rank > 0;
     if (!splits[k]) {
       parts[k].whole = tw_get(s->g, region, at++);
       continue;
@@ -335,9 +371,8 @@ static void split_region(TwScalarize *s, TwRef r) {
   b.operands = TW_NEW_N(&p->scratch, Operand, b.n);
   for (uint32_t k = 0; k < b.n; k++) {
     Group group = k < region.n_consts ? GROUP_CONST : k < region.n_consts + n_carries ? GROUP_CARRY : GROUP_X;
-    TwRef param = region.body->params.at[lead + k];
-    b.operands[k].type = tw_type(region.body, param);
-    bind_operand(s, &b, &b.operands[k], tw_arg(f, r, skip + k), group, region.body, param);
+    b.operands[k].type = tw_type(region.body, region.body->params.at[lead + k]);
+    bind_operand(s, &b, &b.operands[k], tw_arg(f, r, skip + k), group, region_takes_elements(&region, b.op, k));
   }
   bool *splits = TW_NEW_N(&p->scratch, bool, region.body->results.len);
   TwRegion new = {.trip = region.trip, .reverse = region.reverse};
