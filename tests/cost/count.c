@@ -1,5 +1,6 @@
 /* count.c make|call KEPT FILE [NAME=VALUE…]: calls, once each and under callgrind's eyes, the loss alone and the
- * gradient step of every stage of a program, compiled for vectors of 256 bits.
+ * gradient step of every stage of a program, compiled for vectors of 256 bits and no CPU in particular: what a CPU's
+ * model makes of the registers of one long loop changes counts by a twelfth.
  *
  * requires: `make` first, which compiles and keeps the code in the file KEPT; then `call` of the same program, run by
  *           `valgrind --tool=callgrind --instr-atstart=no`, under which a compiler would take half a minute.
@@ -105,7 +106,7 @@ static void loss_operands(TwArena *arena, Counted *loss, const TwRtFn *step) {
 static bool keep(const char *path, TwLlFn *fns, uint32_t n) {
   char *error = NULL;
   TwLlObjects objects = {0};
-  if (!tw_ll_objects(NULL, fns, n, &(TwLlOptions){.vector_bits = 256}, &objects, &error)) {
+  if (!tw_ll_objects(NULL, fns, n, &(TwLlOptions){.vector_bits = 256, .cpu_level = 3}, &objects, &error)) {
     fprintf(stderr, "%s\n", error);
     free(error);
     return false;
