@@ -102,8 +102,8 @@ void tw_ll_target_free(TwLlTarget *t) {
   *t = (TwLlTarget){0};
 }
 
-/* Scheduling after register allocation is a sixth of a compilation for AMD's cores, whose descriptions in LLVM alone ask
- * for it, and no figure of bench/ has shown a gain: they reorder instructions themselves. */
+/* Scheduling after register allocation is a sixth of a compilation for AMD's cores, whose descriptions in LLVM alone
+ * ask for it, and no figure of bench/ has shown a gain: they reorder instructions themselves. */
 void tw_ll_owns_llvm(void) {
   const char *args[] = {"triwave", "-disable-post-ra"};
   LLVMParseCommandLineOptions(2, args, NULL);
