@@ -91,9 +91,10 @@ typedef struct TwLl {
   LLVMBuilderRef b;
   LLVMTypeRef i1, i8, i16, i32, i64, ptr;
   bool f64;
-  uint32_t bits;  /* of the machine's vectors: steers how things are written, never results */
-  uint32_t lanes; /* of a lane value now: 16, or in a straight body what one of those vectors holds */
-  TwSpan at;      /* of the instruction being emitted, for bug reports */
+  uint32_t bits;      /* of the machine's vectors: steers how things are written, never results */
+  uint32_t call_bits; /* of the vectors that elementary functions take */
+  uint32_t lanes;     /* of a lane value now: 16, or in a straight body what one of those vectors holds */
+  TwSpan at;          /* of the instruction being emitted, for bug reports */
   LLVMValueRef fn, work;
   TwVec(TwLlBlock) blocks; /* of the work buffer, in order of address; at[0] unused */
   uint64_t work_bytes;
@@ -468,8 +469,8 @@ void tw_ll_end_outer(TwLl *l, const TwLlOuter *o);
 typedef struct TwLlTarget {
   struct LLVMOpaqueTargetMachine *machine;
   char *triple, *cpu, *features; /* malloc'ed */
-  uint32_t bits;
-  bool quick; /* see TwLlOptions */
+  uint32_t bits, call_bits;      /* of vectors, and of those that SLEEF's functions take */
+  bool quick;                    /* see TwLlOptions */
 } TwLlTarget;
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);

@@ -25,6 +25,7 @@ typedef struct TwLlOptions {
   uint32_t threads;     /* to generate code with; 0: one */
   bool quick;           /* LLVM's lowest level of optimization. Changes speed, never bits */
   bool without_fma;     /* as for a CPU that has no FMA and AVX2: 128 bits, each fma a call */
+  bool halves;          /* 512 bits, for a CPU of 256: LLVM cuts each vector in two. For tests, where no AVX-512 is */
   const char *symbol;   /* of the program's tables in an object file; NULL: tw_program */
   uint32_t cpu_level;   /* for any CPU of this level of x86-64: 3 (AVX2, FMA), 4 (AVX-512 too); 0: for this CPU */
 } TwLlOptions;

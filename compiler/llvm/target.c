@@ -36,6 +36,7 @@ bool tw_ll_has_fma(const TwLlOptions *o) {
 
 uint32_t tw_ll_width(const TwLlOptions *o) {
   uint32_t bits = tw_ll_has_fma(o) ? 256 : 128;
+  if (bits == 256 && o->halves) return 512;
   if (bits > 128 && o->cpu_level) {
     bits = o->cpu_level >= 4 ? 512 : 256;
   } else if (bits > 128) {
@@ -48,7 +49,7 @@ uint32_t tw_ll_width(const TwLlOptions *o) {
 
 static char *feature_text(const TwLlOptions *o, uint32_t bits) {
   char *host = o->cpu_level ? NULL : LLVMGetHostCPUFeatures();
-  const char *less = bits == 512 ? "" : tw_ll_has_fma(o) ? ",-avx512f" : ",-avx";
+  const char *less = bits == 512 && !o->halves ? "" : tw_ll_has_fma(o) ? ",-avx512f" : ",-avx";
   const char *base = host ? host : "+avx2,+fma";
   char *all = malloc(strlen(base) + strlen(less) + 1);
   if (all) {
@@ -81,6 +82,7 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
   *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick};
+  t->call_bits = t->bits == 512 && o->halves ? 256 : t->bits;
   char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_level ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);
   t->cpu = copy_of(cpu ? cpu : o->cpu_level >= 4 ? "x86-64-v4" : "x86-64-v3");

@@ -121,10 +121,16 @@ static bool compile(Test *t, TwLlFn *fn, const TwLlOptions *o, TwJit **jit, char
   return ok;
 }
 
+static bool has_avx512(void) {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+}
+
 void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what) {
   TwRtFn slot = {.name = what};
   TwLlFn fn = {.symbol = "f", .fn = f, .precision = p, .slot = &slot};
   TwLlOptions o = {.vector_bits = bits, .without_fma = bits == 0};
+  o.halves = bits == 512 && !t->tape && !has_avx512();
   char *error = NULL;
   const char *broken = tw_verify(f);
   if (broken) {
