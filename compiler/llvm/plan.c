@@ -134,7 +134,23 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   }
 }
 
+static void plan_group(Plan *p, const TwLlFacts *x, const TwLlGroup *g, uint32_t depth) {
+  uint32_t n = g->members.len - g->n_sums - (g->concat ? 1 : 0);
+  indent(p, depth);
+  fprintf(p->out, "%u operation%s", n, n == 1 ? "" : "s");
+  if (g->n_sums) fprintf(p->out, " and %u sum%s", g->n_sums, g->n_sums == 1 ? "" : "s");
+  fprintf(p->out, " on %lld elements: one loop, in chunks of %d", (long long)g->count, TW_CHUNK);
+  if (g->concat)
+    fprintf(p->out, "; what is put together of %u parts is read part by part", tw_inst(x->fn, g->concat)->n_args);
+  fputc('\n', p->out);
+}
+
 static void plan_tensor(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
+  if (x->group[r]) {
+    const TwLlGroup *g = &x->groups.at[x->group[r] - 1];
+    if (g->last == r) plan_group(p, x, g, depth);
+    return;
+  }
   TwOp op = tw_op(x->fn, r);
   const TwTyInfo *t = tw_info(x->fn, r);
   bool reduces = op == TW_OP_dot || op == TW_OP_sum;

@@ -127,5 +127,12 @@ int main(int argc, char **argv) {
   test_reset(&t);
   check(&t, update(&t, 2200000, true), "update beyond the caches");
   outer_updates(&t);
+  test_reset(&t);
+  const TwFn *f = outer_update(&t, 512, 66, 512, true);
+  if (plan_mentions(f, 256, "one loop, in chunks of 512; what is put together of 3 parts") != 1 ||
+      plan_mentions(f, 256, "a fused loop")) {
+    printf("the plan does not tell the group\n");
+    t.failures++;
+  }
   return test_end(&t, "groups");
 }

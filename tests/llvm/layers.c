@@ -167,20 +167,6 @@ static const TwFn *deep(Test *t, int64_t n, int64_t depth, int64_t w, bool smoot
   return tw_optimize(t->m, tw_grad(t->m, tw_fn_seal(f), (bool[]){true, true, true, true, false, false}), limits);
 }
 
-/* How often the plan of f has a loop layer by layer. */
-static uint32_t layered(const TwFn *f, uint32_t bits) {
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  if (!out) abort();
-  tw_ll_plan_dump(&(TwLlFn){.symbol = "f", .fn = f, .precision = TW_F32}, 1, &(TwLlOptions){.vector_bits = bits}, out);
-  fclose(out);
-  uint32_t n = 0;
-  for (const char *at = text; (at = strstr(at, "layer by layer")); at++) n++;
-  free(text);
-  return n;
-}
-
 int main(int argc, char **argv) {
   static const int64_t counts[] = {1, 17, 500, 512, 513, 1100};
   uint32_t loops = 0, programs = argc > 1 ? (uint32_t)atoi(argv[1]) : 60;
@@ -193,7 +179,7 @@ int main(int argc, char **argv) {
     int64_t n = counts[below(&t, trip > 100 ? 5 : 6)];
     const TwFn *f = program(&t, n, trip);
     snprintf(what, sizeof what, "program %u, %lld samples, %lld iterations", k, (long long)n, (long long)trip);
-    loops += layered(f, 256);
+    loops += plan_mentions(f, 256, "layer by layer");
     t.few = k % 4 ? 2 : 0;
     check(&t, f, what);
     check(&t, tw_opt_stacks(t.m, f), what);
@@ -204,7 +190,7 @@ int main(int argc, char **argv) {
     int64_t n = counts[below(&t, 6)], w1 = 1 + below(&t, k % 5 == 4 ? 40 : 14), w2 = 1 + below(&t, 14);
     const TwFn *f = k % 2 ? deep(&t, n, 9 + below(&t, 4), w1, k % 3 == 0)
                           : dense(&t, n, 1 + below(&t, 3), w1, w2, k % 3 == 0);
-    if (k % 2) w2 = 0, loops += layered(f, 512);
+    if (k % 2) w2 = 0, loops += plan_mentions(f, 512, "layer by layer");
     snprintf(what, sizeof what, "dense %lld, %lld, %lld samples", (long long)w1, (long long)w2, (long long)n);
     t.few = k % 4 ? 2 : 0;
     check(&t, f, what);

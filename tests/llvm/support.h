@@ -32,9 +32,12 @@ uint64_t next_random(uint64_t *state);
 int64_t below(Test *t, int64_t n);
 TwTy real_ty(Test *t, uint32_t rank, int64_t a, int64_t b, int64_t c);
 
-/* Compiles f for f32 and f64 and for vectors of 128, 256 and 512 bits as far as this machine has them,
+/* Compiles f for f32 and f64 and for vectors of 128, 256 and 512 bits, cut in two where this machine has none of 512,
  * and compares each with the interpreter; now and then also for a CPU without FMA. */
 void check(Test *t, const TwFn *f, const char *what);
 void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char *what);
+
+/* How often the plan of f, in f32 for vectors of so many bits, has these words. */
+uint32_t plan_mentions(const TwFn *f, uint32_t bits, const char *words);
 
 #endif
