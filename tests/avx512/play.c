@@ -3,8 +3,10 @@
  * Needs the instructions that the code on the tapes is made of, and no compiler. --flip turns one bit of each call's
  * first result around before it is compared, so that every call must be found wrong: whoever trusts this program asks
  * it that, too. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/llvm/tape.h"
 
@@ -49,8 +51,21 @@ static Played play(const char *path, bool flip) {
   return p;
 }
 
+/* An instruction that the machine has not: its first bytes, for a disassembler. */
+static void no_instruction(int signal, siginfo_t *info, void *context) {
+  char text[128];
+  const uint8_t *at = info->si_addr;
+  int n = snprintf(text, sizeof text, "  no such instruction here:");
+  for (int k = 0; k < 12; k++) n += snprintf(text + n, sizeof text - (size_t)n, " %02x", at[k]);
+  text[n] = '\n';
+  if (write(STDERR_FILENO, text, (size_t)n + 1) < 0) _exit(3);
+  _exit(2);
+  (void)signal, (void)context;
+}
+
 int main(int argc, char **argv) {
   bool flip = argc > 1 && strcmp(argv[1], "--flip") == 0, ok = argc > 1 + flip;
+  sigaction(SIGILL, &(struct sigaction){.sa_sigaction = no_instruction, .sa_flags = SA_SIGINFO}, NULL);
   for (int k = 1 + flip; k < argc; k++) {
     Played p = play(argv[k], flip);
     bool good = !p.broken && p.calls && p.failures == (flip ? p.calls - p.empty : 0);
