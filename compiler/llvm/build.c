@@ -260,6 +260,8 @@ void tw_ll_stream_run(TwLl *l, LLVMValueRef v, LLVMValueRef p) {
   LLVMSetMetadata(store, kind, LLVMMetadataAsValue(l->ctx, LLVMMDNodeInContext2(l->ctx, &node, 1)));
 }
 
+void tw_ll_end_streams(TwLl *l) { LLVMBuildFence(l->b, LLVMAtomicOrderingSequentiallyConsistent, false, ""); }
+
 static LLVMValueRef lane_addresses(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index) {
   index = tw_ll_splat(l, index);
   tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l, l->i64));

@@ -39,11 +39,17 @@ static bool is_whole_sum(const TwLlFacts *x, TwRef r) {
   return tw_op(x->fn, r) == TW_OP_sum && tw_info(x->fn, r)->rank == 0 && is_elements(x, tw_arg(x->fn, r, 0));
 }
 
-/* Whether it is a part of such a line alone, which takes its elements by their number in row-major order. */
-static bool is_part(const TwLlFacts *x, TwRef r) {
+/* The concat that alone reads r, as it is or reshaped: by the numbers of its elements in row-major order. 0: none. */
+static TwRef line_of(const TwLlFacts *x, TwRef r) {
   TwRef u = x->user[r];
-  if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
-  return is_line_of_parts(x, u) || (tw_op(x->fn, u) == TW_OP_reshape && is_part(x, u));
+  if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return 0;
+  if (tw_op(x->fn, u) == TW_OP_concat) return u;
+  return tw_op(x->fn, u) == TW_OP_reshape ? line_of(x, u) : 0;
+}
+
+static bool is_part(const TwLlFacts *x, TwRef r) {
+  TwRef line = line_of(x, r);
+  return line && is_line_of_parts(x, line);
 }
 
 /* Elements of the loop that r would be in; 0: in none. */
@@ -131,10 +137,8 @@ void tw_ll_find_groups(TwArena *arena, TwLlFacts *x) {
 }
 
 bool tw_ll_read_flat(const TwLlFacts *x, TwRef r) {
-  TwRef u = x->user[r];
-  if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
-  if (tw_op(x->fn, u) == TW_OP_concat) return x->group[u] != 0;
-  return tw_op(x->fn, u) == TW_OP_reshape && tw_ll_read_flat(x, u);
+  TwRef line = line_of(x, r);
+  return line && x->group[line];
 }
 
 bool tw_ll_is_in_strips(const TwLlFacts *x, TwRef get, int64_t columns) {
@@ -513,7 +517,7 @@ void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
     if (s->home[r]) {
       to[k] = *s->home[r];
       to[k].block = 0;
-      tw_ll_assert(l, tw_ll_is_contiguous(&to[k]));
+      tw_ll_assert(l, tw_ll_is_contiguous(&to[k]) && to[k].padded); /* a result's buffer, aligned to whole sixteens */
     } else {
       to[k] = tw_ll_new_tensor(l, tw_info(s->fn, r), false);
       tw_ll_own(s, to[k].block, s->facts->last[r]);
@@ -521,6 +525,7 @@ void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
   }
   if (g->concat) part_by_part(&q, to);
   else stretch(&q, NULL, to, 0, g->count);
+  if (q.streams) tw_ll_end_streams(l);
   for (uint32_t k = 0, sum = 0; k < g->members.len; k++) {
     TwRef r = g->members.at[k];
     if (tw_info(s->fn, r)->rank == 0) {

@@ -127,8 +127,10 @@ LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef in
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);
 LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p);
 void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p);
-void tw_ll_stream_run(TwLl *l, LLVMValueRef v,
-                      LLVMValueRef p);        /* sixteen reals past the caches; p is aligned to them */
+/* Sixteen reals past the caches; p is aligned to them. Other threads may read them after tw_ll_end_streams, and then as
+ * anything else that was stored: such stores keep no order among others. */
+void tw_ll_stream_run(TwLl *l, LLVMValueRef v, LLVMValueRef p);
+void tw_ll_end_streams(TwLl *l);
 void tw_ll_prefetch(TwLl *l, LLVMValueRef p); /* its line into the second-level cache; p may be anything */
 /* Sixteen consecutive elements in memory, or the first n of them (the rest reads as zero). */
 LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n);
@@ -462,8 +464,6 @@ typedef struct TwLlOuterTiles { /* which elements, and where to */
 } TwLlOuterTiles;
 bool tw_ll_find_outer(const TwLlLanes *p, const TwLlAcc *acc, TwLlOuter *o); /* false: another kind of sum */
 void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at);
-int64_t tw_ll_outer_strip(TwLl *l, const TwLlOuter *o);
-void tw_ll_end_outer(TwLl *l, const TwLlOuter *o);
 
 /* ---- module.c, target.c */
 typedef struct TwLlTarget {

@@ -104,7 +104,7 @@ void tw_ll_begin_outer(TwLlLevel *v, TwLlOuter *o) {
   o->ragged = LLVMBuildICmp(l->b, LLVMIntEQ, end, tw_ll_i64(l, p->blocks), "");
 }
 
-void tw_ll_end_outer(TwLl *l, const TwLlOuter *o) {
+static void end_outer(TwLl *l, const TwLlOuter *o) {
   for (uint32_t k = 0; k < 3; k++) tw_ll_free(l, o->block[k]);
 }
 
@@ -221,14 +221,14 @@ void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at) {
 }
 
 /* Tiles in a strip: their packed rows stay in the first-level cache, for all columns. */
-int64_t tw_ll_outer_strip(TwLl *l, const TwLlOuter *o) {
+static int64_t strip_of(TwLl *l, const TwLlOuter *o) {
   int64_t n = STRIP / (tile_elements(o, ROWS) * (int64_t)tw_ll_bytes(l, TW_REAL, false));
   return n < 1 ? 1 : n;
 }
 
 void tw_ll_outer_sum(TwLlLevel *v, TwLlOuter *o, LLVMValueRef out) {
   TwLl *l = v->b->l;
-  int64_t tiles = o->rows / ROWS, strip = tw_ll_outer_strip(l, o);
+  int64_t tiles = o->rows / ROWS, strip = strip_of(l, o);
   TwLlOuterTiles at = {
       .rows = ROWS, .column0 = tw_ll_i64(l, 0), .n_columns = o->columns, .pitch = o->columns, .out = out};
   tw_ll_begin_outer(v, o);
@@ -247,5 +247,5 @@ void tw_ll_outer_sum(TwLlLevel *v, TwLlOuter *o, LLVMValueRef out) {
     at.out = tw_ll_at(l, type, out, tw_ll_i64(l, tiles * ROWS * o->columns));
     tw_ll_outer_tiles(l, o, &at);
   }
-  tw_ll_end_outer(l, o);
+  end_outer(l, o);
 }

@@ -259,7 +259,7 @@ void tw_ll_erase_unread(TwLl *l) {
   for (LLVMBasicBlockRef b = LLVMGetLastBasicBlock(l->fn); b; b = LLVMGetPreviousBasicBlock(b))
     for (LLVMValueRef i = LLVMGetLastInstruction(b), before; i; i = before) {
       before = LLVMGetPreviousInstruction(i);
-      bool acts = LLVMIsAStoreInst(i) || LLVMIsACallInst(i) || LLVMIsATerminatorInst(i);
+      bool acts = LLVMIsAStoreInst(i) || LLVMIsACallInst(i) || LLVMIsAFenceInst(i) || LLVMIsATerminatorInst(i);
       if (!acts && !LLVMGetFirstUse(i)) LLVMInstructionEraseFromParent(i);
     }
 }
