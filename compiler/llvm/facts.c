@@ -9,78 +9,23 @@
  * twice. Its operands' memory must last until that reader reads. Constants and iota are always lazy. */
 #include "compiler/llvm/ll.h"
 
-bool tw_ll_is_elementwise(TwOp op) {
-  switch (op) {
-    case TW_OP_neg:
-    case TW_OP_abs:
-    case TW_OP_sign:
-    case TW_OP_relu:
-    case TW_OP_sqrt:
-    case TW_OP_exp:
-    case TW_OP_expm1:
-    case TW_OP_log:
-    case TW_OP_log1p:
-    case TW_OP_sin:
-    case TW_OP_cos:
-    case TW_OP_tan:
-    case TW_OP_asin:
-    case TW_OP_acos:
-    case TW_OP_atan:
-    case TW_OP_sinh:
-    case TW_OP_cosh:
-    case TW_OP_tanh:
-    case TW_OP_logistic:
-    case TW_OP_floor:
-    case TW_OP_add:
-    case TW_OP_sub:
-    case TW_OP_mul:
-    case TW_OP_mul0:
-    case TW_OP_div:
-    case TW_OP_mod:
-    case TW_OP_pow:
-    case TW_OP_atan2:
-    case TW_OP_min:
-    case TW_OP_max:
-    case TW_OP_fma:
-    case TW_OP_stop:
-    case TW_OP_along:
-    case TW_OP_lt:
-    case TW_OP_le:
-    case TW_OP_eq:
-    case TW_OP_ne:
-    case TW_OP_and:
-    case TW_OP_or:
-    case TW_OP_not:
-    case TW_OP_select:
-    case TW_OP_to_real:
-    case TW_OP_to_int: return true;
-    case TW_OP_none:
-    case TW_OP_param:
-    case TW_OP_const:
-    case TW_OP_iota:
-    case TW_OP_draw:
-    case TW_OP_broadcast:
-    case TW_OP_reshape:
-    case TW_OP_transpose:
-    case TW_OP_reverse:
-    case TW_OP_slice:
-    case TW_OP_pad:
-    case TW_OP_concat:
-    case TW_OP_index:
-    case TW_OP_add_at:
-    case TW_OP_sum:
-    case TW_OP_rmax:
-    case TW_OP_rmin:
-    case TW_OP_argmask:
-    case TW_OP_dot:
-    case TW_OP_scan:
-    case TW_OP_samples:
-    case TW_OP_cond:
-    case TW_OP_get:
-    case TW_OP_COUNT: return false;
-  }
-  return false;
-}
+/* By the rule for its shape: element k of the result is of elements k of the operands. */
+enum {
+  SHAPE_leaf = false,
+  SHAPE_own = false,
+  SHAPE_same = true,
+  SHAPE_compare = true,
+  SHAPE_logic = true,
+  SHAPE_cast = true,
+  SHAPE_select = true
+};
+static const bool elementwise[TW_OP_COUNT] = {
+#define TW_OP(name, arity, shape, jvp, transpose, fold) [TW_OP_##name] = SHAPE_##shape,
+#include "compiler/ir/ops.def"
+#undef TW_OP
+};
+
+bool tw_ll_is_elementwise(TwOp op) { return elementwise[op]; }
 
 /* Its result is the operand's elements in other places: a view, or lazy if the operand is. */
 static bool is_shape_op(TwOp op) {
