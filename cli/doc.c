@@ -8,29 +8,8 @@
 
 typedef enum Form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON } Form;
 
-/* What a declaration is called; NULL: it is left out. */
-static const char *kind_of(const TwDecl *d) {
-  switch (d->kind) {
-    case TW_DE_CONST: return "const";
-    case TW_DE_TYPE: return "type";
-    case TW_DE_FN: return "fn";
-    case TW_DE_DOMAIN: return "domain";
-    case TW_DE_OPTIMIZER: return "optimizer";
-    case TW_DE_DATA: return "data";
-    case TW_DE_PARAM: return "param";
-    case TW_DE_WEIGHTS: return "weights";
-    case TW_DE_MODEL: return "model";
-    case TW_DE_LOSS: return "loss";
-    case TW_DE_MEASURE: return "measure";
-    case TW_DE_STAGE: return "stage";
-    case TW_DE_ENSURE: return "ensure";
-    case TW_DE_EXPECT: return "expect";
-    case TW_DE_VARIANT: return "variant";
-    case TW_DE_ERROR:
-    case TW_DE_IMPORT:
-    case TW_DE_SKIP: break;
-  }
-  return NULL;
+static bool is_left_out(const TwDecl *d) {
+  return d->kind == TW_DE_ERROR || d->kind == TW_DE_IMPORT || d->kind == TW_DE_SKIP;
 }
 
 /* The text from `from` to `to` on one line: blanks are one blank, none after an opening or before a closing bracket;
@@ -126,7 +105,7 @@ static void declaration(TwUnit *u, const TwSource *s, const TwDecl *d, Form form
     case FORM_JSON: {
       cJSON *o = cJSON_CreateObject();
       cJSON_AddItemToArray(to, o);
-      add(o, "kind", kind_of(d));
+      add(o, "kind", tw_decl_word(d));
       add(o, "name", d->name.name);
       add(o, "signature", text);
       add(o, "doc", d->doc);
@@ -171,7 +150,7 @@ static bool document(TwUnit *u, uint32_t file, Form form) {
   if (form == FORM_MARKDOWN) printf("# %s\n\n", m->name);
   if (about && !o) indented(about, ""), putchar('\n');
   for (uint32_t k = 0; k < m->decls.len; k++)
-    if (kind_of(m->decls.at[k])) declaration(u, s, m->decls.at[k], form, decls);
+    if (!is_left_out(m->decls.at[k])) declaration(u, s, m->decls.at[k], form, decls);
   if (!o) return true;
   add(o, "module", m->name);
   add(o, "file", s->path);

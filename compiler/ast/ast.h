@@ -270,6 +270,9 @@ struct TwDecl {
   TwVec(TwDecl *) decls;    /* VARIANT; DOMAIN: its maps, each an FN */
 };
 
+/* The word that such a declaration begins with. */
+const char *tw_decl_word(const TwDecl *d);
+
 typedef struct TwTrivia {
   TwSpan span;
   bool own_line; /* nothing but blanks before it on its line */

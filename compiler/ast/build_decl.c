@@ -259,3 +259,27 @@ TwStageItems *tw_b_stage_items(TwParser *p, TwStageItems *list, TwStageItem item
   tw_vec_push(&p->u->arena, list, item); /* one that could not be read has no place */
   return list;
 }
+
+const char *tw_decl_word(const TwDecl *d) {
+  switch (d->kind) {
+    case TW_DE_ERROR: return "declaration";
+    case TW_DE_IMPORT: return "import";
+    case TW_DE_CONST: return "const";
+    case TW_DE_TYPE: return "type";
+    case TW_DE_FN: return "fn";
+    case TW_DE_OPTIMIZER: return "optimizer";
+    case TW_DE_DOMAIN: return "domain";
+    case TW_DE_DATA: return "data";
+    case TW_DE_PARAM: return "param";
+    case TW_DE_WEIGHTS: return "weights";
+    case TW_DE_MODEL: return "model";
+    case TW_DE_LOSS: return "loss";
+    case TW_DE_MEASURE: return "measure";
+    case TW_DE_STAGE: return "stage";
+    case TW_DE_ENSURE: return "ensure";
+    case TW_DE_EXPECT: return "expect";
+    case TW_DE_VARIANT: return "variant";
+    case TW_DE_SKIP: return "skip";
+  }
+  return "declaration";
+}

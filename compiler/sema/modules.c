@@ -37,30 +37,6 @@ static uint32_t open_module(TwSema *s, TwName name, uint32_t from_file, TwSpan s
   return 0;
 }
 
-static const char *decl_word(const TwDecl *d) {
-  switch (d->kind) {
-    case TW_DE_ERROR: return "declaration";
-    case TW_DE_IMPORT: return "import";
-    case TW_DE_CONST: return "const";
-    case TW_DE_TYPE: return "type";
-    case TW_DE_FN: return "fn";
-    case TW_DE_OPTIMIZER: return "optimizer";
-    case TW_DE_DOMAIN: return "domain";
-    case TW_DE_DATA: return "data";
-    case TW_DE_PARAM: return "param";
-    case TW_DE_WEIGHTS: return "weights";
-    case TW_DE_MODEL: return "model";
-    case TW_DE_LOSS: return "loss";
-    case TW_DE_MEASURE: return "measure";
-    case TW_DE_STAGE: return "stage";
-    case TW_DE_ENSURE: return "ensure";
-    case TW_DE_EXPECT: return "expect";
-    case TW_DE_VARIANT: return "variant";
-    case TW_DE_SKIP: return "skip";
-  }
-  return "declaration";
-}
-
 /* What a module that is imported may declare. */
 static bool importable(const TwDecl *d) {
   return d->kind == TW_DE_IMPORT || d->kind == TW_DE_CONST || d->kind == TW_DE_TYPE || d->kind == TW_DE_FN ||
@@ -103,7 +79,8 @@ TwSmModule *tw_sm_load(TwSema *s, TwName name, uint32_t from_file, TwSpan span) 
     const TwDecl *d = m->ast->decls.at[k];
     if (!importable(d)) {
       TwDiag *e = tw_sm_error(s, TW_E0213, span, "module '%s' cannot be imported: it is a program", name);
-      tw_sm_note(s, e, d->span, "a module has import, const, type, fn, optimizer and domain, but no %s", decl_word(d));
+      tw_sm_note(s, e, d->span, "a module has import, const, type, fn, optimizer and domain, but no %s",
+                 tw_decl_word(d));
       m->state = TW_SM_DONE;
       return NULL;
     }
@@ -143,7 +120,7 @@ void tw_sm_enter(TwSema *s, TwSmModule *m, const TwDecl *d, const TwDecl *replac
   if (old) {
     if (old->decl->kind == TW_DE_ERROR || d->kind == TW_DE_ERROR) return;
     TwDiag *e = tw_sm_error(s, TW_E0202, d->name.span, "'%s' is declared twice", d->name.name);
-    const char *word = decl_word(old->decl);
+    const char *word = tw_decl_word(old->decl);
     tw_sm_note(s, e, old->span, "first here, as %s %s", strchr("aeiou", word[0]) ? "an" : "a", word);
     if (d->kind == TW_DE_IMPORT && old->decl->kind == TW_DE_IMPORT) tw_sm_help(s, e, "once is enough");
     else old->twice = true;
@@ -159,7 +136,7 @@ static bool may_use(TwSema *s, const TwSmEntry *e, TwSpan use) {
   bool no = (e->decl->kind == TW_DE_PARAM && s->ctx.no_params) ||
             (e->decl->kind == TW_DE_WEIGHTS && s->ctx.no_weights) || (e->decl->kind == TW_DE_DATA && s->ctx.no_data);
   if (!no) return true;
-  TwDiag *d = tw_sm_error(s, TW_E0214, use, "%s cannot depend on %s '%s'", s->ctx.what, decl_word(e->decl), e->name);
+  TwDiag *d = tw_sm_error(s, TW_E0214, use, "%s cannot depend on %s '%s'", s->ctx.what, tw_decl_word(e->decl), e->name);
   tw_sm_note(s, d, e->span, "'%s' is declared here", e->name);
   return false;
 }
@@ -193,7 +170,7 @@ TwSmValue tw_sm_resolve(TwSema *s, TwSmModule *m, TwSmEntry *e, TwSpan use) {
   if (e->decl->kind == TW_DE_FN || e->decl->kind == TW_DE_MODEL) return tw_sm_fn_value(s, m, e->decl);
   if (!may_use(s, e, use)) return tw_sm_vbad();
   if (e->state == TW_SM_BUSY) {
-    TwDiag *d = tw_sm_error(s, TW_E0208, use, "%s '%s' depends on itself", decl_word(e->decl), e->name);
+    TwDiag *d = tw_sm_error(s, TW_E0208, use, "%s '%s' depends on itself", tw_decl_word(e->decl), e->name);
     tw_sm_note(s, d, e->span, "'%s' is declared here", e->name);
     return tw_sm_vbad();
   }
