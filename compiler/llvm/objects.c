@@ -39,8 +39,8 @@ static uint64_t size_of(const TwFn *f) {
   return n;
 }
 
-/* Where f, or a body in it, has more instructions in a row than HUGE. Those of a body run once a sample, so that it is
- * worth waiting longer for them. */
+/* Where f has more instructions in a row than `most`, or a body in it more than HUGE_BODY: those run once a sample, so
+ * that it is worth waiting longer for them. */
 enum { HUGE_ROW = 8000, HUGE_BODY = 3 * HUGE_ROW };
 
 static bool is_huge(const TwFn *f, uint32_t most) {
