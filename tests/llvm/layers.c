@@ -206,6 +206,11 @@ int main(int argc, char **argv) {
           : k    ? "wide, two chunks"
                  : "wide, a ragged block");
   }
+  test_reset(&t);
+  if (plan_mentions(dense(&t, 45, 2, 16, 16, true), 512, "vectors of 512 bits") != 1) {
+    printf("512 bits are not what is tested at 512 bits\n");
+    t.failures++;
+  }
   printf("%u loops layer by layer\n", loops);
   if (loops < programs / 3) t.failures++;
   return test_end(&t, "layers");

@@ -165,7 +165,8 @@ uint32_t plan_mentions(const TwFn *f, uint32_t bits, const char *words) {
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
   if (!out) abort();
-  tw_ll_plan_dump(&(TwLlFn){.symbol = "f", .fn = f, .precision = TW_F32}, 1, &(TwLlOptions){.vector_bits = bits}, out);
+  TwLlOptions o = {.vector_bits = bits, .halves = bits == 512 && !has_avx512()};
+  tw_ll_plan_dump(&(TwLlFn){.symbol = "f", .fn = f, .precision = TW_F32}, 1, &o, out);
   fclose(out);
   uint32_t n = 0;
   for (const char *at = text; (at = strstr(at, words)); at++) n++;
