@@ -84,6 +84,9 @@ typedef struct TwBenchProgram {
  * ends the process on failure: the benchmark is then worth nothing. */
 TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n,
                                  uint32_t bits);
+/* The same of a variant of it; NULL: the body of the file. */
+TwBenchProgram *tw_bench_compile_variant(const TwBench *b, const char *name, const char *variant,
+                                         const TwDefine *defines, uint32_t n, uint32_t bits);
 void tw_bench_program_free(TwBenchProgram *p);
 
 /* A stage at its start (earlier stages skipped), with buffers of its own. */

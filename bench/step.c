@@ -11,6 +11,11 @@ _Noreturn static void give_up(const char *what) {
 
 TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDefine *defines, uint32_t n,
                                  uint32_t bits) {
+  return tw_bench_compile_variant(b, name, NULL, defines, n, bits);
+}
+
+TwBenchProgram *tw_bench_compile_variant(const TwBench *b, const char *name, const char *variant,
+                                         const TwDefine *defines, uint32_t n, uint32_t bits) {
   TwBenchProgram *p = calloc(1, sizeof *p);
   if (!p) abort();
   p->unit = tw_unit_new(&(TwOptions){.defines = defines, .n_defines = n, .precision = TW_F32});
@@ -20,6 +25,7 @@ TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDef
   uint32_t file = tw_source_read(&p->unit->sources, path, &why);
   if (!file) give_up(path);
   p->build = (TwBuild){.unit = p->unit, .file = file, .code = {.vector_bits = bits}};
+  if (variant) p->build.variant = tw_intern_z(&p->unit->names, variant);
   if (!tw_build(&p->build, TW_PHASE_CODE)) {
     tw_diags_render(&p->unit->diags, stderr, (TwDiagStyle){0});
     give_up("a program of the benchmark does not compile");

@@ -66,11 +66,12 @@ static void products_free(Products *p) { (void)p; }
 #endif
 
 int tw_bench_width_child(TwBench *b, const char *width) {
+  const TwDefine defines[] = {{"width", width}, {"samples", "128"}};
   double start = tw_bench_cpu();
-  TwBenchProgram *p = tw_bench_compile(b, "dense", (TwDefine[]){{"width", width}, {"samples", "128"}}, 2, 0);
+  TwBenchProgram *p = tw_bench_compile(b, "dense", defines, 2, 0);
   double compiled = tw_bench_cpu() - start;
   TwBenchStep *s = tw_bench_step_new(p, 0, 0);
-  TwBenchProgram *plain = tw_bench_compile(b, "dense_sgd", (TwDefine[]){{"width", width}, {"samples", "128"}}, 2, 0);
+  TwBenchProgram *plain = tw_bench_compile_variant(b, "dense", "plain", defines, 2, 0);
   TwBenchStep *layers = tw_bench_step_new(plain, 0, 0);
   Products *bare = products_new(atoi(width));
   start = tw_bench_cpu();
