@@ -6,6 +6,7 @@
  *   step.c      a .tw program compiled, and its step bound to buffers, as the runtime does
  *   child.c     other processes: PyTorch, the triwave command, a compilation with its memory
  *   steps.c     training steps against the hand-written ones
+ *   plans.c     the cycles that plans promise
  *   counting.c  regions counted at every epoch
  *   ensembles.c whole training runs: many seeds, threads, equal bits
  *   compile.c   how compile time and memory grow
@@ -87,6 +88,8 @@ TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDef
 /* The same of a variant of it; NULL: the body of the file. */
 TwBenchProgram *tw_bench_compile_variant(const TwBench *b, const char *name, const char *variant,
                                          const TwDefine *defines, uint32_t n, uint32_t bits);
+/* The same of a file by its name in the source tree. */
+TwBenchProgram *tw_bench_compile_file(const TwBench *b, const char *file, const TwDefine *defines, uint32_t n);
 void tw_bench_program_free(TwBenchProgram *p);
 
 /* A stage at its start (earlier stages skipped), with buffers of its own. */
@@ -128,6 +131,7 @@ double tw_bench_number(const cJSON *object, const char *name);
 /* ---- sections */
 bool tw_bench_check(TwBench *b, bool print); /* false: a gradient differs */
 void tw_bench_steps(TwBench *b);
+void tw_bench_plans(TwBench *b);
 void tw_bench_counting(TwBench *b);
 void tw_bench_ensembles(TwBench *b);
 void tw_bench_widths(TwBench *b);

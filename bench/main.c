@@ -18,9 +18,9 @@ int main(int argc, char **argv) {
   static const struct Section {
     const char *name;
     void (*measure)(TwBench *b);
-  } sections[] = {{"steps", tw_bench_steps},   {"counting", tw_bench_counting},     {"ensembles", tw_bench_ensembles},
-                  {"peers", tw_bench_peers},   {"compile", tw_bench_compile_times}, {"widths", tw_bench_widths},
-                  {"rows", tw_bench_eval_rows}};
+  } sections[] = {{"steps", tw_bench_steps},         {"plans", tw_bench_plans},   {"counting", tw_bench_counting},
+                  {"ensembles", tw_bench_ensembles}, {"peers", tw_bench_peers},   {"compile", tw_bench_compile_times},
+                  {"widths", tw_bench_widths},       {"rows", tw_bench_eval_rows}};
   const char *json = "bench.json", *only = NULL;
   bool check_only = false;
   for (int i = 1; i < argc; i++) {

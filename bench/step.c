@@ -14,14 +14,12 @@ TwBenchProgram *tw_bench_compile(const TwBench *b, const char *name, const TwDef
   return tw_bench_compile_variant(b, name, NULL, defines, n, bits);
 }
 
-TwBenchProgram *tw_bench_compile_variant(const TwBench *b, const char *name, const char *variant,
-                                         const TwDefine *defines, uint32_t n, uint32_t bits) {
+static TwBenchProgram *compile(const char *path, const char *variant, const TwDefine *defines, uint32_t n,
+                               uint32_t bits) {
   TwBenchProgram *p = calloc(1, sizeof *p);
   if (!p) abort();
   p->unit = tw_unit_new(&(TwOptions){.defines = defines, .n_defines = n, .precision = TW_F32});
-  char path[4096];
   const char *why = NULL;
-  snprintf(path, sizeof path, "%s/bench/programs/%s.tw", b->root, name);
   uint32_t file = tw_source_read(&p->unit->sources, path, &why);
   if (!file) give_up(path);
   p->build = (TwBuild){.unit = p->unit, .file = file, .code = {.vector_bits = bits}};
@@ -32,6 +30,19 @@ TwBenchProgram *tw_bench_compile_variant(const TwBench *b, const char *name, con
   }
   if (!tw_rt_datas_make(p->build.lowered->rt, &p->datas)) give_up(p->datas.error);
   return p;
+}
+
+TwBenchProgram *tw_bench_compile_variant(const TwBench *b, const char *name, const char *variant,
+                                         const TwDefine *defines, uint32_t n, uint32_t bits) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/bench/programs/%s.tw", b->root, name);
+  return compile(path, variant, defines, n, bits);
+}
+
+TwBenchProgram *tw_bench_compile_file(const TwBench *b, const char *file, const TwDefine *defines, uint32_t n) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", b->root, file);
+  return compile(path, NULL, defines, n, 0);
 }
 
 void tw_bench_program_free(TwBenchProgram *p) {

@@ -354,7 +354,6 @@ typedef struct TwLlSegment {
   uint32_t accs, peak;    /* accumulators; most values of its own alive at once */
   uint32_t loads, stores; /* per block, of lane values */
   uint32_t uniform;       /* scalars that it uses */
-  double cycles;          /* a block, as segment.c prices it */
 } TwLlSegment;
 typedef struct TwLlCarry { /* memory of what a scan carries */
   uint64_t at;             /* in scratch */
@@ -384,7 +383,6 @@ struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
   uint32_t n_slots;
   uint32_t registers; /* lane values that the machine's registers hold */
   uint64_t flop;      /* per sample */
-  double cycles;      /* a block, as segment.c prices it */
   /* Scratch, in bytes for one block: what is at `at` has room for the rows of a pass at rows * at. */
   uint64_t *slot_at;  /* per slot */
   TwLlCarry *carry;   /* of a scan, per carry */
@@ -400,6 +398,10 @@ int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks); /* blocks of a pass */
 int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after);
 TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64);
 bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is a real product */
+
+/* ---- predict.c: cycles, for plans */
+double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64); /* of one register's lanes of a block */
+double tw_ll_predict(TwArena *arena, const TwLlFacts *fn, uint32_t bits, bool f64); /* one call */
 
 /* ---- samples.c, layers.c: a samples loop while it is emitted */
 typedef struct TwLlOuter TwLlOuter;

@@ -40,7 +40,7 @@ static void plan_piece(Plan *p, const TwLlCut *cut, uint32_t k, uint32_t depth) 
   else if (dot) fprintf(p->out, ", in tiles of rows by blocks, in registers");
   else if (tw_ll_is_elementwise(tw_op(f, r))) fprintf(p->out, ", element by element");
   else fprintf(p->out, ", block by block");
-  fprintf(p->out, ", about %.0f cycles a block\n", s->cycles * registers_a_value(p));
+  fprintf(p->out, ", about %.0f cycles a block\n", tw_ll_segment_cycles(cut, k, p->f64) * registers_a_value(p));
 }
 
 static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
@@ -73,7 +73,7 @@ static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
             plural(s->uniform));
     if (s->turns > 1) fprintf(p->out, " %u blocks in turn;", s->turns);
     fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak * s->turns + 3,
-            cut->registers, s->cycles * registers_a_value(p));
+            cut->registers, tw_ll_segment_cycles(cut, k, p->f64) * registers_a_value(p));
   }
 }
 
@@ -113,6 +113,8 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   fprintf(p->out, "about %" PRIu64 " FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
   if (cut->straight) {
     int64_t rows = tw_ll_rows(cut, blocks);
+    double cycles = 0;
+    for (uint32_t k = 0; k < cut->segments.len; k++) cycles += tw_ll_segment_cycles(cut, k, p->f64);
     indent(p, depth + 1);
     fprintf(p->out,
             "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64
@@ -124,7 +126,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     indent(p, depth + 1);
     fprintf(p->out,
             "about %.0f cycles a block, %.0f%% of the peak of a core that starts two fused multiply-adds a cycle\n",
-            cut->cycles * registers_a_value(p), 25.0 * (double)cut->flop / cut->cycles);
+            cycles * registers_a_value(p), 25.0 * (double)cut->flop / cycles);
     plan_level(p, cut, depth + 1);
   } else {
     indent(p, depth + 1);
@@ -195,8 +197,10 @@ void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *
     fprintf(out, "this CPU has no fused multiply-add (FMA, AVX2): each is a call of the C library's, exact but slow\n");
   for (uint32_t k = 0; k < n; k++) {
     p.f64 = fns[k].precision == TW_F64;
-    fprintf(out, "\n%s: %s, %u operations\n", fns[k].symbol, p.f64 ? "f64" : "f32", fns[k].fn->insts.len - 1);
-    plan_body(&p, tw_ll_facts(&p.arena, fns[k].fn, NULL, TW_LL_TOP, NULL), 1);
+    const TwLlFacts *x = tw_ll_facts(&p.arena, fns[k].fn, NULL, TW_LL_TOP, NULL);
+    fprintf(out, "\n%s: %s, %u operations, about %.0f cycles a call\n", fns[k].symbol, p.f64 ? "f64" : "f32",
+            fns[k].fn->insts.len - 1, tw_ll_predict(&p.arena, x, p.bits, p.f64));
+    plan_body(&p, x, 1);
     tw_arena_free(&p.arena);
   }
 }

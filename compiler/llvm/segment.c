@@ -258,18 +258,6 @@ static double price(const Cutter *c, const Cost *k, uint32_t stores, uint32_t *t
   return least;
 }
 
-/* Tiles keep both of a core's units busy, or nearly. */
-static double tensor_price(const Cutter *c, const TwLlSegment *seg) {
-  const TwLlItem *it = &c->cut->items.at[seg->first];
-  const TwFn *f = c->x->fn;
-  TwRef r = it->inst ? it->inst : f->results.at[c->cut->accs.at[it->acc].k], dot = it->inst ? c->cut->dot[r] : 0;
-  double n = (double)tw_info(f, r)->count, each = 1;
-  if (it->inst && tw_op(f, r) == TW_OP_dot) dot = r;
-  for (uint32_t k = 0; dot && k < (uint32_t)tw_attr(f, dot, 0); k++)
-    each *= (double)tw_info(f, tw_arg(f, dot, 0))->dims[tw_attr(f, dot, 1 + k)];
-  return 3 + n * (0.6 * each + (it->inst ? 1 : 0.1));
-}
-
 static void choose(Cutter *c) {
   uint32_t n = c->cut->items.len;
   uint32_t *at = TW_NEW_N(c->arena, uint32_t, n + 2), count = candidates(c, at);
@@ -332,10 +320,7 @@ static void number_slots(Cutter *c) {
     seg->loads = k.loads;
     seg->accs = k.accs;
     seg->peak = k.peak;
-    seg->cycles = seg->scan     ? 0
-                  : seg->tensor ? tensor_price(c, seg)
-                                : price(c, &k, stores_of(c, seg->first, seg->end), &seg->turns);
-    cut->cycles += seg->scan ? (double)cut->inner[seg->scan]->g->trip * cut->inner[seg->scan]->cycles : seg->cycles;
+    if (!seg->scan && !seg->tensor) price(c, &k, stores_of(c, seg->first, seg->end), &seg->turns);
     for (uint32_t p = seg->first; p < seg->end; p++) {
       TwRef r = cut->items.at[p].inst;
       for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++) {

@@ -115,6 +115,15 @@ for form in tokens ast typed ir grad opt plan llvm asm; do
   expect 0 "$triwave" emit examples/cubic.tw -D depth=3 --as $form
   [ -s "$dir/out" ] || { echo "FAILED: emit --as $form is empty"; failed=1; }
 done
+# The plan's cycles of a step grow with the samples, but for what is once a call.
+cycles() { # SAMPLES: of the step `standard`
+  "$triwave" emit bench/programs/flagship.tw -D samples="$1" --as plan | sed -n 's/^standard.step: .* about \([0-9]*\) cycles a call$/\1/p'
+}
+few=$(cycles 5120) many=$(cycles 51200)
+if ! [ "$((many * 10))" -gt "$((few * 95))" ] || ! [ "$many" -le "$((few * 10))" ]; then
+  echo "FAILED: the plan says $few cycles for 5,120 samples and $many for 51,200"
+  failed=1
+fi
 expect 0 "$triwave" emit examples/cubic.tw --as obj -o "$dir/cubic.o"
 expect 2 "$triwave" emit examples/cubic.tw --as asm --cpu pentium
 if [ "$(uname -m)" = x86_64 ]; then # code for other processors than this one
