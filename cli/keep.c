@@ -33,7 +33,8 @@ struct TwKept {
   TwRtCheckpoint saved;
   TwMetricsFile metrics;
   TwRtFiles weights;
-  bool changed;
+  bool changed; /* since it was written last */
+  bool worked;  /* in this process */
 };
 
 struct TwKeep {
@@ -237,6 +238,9 @@ static void write_job(TwKept *j) {
   if (!ok) give_up(j->all, error);
 }
 
+/* With its lock held. */
+static void has_changed(TwKept *j) { j->changed = j->worked = true; }
+
 /* With `writing` held. */
 static void write_all(TwKeep *k) {
   double start = tw_cli_now();
@@ -253,7 +257,7 @@ void tw_kept_save(TwKept *j, const TwRtSaved *s) {
   }
   pthread_mutex_lock(&j->lock);
   tw_rt_checkpoint_put(&j->saved, s);
-  j->changed = true;
+  has_changed(j);
   pthread_mutex_unlock(&j->lock);
   if (pthread_mutex_trylock(&k->writing) != 0) return;
   if (tw_cli_now() >= k->next && !has_error(k)) write_all(k);
@@ -273,7 +277,7 @@ void tw_kept_watch(TwKept *j, const TwRtEpoch *e) {
   char *error = NULL;
   pthread_mutex_lock(&j->lock);
   bool ok = tw_metrics_file_add(&j->metrics, e, &error);
-  j->changed = true;
+  has_changed(j);
   pthread_mutex_unlock(&j->lock);
   if (!ok) give_up(j->all, error);
 }
@@ -282,7 +286,7 @@ void tw_kept_restart(TwKept *j, uint32_t seed_index) {
   char *error = NULL;
   pthread_mutex_lock(&j->lock);
   bool ok = tw_metrics_file_forget(&j->metrics, seed_index, &error);
-  j->changed = true;
+  has_changed(j);
   pthread_mutex_unlock(&j->lock);
   if (!ok) give_up(j->all, error);
 }
@@ -314,7 +318,7 @@ void tw_kept_stage(TwKept *j, uint32_t seed_index, uint32_t stage, bool best, co
                            best ? ".best" : "", (unsigned long long)j->all->seeds[seed_index]);
   pthread_mutex_lock(&j->lock);
   bool ok = bytes && path && tw_rt_files_add(&j->weights, path, bytes, n, &error);
-  j->changed = true;
+  has_changed(j);
   pthread_mutex_unlock(&j->lock);
   free(bytes);
   free(path);
@@ -334,11 +338,23 @@ static char *write_summary(const TwKeep *k, const TwRtReport *r) {
   return error;
 }
 
+/* Nothing was left to do: what is there tells of the process that did it, and of its time. */
+static bool was_finished(const TwKeep *k) {
+  cJSON *summary = NULL;
+  char *error = NULL;
+  for (uint32_t i = 0; i < k->ready; i++)
+    if (k->jobs[i].worked) return false;
+  bool was = k->resumed && tw_rundir_summary(&k->dir, &summary, &error) && summary;
+  cJSON_Delete(summary);
+  free(error);
+  return was;
+}
+
 char *tw_keep_end(TwKeep *k, const TwRtReport *r) {
   pthread_mutex_lock(&k->writing);
   if (!has_error(k)) write_all(k);
   pthread_mutex_unlock(&k->writing);
   char *error = k->error;
   k->error = NULL;
-  return error ? error : write_summary(k, r);
+  return error || was_finished(k) ? error : write_summary(k, r);
 }

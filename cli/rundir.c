@@ -246,9 +246,39 @@ void tw_rundir_free(TwRunDir *r) {
   *r = (TwRunDir){0};
 }
 
-static bool damaged(const TwRunDir *r, char **error) {
-  *error = tw_rt_textf("'%s/run.json' is damaged: it is not what a run writes", r->folder);
+static bool damaged_file(const TwRunDir *r, const char *name, char **error) {
+  *error = tw_rt_textf("'%s/%s' is damaged: it is not what a run writes", r->folder, name);
   return false;
+}
+
+static bool damaged(const TwRunDir *r, char **error) { return damaged_file(r, "run.json", error); }
+
+static bool has_stopped(const cJSON *summary) {
+  const cJSON *variant, *seed;
+  cJSON_ArrayForEach(variant, item(summary, "variants")) {
+    cJSON_ArrayForEach(seed, item(variant, "seeds")) {
+      const char *status = text_of(seed, "status");
+      if (status && strcmp(status, "stopped") == 0) return true;
+    }
+  }
+  return false;
+}
+
+bool tw_rundir_summary(const TwRunDir *r, cJSON **summary, char **error) {
+  char *path = tw_rundir_path(r->folder, "summary.json"), *text = NULL;
+  size_t n;
+  *summary = NULL;
+  bool there = access(path, F_OK) == 0, ok = !there || tw_rt_file_read(path, &text, &n, error);
+  free(path);
+  if (!there || !ok) return ok;
+  cJSON *all = cJSON_ParseWithLength(text, n);
+  free(text);
+  const cJSON *variants = item(all, "variants");
+  ok = (cJSON_IsArray(variants) && (uint32_t)cJSON_GetArraySize(variants) == tw_rundir_n_jobs(r)) ||
+       damaged_file(r, "summary.json", error);
+  if (ok && !has_stopped(all)) *summary = all;
+  else cJSON_Delete(all);
+  return ok;
 }
 
 /* Names of files as they are from here: where the run was started elsewhere, from the root. malloc'ed */

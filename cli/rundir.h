@@ -40,6 +40,10 @@ char *tw_rundir_folder(const TwRunDir *r, uint32_t job);
 /* "FOLDER/name"; malloc'ed, never NULL. */
 char *tw_rundir_path(const char *folder, const char *name);
 
+/* summary.json of a run that is finished; NULL: it is not there, or a seed has been stopped, which may have gone on
+ * since. cJSON_Delete it. false: *error. */
+bool tw_rundir_summary(const TwRunDir *r, cJSON **summary, char **error);
+
 /* One job, for tw_rundir_write. */
 typedef struct TwRunJob {
   const TwUnit *unit;

@@ -138,35 +138,6 @@ static bool read_seed(const TwRunView *v, TwViewJob *j, uint32_t k, const cJSON 
   return true;
 }
 
-/* Nothing in it has been stopped: then no process will go on with it. */
-static bool is_finished(const cJSON *summary) {
-  const cJSON *variant, *seed;
-  cJSON_ArrayForEach(variant, item(summary, "variants")) {
-    cJSON_ArrayForEach(seed, item(variant, "seeds")) {
-      const char *status = cJSON_GetStringValue(item(seed, "status"));
-      if (status && strcmp(status, "stopped") == 0) return false;
-    }
-  }
-  return true;
-}
-
-static bool read_summary(TwRunView *v, char **error) {
-  char *path = tw_rundir_path(v->dir.folder, "summary.json"), *text = NULL;
-  size_t n;
-  bool there = access(path, F_OK) == 0, ok = !there || tw_rt_file_read(path, &text, &n, error);
-  free(path);
-  if (!there || !ok) return ok;
-  v->summary = cJSON_ParseWithLength(text, n);
-  free(text);
-  const cJSON *variants = item(v->summary, "variants");
-  if (!cJSON_IsArray(variants) || (uint32_t)cJSON_GetArraySize(variants) != v->n_jobs)
-    return damaged(v->dir.folder, "summary.json", error);
-  if (is_finished(v->summary)) return true;
-  cJSON_Delete(v->summary); /* a run that was stopped may have gone on since */
-  v->summary = NULL;
-  return true;
-}
-
 static bool read_result(TwRunView *v, TwViewJob *j, const cJSON *result, char **error) {
   const cJSON *seeds = item(result, "seeds"), *one;
   double failed = number_of(item(result, "summary"), "failed");
@@ -250,7 +221,7 @@ bool tw_runview_read(TwRunView *v, const char *folder, char **error) {
   for (size_t n = name ? strlen(name) : 0; n > 1 && name[n - 1] == '/'; n--) name[n - 1] = 0;
   if (!name || !tw_rundir_read(&v->dir, name, error)) return free(name), false;
   bool running = is_running(name); /* before the summary, which may be written in between */
-  bool ok = read_head(v, error) && read_summary(v, error);
+  bool ok = read_head(v, error) && tw_rundir_summary(&v->dir, &v->summary, error);
   v->state = !ok || v->summary ? TW_RUN_FINISHED : running ? TW_RUN_RUNNING : TW_RUN_INTERRUPTED;
   for (uint32_t k = 0; ok && k < v->n_jobs; k++) ok = read_job(v, k, name, error);
   free(name);

@@ -81,6 +81,16 @@ wait
 for f in kept.json pieces/summary.json; do grep -o '"over_best_fit.*' $f >$f.best; done
 says kept.json.best '"pieces": 3'
 same kept.json.best pieces/summary.json.best "a run that was resumed has another best fit"
+# A run that was finished stays as it was, its times too; a summary that is damaged, or of a run that went on, does not.
+cp pieces/summary.json kept.json
+expect 0 "$triwave" run --resume pieces --quiet
+same kept.json pieces/summary.json "a finished run that was resumed has another summary"
+sed 's/"status": "ok"/"status": "stopped"/' kept.json >pieces/summary.json
+expect 0 "$triwave" run --resume pieces --quiet
+grep -q '"status": "ok"' pieces/summary.json || { echo "FAILED: a summary of a run that was stopped stays"; failed=1; }
+head -c 100 kept.json >pieces/summary.json
+expect 0 "$triwave" run --resume pieces --quiet
+expect 0 "$triwave" show pieces
 expect 2 "$triwave" run --resume pieces --pieces 4
 cat >nan.tw <<'TW'
 param a : real = 0.5
