@@ -124,11 +124,25 @@ static void advance(TwRtStageRun *g) {
 
 static const char *nan_or_inf(double v) { return isnan(v) ? "nan" : "infinite"; }
 
-static TwRtVerdict not_finite(TwRtStageRun *g, int64_t epoch, const char *of) {
-  bool loss = !isfinite(g->loss);
-  tw_rt_seed_fail(g->w, TW_RT_NAN, g->index, epoch, &g->w->p->loss_place, "the %s%s is %s at epoch %lld of stage '%s'",
-                  loss ? "loss" : "norm of the gradient of the loss", of, nan_or_inf(loss ? g->loss : g->norm),
-                  (long long)epoch, g->st->name);
+/* All rows of the batch have the weight 0, so that a mean over it is 0 / 0: the other rows of the data do not show it. */
+static bool is_weightless(const TwRtStageRun *g) {
+  const TwRtWorker *w = g->w;
+  const TwRtData *d = &w->p->datas[g->st->batch_data];
+  if (!d->weighted) return false;
+  const void *weights = w->batch[w->run->datas.at[g->st->batch_data].n - 1];
+  for (int64_t i = 0; i < g->batch; i++)
+    if (tw_rt_get(weights, (uint64_t)i, w->f64) > 0) return false;
+  return true;
+}
+
+static TwRtVerdict not_finite(TwRtStageRun *g, int64_t epoch, bool batch) {
+  const TwRtProgram *p = g->w->p;
+  bool loss = !isfinite(g->loss), none = batch && is_weightless(g);
+  tw_rt_seed_fail(g->w, TW_RT_NAN, g->index, epoch, &p->loss_place, "the %s%s is %s at epoch %lld of stage '%s'%s%s%s",
+                  loss ? "loss" : "norm of the gradient of the loss", batch ? " of a batch" : "",
+                  nan_or_inf(loss ? g->loss : g->norm), (long long)epoch, g->st->name,
+                  none ? ": all its rows of '" : "", none ? p->datas[g->st->batch_data].name : "",
+                  none ? "' have the weight 0" : "");
   return TW_RT_END_SEED;
 }
 
@@ -156,7 +170,7 @@ static TwRtVerdict train_batches(TwRtStageRun *g) {
   for (int64_t b = 0; b < g->n_batches; b++) {
     gather_batch(g, b);
     call_step(g);
-    if (!isfinite(g->loss) || !isfinite(g->norm)) return not_finite(g, g->epoch + 1, " of a batch");
+    if (!isfinite(g->loss) || !isfinite(g->norm)) return not_finite(g, g->epoch + 1, true);
     advance(g);
   }
   g->loss = loss;
@@ -173,7 +187,7 @@ static void evaluate(TwRtStageRun *g, const void *flat) {
 
 /* Judges the present values, whose loss is known. */
 static inline TwRtVerdict judge(TwRtStageRun *g, bool last) {
-  if (!isfinite(g->loss) || !isfinite(g->norm)) return not_finite(g, g->epoch, "");
+  if (!isfinite(g->loss) || !isfinite(g->norm)) return not_finite(g, g->epoch, false);
   if (!(g->loss >= g->best_loss)) {
     g->best_loss = g->loss;
     g->best = g->cur;
