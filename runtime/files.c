@@ -29,6 +29,15 @@ static bool is_special(const char *path) {
   return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
 }
 
+/* A file that may not be written is not replaced either, though its folder would let it be. Root may write everything:
+ * it is the mode that says what is meant. Sets errno. */
+static bool is_protected(const char *path) {
+  struct stat s;
+  bool is = stat(path, &s) == 0 && S_ISREG(s.st_mode) && (!(s.st_mode & 0222) || access(path, W_OK) != 0);
+  errno = EACCES;
+  return is;
+}
+
 /* A file that is replaced keeps its permissions. */
 static void keep_mode(int fd, const char *path) {
   struct stat s;
@@ -119,7 +128,9 @@ bool tw_rt_folder_make(const char *path, char **error) {
 
 bool tw_rt_file_begin(TwRtFile *f, const char *path, char **error) {
   *error = NULL;
-  *f = (TwRtFile){.path = tw_rt_textf("%s", path)};
+  *f = (TwRtFile){0};
+  if (is_protected(path)) return fail(error, "write", path);
+  f->path = tw_rt_textf("%s", path);
   bool special = is_special(path);
   if (!special) f->part = tw_rt_textf("%s.part", path);
   f->sink = calloc(1, sizeof *f->sink);
@@ -178,7 +189,7 @@ bool tw_rt_file_write(const char *path, const void *bytes, size_t n, char **erro
 bool tw_rt_file_place(const char *part, const char *path, char **error) {
   *error = NULL;
   int fd = open(part, O_RDONLY | O_CLOEXEC);
-  bool ok = fd >= 0 && fsync(fd) == 0;
+  bool ok = fd >= 0 && fsync(fd) == 0 && !is_protected(path);
   int why = errno;
   if (fd >= 0) close(fd);
   if (ok && rename(part, path) != 0) ok = false, why = errno;

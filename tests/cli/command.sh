@@ -360,6 +360,16 @@ ln -s linked/target.tw "$dir/link.tw"
 expect 0 "$triwave" fmt -w "$dir/link.tw"
 [ -L "$dir/link.tw" ] && grep -q '^loss = a' "$dir/linked/target.tw" && [ "$(ls "$dir/linked")" = target.tw ] ||
   { echo "FAILED: fmt -w of a symbolic link"; failed=1; }
+# A file that may not be written stays, whoever asks (root may write everything), and nothing is left beside it.
+mkdir "$dir/only"
+printf 'param   a:real=1\n' >"$dir/only/a.tw" && cp "$dir/only/a.tw" "$dir/only/b-fit.svg" && cp "$dir/only/a.tw" "$dir/before"
+chmod a-w "$dir/only"/*
+expect 1 "$triwave" fmt -w "$dir/only/a.tw"
+says err "^triwave: cannot write '.*/only/a.tw': Permission denied$"
+expect 1 "$triwave" emit examples/cubic.tw --as ast -o "$dir/only/a.tw"
+command -v gnuplot >/dev/null && expect 1 "$triwave" plot examples/cubic.tw -o "$dir/only/b.svg"
+cmp -s "$dir/only/a.tw" "$dir/before" && cmp -s "$dir/only/b-fit.svg" "$dir/before" && [ "$(ls "$dir/only" | wc -l)" -eq 2 ] ||
+  { echo "FAILED: a file that may not be written was"; ls -l "$dir/only"; failed=1; }
 
 # Diagnostics as JSON: an object a line, with the place and what would mend it.
 printf 'const width = 3\nparam p : real = widht\n' >"$dir/json.tw"
