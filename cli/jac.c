@@ -1,4 +1,5 @@
 /* jac.c: triwave jac FILE: d weights / d params as a table, CSV or NPY: at the start, or after a stage. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,17 +77,34 @@ static int find_stage(const TwCli *c, const TwProgram *p) {
   return -1;
 }
 
-/* VALUES as the stage hands them on, after training; NULL if it could not be trained. */
-static const double *trained_values(TwBuild *b, int stage, uint64_t seed) {
+/* VALUES as the stage hands them on, after training; NULL if it could not be trained. *sound: nothing failed; a bound
+ * that does not hold is told, and the values are there. */
+static const double *trained_values(TwBuild *b, int stage, uint64_t seed, bool *sound) {
   if (stage < 0 || !tw_build(b, TW_PHASE_CODE)) return NULL;
   const TwRtProgram *rt = b->lowered->rt;
   TwRtOptions o = {.seeds = &seed, .n_seeds = 1, .threads = 1, .keep_values = true};
   TwRtResult *r = tw_rt_train(rt, &o);
+  *sound = tw_cli_failures(b, r);
   const double *values = r->error ? NULL : r->seeds[0].stages[stage].values;
+  /* A NaN leaves values for who asks where it arose; no stage has handed them on. */
+  for (uint32_t k = 0; values && k < r->seeds[0].n_failures; k++)
+    if (r->seeds[0].failures[k].kind == TW_RT_NAN && r->seeds[0].failures[k].stage == (uint32_t)stage) values = NULL;
   if (values) values = tw_arena_dup(&b->unit->arena, values, rt->n_values * sizeof *values);
-  else tw_cli_failures(b, r);
   tw_rt_result_free(rt, r);
   return values;
+}
+
+/* A run that begins there ends at once. */
+static bool starts_finite(const TwProbe *p, Jac *x, uint64_t seed) {
+  const TwRtProgram *rt = p->lowered->rt;
+  const double *weights = p->shown + (rt->n_shown - x->j.rows);
+  for (uint64_t r = 0; r < x->j.rows; r++) {
+    if (isfinite(weights[r])) continue;
+    tw_diag(&p->unit->diags, TW_E0801, tw_jacobian_span(&x->j, r), "%s is %s at the start (seed %llu)",
+            tw_jacobian_row(x->p, &x->j, r), isnan(weights[r]) ? "nan" : "infinite", (unsigned long long)seed);
+    return false;
+  }
+  return true;
 }
 
 static bool jac(const TwCli *c, TwBuild *b) {
@@ -94,17 +112,21 @@ static bool jac(const TwCli *c, TwBuild *b) {
   TwProbe p;
   Jac x = {.p = &p};
   const double *values = NULL;
+  bool sound = true;
   if (b->program->params.len == 0 || b->program->weights.len == 0) {
     fprintf(stderr, "triwave: there is no Jacobian: the program has no %s\n",
             b->program->params.len ? "weights" : "params");
     return false;
   }
-  if (c->stage && !(values = trained_values(b, find_stage(c, b->program), seed))) return false;
-  if (!tw_probe_open(&p, b->unit, b->program, b->lowered, seed) || !tw_probe_jacobian(&p, values, &x.j)) {
+  if (c->stage && !(values = trained_values(b, find_stage(c, b->program), seed, &sound))) return false;
+  bool opened = tw_probe_open(&p, b->unit, b->program, b->lowered, seed);
+  if (opened && !values && !tw_probe_begins(&p, seed)) return false;
+  if (!opened || !tw_probe_jacobian(&p, values, &x.j)) {
     fprintf(stderr, "triwave: out of memory\n");
     return false;
   }
-  return tw_cli_write(c, write_form, &(Written){&x, c->format});
+  if (!values && !starts_finite(&p, &x, seed)) return false;
+  return tw_cli_write(c, write_form, &(Written){&x, c->format}) && sound;
 }
 
 int tw_cli_jac(const TwCli *c) {

@@ -28,6 +28,12 @@ const char *tw_jacobian_column(TwProbe *p, const TwJacobian *j, uint64_t column)
   return element_of(p, &j->column_leaves, column);
 }
 
+TwSpan tw_jacobian_span(const TwJacobian *j, uint64_t row) {
+  uint32_t k = 0;
+  while (row >= j->row_leaves.at[k].count) row -= j->row_leaves.at[k++].count;
+  return j->row_spans.at[k];
+}
+
 bool tw_probe_jacobian(TwProbe *p, const double *values, TwJacobian *out) {
   const TwProgram *program = p->program;
   TwArena *arena = &p->unit->arena;
@@ -39,8 +45,11 @@ bool tw_probe_jacobian(TwProbe *p, const double *values, TwJacobian *out) {
     tw_leaves(p->unit, tw_param_coord(q), name, &out->column_leaves);
     n_natural += p->lowered->rt->params[k].count;
   }
-  for (uint32_t k = 0; k < program->weights.len; k++)
-    tw_leaves(p->unit, program->weights.at[k].type, program->weights.at[k].name, &out->row_leaves);
+  for (uint32_t k = 0; k < program->weights.len; k++) {
+    const TwWeights *w = &program->weights.at[k];
+    tw_leaves(p->unit, w->type, w->name, &out->row_leaves);
+    while (out->row_spans.len < out->row_leaves.len) tw_vec_push(arena, &out->row_spans, w->span);
+  }
   out->rows = count_of(&out->row_leaves);
   out->columns = count_of(&out->column_leaves);
   out->at = TW_NEW_N(arena, double, out->rows * out->columns + 1);

@@ -96,6 +96,7 @@ bool tw_probe_nan(TwUnit *u, const TwProgram *p, const TwLowered *l, uint32_t st
  * params, by their natural values. */
 typedef struct TwJacobian {
   TwLeaves row_leaves, column_leaves;
+  TwVec(TwSpan) row_spans; /* of each leaf: its declaration */
   uint64_t rows, columns;
   double *at; /* row major, in the unit's arena */
 } TwJacobian;
@@ -104,6 +105,7 @@ typedef struct TwJacobian {
  * weights that a law drew depend on no param. False if there is no memory. */
 bool tw_probe_jacobian(TwProbe *p, const double *values, TwJacobian *out);
 const char *tw_jacobian_row(TwProbe *p, const TwJacobian *j, uint64_t row);
+TwSpan tw_jacobian_span(const TwJacobian *j, uint64_t row);
 const char *tw_jacobian_column(TwProbe *p, const TwJacobian *j, uint64_t column);
 
 #endif
