@@ -131,6 +131,12 @@ static double seconds_of(const TwRunView *v, const TwViewStage *s) {
   return t.mean * t.n;
 }
 
+/* A run of which no epoch has been logged yet. */
+static void nothing_cells(TwRtTable *t, const Entry *e) {
+  tw_rt_cell(t, "%s", e->job->label);
+  for (size_t k = 1; k < t->columns; k++) tw_rt_cell(t, "%s", k == 1 || (k > 2 && k < 8) ? "-" : "");
+}
+
 static void print_stages(const Comparison *c, bool colour) {
   static const char *const head[] = {"run", "stage",     "seeds",  "min",     "mean",   "median",
                                      "max", "best loss", "failed", "regions", "seconds"};
@@ -138,6 +144,7 @@ static void print_stages(const Comparison *c, bool colour) {
   for (size_t k = 0; k < t.columns; k++) tw_rt_cell(&t, "%s", head[k]);
   for (uint32_t k = 0; k < c->n; k++) {
     const Entry *e = &c->entries[k];
+    if (e->job->n_stages == 0) nothing_cells(&t, e);
     for (uint32_t s = 0; s < e->job->n_stages; s++) {
       const TwViewStage *st = &e->job->stages[s];
       TwViewStats loss = tw_runview_stats(e->run, st, TW_VIEW_LOSS),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "runtime/files.h"
@@ -166,13 +167,23 @@ static void fill(const Table *t, TwHistory *h) {
   free(longest);
 }
 
+/* Why there is nothing to be read. */
+static bool refuse_empty(char **error, const char *path, bool of_run, bool has_others) {
+  const char *slash = strrchr(path, '/');
+  if (has_others) return refuse(error, path, 1, "there is no line of this variant");
+  if (!of_run || !slash) return refuse(error, path, 1, "there are no metrics");
+  *error = tw_rt_textf("the run '%.*s' has nothing to draw: no epoch of it has been logged yet", (int)(slash - path),
+                       path);
+  return false;
+}
+
 bool tw_metrics_read(const char *path, bool of_run, const char *variant, TwHistory *h) {
   *h = (TwHistory){0};
   Table t = {.only = variant};
   char *error;
-  bool ok = tw_metrics_each(path, of_run, add_line, &t, &error);
-  if (ok && t.n == 0)
-    ok = refuse(&error, path, 1, t.variant && variant ? "there is no line of this variant" : "there are no metrics");
+  bool begun = !of_run || access(path, F_OK) == 0; /* a run that was stopped before its first reading has no file */
+  bool ok = !begun || tw_metrics_each(path, of_run, add_line, &t, &error);
+  if (ok && t.n == 0) ok = refuse_empty(&error, path, of_run, t.variant && variant);
   if (ok) fill(&t, h);
   else fprintf(stderr, "triwave: %s\n", error ? error : "out of memory"), free(error);
   words_free(&t.stages);

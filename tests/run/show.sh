@@ -58,7 +58,16 @@ for head in '' 'variant,stage,ep'; do
   printf '%s' "$head" >runs/one/metrics.csv
   expect 0 "$triwave" show runs/one
   says out 'no epoch has been logged yet'
+  expect 1 "$triwave" compare runs/both runs/one --plot none.svg
+  says out '^runs/one  *-  *- '
+  says err "the run 'runs/one' has nothing to draw: no epoch of it has been logged yet"
+  expect 1 "$triwave" plot runs/one --figure loss
+  says err "the run 'runs/one' has nothing to draw"
 done
+rm runs/one/metrics.csv
+expect 1 "$triwave" compare runs/both runs/one --plot none.svg
+says err "the run 'runs/one' has nothing to draw"
+[ -e none.svg ] && { echo "FAILED: a picture of nothing"; failed=1; }
 mv whole.csv runs/one/metrics.csv
 printf 'main,second,41,3,0.00' >>runs/one/metrics.csv
 printf '12\n' >>runs/one/metrics.csv
