@@ -33,7 +33,8 @@ void tw_kept_watch(TwKept *k, const TwRtEpoch *e);
 void tw_kept_restart(TwKept *k, uint32_t seed_index);
 void tw_kept_stage(TwKept *k, uint32_t seed_index, uint32_t stage, bool best, const void *shown, const void *values);
 
-/* Writes what has not been written yet, and summary.json, unless a run was finished before. NULL: all is well; else why not, malloc'ed. */
+/* Writes what has not been written yet, and summary.json, unless the run was finished before. NULL: all is well; else
+ * why not, malloc'ed. */
 char *tw_keep_end(TwKeep *k, const TwRtReport *r);
 void tw_keep_free(TwKeep *k); /* NULL: nothing */
 

@@ -1,8 +1,8 @@
 /* files.h: files that are there whole or not at all.
  *
  * A file is written under a temporary name beside its own (".part" added), synced, and renamed; then its folder is
- * synced. Whatever stops that, a signal, a full disk, a power cut, the old file or none is there afterwards. A file that
- * may not be written is left as it is.
+ * synced. Whatever stops that, a signal, a full disk, a power cut, the old file or none is there afterwards. A file
+ * that may not be written is left as it is.
  * Errors are sentences with path and reason, malloc'ed, for the caller to free. */
 #ifndef TW_RUNTIME_FILES_H
 #define TW_RUNTIME_FILES_H

@@ -124,7 +124,7 @@ static void advance(TwRtStageRun *g) {
 
 static const char *nan_or_inf(double v) { return isnan(v) ? "nan" : "infinite"; }
 
-/* All rows of the batch have the weight 0, so that a mean over it is 0 / 0: the other rows of the data do not show it. */
+/* All rows of the batch have the weight 0, so that a mean over it is 0 / 0. The data as a whole do not show it. */
 static bool is_weightless(const TwRtStageRun *g) {
   const TwRtWorker *w = g->w;
   const TwRtData *d = &w->p->datas[g->st->batch_data];
