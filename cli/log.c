@@ -47,12 +47,7 @@ void tw_log_empty(TwLog *l) {
 
 static void add_real(cJSON *j, const char *key, double v, bool f64) {
   char text[TW_RT_NUMBER + 1];
-  if (!isfinite(v)) {
-    cJSON_AddNullToObject(j, key);
-    return;
-  }
-  text[tw_rt_number(text, v, f64)] = 0;
-  cJSON_AddRawToObject(j, key, text);
+  cJSON_AddRawToObject(j, key, tw_rt_number_json(text, v, f64));
 }
 
 static void add_count(cJSON *j, const char *key, bool known, int64_t v) {

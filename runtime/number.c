@@ -264,3 +264,9 @@ size_t tw_rt_number(char *out, double v, bool f64) {
   bool known = f64 ? try_f64(v, &d, &zeros, &first) : try_f32(v, &d, &zeros, &first);
   return (size_t)(at - out) + (known ? write_known(at, d, f64 ? 17 : 9, zeros, first) : write_slowly(at, v, f64));
 }
+
+const char *tw_rt_number_json(char *out, double v, bool f64) {
+  size_t n = isfinite(v) ? tw_rt_number(out, v, f64) : write_text(out, "null");
+  out[n] = 0;
+  return out;
+}

@@ -11,4 +11,7 @@ enum { TW_RT_NUMBER = 32 }; /* room that a text takes at most, without a final N
  * v is one and `f64` is false. "nan", "inf" and "-inf" for what is not finite. No NUL is written. */
 size_t tw_rt_number(char *out, double v, bool f64);
 
+/* The same as JSON has it, with a NUL: null for what is not finite. out has room for TW_RT_NUMBER + 1. */
+const char *tw_rt_number_json(char *out, double v, bool f64);
+
 #endif

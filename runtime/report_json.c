@@ -1,10 +1,11 @@
 /* report_json.c: the object of `run --json`. Its keys are a contract; docs/runs.md names them.
  *
  * Written by hand rather than through a tree: a thousand seeds stream out, and every number is printed
- * so that it reads back to the same bits (9 significant digits for f32, 17 for f64). */
+ * so that it reads back to the same bits. */
 #include <math.h>
 #include <string.h>
 
+#include "runtime/number.h"
 #include "runtime/report.h"
 #include "runtime/text.h"
 
@@ -27,30 +28,26 @@ static void string(FILE *out, const char *text) {
   fputc('"', out);
 }
 
-static void number(FILE *out, double v, int digits) {
-  if (!isfinite(v)) {
-    fputs("null", out);
-    return;
-  }
-  char text[40];
-  snprintf(text, sizeof text, "%.*g", digits, v);
-  for (char *c = text; *c; c++)
-    if (*c == ',') *c = '.'; /* whatever the locale of the process is */
-  fputs(text, out);
+static void number(FILE *out, double v, bool f64) {
+  char text[TW_RT_NUMBER + 1];
+  fputs(tw_rt_number_json(text, v, f64), out);
 }
+
+/* To the nanosecond. */
+static void seconds(FILE *out, double v) { number(out, round(1e9 * v) / 1e9, true); }
 
 static void count(FILE *out, const char *key, bool known, int64_t v) {
   if (known) fprintf(out, "\"%s\": %lld", key, (long long)v);
   else fprintf(out, "\"%s\": null", key);
 }
 
-static void stage(FILE *out, const TwRtStage *st, const TwRtStageResult *r, int digits) {
+static void stage(FILE *out, const TwRtStage *st, const TwRtStageResult *r, bool f64) {
   fputs("{\"name\": ", out);
   string(out, st->name);
   fprintf(out, ", \"epochs\": %lld, \"steps\": %lld, \"loss\": ", (long long)r->epochs, (long long)r->steps);
-  number(out, r->loss, digits);
+  number(out, r->loss, f64);
   fputs(", \"best_loss\": ", out);
-  number(out, r->best_loss, digits);
+  number(out, r->best_loss, f64);
   fputs(", ", out);
   count(out, "best_epoch", r->best_epoch >= 0, r->best_epoch);
   fputs(", ", out);
@@ -64,13 +61,13 @@ static void stage(FILE *out, const TwRtStage *st, const TwRtStageResult *r, int 
   fputs(", ", out);
   count(out, "maps", r->regions.counted, r->regions.maps);
   fputs(", \"narrowest\": ", out);
-  number(out, r->regions.counted ? r->regions.narrowest : NAN, 17);
+  number(out, r->regions.counted ? r->regions.narrowest : NAN, true);
   fputs(", ", out);
   count(out, "min_regions", r->min_regions >= 0, r->min_regions);
   fputs(", ", out);
   count(out, "max_regions", r->max_regions >= 0, r->max_regions);
   fputs(", \"seconds\": ", out);
-  number(out, r->seconds, 6);
+  seconds(out, r->seconds);
   fputs("}", out);
 }
 
@@ -93,23 +90,23 @@ static void failures(FILE *out, const TwRtProgram *p, const TwRtFailure *list, u
   }
 }
 
-static void seed(FILE *out, const TwRtProgram *p, const TwRtSeedResult *s, int digits) {
+static void seed(FILE *out, const TwRtProgram *p, const TwRtSeedResult *s, bool f64) {
   fprintf(out, "{\"seed\": %llu, \"status\": \"%s\", \"loss\": ", (unsigned long long)s->seed,
           tw_rt_status_text(s->status));
-  number(out, s->loss, digits);
+  number(out, s->loss, f64);
   fputs(", \"best_loss\": ", out);
-  number(out, s->best_loss, digits);
+  number(out, s->best_loss, f64);
   fputs(", \"measures\": {", out);
   for (uint32_t m = 0; m < p->n_measures; m++) {
     if (m) fputs(", ", out);
     string(out, p->measures[m]);
     fputs(": ", out);
-    number(out, s->measures[m], digits);
+    number(out, s->measures[m], f64);
   }
   fprintf(out, "}, \"retries\": %u,\n       \"stages\": [", s->retries);
   for (uint32_t k = 0; k < p->n_stages; k++) {
     if (k) fputs(",\n                  ", out);
-    stage(out, &p->stages[k], &s->stages[k], digits);
+    stage(out, &p->stages[k], &s->stages[k], f64);
   }
   fputs("]", out);
   if (s->n_failures) {
@@ -123,15 +120,15 @@ static void seed(FILE *out, const TwRtProgram *p, const TwRtSeedResult *s, int d
 static void over_best(FILE *out, const TwRtOverBest *o) {
   if (!o->pieces) return;
   fprintf(out, ", \"over_best_fit\": {\"pieces\": %u, \"loss\": ", o->pieces);
-  number(out, o->loss, 17);
+  number(out, o->loss, true);
   fputs(", \"min\": ", out);
-  number(out, o->min, 17);
+  number(out, o->min, true);
   fputs(", \"mean\": ", out);
-  number(out, o->mean, 17);
+  number(out, o->mean, true);
   fputs("}", out);
 }
 
-static void variant(FILE *out, const TwRtReportVariant *v, int digits) {
+static void variant(FILE *out, const TwRtReportVariant *v, bool f64) {
   const TwRtResult *r = v->result;
   fputs("{\"name\": ", out);
   string(out, v->name);
@@ -145,17 +142,17 @@ static void variant(FILE *out, const TwRtReportVariant *v, int digits) {
   fprintf(out, ",\n    \"bits\": \"%s\",\n    \"seeds\": [", v->program->portable ? "portable" : "machine");
   for (uint32_t i = 0; !r->error && i < r->n_seeds; i++) {
     fputs(i ? ",\n      " : "\n      ", out);
-    seed(out, v->program, &r->seeds[i], digits);
+    seed(out, v->program, &r->seeds[i], f64);
   }
   TwRtSummary s = tw_rt_summary(v);
   fprintf(out, "],\n    \"summary\": {\"n\": %u, \"failed\": %u, \"min\": ", s.n, s.failed);
-  number(out, s.min, digits);
+  number(out, s.min, f64);
   fputs(", \"mean\": ", out); /* computed in f64 whatever the losses are */
-  number(out, s.mean, 17);
+  number(out, s.mean, true);
   fputs(", \"median\": ", out);
-  number(out, s.median, 17);
+  number(out, s.median, true);
   fputs(", \"max\": ", out);
-  number(out, s.max, digits);
+  number(out, s.max, f64);
   over_best(out, &v->over_best);
   fputs("}", out);
   if (r->n_expects_failed) {
@@ -171,19 +168,19 @@ static void variant(FILE *out, const TwRtReportVariant *v, int digits) {
 }
 
 void tw_rt_report_json(FILE *out, const TwRtReport *r) {
-  int digits = r->f64 ? 17 : 9;
+  bool f64 = r->f64;
   fputs("{\"program\": ", out);
   string(out, r->program);
   fprintf(out, ", \"precision\": \"%s\",\n  \"variants\": [", r->f64 ? "f64" : "f32");
   for (uint32_t v = 0; v < r->n_variants; v++) {
     fputs(v ? ",\n   " : "\n   ", out);
-    variant(out, &r->variants[v], digits);
+    variant(out, &r->variants[v], f64);
   }
   fputs("],\n  \"seconds\": {\"compile\": ", out);
-  number(out, r->compile_seconds, 6);
+  seconds(out, r->compile_seconds);
   fputs(", \"train\": ", out);
-  number(out, r->train_seconds, 6);
+  seconds(out, r->train_seconds);
   fputs(", \"total\": ", out);
-  number(out, r->total_seconds, 6);
+  seconds(out, r->total_seconds);
   fputs("}}\n", out);
 }

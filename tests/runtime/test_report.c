@@ -158,6 +158,7 @@ static void json(void) {
     CHECK(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(full, "expects")) == 1, "the failed expect");
     const cJSON *seed = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(skip, "seeds"), 0);
     if (f64) CHECK_NEAR(at(seed, "best_loss"), 0.1 + 0.2, 0);
+    CHECK_HAS(text, f64 ? "\"best_loss\": 0.30000000000000004" : "\"best_loss\": 0.3,"); /* the fewest digits */
     const cJSON *t = cJSON_GetObjectItemCaseSensitive(o, "seconds");
     CHECK(at(t, "compile") == 0.5 && at(t, "train") == 3 && at(t, "total") == 3.75, "seconds");
     cJSON_Delete(o);
