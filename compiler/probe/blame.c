@@ -7,6 +7,7 @@
  * instructions that are right or wrong by themselves: they are looked at together, as one function of its
  * operands. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/ad/ad.h"
@@ -21,16 +22,36 @@ typedef struct Site {
   uint64_t seen;
   uint32_t n_reads;      /* operands; of a custom function what its last `along` depends on: `reads` */
   void **operands[KEPT]; /* [kept][operand] */
-  /* Of a custom function, else NULL: which instructions it is made of, which of them are its operands, and the
+  /* Of a custom function, else NULL: the instructions it is made of, in order, which of them are its operands, and the
    * values of these in the present execution. */
-  bool *part, *leaf;
-  TwRef *reads;
+  TwRef *parts, *reads;
+  uint32_t n_parts;
   void **now;
 } Site;
+
+/* One of the sites that an instruction belongs to. */
+typedef struct Link {
+  uint32_t site, next; /* next: of the same instruction, an index; 0: none */
+} Link;
+
+/* A function and its instructions: the links of each, and notes that are empty between uses. So the work for a site
+ * is as large as the site, whatever the function is. */
+typedef struct Place {
+  const TwFn *fn;
+  uint32_t *first;
+  TwRef *map;
+  uint8_t *mark;
+} Place;
+
+enum { LEAF = 1, SEEN = 2 };
 
 typedef struct Hunt {
   TwProbe *p;
   TwVec(Site) sites; /* bodies before regions */
+  TwVec(Link) links; /* at[0] unused */
+  Place *places;     /* by the address of the function; half of them at least are empty */
+  uint32_t n_places, cap;
+  Place *last;
   uint64_t rng;
 } Hunt;
 
@@ -38,47 +59,133 @@ static bool is_region(TwOp op) { return op == TW_OP_scan || op == TW_OP_samples 
 
 static bool is_custom(TwOp op) { return op == TW_OP_stop || op == TW_OP_along; }
 
-static void mark_part(const TwFn *f, TwRef r, const bool *leaf, bool *part) {
-  part[r] = true;
-  for (TwRef q = r; q > 0; q--)
-    for (uint32_t k = 0; part[q] && (q == r || !leaf[q]) && k < tw_inst(f, q)->n_args; k++)
-      part[tw_arg(f, q, k)] = true;
+/* ---- places */
+
+static Place *slot_of(Place *at, uint32_t cap, const TwFn *f) {
+  uint64_t key = (uint64_t)(uintptr_t)f;
+  uint32_t k = (uint32_t)tw_mix(&key) & (cap - 1);
+  while (at[k].fn && at[k].fn != f) k = (k + 1) & (cap - 1);
+  return &at[k];
+}
+
+/* NULL: the function has none. */
+static Place *place_of(Hunt *h, const TwFn *f) {
+  if (h->last && h->last->fn == f) return h->last;
+  Place *at = h->cap ? slot_of(h->places, h->cap, f) : NULL;
+  return h->last = at && at->fn ? at : NULL;
+}
+
+static void add_place(Hunt *h, const TwFn *f) {
+  TwArena *arena = &h->p->unit->arena;
+  if (2 * (h->n_places + 1) > h->cap) {
+    uint32_t cap = h->cap ? 2 * h->cap : 16;
+    Place *more = TW_NEW_N(arena, Place, cap);
+    for (uint32_t k = 0; k < h->cap; k++)
+      if (h->places[k].fn) *slot_of(more, cap, h->places[k].fn) = h->places[k];
+    h->places = more;
+    h->cap = cap;
+    h->last = NULL;
+  }
+  h->n_places++;
+  *slot_of(h->places, h->cap, f) = (Place){f, TW_NEW_N(arena, uint32_t, f->insts.len),
+                                           TW_NEW_N(arena, TwRef, f->insts.len),
+                                           TW_NEW_N(arena, uint8_t, f->insts.len)};
+}
+
+/* ---- sites */
+
+/* What is executed at `r` concerns the site that is added next. */
+static void add_link(Hunt *h, const TwFn *f, TwRef r) {
+  TwArena *arena = &h->p->unit->arena;
+  if (h->links.len == 0) tw_vec_push(arena, &h->links, (Link){0});
+  Place *at = place_of(h, f);
+  tw_vec_push(arena, &h->links, ((Link){h->sites.len, at->first[r]}));
+  at->first[r] = h->links.len - 1;
+}
+
+typedef TwVec(TwRef) Refs;
+
+/* Adds what `r` is computed from, without what leaves are computed from and what stands before `lowest`. Each is marked
+ * as seen. */
+static void collect(TwArena *arena, const Place *at, TwRef r, TwRef lowest, Refs *out) {
+  uint32_t next = out->len;
+  at->mark[r] |= SEEN;
+  tw_vec_push(arena, out, r);
+  for (; next < out->len; next++) {
+    TwRef q = out->at[next];
+    for (uint32_t k = 0; (q == r || !(at->mark[q] & LEAF)) && k < tw_inst(at->fn, q)->n_args; k++) {
+      TwRef x = tw_arg(at->fn, q, k);
+      if (x < lowest || (at->mark[x] & SEEN)) continue;
+      at->mark[x] |= SEEN;
+      tw_vec_push(arena, out, x);
+    }
+  }
+}
+
+static void unmark(const Place *at, const Refs *refs, uint8_t bits) {
+  for (uint32_t k = 0; k < refs->len; k++) at->mark[refs->at[k]] &= (uint8_t)~bits;
 }
 
 /* The operands that a custom function's rules name. If one of them is computed from another, a part of the
- * value may be shared with it, and they cannot be moved apart: none is marked then. */
-static void mark_leaves(TwArena *arena, const TwFn *f, TwRef r, bool *leaf) {
-  for (TwRef q = r; tw_op(f, q) == TW_OP_along; q = tw_arg(f, q, 0)) leaf[tw_arg(f, q, 1)] = true;
-  bool *none = TW_NEW_N(arena, bool, f->insts.len), *part = TW_NEW_N(arena, bool, f->insts.len), shared = false;
-  for (TwRef q = 1; q < r; q++) {
-    if (!leaf[q]) continue;
-    memset(part, 0, f->insts.len * sizeof *part);
-    mark_part(f, q, none, part);
-    for (TwRef other = 1; other < q; other++) shared |= part[other] && leaf[other];
+ * value may be shared with it, and they cannot be moved apart: there are none then. */
+static void find_leaves(TwArena *arena, const Place *at, TwRef r, Refs *out) {
+  TwRef lowest = r;
+  for (TwRef q = r; tw_op(at->fn, q) == TW_OP_along; q = tw_arg(at->fn, q, 0)) {
+    TwRef x = tw_arg(at->fn, q, 1);
+    if (x < lowest) lowest = x;
+    if (!(at->mark[x] & SEEN)) tw_vec_push(arena, out, x);
+    at->mark[x] |= SEEN;
   }
-  if (shared) memset(leaf, 0, f->insts.len * sizeof *leaf);
+  unmark(at, out, SEEN);
+  bool shared = false;
+  for (uint32_t k = 0; k < out->len && out->len > 1 && !shared; k++) {
+    Refs from = {0};
+    collect(arena, at, out->at[k], lowest, &from);
+    for (uint32_t j = 0; j < out->len; j++) shared |= j != k && (at->mark[out->at[j]] & SEEN);
+    unmark(at, &from, SEEN);
+  }
+  if (shared) out->len = 0;
+}
+
+static int ascending(const void *a, const void *b) {
+  TwRef x = *(const TwRef *)a, y = *(const TwRef *)b;
+  return (x > y) - (x < y);
 }
 
 /* `r` is the last of what is stated of a custom function, or its value if nothing is left of it. */
 static void add_custom(Hunt *h, const TwFn *f, TwRef r) {
   TwArena *arena = &h->p->unit->arena;
-  for (TwRef q = r + 1; q < f->insts.len; q++)
-    if (tw_op(f, q) == TW_OP_along && tw_arg(f, q, 0) == r) return;
-  Site s = {
-      .fn = f, .ref = r, .part = TW_NEW_N(arena, bool, f->insts.len), .leaf = TW_NEW_N(arena, bool, f->insts.len)};
-  mark_leaves(arena, f, r, s.leaf);
-  for (TwRef q = 1; q < r; q++) s.leaf[q] |= tw_op(f, q) == TW_OP_param;
-  mark_part(f, r, s.leaf, s.part);
-  s.reads = TW_NEW_N(arena, TwRef, f->insts.len);
-  for (TwRef q = 1; q < r; q++)
-    if (s.part[q] && s.leaf[q] && tw_op(f, q) != TW_OP_const) s.reads[s.n_reads++] = q;
+  const Place *at = place_of(h, f);
+  Site s = {.fn = f, .ref = r};
+  Refs leaves = {0}, parts = {0};
+  find_leaves(arena, at, r, &leaves);
+  for (uint32_t k = 0; k < leaves.len; k++) at->mark[leaves.at[k]] |= LEAF;
+  collect(arena, at, r, 1, &parts);
+  qsort(parts.at, parts.len, sizeof *parts.at, ascending);
+  s.parts = parts.at;
+  s.n_parts = parts.len;
+  s.reads = TW_NEW_N(arena, TwRef, parts.len + 1);
+  for (uint32_t k = 0; k < parts.len; k++) {
+    TwRef q = parts.at[k];
+    bool leaf = q != r && ((at->mark[q] & LEAF) || tw_op(f, q) == TW_OP_param);
+    if (leaf && tw_op(f, q) != TW_OP_const) s.reads[s.n_reads++] = q;
+  }
+  unmark(at, &parts, SEEN);
+  unmark(at, &leaves, LEAF);
   s.now = TW_NEW_N(arena, void *, s.n_reads + 1);
+  add_link(h, f, r);
+  for (TwRef q = r; tw_op(f, q) == TW_OP_along && tw_op(f, tw_arg(f, q, 0)) == TW_OP_along; q = tw_arg(f, q, 0))
+    add_link(h, f, tw_arg(f, q, 0));
   tw_vec_push(arena, &h->sites, s);
 }
 
 static void find_sites(Hunt *h, const TwFn *f) {
-  for (uint32_t k = 0; k < h->sites.len; k++)
-    if (h->sites.at[k].fn == f) return;
+  TwArena *arena = &h->p->unit->arena;
+  if (place_of(h, f)) return;
+  add_place(h, f);
+  bool *goes_on = TW_NEW_N(arena, bool, f->insts.len); /* more is stated of it */
+  for (TwRef r = 1; r < f->insts.len; r++)
+    if (tw_op(f, r) == TW_OP_along) goes_on[tw_arg(f, r, 0)] = true;
   for (TwRef r = 1; r < f->insts.len; r++) {
     TwOp op = tw_op(f, r);
     if (is_region(op)) {
@@ -86,9 +193,12 @@ static void find_sites(Hunt *h, const TwFn *f) {
       if (op == TW_OP_cond) find_sites(h, tw_region(f, r)->other);
     }
     if (tw_inst(f, r)->n_args == 0 || op == TW_OP_get) continue;
-    if (is_custom(op)) add_custom(h, f, r);
-    else if (is_region(op) || tw_info(f, r)->dtype == TW_REAL)
-      tw_vec_push(&h->p->unit->arena, &h->sites, (Site){.fn = f, .ref = r, .n_reads = tw_inst(f, r)->n_args});
+    if (is_custom(op)) {
+      if (!goes_on[r]) add_custom(h, f, r);
+    } else if (is_region(op) || tw_info(f, r)->dtype == TW_REAL) {
+      add_link(h, f, r);
+      tw_vec_push(arena, &h->sites, ((Site){.fn = f, .ref = r, .n_reads = tw_inst(f, r)->n_args}));
+    }
   }
 }
 
@@ -127,9 +237,9 @@ static void read_custom(Hunt *h, Site *s, const TwInstant *now) {
 
 static void keep_operands(TwWatch *w, const TwInstant *now) {
   Hunt *h = w->context;
-  for (uint32_t k = 0; k < h->sites.len; k++) {
-    Site *s = &h->sites.at[k];
-    if (s->fn != now->fn) continue;
+  const Place *at = place_of(h, now->fn);
+  for (uint32_t k = at ? at->first[now->ref] : 0; k; k = h->links.at[k].next) {
+    Site *s = &h->sites.at[h->links.at[k].site];
     if (s->reads) read_custom(h, s, now);
     if (s->ref == now->ref) keep(h, s, now);
   }
@@ -147,7 +257,7 @@ typedef struct Alone {
 static bool make_custom(Hunt *h, const Site *s, Alone *a) {
   TwArena *arena = &h->p->unit->arena;
   TwFn *f = tw_fn_new(h->p->lowered->module, tw_op_name(tw_op(s->fn, s->ref)));
-  TwRef *map = TW_NEW_N(arena, TwRef, s->fn->insts.len);
+  TwRef *map = place_of(h, s->fn)->map;
   a->operand = TW_NEW_N(arena, uint32_t, s->n_reads + 1);
   a->active = TW_NEW_N(arena, bool, s->n_reads + 1);
   bool any = false;
@@ -157,10 +267,11 @@ static bool make_custom(Hunt *h, const Site *s, Alone *a) {
     any |= a->active[k];
     map[s->reads[k]] = tw_param(f, tw_type(s->fn, s->reads[k]));
   }
-  for (TwRef q = 1; q <= s->ref; q++)
-    if (s->part[q] && !map[q]) map[q] = tw_copy_inst(f, s->fn, q, map);
+  for (uint32_t k = 0; any && k < s->n_parts; k++)
+    if (!map[s->parts[k]]) map[s->parts[k]] = tw_copy_inst(f, s->fn, s->parts[k], map);
+  if (any) tw_result(f, map[s->ref]);
+  for (uint32_t k = 0; k < s->n_parts; k++) map[s->parts[k]] = 0;
   if (!any) return false;
-  tw_result(f, map[s->ref]);
   a->fn = tw_fn_seal(f);
   a->jvp = tw_jvp(h->p->lowered->module, a->fn, a->active);
   a->vjp = tw_vjp(h->p->lowered->module, a->fn, a->active, NULL);
@@ -172,7 +283,7 @@ static bool make_alone(Hunt *h, const Site *s, Alone *a) {
   TwArena *arena = &h->p->unit->arena;
   TwFn *f = tw_fn_new(h->p->lowered->module, tw_op_name(tw_op(s->fn, s->ref)));
   uint32_t n = tw_inst(s->fn, s->ref)->n_args;
-  TwRef *map = TW_NEW_N(arena, TwRef, s->fn->insts.len);
+  TwRef *map = place_of(h, s->fn)->map;
   a->operand = TW_NEW_N(arena, uint32_t, n);
   a->active = TW_NEW_N(arena, bool, n);
   bool any = false;
@@ -190,6 +301,7 @@ static bool make_alone(Hunt *h, const Site *s, Alone *a) {
   }
   f->at = tw_inst(s->fn, s->ref)->span;
   TwRef r = tw_copy_inst(f, s->fn, s->ref, map);
+  for (uint32_t k = 0; k < n; k++) map[tw_arg(s->fn, s->ref, k)] = 0;
   bool real = false;
   if (is_region(tw_op(s->fn, s->ref))) {
     const TwRegion *g = tw_region(s->fn, s->ref);
