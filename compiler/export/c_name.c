@@ -1,5 +1,10 @@
 /* c_name.c: what the function of an exported file may be called: not as C, C++, the C library or the file itself calls
- * something. The standard reserves the names of all functions of its library, whatever headers a file includes. */
+ * something. The standard reserves the names of all functions of its library, whatever headers a file includes.
+ *
+ * The words are written down, not taken from the headers of the machine that builds this: the name of an exported
+ * function is part of the program that calls it, and must not depend on where it was exported. A test exports under
+ * every word that the headers of its machine declare, and compiles what comes out, so that a word that is missing here
+ * fails. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
