@@ -52,6 +52,7 @@ typedef struct TwLw {
   const TwRunning *running;
   int64_t *rows;        /* rows of each data set in the function being made: a batch has fewer */
   const char *law_name; /* the qualified name that keys draws, while a law is lowered */
+  bool too_large;       /* it has been told that something is (size.c): what that is a part of is, too */
 } TwLw;
 
 /* A function being built and what it binds. Params, weights and globals that are not bound yet are
@@ -103,8 +104,8 @@ TwVal tw_lw_derivative(TwScope *s, const TwTx *t);
 TwRef tw_lw_prod(TwScope *s, TwRef a); /* product of all elements */
 
 /* ---- size.c */
-/* f, if it is small enough to be differentiated; else a diagnostic (at `at`, or where the most of it comes from) and,
- * in place of f, a function of the same signature that gives zeros. `what` it is, for the message. */
+/* f, if it is small enough to be differentiated; else a diagnostic (at `at`, with a note where the most of it comes
+ * from) and, in place of f, a function of the same signature that gives zeros. `what` it is, for the message. */
 const TwFn *tw_lw_within(TwLw *lw, const TwFn *f, TwSpan at, const char *what);
 /* The same of a function that is ready: it is looked at only. */
 void tw_lw_within_end(TwLw *lw, const TwFn *f);

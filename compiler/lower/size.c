@@ -59,12 +59,15 @@ static TwSpan most_of(TwLw *lw, const TwFn *f, uint32_t *n) {
 static bool within(TwLw *lw, const TwFn *f, uint32_t most, TwSpan at, const char *what) {
   Longest l = longest(lw, f, most);
   if (l.fn->insts.len <= l.most) return true;
+  lw->too_large = true;
   uint32_t n;
   TwSpan from = most_of(lw, l.fn, &n);
-  TwDiag *d = tw_diag(&lw->unit->diags, TW_E0902, at.file ? at : from,
-                      "%s comes to %u operations in a row%s, more than %u: its code would take minutes to make", what,
-                      l.fn->insts.len - 1, l.fn == f ? "" : " for each sample", l.most);
-  if (from.file) tw_diag_note(&lw->unit->diags, d, from, "%u of them come from here", n);
+  bool here = !at.file || by_place(&at, &from) == 0;
+  const char *some = here && from.file ? tw_arena_printf(lw->arena, " (%u of them from here)", n) : "";
+  TwDiag *d = tw_diag(&lw->unit->diags, TW_E0902, here ? from : at,
+                      "%s comes to %u operations in a row%s%s, more than %u: its code would take minutes to make", what,
+                      l.fn->insts.len - 1, l.fn == f ? "" : " for each sample", some, l.most);
+  if (from.file && !here) tw_diag_note(&lw->unit->diags, d, from, "%u of them come from here", n);
   tw_diag_help(&lw->unit->diags, d,
                "a loop or a comprehension is small however often it runs; each derivative around another makes the "
                "code about three times as large");
@@ -84,5 +87,5 @@ const TwFn *tw_lw_within(TwLw *lw, const TwFn *f, TwSpan at, const char *what) {
 }
 
 void tw_lw_within_end(TwLw *lw, const TwFn *f) {
-  within(lw, f, MOST_AFTER, (TwSpan){0}, tw_arena_printf(lw->arena, "'%s'", f->name));
+  if (!lw->too_large) within(lw, f, MOST_AFTER, (TwSpan){0}, tw_arena_printf(lw->arena, "'%s'", f->name));
 }

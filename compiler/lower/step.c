@@ -13,7 +13,7 @@ static const TwFn *loss_fn(TwFnBuild *b, TwLw *lw, const TwMoment *at, const cha
   tw_lw_begin(b, lw, at, name);
   tw_result(b->scope.f, tw_lw_ref(&b->scope, at->stage->loss));
   const char *what = tw_arena_printf(lw->arena, "the loss of stage '%s'", at->stage->name);
-  return tw_lw_within(lw, tw_fn_seal(b->scope.f), (TwSpan){0}, what);
+  return tw_lw_within(lw, tw_fn_seal(b->scope.f), at->stage->loss->span, what);
 }
 
 /* g scaled so that its norm is at most `limit`. */

@@ -134,7 +134,8 @@ static void contradiction(Call *c, const TwParamDecl *p, const TwType *given, Tw
   TwSpan last = {0};
   for (uint32_t r = 0; r < c->solve.rows; r++) {
     TwSpan w = c->solve.why[r];
-    if (w.start == last.start && w.file == last.file) continue;
+    bool itself = w.start == span.start && w.file == span.file; /* its own size has no solution */
+    if (itself || (w.start == last.start && w.file == last.file)) continue;
     last = w;
     tw_sm_note(s, d, w, c->f->has_shape ? "the shape parameters are given here" : "sizes follow from this argument");
   }

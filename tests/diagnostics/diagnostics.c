@@ -163,6 +163,17 @@ static void print_diag(const Case *c, const TwDiag *d) {
   printf("  %s:%u:%u: %s: %s\n", at.path ? at.path : "(no place)", at.line, at.column, tw_diag_code(d->id), d->text);
 }
 
+/* A note at the place of what it is a note to shows nothing that is not shown already. */
+static bool says_more(const Case *c, const char *path, const TwDiag *d) {
+  for (uint32_t k = 0; k < d->notes.len; k++) {
+    if (!d->span.file || memcmp(&d->notes.at[k].span, &d->span, sizeof d->span) != 0) continue;
+    printf("%s: a note has the place of its error: %s\n", path, d->notes.at[k].text);
+    print_diag(c, d);
+    return false;
+  }
+  return true;
+}
+
 static bool compare(Case *c, const char *path) {
   bool ok = true;
   for (uint32_t k = 0; k < c->unit->diags.list.len; k++) {
@@ -170,6 +181,7 @@ static bool compare(Case *c, const char *path) {
     uint32_t line = d->span.file == c->file ? tw_place(&c->unit->sources, d->span.file, d->span.start).line : 0;
     Expect *found = NULL;
     covered[d->id] = true;
+    ok &= says_more(c, path, d);
     for (uint32_t j = 0; j < c->n && !found; j++) {
       Expect *e = &c->expects[j];
       if (!e->met && e->line == line && strcmp(e->code, tw_diag_code(d->id)) == 0 && strstr(d->text, e->text))
