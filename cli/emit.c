@@ -1,4 +1,5 @@
 /* emit.c: triwave emit FILE --as FORM [-o FILE]: the program in any of its forms. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,16 +19,25 @@ static bool emit_object(const TwCli *c, TwBuild *b) {
   return ok;
 }
 
+/* In memory first: code that cannot be made leaves no file, however that ends (compiler/base/bug.h). */
+static bool dump_to_file(const TwCli *c, TwBuild *b, const TwForm *form) {
+  char *text = NULL, *error = NULL;
+  size_t n = 0;
+  FILE *out = open_memstream(&text, &n);
+  bool dumped = out && form->dump(b, out), whole = out && !ferror(out);
+  if (out && fclose(out) != 0) whole = false;
+  bool ok = dumped && ((whole && tw_rt_file_write(c->output, text, n, &error)) || tw_cli_said(error));
+  free(text);
+  return ok;
+}
+
 static bool emit(const TwCli *c, TwBuild *b, const TwForm *form) {
   if (!form) return emit_object(c, b);
   bool parsed = tw_build(b, form->needs);
   if (!parsed && form->needs != TW_PHASE_PARSE) return false;
-  TwRtFile f = {.out = stdout};
-  char *error;
-  if (c->output && !tw_rt_file_begin(&f, c->output, &error)) return tw_cli_said(error);
-  bool ok = form->dump(b, f.out) && parsed;
-  if (!c->output) return tw_cli_stdout_ok() && ok;
-  return (tw_rt_file_commit(&f, &error) || tw_cli_said(error)) && ok;
+  if (c->output) return dump_to_file(c, b, form) && parsed;
+  bool dumped = form->dump(b, stdout);
+  return tw_cli_stdout_ok() && dumped && parsed;
 }
 
 int tw_cli_emit(const TwCli *c) {
