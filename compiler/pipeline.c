@@ -47,9 +47,9 @@ const TwLlFn *tw_build_fns(TwBuild *b, uint32_t *n) {
   return fns;
 }
 
+/* It has no place in the program: the generator is not there, gets no memory, or has a bug. */
 static bool code_error(TwBuild *b, char *error) {
-  TwSpan at = b->program->span;
-  tw_diag(&b->unit->diags, TW_E0803, at, "code generation failed: %s", error ? error : "no reason given");
+  tw_diag(&b->unit->diags, TW_E0803, (TwSpan){0}, "code generation failed: %s", error ? error : "no reason given");
   free(error);
   return false;
 }
