@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static _Thread_local TwBoundary *boundary;
 static TwBugTo forward; /* set once, when the code is loaded, before anything of it is called */
@@ -22,8 +23,9 @@ void tw_boundary_clear(TwBoundary *b) { boundary = b->outer; }
 void tw_give_up(int code, char *text) {
   if (!boundary && forward) forward(code, text);
   if (!boundary) {
+    fflush(stdout);
     fprintf(stderr, "triwave: %s\n", text ? text : "out of memory");
-    exit(code);
+    _exit(code); /* no destructors: other threads are in the middle of anything */
   }
   boundary->text = text;
   longjmp(boundary->back, 1);

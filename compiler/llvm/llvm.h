@@ -9,7 +9,8 @@
 #include "runtime/program.h"
 
 /* To be called once, before all else here, by whom this process's LLVM belongs to: switches of it that no other user
- * may find changed are set. They change speed, never bits. */
+ * may find changed are set, which change speed, never bits; and where it would abort, without memory say, it ends as
+ * bugs do (compiler/base/bug.h). */
 void tw_ll_owns_llvm(void);
 
 typedef struct TwLlFn {

@@ -79,6 +79,8 @@ LLVMTargetMachineRef tw_ll_machine(const TwLlTarget *t, char **error) {
 }
 
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
+  *t = (TwLlTarget){0};
+  if (tw_ll_is_lost()) return *error = copy_of("LLVM has failed before in this process, and is not used again"), false;
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
   *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick};
@@ -109,4 +111,5 @@ void tw_ll_target_free(TwLlTarget *t) {
 void tw_ll_owns_llvm(void) {
   const char *args[] = {"triwave", "-disable-post-ra"};
   LLVMParseCommandLineOptions(2, args, NULL);
+  tw_ll_own_errors();
 }

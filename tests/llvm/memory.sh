@@ -1,0 +1,31 @@
+#!/bin/sh
+# memory.sh TRIWAVE SOURCE_DIR: with so little memory that LLVM gets none, too: an end with a message and exit code 1, and
+# no file.
+set -u
+triwave=$1 program=$2/examples/cubic.tw
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0 short=0 done=0 kib=36000
+while [ $done -lt 8 ] && [ $kib -lt 400000 ]; do
+  mkdir out
+  case $((kib / 2000 % 3)) in # 2000 is the step
+    0) set -- run "$program" --no-cache --quiet ;;
+    1) set -- build "$program" -o out/net.so ;;
+    2) set -- emit "$program" --as asm -o out/net.s ;;
+  esac
+  (ulimit -v $kib && exec "$triwave" "$@" 2>err)
+  code=$?
+  grep -q '^triwave: out of memory' err && short=$((short + 1))
+  if [ $code -eq 0 ]; then done=$((done + 1)); fi
+  if [ $code -gt 1 ] || { [ $code -eq 1 ] && [ ! -s err ]; } || { [ $code -eq 1 ] && [ "$(ls out)" ]; }; then
+    echo "FAILED: exit $code with $kib KiB: $*"
+    cat err
+    ls -l out
+    failed=1
+  fi
+  rm -rf out
+  kib=$((kib + 2000))
+done
+echo "$short without memory in the midst, $done done"
+[ $short -gt 1 ] && [ $done -gt 1 ] && [ $failed -eq 0 ]
