@@ -1,8 +1,9 @@
 /* cache.c: entries on disk.
  *
  * File: magic, number of parts, size of each, SHA-256 of all of that and of the parts; then the parts, each from
- * a multiple of 16 bytes on. A file is written under a temporary name and renamed. The time it was last used
- * is its modification time. */
+ * a multiple of 16 bytes on. A file is written under a temporary name and renamed, as by runtime/files.h, but under
+ * one of its own, since several processes may write the same entry at once, from the folder that was looked at, and not
+ * synced: what a power cut spoils has another digest. The time it was last used is its modification time. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "compiler/cache/cache.h"
+#include "runtime/files.h"
 
 enum { NAME = 2 * TW_CACHE_KEY + 4, FRESH = 3600 };
 static const uint64_t MAX_ENTRY = 64u << 20;
@@ -116,18 +118,6 @@ static bool read_all(int fd, uint8_t *to, size_t n) {
     if (got <= 0) return false;
     to += got;
     n -= (size_t)got;
-  }
-  return true;
-}
-
-static bool write_all(int fd, const void *from, size_t n) {
-  const uint8_t *p = from;
-  while (n) {
-    ssize_t put = write(fd, p, n);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return false;
-    p += put;
-    n -= (size_t)put;
   }
   return true;
 }
@@ -262,7 +252,7 @@ void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const
   snprintf(temporary, sizeof temporary, "tmp-%ld-%ld-%p", (long)getpid(), now.tv_nsec, (void *)&h);
   int fd = openat(c->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) {
-    bool ok = write_all(fd, &h, sizeof h) && write_all(fd, all, total);
+    bool ok = tw_rt_write_all(fd, &h, sizeof h) == 0 && tw_rt_write_all(fd, all, total) == 0;
     ok = close(fd) == 0 && ok;
     ok = ok && renameat(c->dir, temporary, c->dir, name) == 0;
     if (!ok) (void)unlinkat(c->dir, temporary, 0);
