@@ -59,7 +59,7 @@ const char *tw_figure_fit(TwFigure *f, const TwRtData *target, const TwRtPieces 
                                .x_label = target->axes[0].name,
                                .x_lo = lo,
                                .x_hi = hi,
-                               .legend = knot_y[n] >= knot_y[0] ? TW_PLOT_LEGEND_TOP_LEFT : TW_PLOT_LEGEND_TOP_RIGHT,
+                               .legend = true,
                                .n_series = 3,
                                .series = s};
   f->panels[1] = (TwPlotPanel){.title = "model − target",
@@ -174,7 +174,7 @@ const char *tw_figure_layers(TwFigure *f, const TwRtPl *pl, const double *coeffs
   uint32_t fullest = 0;
   for (uint32_t l = 1; l < n_layers; l++)
     if (f->panels[l].n_series > f->panels[fullest].n_series) fullest = l;
-  f->panels[fullest].legend = TW_PLOT_LEGEND_TOP_LEFT;
+  f->panels[fullest].legend = true;
   f->plot = (TwPlot){.title = "outputs of the neurons, each over its largest; equal ones once, constant ones not",
                      .n_panels = n_layers,
                      .columns = n_layers < 3 ? n_layers : 3,
@@ -317,7 +317,7 @@ static const char *over_epochs(TwFigure *f, const TwHistory *h, const double *of
                                .y_log = log,
                                .x_lo = 0,
                                .x_hi = last_epoch(h),
-                               .legend = several ? TW_PLOT_LEGEND_BOTTOM_LEFT : TW_PLOT_LEGEND_NONE,
+                               .legend = several,
                                .n_series = n,
                                .series = s};
   marks_of(f, h, &f->panels[0]);
@@ -349,7 +349,7 @@ const char *tw_figure_compare(TwFigure *f, const TwHistory *h, const char *const
                                .y_log = true,
                                .x_lo = 0,
                                .x_hi = last,
-                               .legend = TW_PLOT_LEGEND_BOTTOM_LEFT,
+                               .legend = true,
                                .n_series = lines,
                                .series = s};
   if (same) marks_of(f, &h[0], &f->panels[0]);

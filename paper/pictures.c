@@ -73,7 +73,7 @@ void draw_depth(const Settings *s, const DepthRow *rows, size_t n) {
                                  .y_log = true,
                                  .x_lo = 1.5,
                                  .x_hi = 12.5,
-                                 .legend = TW_PLOT_LEGEND_BOTTOM_LEFT,
+                                 .legend = true,
                                  .n_series = 6,
                                  .series = errors},
                                 {.title = "most regions of the seeds",
@@ -82,7 +82,7 @@ void draw_depth(const Settings *s, const DepthRow *rows, size_t n) {
                                  .y_log = true,
                                  .x_lo = 1.5,
                                  .x_hi = 12.5,
-                                 .legend = TW_PLOT_LEGEND_TOP_LEFT,
+                                 .legend = true,
                                  .n_series = 5,
                                  .series = counts}};
   const TwPlot p = {.n_panels = 2, .columns = 2, .panels = panels, .width = 520, .height = 380};

@@ -13,10 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "plot/plot.h"
+#include "plot/legend.h"
 
 static const char *const colours[TW_PLOT_COLOURS] = {"#000000", "#0072b2", "#d55e00", "#009e73",
                                                      "#cc79a7", "#56b4e9", "#e69f00", "#999999"};
+
+static unsigned panel_width(const TwPlot *p) { return p->width ? p->width : 520; }
+static unsigned panel_height(const TwPlot *p) { return p->height ? p->height : 360; }
 
 /* Of a label, in a script's single quotes; what gnuplot takes for markup is not. */
 static void put_text(FILE *out, const char *s) {
@@ -62,40 +65,78 @@ static void put_data(FILE *out, const TwPlotPanel *p, const TwPlotRange *r, size
   }
 }
 
-static const char *legend_place(TwPlotLegend l) {
-  switch (l) {
-    case TW_PLOT_LEGEND_NONE: return "unset key";
-    case TW_PLOT_LEGEND_TOP_RIGHT: return "set key top right";
-    case TW_PLOT_LEGEND_TOP_LEFT: return "set key top left Left reverse";
-    case TW_PLOT_LEGEND_BOTTOM_RIGHT: return "set key bottom right";
-    case TW_PLOT_LEGEND_BOTTOM_LEFT: return "set key bottom left Left reverse";
-  }
-  return "";
+/* Pixels of a panel that are not within its axes. */
+enum { BESIDE = 96, ABOVE_AND_BELOW = 100 };
+
+static size_t rows_of(const TwPlot *p) { return (p->n_panels + p->columns - 1) / (p->columns ? p->columns : 1); }
+
+/* Where a legend goes for which no place is free: into a cell that no panel takes, or beside the only panel. */
+static bool has_empty_cell(const TwPlot *p) { return p->columns && p->n_panels < p->columns * rows_of(p); }
+static bool is_alone(const TwPlot *p) { return p->n_panels == 1 && !p->title; }
+
+static TwPlotPlace place_of(const TwPlot *all, const TwPlotPanel *p, const TwPlotRange *r) {
+  return tw_plot_legend(p, r, panel_width(all) - BESIDE, panel_height(all) - ABOVE_AND_BELOW);
 }
 
-static void put_panel(FILE *out, const TwPlotPanel *p, size_t panel) {
+/* Else it hides what is below it, rather than be unreadable. */
+static void put_legend(FILE *out, const TwPlot *all, const TwPlotPanel *p, const TwPlotRange *r) {
+  static const char *const columns[] = {"left Left reverse", "center", "right"}, *const rows[] = {"bottom", "center",
+                                                                                                  "top"};
+  TwPlotPlace at = p->legend ? place_of(all, p, r) : (TwPlotPlace){0};
+  if (!p->legend || (!at.free && has_empty_cell(all))) fprintf(out, "unset key\n");
+  else if (!at.free && is_alone(all)) fprintf(out, "unset rmargin\nset key outside right top Left reverse\n");
+  else fprintf(out, "set key inside %s %s %s\n", rows[at.row], columns[at.column], at.free ? "noopaque" : "opaque");
+}
+
+/* The next cell has nothing but the legend of the panel. */
+static void put_legend_alone(FILE *out, const TwPlotPanel *p) {
+  fprintf(out, "unset border\nunset tics\nunset logscale\nunset title\nunset xlabel\nunset ylabel\n"
+               "set key inside left top Left reverse noopaque\nplot [0:1] [0:1]");
+  for (size_t k = 0; k < p->n_series; k++) {
+    if (!p->series[k].label || !*p->series[k].label) continue;
+    fprintf(out, " NaN ");
+    put_style(out, &p->series[k]);
+    fprintf(out, " title "), put_text(out, p->series[k].label);
+    fprintf(out, ",");
+  }
+  fprintf(out, " NaN notitle\n");
+}
+
+static void put_marks(FILE *out, const TwPlot *all, const TwPlotPanel *p, const TwPlotRange *r) {
+  int lines = 0;
+  fprintf(out, "unset arrow\nunset label\n");
+  for (size_t k = 0; k < p->n_marks; k++) {
+    int line = tw_plot_mark_line(p, r, k, panel_width(all) - BESIDE);
+    if (line >= lines) lines = line + 1;
+    fprintf(out,
+            "set arrow from first %.9g, graph 0 to first %.9g, graph 1 nohead lw 1 dt (3,3) lc rgb '#808080' back\n",
+            p->marks[k].x, p->marks[k].x);
+    if (line < 0) continue;
+    fprintf(out, "set label ");
+    put_text(out, p->marks[k].label);
+    fprintf(out, " at first %.9g, graph 1 offset 0,%.1f font ',10' textcolor rgb '#606060'\n", p->marks[k].x,
+            0.6 + 0.9 * line);
+  }
+  if (is_alone(all) && lines) fprintf(out, "set tmargin %d\n", p->title ? lines + 2 : lines + 1);
+}
+
+static void put_panel(FILE *out, const TwPlot *all, size_t panel) {
+  const TwPlotPanel *p = &all->panels[panel];
   TwPlotRange r = tw_plot_range(p);
   put_data(out, p, &r, panel);
   fprintf(out, "unset logscale\nset format '%%g'\n");
   if (p->x_log) fprintf(out, "set logscale x 2\n");
   if (p->y_log) fprintf(out, "set logscale y\nset format y '10^{%%L}'\n");
-  fprintf(out, "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\n%s\n", r.x_lo, r.x_hi, r.y_lo, r.y_hi,
-          legend_place(p->legend));
+  fprintf(out, "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\n", r.x_lo, r.x_hi, r.y_lo, r.y_hi);
+  put_legend(out, all, p, &r);
   fprintf(out, "set title ");
   put_text(out, p->title);
-  fprintf(out, "\nset xlabel ");
+  fprintf(out, " offset 0,%d\nset xlabel ", p->n_marks ? 1 : 0); /* above the words of the marks */
   put_text(out, p->x_label);
   fprintf(out, "\nset ylabel ");
   put_text(out, p->y_label);
-  fprintf(out, "\nunset arrow\nunset label\n");
-  for (size_t k = 0; k < p->n_marks; k++) {
-    fprintf(out,
-            "set arrow from first %.9g, graph 0 to first %.9g, graph 1 nohead lw 1 dt (3,3) lc rgb '#808080' back\n",
-            p->marks[k].x, p->marks[k].x);
-    fprintf(out, "set label ");
-    put_text(out, p->marks[k].label);
-    fprintf(out, " at first %.9g, graph 0.96 offset 0.5,0 font ',10' textcolor rgb '#606060'\n", p->marks[k].x);
-  }
+  fprintf(out, "\n");
+  put_marks(out, all, p, &r);
   fprintf(out, "plot");
   for (size_t k = 0; k < p->n_series; k++) {
     const TwPlotSeries *s = &p->series[k];
@@ -110,9 +151,9 @@ static void put_panel(FILE *out, const TwPlotPanel *p, size_t panel) {
 }
 
 static void put_script(FILE *out, const TwPlot *p, TwPlotFormat format) {
-  size_t columns = p->columns ? p->columns : 1, rows = (p->n_panels + columns - 1) / columns;
-  unsigned w = p->width ? p->width : 520, h = p->height ? p->height : 360, top = p->title ? 34 : 0;
-  bool multi = p->n_panels > 1 || p->title;
+  size_t columns = p->columns ? p->columns : 1, rows = p->columns ? rows_of(p) : p->n_panels;
+  unsigned w = panel_width(p), h = panel_height(p), top = p->title ? 34 : 0;
+  bool multi = !is_alone(p);
   fprintf(out, "set encoding utf8\n");
   unsigned all_w = w * (unsigned)columns, all_h = h * (unsigned)rows + top;
   if (format == TW_PLOT_SVG)
@@ -135,7 +176,13 @@ static void put_script(FILE *out, const TwPlot *p, TwPlotFormat format) {
   } else {
     fprintf(out, "set rmargin 4\n");
   }
-  for (size_t k = 0; k < p->n_panels; k++) put_panel(out, &p->panels[k], k);
+  for (size_t k = 0; k < p->n_panels; k++) put_panel(out, p, k);
+  for (size_t k = 0; k < p->n_panels && has_empty_cell(p); k++) {
+    TwPlotRange r = tw_plot_range(&p->panels[k]);
+    if (!p->panels[k].legend || place_of(p, &p->panels[k], &r).free) continue;
+    put_legend_alone(out, &p->panels[k]);
+    break;
+  }
   if (multi) fprintf(out, "unset multiplot\n");
   fprintf(out, "unset output\n");
 }

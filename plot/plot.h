@@ -1,6 +1,7 @@
 /* plot.h: pictures of tables of numbers: curves, points and steps in panels. Knows nothing of networks.
  *
  *   gnuplot.c  SVG and PNG, by the program gnuplot, looked for when it is needed
+ *   legend.c   where words find room
  *   text.c     for a terminal, in Braille dots
  *
  * Nothing here is copied or kept: all memory stays the caller's. */
@@ -33,25 +34,17 @@ typedef struct TwPlotSeries {
   unsigned colour; /* modulo TW_PLOT_COLOURS */
 } TwPlotSeries;
 
-/* A vertical line across a panel, with a word at its upper end. */
+/* A vertical line across a panel, with a word above it. */
 typedef struct TwPlotMark {
   double x;
   const char *label;
 } TwPlotMark;
 
-typedef enum TwPlotLegend {
-  TW_PLOT_LEGEND_NONE,
-  TW_PLOT_LEGEND_TOP_RIGHT,
-  TW_PLOT_LEGEND_TOP_LEFT,
-  TW_PLOT_LEGEND_BOTTOM_RIGHT,
-  TW_PLOT_LEGEND_BOTTOM_LEFT
-} TwPlotLegend;
-
 typedef struct TwPlotPanel {
   const char *title, *x_label, *y_label; /* any may be NULL */
   bool x_log, y_log;                     /* y_log: base 10; x_log: base 2 */
   double x_lo, x_hi, y_lo, y_hi;         /* lo = hi: as wide as the data */
-  TwPlotLegend legend;
+  bool legend;                           /* where the fewest curves are in its way */
   size_t n_series, n_marks;
   const TwPlotSeries *series;
   const TwPlotMark *marks;
