@@ -3,6 +3,8 @@
 
 #include "compiler/codegen/table.h"
 
+static void tw_codegen_begin(TwBugTo to) { tw_bug_forward(to); }
+
 const TwCodegen *tw_codegen(char **error) {
   static const TwCodegen table = TW_CODEGEN_TABLE;
   static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -51,8 +51,7 @@ static const TwCodegen *load(char **error) {
   const char *why = handle ? NULL : dlerror();
   const TwCodegen *table = handle ? dlsym(handle, "tw_codegen_table") : NULL;
   free(path);
-  if (table && table->abi == TW_CODEGEN_ABI)
-    return table->bug_forward(tw_give_up), table; /* at the boundary of its caller */
+  if (table && table->abi == TW_CODEGEN_ABI) return table->begin(tw_give_up), table; /* at its caller's boundary */
   if (handle) why = "the code generator, " PLUGIN ", belongs to another version";
   *error = strdup(why ? why : "the code generator, " PLUGIN ", was not found");
   return NULL;

@@ -3,6 +3,7 @@
  *
  * No instruction here carries fast-math flags, and code generation is told nothing that would let it
  * fuse or reorder: what is written is what is rounded. */
+#include <llvm-c/Target.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,11 +179,42 @@ void tw_ll_prefetch(TwLl *l, LLVMValueRef p) {
 
 /* ---- memory */
 
+/* If p is a place at a known distance from another: that one, and the distance. Such distances are in bytes. */
+static LLVMValueRef counted_from(const TwLl *l, LLVMValueRef p, int64_t *bytes) {
+  bool fixed = LLVMIsAGetElementPtrInst(p) && LLVMGetNumIndices(p) == 1 && LLVMGetGEPSourceElementType(p) == l->i8 &&
+               tw_ll_is_int_const(LLVMGetOperand(p, 1), bytes);
+  return fixed ? LLVMGetOperand(p, 0) : NULL;
+}
+
+static LLVMValueRef bytes_on(TwLl *l, LLVMValueRef base, int64_t bytes) {
+  int64_t more;
+  LLVMValueRef from = counted_from(l, base, &more);
+  if (from) base = from, bytes += more;
+  if (bytes == 0) return base;
+  LLVMValueRef index = tw_ll_i64(l, bytes);
+  return LLVMBuildGEP2(l->b, l->i8, base, &index, 1, "");
+}
+
+static int64_t size_of(const TwLl *l, LLVMTypeRef t) {
+  return (int64_t)LLVMABISizeOfType(LLVMGetModuleDataLayout(l->mod), t);
+}
+
+/* A known distance is counted from where its base is counted from: places in a row are no chain of additions, each of
+ * which LLVM's instruction selection would follow to its start. */
 LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index) {
   int64_t c;
-  if (tw_ll_is_int_const(index, &c) && c == 0) return base;
   tw_ll_assert(l, LLVMTypeOf(base) == l->ptr);
+  if (tw_ll_is_int_const(index, &c)) return bytes_on(l, base, c * size_of(l, t));
   return LLVMBuildGEP2(l->b, t, base, &index, 1, "");
+}
+
+/* A place at a known distance from another, in the block in which it is read or written: there the distance is part
+ * of an instruction's address, from another block it would be a register of its own until LLVM has moved it. */
+static LLVMValueRef here(TwLl *l, LLVMValueRef p) {
+  int64_t bytes;
+  LLVMValueRef base = counted_from(l, p, &bytes);
+  if (!base || LLVMGetInstructionParent(p) == LLVMGetInsertBlock(l->b)) return p;
+  return bytes_on(l, base, bytes);
 }
 
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes) {
@@ -209,7 +241,7 @@ static LLVMValueRef to_memory(TwLl *l, TwDtype d, LLVMValueRef v) {
 
 LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p) {
   tw_ll_assert(l, LLVMTypeOf(p) == l->ptr);
-  LLVMValueRef v = LLVMBuildLoad2(l->b, tw_ll_stored(l, d, lanes), p, "");
+  LLVMValueRef v = LLVMBuildLoad2(l->b, tw_ll_stored(l, d, lanes), here(l, p), "");
   LLVMSetAlignment(v, alignment(l, d, lanes));
   return from_memory(l, d, v);
 }
@@ -217,7 +249,7 @@ LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p) {
 void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p) {
   tw_ll_assert(l, LLVMTypeOf(p) == l->ptr);
   bool lanes = is_vector(v);
-  LLVMValueRef st = LLVMBuildStore(l->b, to_memory(l, d, v), p);
+  LLVMValueRef st = LLVMBuildStore(l->b, to_memory(l, d, v), here(l, p));
   LLVMSetAlignment(st, alignment(l, d, lanes));
 }
 
