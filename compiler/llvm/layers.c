@@ -207,22 +207,66 @@ static LLVMValueRef factor(Level *v, TwRef a) {
 /* ---- segments */
 
 /* Few scalars: they stay in registers, splatted before the blocks. */
+static bool keeps_splats(const TwLlCut *cut, const TwLlSegment *seg) {
+  return seg->uniform + seg->accs + seg->peak + 4 <= cut->registers;
+}
+
+/* Operand j of an item, if it is a scalar in this code; or 0. */
+static TwRef scalar_operand(const TwLlScope *b, const TwLlCut *cut, const TwLlItem *it, uint32_t j) {
+  const TwLlAcc *acc = it->inst ? NULL : &cut->accs.at[it->acc];
+  if (j >= (acc ? 2 : tw_inst(b->fn, it->inst)->n_args)) return 0;
+  TwRef a = acc ? (j ? acc->b : acc->a) : tw_arg(b->fn, it->inst, j);
+  if (!a || a >= b->fn->insts.len || b->facts->varies[a]) return 0;
+  const TwLlVal *u = &b->val[a];
+  return u->kind == TW_LL_SCALAR && !LLVMIsConstant(u->v) ? a : 0;
+}
+
+enum { MOST_OPERANDS = 3 };
+
 static void hoist_splats(Level *v, const TwLlSegment *seg, bool on) {
   TwLlScope *b = v->b;
-  if (seg->uniform + seg->accs + seg->peak + 4 > v->cut->registers) return;
-  for (uint32_t k = seg->first; k < seg->end; k++) {
-    const TwLlItem *it = &v->cut->items.at[k];
-    uint32_t n = it->inst ? tw_inst(b->fn, it->inst)->n_args : 2;
-    for (uint32_t j = 0; j < n; j++) {
-      const TwLlAcc *acc = it->inst ? NULL : &v->cut->accs.at[it->acc];
-      TwRef a = acc ? (j ? acc->b : acc->a) : tw_arg(b->fn, it->inst, j);
-      if (!a || a >= b->fn->insts.len || b->facts->varies[a]) continue;
+  if (!keeps_splats(v->cut, seg)) return;
+  for (uint32_t k = seg->first; k < seg->end; k++)
+    for (uint32_t j = 0; j < MOST_OPERANDS; j++) {
+      TwRef a = scalar_operand(b, v->cut, &v->cut->items.at[k], j);
       TwLlVal *u = &b->val[a];
-      if (u->kind != TW_LL_SCALAR || LLVMIsConstant(u->v)) continue;
+      if (!a) continue;
       if (!on) u->splat = NULL;
       else if (!u->splat) u->splat = tw_ll_operand(b, a, true);
     }
+}
+
+/* Scalars of the other segments, each stored once in all lanes of a vector: that is an operand of arithmetic, where
+ * without AVX-512 a broadcast is an instruction of its own. A block or two would not pay for it. */
+void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last) {
+  enum { FEWEST_BLOCKS = 4, MOST_BYTES = 16 << 10 /* of the nearest cache */ };
+  TwLl *l = b->l;
+  TwVec(TwRef) pooled = {0};
+  uint64_t each = l->bits / 8;
+  bool *seen = TW_NEW_N(l->arena, bool, b->fn->insts.len);
+  if (l->bits == 512 || p->blocks < FEWEST_BLOCKS) return;
+  for (uint32_t s = 0; s < cut->segments.len; s++) {
+    const TwLlSegment *seg = &cut->segments.at[s];
+    if (seg->scan || seg->tensor || keeps_splats(cut, seg)) continue;
+    for (uint32_t k = seg->first; k < seg->end; k++)
+      for (uint32_t j = 0; j < MOST_OPERANDS; j++) {
+        TwRef a = scalar_operand(b, cut, &cut->items.at[k], j);
+        if (a && !seen[a] && b->val[a].dtype == TW_REAL && !b->val[a].wide) tw_vec_push(l->arena, &pooled, a);
+        seen[a] = true;
+      }
   }
+  if (pooled.len == 0 || pooled.len * each > MOST_BYTES) return;
+  uint32_t block = tw_ll_alloc(l, pooled.len * each), lanes = l->lanes;
+  tw_ll_own(owner, block, last);
+  LLVMValueRef pool = tw_ll_block_ptr(l, block);
+  l->lanes = l->bits / (l->f64 ? 64 : 32);
+  for (uint32_t k = 0; k < pooled.len; k++) {
+    TwLlVal *u = &b->val[pooled.at[k]];
+    LLVMValueRef splat = tw_ll_operand(b, pooled.at[k], true);
+    u->wide = tw_ll_byte_at(l, pool, k * each);
+    tw_ll_store(l, TW_REAL, splat, u->wide);
+  }
+  l->lanes = lanes;
 }
 
 /* Where carry k of a loop is before the first iteration. */
@@ -613,6 +657,7 @@ static void run_scan(Level *o, TwRef r) {
   for (TwRef q = 1; q < v->b->fn->insts.len; q++)
     if (!v->b->facts->inner[q]) tw_ll_inst(v->b, q);
   tw_ll_pool_scalars(v->b, v->b, UINT32_MAX);
+  tw_ll_pool_splats(v->y->p, v->cut, v->b, v->b, UINT32_MAX);
   run_segments(v);
   tw_ll_scope_end(v->b);
   tw_ll_loop_end(l, &loop);

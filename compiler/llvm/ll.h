@@ -174,8 +174,9 @@ typedef struct TwLlVal {
   int64_t unit;                                   /* from one element to the next in row-major order; 0 means 1 */
   LLVMValueRef v;                                 /* scalar */
   LLVMValueRef splat;                             /* uniform scalar: the same in all lanes, or NULL */
-  LLVMValueRef ptr; /* view: address of element 0; scalar: where it can be loaded again, or NULL */
-  uint32_t block;   /* of the work buffer it lies in; 0: not there */
+  LLVMValueRef ptr;  /* view: address of element 0; scalar: where it can be loaded again, or NULL */
+  LLVMValueRef wide; /* uniform scalar: where it is in all lanes of a vector of the machine's, or NULL */
+  uint32_t block;    /* of the work buffer it lies in; 0: not there */
   struct TwLlVal *parts;
 } TwLlVal;
 
@@ -442,6 +443,7 @@ void tw_ll_passes(TwLlLanes *p); /* sets rows and goes_on, of a straight body */
 typedef struct TwLlLayers TwLlLayers;
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes);
 void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch); /* one pass */
+void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last);
 
 /* ---- outer.c: the sum of a large outer product, of one chunk. Its tiles may be made where they are read (groups.c):
  * in the loop its factors are packed, and that is all. */

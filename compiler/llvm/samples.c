@@ -75,6 +75,7 @@ static void before_loop(Loop *p) {
   for (TwRef r = 1; r < f->insts.len; r++)
     if (!b->facts->inner[r]) tw_ll_inst(b, r);
   tw_ll_pool_scalars(b, s, p->r);
+  if (p->cut->straight) tw_ll_pool_splats(p, p->cut, b, s, p->r);
 }
 
 /* Its chunks' sums are made in registers, from all sixteen partial sums (sums.c). */

@@ -51,6 +51,7 @@ static LLVMValueRef operand(TwLlScope *s, TwRef a, bool lanes) {
   if (!lanes || tw_ll_is_lanes(v)) return v;
   const TwLlVal *u = &s->val[a];
   if (u->splat) return u->splat;
+  if (u->wide) return tw_ll_load(s->l, u->dtype, true, u->wide);
   if (u->ptr && !LLVMIsConstant(v)) v = tw_ll_load(s->l, u->dtype, false, u->ptr);
   return tw_ll_splat(s->l, v);
 }
