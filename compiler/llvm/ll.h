@@ -172,11 +172,12 @@ typedef struct TwLlVal {
   uint32_t rank;
   int64_t dims[TW_MAX_RANK], stride[TW_MAX_RANK]; /* in elements */
   int64_t unit;                                   /* from one element to the next in row-major order; 0 means 1 */
-  LLVMValueRef v;                                 /* scalar */
-  LLVMValueRef splat;                             /* uniform scalar: the same in all lanes, or NULL */
-  LLVMValueRef ptr;  /* view: address of element 0; scalar: where it can be loaded again, or NULL */
-  LLVMValueRef wide; /* uniform scalar: where it is in all lanes of a vector of the machine's, or NULL */
-  uint32_t block;    /* of the work buffer it lies in; 0: not there */
+  int64_t room;       /* elements that may be written from the base on, though there be fewer; 0: just these */
+  LLVMValueRef v;     /* scalar */
+  LLVMValueRef splat; /* uniform scalar: the same in all lanes, or NULL */
+  LLVMValueRef ptr;   /* view: address of element 0; scalar: where it can be loaded again, or NULL */
+  LLVMValueRef wide;  /* uniform scalar: where it is in all lanes of a vector of the machine's, or NULL */
+  uint32_t block;     /* of the work buffer it lies in; 0: not there */
   struct TwLlVal *parts;
 } TwLlVal;
 
@@ -192,6 +193,7 @@ typedef struct TwLlScope {
   TwVec(TwLlOwned) owned;    /* blocks that die in this scope */
   struct TwLlOuter **strips; /* per ref: the get of a sum that its reader, a group, makes strip by strip, or NULL */
   struct TwLlLevel *level;   /* of a straight body whose segments are being emitted, or NULL */
+  bool *done;                /* per ref: made together with an earlier one */
 } TwLlScope;
 
 /* ---- memory.c: the work buffer */
@@ -235,12 +237,17 @@ void tw_ll_seg_load(TwLlScope *s, TwRef r);
 typedef struct TwLlAt {
   LLVMValueRef i[TW_MAX_RANK]; /* an index for each axis, or i[0] the row-major number if flat */
   bool flat;
-  int run;    /* the axis along which a run of sixteen is meant; -1: one element */
-  uint32_t n; /* how many of the run exist */
+  int run;         /* the axis along which a run of sixteen is meant; -1: one element */
+  uint32_t n;      /* how many of the run exist */
+  uint32_t stored; /* to be stored: how many elements are, which may be more */
 } TwLlAt;
 TwLlVal tw_ll_scalar(TwDtype d, LLVMValueRef v);
 TwLlVal tw_ll_contiguous(const TwTyInfo *t, LLVMValueRef ptr, bool lanes);
 bool tw_ll_is_contiguous(const TwLlVal *v);
+int64_t tw_ll_room(const TwLlVal *v); /* elements that may be written from its base on, whatever is behind it */
+/* Elements to store where n of a run are wanted, from number `from` on: whole vectors where there is room. Storing a
+ * part of a vector takes AMD's cores many times as long, and who loads it next waits until it is in the cache. */
+uint32_t tw_ll_stored_of_run(const TwLl *l, const TwLlVal *to, int64_t from, uint32_t n);
 LLVMValueRef tw_ll_view_ptr(TwLl *l, const TwLlVal *v, const LLVMValueRef *i);
 TwLlVal tw_ll_row(TwLl *l, const TwLlVal *v, LLVMValueRef i); /* view of v[i]; i is uniform */
 LLVMValueRef tw_ll_view_load(TwLl *l, const TwLlVal *v, const TwLlAt *at);

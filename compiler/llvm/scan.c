@@ -145,6 +145,7 @@ static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLl
   tw_ll_own(s, both.block, s->facts->last[r]);
   both.block = 0;
   both.padded = false;
+  both.room = 0;
   both.dims[0] = g->trip;
   LLVMValueRef from = tw_ll_i64(l, g->reverse ? g->trip : 0), on = tw_ll_i64(l, 1);
   tw_ll_store(l, t->dtype, c[k].phi, tw_ll_view_ptr(l, &both, &from));

@@ -3,6 +3,7 @@
  *
  * requires: the builder stands where the code is to go; parameters are bound.
  * provides: code in program order, so an operand's code dominates its users'. */
+#include "compiler/ir/elementary.h"
 #include "compiler/llvm/ll.h"
 
 TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts) {
@@ -14,6 +15,7 @@ TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts) {
   s->val = TW_NEW_N(l->arena, TwLlVal, n);
   s->home = TW_NEW_N(l->arena, const TwLlVal *, n);
   s->strips = TW_NEW_N(l->arena, struct TwLlOuter *, facts->fn->insts.len);
+  s->done = TW_NEW_N(l->arena, bool, n);
   return s;
 }
 
@@ -79,6 +81,77 @@ static TwLlVal const_value(TwLlScope *s, TwRef r) {
   v.rank = t->rank;
   for (uint32_t k = 0; k < t->rank; k++) v.dims[k] = t->dims[k];
   return v;
+}
+
+/* ---- elementary functions of uniform scalars: a call makes as many as a vector has */
+
+/* A uniform scalar that can be made at r: it is there, or only arithmetic on such. */
+static bool is_ready(const TwLlScope *s, TwRef r, TwRef a, uint32_t depth) {
+  const TwLlFacts *x = s->facts;
+  if (a < r || s->done[a]) return s->val[a].kind == TW_LL_SCALAR && !tw_ll_is_lanes(s->val[a].v);
+  TwOp op = tw_op(s->fn, a);
+  bool simple = x->uses[a] && tw_info(s->fn, a)->rank == 0 && !x->varies[a] && x->inner[a] == x->inner[r] &&
+                !x->group[a] && !x->late[a] && !x->fused[a];
+  if (!simple || depth == 0 || !(op == TW_OP_const || (tw_ll_is_elementwise(op) && !tw_is_elementary(op))))
+    return false;
+  for (uint32_t k = 0; k < tw_inst(s->fn, a)->n_args; k++)
+    if (!is_ready(s, r, tw_arg(s->fn, a, k), depth - 1)) return false;
+  return true;
+}
+
+static LLVMValueRef make_early(TwLlScope *s, TwRef r, TwRef a) {
+  if (a >= r && !s->done[a]) {
+    for (uint32_t k = 0; k < tw_inst(s->fn, a)->n_args; k++) make_early(s, r, tw_arg(s->fn, a, k));
+    if (tw_op(s->fn, a) == TW_OP_const) s->val[a] = const_value(s, a);
+    else s->val[a] = tw_ll_scalar(tw_info(s->fn, a)->dtype, scalar_op(s, a));
+    s->done[a] = true;
+  }
+  return tw_ll_value(s, a);
+}
+
+/* r and later ones like it; returns how many. */
+static uint32_t find_alike(const TwLlScope *s, TwRef r, TwRef *out, uint32_t most) {
+  enum { DEPTH = 4, WINDOW = 256 };
+  const TwLlFacts *x = s->facts;
+  uint32_t n = 0;
+  for (TwRef q = r; q < s->fn->insts.len && q < r + WINDOW && n < most; q++) {
+    bool alike = tw_op(s->fn, q) == tw_op(s->fn, r) && x->uses[q] && tw_info(s->fn, q)->rank == 0 && !x->varies[q] &&
+                 x->inner[q] == x->inner[r] && !x->group[q] && !x->late[q] && !x->fused[q] && !s->done[q];
+    for (uint32_t k = 0; alike && k < tw_inst(s->fn, q)->n_args; k++)
+      alike = is_ready(s, r, tw_arg(s->fn, q, k), DEPTH);
+    if (alike) out[n++] = q;
+  }
+  return n;
+}
+
+/* False: there is only r. */
+static bool make_alike(TwLlScope *s, TwRef r) {
+  TwLl *l = s->l;
+  TwRef alike[TW_LANES] = {0};
+  uint32_t width = l->f64 ? 2 : 4, lanes = l->lanes, n = find_alike(s, r, alike, width);
+  if (n < 2) return false;
+  LLVMValueRef args[2];
+  l->lanes = width;
+  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
+    args[k] = tw_ll_splat(l, tw_ll_value(s, tw_arg(s->fn, r, k)));
+    for (uint32_t j = 1; j < n; j++) {
+      LLVMValueRef x = make_early(s, r, tw_arg(s->fn, alike[j], k)), id = LLVMConstInt(l->i32, j, false);
+      args[k] = LLVMBuildInsertElement(l->b, args[k], x, id, "");
+    }
+  }
+  LLVMValueRef all = tw_ll_op(l, tw_op(s->fn, r), TW_REAL, args, tw_inst(s->fn, r)->n_args);
+  l->lanes = lanes;
+  for (uint32_t j = 0; j < n; j++) {
+    LLVMValueRef v = LLVMBuildExtractElement(l->b, all, LLVMConstInt(l->i32, j, false), "");
+    s->val[alike[j]] = tw_ll_scalar(TW_REAL, v);
+    s->done[alike[j]] = j > 0;
+  }
+  return true;
+}
+
+static void scalar_inst(TwLlScope *s, TwRef r) {
+  bool one = !tw_is_elementary(tw_op(s->fn, r)) || s->facts->varies[r] || s->level;
+  if (one || !make_alike(s, r)) s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, scalar_op(s, r));
 }
 
 /* Element `e` of a draw: one call; in lanes one call a lane. */
@@ -151,6 +224,10 @@ static void own_inst(TwLlScope *s, TwRef r) {
 
 void tw_ll_inst(TwLlScope *s, TwRef r) {
   if (!s->facts->uses[r] || s->facts->fused[r]) return;
+  if (s->done[r]) {
+    s->done[r] = false;
+    return;
+  }
   s->l->at = tw_inst(s->fn, r)->span;
   if (s->facts->group[r]) {
     const TwLlGroup *g = &s->facts->groups.at[s->facts->group[r] - 1];
@@ -159,7 +236,7 @@ void tw_ll_inst(TwLlScope *s, TwRef r) {
   }
   if (s->facts->late[r]) return;
   if (!tw_ll_is_elementwise(tw_op(s->fn, r))) own_inst(s, r);
-  else if (tw_info(s->fn, r)->rank == 0) s->val[r] = tw_ll_scalar(tw_info(s->fn, r)->dtype, scalar_op(s, r));
+  else if (tw_info(s->fn, r)->rank == 0) scalar_inst(s, r);
   else tensor_inst(s, r);
 }
 

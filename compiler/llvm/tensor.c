@@ -164,16 +164,38 @@ static void draw_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
   tw_ll_nest_end(l, &nest);
 }
 
+/* A few scalars, as one vector: a reader finds it in one piece. */
+static bool scalars_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
+  TwLl *l = s->l;
+  uint32_t n = tw_inst(s->fn, r)->n_args;
+  if (dest->lanes || dest->rank != 1 || dest->dtype != TW_REAL || n > TW_LANES || tw_ll_room(dest) < n) return false;
+  for (uint32_t k = 0; k < n; k++) {
+    const TwLlVal *v = &s->val[tw_arg(s->fn, r, k)];
+    if (v->kind != TW_LL_SCALAR || tw_ll_is_lanes(v->v) || tw_info(s->fn, tw_arg(s->fn, r, k))->count != 1)
+      return false;
+  }
+  LLVMValueRef all = tw_ll_zero(l, TW_REAL, true);
+  for (uint32_t k = 0; k < n; k++) {
+    LLVMValueRef id = LLVMConstInt(l->i32, k, false);
+    all = LLVMBuildInsertElement(l->b, all, s->val[tw_arg(s->fn, r, k)].v, id, "");
+  }
+  tw_ll_store_run(l, TW_REAL, all, dest->ptr, tw_ll_stored_of_run(l, dest, 0, n));
+  return true;
+}
+
 static void concat_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
   uint32_t axis = (uint32_t)tw_attr(s->fn, r, 0);
   TwLlVal part = *dest;
+  if (scalars_into(s, r, dest)) return;
   part.padded = false;
+  part.room = axis == 0 && tw_ll_is_contiguous(dest) ? tw_ll_room(dest) : 0; /* the next part is written after it */
   for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
     TwRef a = tw_arg(s->fn, r, k);
     part.dims[axis] = tw_info(s->fn, a)->dims[axis];
     tw_ll_into(s, a, &part);
     part.ptr = tw_ll_at(s->l, tw_ll_stored(s->l, dest->dtype, dest->lanes), part.ptr,
                         tw_ll_i64(s->l, part.dims[axis] * dest->stride[axis]));
+    if (part.room) part.room -= tw_info(s->fn, a)->count;
   }
 }
 
@@ -184,6 +206,7 @@ static void pad_into(TwLlScope *s, TwRef r, const TwLlVal *dest) {
   tw_ll_fill_zero(s->l, dest);
   if (tw_info(s->fn, a)->count == 0) return;
   part.padded = false;
+  part.room = 0;
   for (uint32_t k = 0; k < dest->rank; k++) {
     start += tw_attr(s->fn, r, 2 * k) * dest->stride[k];
     part.stride[k] = dest->stride[k] * tw_attr(s->fn, r, 2 * k + 1);
@@ -261,6 +284,7 @@ static bool view_of(TwLlScope *s, TwRef r, TwLlVal *v) {
   v->rank = t.rank;
   for (uint32_t k = 0; k < t.rank; k++) v->dims[k] = t.dims[k];
   v->padded = a.padded && op == TW_OP_reshape;
+  v->room = 0;
   if (t.count > 0) v->ptr = tw_ll_at(l, tw_ll_stored(l, a.dtype, a.lanes), a.ptr, tw_ll_i64(l, start));
   return true;
 }

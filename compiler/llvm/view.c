@@ -42,6 +42,7 @@ TwLlVal tw_ll_row(TwLl *l, const TwLlVal *v, LLVMValueRef i) {
   TwLlVal row = *v;
   row.rank = v->rank - 1;
   row.padded = false;
+  row.room = 0;
   for (uint32_t k = 0; k < row.rank; k++) {
     row.dims[k] = v->dims[k + 1];
     row.stride[k] = v->stride[k + 1];
@@ -96,17 +97,27 @@ static int64_t count_of(const TwLlVal *v) {
   return n;
 }
 
+int64_t tw_ll_room(const TwLlVal *v) {
+  if (!v->padded) return v->room;
+  return (count_of(v) + TW_LANES - 1) / TW_LANES * TW_LANES;
+}
+
+uint32_t tw_ll_stored_of_run(const TwLl *l, const TwLlVal *to, int64_t from, uint32_t n) {
+  uint32_t w = l->bits / (l->f64 ? 64 : 32), whole = (n + w - 1) / w * w;
+  return to->dtype == TW_REAL && from + whole <= tw_ll_room(to) ? whole : n;
+}
+
 static void store_at(TwLl *l, const TwLlVal *to, const TwLlAt *at, LLVMValueRef v) {
   LLVMValueRef p = at->flat ? tw_ll_at(l, tw_ll_stored(l, to->dtype, to->lanes), to->ptr, at->i[0])
                             : tw_ll_view_ptr(l, to, at->i);
-  if (at->run >= 0) tw_ll_store_run(l, to->dtype, v, p, at->n);
+  if (at->run >= 0) tw_ll_store_run(l, to->dtype, v, p, at->stored);
   else tw_ll_store(l, to->dtype, to->lanes ? tw_ll_splat(l, v) : v, p);
 }
 
 /* Elements at->i[axis] = 0 … n - 1 in runs of sixteen, the last one shorter. */
 static void fill_runs(TwLl *l, const TwLlVal *to, TwLlAt at, int axis, int64_t n, TwLlGen gen, void *env) {
   at.run = axis;
-  at.n = TW_LANES;
+  at.n = at.stored = TW_LANES;
   int64_t full = n / TW_LANES;
   LLVMValueRef sixteen = tw_ll_i64(l, TW_LANES);
   if (full > 1) {
@@ -120,6 +131,7 @@ static void fill_runs(TwLl *l, const TwLlVal *to, TwLlAt at, int axis, int64_t n
   }
   at.n = (uint32_t)(n % TW_LANES);
   if (at.n == 0) return;
+  at.stored = at.flat || to->rank == 1 ? tw_ll_stored_of_run(l, to, full * TW_LANES, at.n) : at.n;
   at.i[axis] = tw_ll_i64(l, full * TW_LANES);
   store_at(l, to, &at, gen(env, &at));
 }
