@@ -153,9 +153,9 @@ close_fence() {
 
 # ---- outputs
 plain() {
-  # Seconds, the last column, have one decimal from 10 on: in a table, which has no colon in its rows.
-  sed -e 's/[ \t][ \t]*/ /g' -e 's/ $//' -e 's/ [0-9]*\.[0-9][0-9][0-9]$/ S/' -e '/:/!s/ [0-9][0-9]*\.[0-9][0-9]*$/ S/' \
-    -e '/^$/d' "$1"
+  # Seconds, the last column of a table whose head says so, are another each time.
+  sed -e 's/[ \t][ \t]*/ /g' -e 's/ $//' "$1" |
+    awk '/ seconds$/ { table = 1 } !/ seconds$/ && table && / [0-9.]+$/ { sub(/ [0-9.]+$/, " S") } /^$/ { table = 0; next } { print }'
 }
 
 compare_output() {
