@@ -107,8 +107,8 @@ TwRef tw_lw_prod(TwScope *s, TwRef a); /* product of all elements */
 /* f, if it is small enough to be differentiated; else a diagnostic (at `at`, with a note where the most of it comes
  * from) and, in place of f, a function of the same signature that gives zeros. `what` it is, for the message. */
 const TwFn *tw_lw_within(TwLw *lw, const TwFn *f, TwSpan at, const char *what);
-/* The same of a function that is ready: it is looked at only. */
-void tw_lw_within_end(TwLw *lw, const TwFn *f);
+/* The same of a function that is ready, and is looked at only; `of`: the stage whose it is, or NULL. */
+void tw_lw_within_end(TwLw *lw, const TwFn *f, const TwStage *of);
 
 /* ---- layout.c: where things live in VALUES, FLAT and SHOWN */
 typedef struct TwLayout {

@@ -137,7 +137,7 @@ void tw_lw_begin(TwFnBuild *b, TwLw *lw, const TwMoment *at, const char *name) {
 
 void tw_lw_end(TwLowered *l, TwFnBuild *b, TwPrecision precision, const TwFn *primal, TwRtFn *slot) {
   const TwFn *f = tw_fn_seal(b->scope.f);
-  tw_lw_within_end(b->scope.lw, f);
+  tw_lw_within_end(b->scope.lw, f, b->at ? b->at->stage : NULL);
   *slot = (TwRtFn){.name = f->name,
                    .n_in = b->in.len,
                    .n_out = b->out.len,

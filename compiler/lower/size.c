@@ -1,14 +1,14 @@
 /* size.c: how much straight-line code a program may come to.
  *
  * Data, widths and loops cost no code (P4); what is written out does, and a derivative of a derivative multiplies it. A
- * few lines can so ask for more than a machine has memory for, and the code generator needs minutes long before
+ * few lines can so ask for more than a machine has memory for, and the code generator needs half a minute long before
  * that. What goes beyond these bounds is told with the expression that makes the most of it. Values of a body live in
  * registers and on the stack, sixteen samples each, so a body may have less than the code around the loops. */
 #include <stdlib.h>
 
 #include "compiler/lower/internal.h"
 
-enum { MOST_BEFORE = 1 << 16, MOST_AFTER = 1 << 18, MOST_IN_BODY = 1 << 15 };
+enum { MOST_BEFORE = 1 << 16, MOST_AFTER = 1 << 18, BODY_BEFORE = 1 << 15, BODY_AFTER = 1 << 17 };
 
 /* The function itself, or a body in it, that has the most instructions of what it may have. */
 typedef struct Longest {
@@ -18,11 +18,12 @@ typedef struct Longest {
 
 static Longest longest(TwLw *lw, const TwFn *f, uint32_t most) {
   TwVec(const TwFn *) seen = {0};
+  uint32_t in_body = most == MOST_BEFORE ? BODY_BEFORE : BODY_AFTER;
   Longest worst = {f, most};
   tw_vec_push(lw->arena, &seen, f);
   for (uint32_t at = 0; at < seen.len; at++) {
     const TwFn *g = seen.at[at];
-    Longest this = {g, at && most > MOST_IN_BODY ? MOST_IN_BODY : most};
+    Longest this = {g, at ? in_body : most};
     if ((uint64_t)g->insts.len * worst.most > (uint64_t)worst.fn->insts.len * this.most) worst = this;
     for (uint32_t k = 0; k < 2 * g->regions.len; k++) {
       const TwFn *b = k & 1 ? g->regions.at[k / 2].other : g->regions.at[k / 2].body;
@@ -65,7 +66,7 @@ static bool within(TwLw *lw, const TwFn *f, uint32_t most, TwSpan at, const char
   bool here = !at.file || by_place(&at, &from) == 0;
   const char *some = here && from.file ? tw_arena_printf(lw->arena, " (%u of them from here)", n) : "";
   TwDiag *d = tw_diag(&lw->unit->diags, TW_E0902, here ? from : at,
-                      "%s comes to %u operations in a row%s%s, more than %u: its code would take minutes to make", what,
+                      "%s comes to %u operations in a row%s%s, and no more than %u are compiled", what,
                       l.fn->insts.len - 1, l.fn == f ? "" : " for each sample", some, l.most);
   if (from.file && !here) tw_diag_note(&lw->unit->diags, d, from, "%u of them come from here", n);
   tw_diag_help(&lw->unit->diags, d,
@@ -86,6 +87,8 @@ const TwFn *tw_lw_within(TwLw *lw, const TwFn *f, TwSpan at, const char *what) {
   return within(lw, f, MOST_BEFORE, at, what) ? f : emptied(lw, f);
 }
 
-void tw_lw_within_end(TwLw *lw, const TwFn *f) {
-  if (!lw->too_large) within(lw, f, MOST_AFTER, (TwSpan){0}, tw_arena_printf(lw->arena, "'%s'", f->name));
+void tw_lw_within_end(TwLw *lw, const TwFn *f, const TwStage *of) {
+  if (lw->too_large) return;
+  if (of) within(lw, f, MOST_AFTER, of->loss->span, tw_arena_printf(lw->arena, "an update of stage '%s'", of->name));
+  else within(lw, f, MOST_AFTER, (TwSpan){0}, tw_arena_printf(lw->arena, "'%s'", f->name));
 }
