@@ -17,7 +17,7 @@
 #include "runtime/report.h"
 #include "runtime/text.h"
 
-enum { FEW_SEEDS = 4, MAX_CELLS = 10000, SAME_SIGNAL = 500000000 /* nanoseconds within which two signals are one */ };
+enum { MAX_CELLS = 10000, SAME_SIGNAL = 500000000 /* nanoseconds within which two signals are one */ };
 
 /* Set by SIGINT and SIGTERM: the seeds finish their epoch and end with status stopped. With `first_signal`, all that a
  * signal handler can reach. */
@@ -117,12 +117,6 @@ static uint32_t open_program(Session *s, TwUnit *u) {
   return file;
 }
 
-/* What code is wanted: see TwLowerWhat. */
-static unsigned wanted(const Session *s) {
-  bool seldom = s->n_seeds <= FEW_SEEDS && !s->keep && !s->c->out && !s->c->log;
-  return TW_LOWER_TRAIN | (seldom ? TW_LOWER_SELDOM : 0u);
-}
-
 /* Parses and checks a cell's program; its jobs are added. */
 static bool open_cell(Session *s, uint64_t cell) {
   const TwRtSetting *settings = settings_of(s, cell);
@@ -136,12 +130,13 @@ static bool open_cell(Session *s, uint64_t cell) {
   for (uint32_t k = 0; k < names.len; k++) {
     Job *j = &s->jobs[s->n_jobs++];
     *j = (Job){.unit = u, .settings = settings};
+    bool watched = s->keep || s->c->out || s->c->log;
     j->build = (TwBuild){.unit = u,
                          .file = first.file,
                          .ast = first.ast,
                          .variant = names.at[k],
                          .cache = s->cache,
-                         .what = wanted(s),
+                         .what = tw_cli_training(s->n_seeds, watched),
                          .code = {.vector_bits = s->c->vector_bits, .threads = s->threads}};
     j->build.seconds[TW_PHASE_PARSE] = k ? 0 : first.seconds[TW_PHASE_PARSE];
     ok &= tw_build(&j->build, TW_PHASE_SEMA);

@@ -51,6 +51,9 @@ fresh=$(run --seeds 3 --no-cache); expect miss "--no-cache"
 [ "$first" = "$fresh" ] || say "--no-cache says something else"
 run --seeds 2 >/dev/null; expect hit "other seeds"
 run --threads 1 >/dev/null; expect hit "one thread"
+entries=$("$triwave" cache)
+"$triwave" regions p.tw >/dev/null || say "regions"
+[ "$("$triwave" cache)" = "$entries" ] || say "regions trains with other code than run"
 
 run -D n=30 >/dev/null; expect miss "another constant"
 run -D n=30 >/dev/null; expect hit "the same constant again"
