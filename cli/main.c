@@ -58,10 +58,22 @@ static const TwVerb verbs[] = {
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
+/* Of letters, of which each takes one. */
+static int columns_of(const char *s) {
+  int n = 0;
+  for (; *s; s++) n += (*s & 0xc0) != 0x80;
+  return n;
+}
+
 static void usage(FILE *out) {
+  enum { ARGUMENTS = 20 };
   fprintf(out, "triwave %s: networks whose weights are a function of a few constrained parameters\n\n", TW_VERSION);
-  for (int k = 0; k < N_VERBS; k++)
-    fprintf(out, "  triwave %-9s %-16s %s\n", verbs[k].name, verbs[k].arguments, verbs[k].summary);
+  for (int k = 0; k < N_VERBS; k++) {
+    int n = columns_of(verbs[k].arguments);
+    fprintf(out, "  triwave %-9s %s", verbs[k].name, verbs[k].arguments);
+    if (n > ARGUMENTS) fprintf(out, "\n%*s", 10 + 9 + 1 + ARGUMENTS, ""), n = ARGUMENTS;
+    fprintf(out, "%*s %s\n", ARGUMENTS - n, "", verbs[k].summary);
+  }
   fprintf(out, "\n  triwave VERB --help      options of a verb\n  triwave --version\n"
                "\nExit codes: 0 done, 1 the program or its data is wrong, 2 wrong usage, 70 a bug of triwave's.\n");
 }

@@ -165,7 +165,7 @@ static bool find_pieces(TwUnit *u, const TwRtProgram *p, const TwRtStage *st, ui
   const TwRtPl *pl = &st->pls[model];
   const TwRtModel *m = &p->models[model];
   if (pl->why_not) {
-    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "'%s' is not piecewise linear in its input: %s", m->name,
+    tw_diag(&u->diags, TW_E0715, span_of(&pl->why_place), "the pieces of '%s' cannot be followed: %s", m->name,
             pl->why_not);
     return false;
   }

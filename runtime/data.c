@@ -161,7 +161,7 @@ static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtD
   free(wide);
   if (!ok && !out->error) {
     out->error = tw_rt_textf("there is no memory for the %lld rows of data '%s'", (long long)d->n_rows, d->name);
-    out->place = &d->place;
+    out->place = NULL; /* nothing is wrong with the data */
   }
   return ok;
 }

@@ -147,7 +147,7 @@ typedef struct TwRtPl {
   uint32_t n_nodes, n_terms, n_coeffs, output; /* output: a node; operands come before their users */
   const TwRtPlNode *nodes;
   const TwRtPlTerm *terms;
-  const char *why_not; /* not NULL: the model is not piecewise linear in its input, and why; nodes is NULL */
+  const char *why_not; /* not NULL: its pieces cannot be followed, and why; nodes is NULL */
   TwRtPlace why_place;
   TwRtFn coeffs; /* in: VALUES, FLAT; out: COEFFS: the stored floats that the model multiplies with, exactly */
 } TwRtPl;

@@ -119,9 +119,16 @@ static void source_line(const Out *o, const TwSource *f, TwSpan span, uint32_t l
   fputc('\n', o->to);
 }
 
-/* A message that quotes the source may hold anything: show control characters as '?'. */
+enum { MESSAGE = 4000 }; /* bytes of a message that are shown */
+
+/* A message that quotes the source may hold anything, and of any length: show control characters as '?'. */
 static void message(const Out *o, const char *s) {
+  const char *end = s + MESSAGE;
   for (size_t left = strlen(s); left;) {
+    if (s >= end) {
+      fputs("…", o->to);
+      return;
+    }
     Glyph g = glyph(s, left);
     if (g.shown && *s != '\t') fwrite(s, 1, g.bytes, o->to);
     else fputc(*s == '\t' || *s == '\n' ? ' ' : '?', o->to);

@@ -247,7 +247,8 @@ void tw_lw_pl(TwLowered *l, TwLw *lw, const TwMoment *at, uint32_t model, TwRtPl
   *out = (TwRtPl){.model = m->name, .why_place = tw_lw_place(lw, m->span)};
   Pl p = {.lw = lw, .f = flat_model(lw, at, model)};
   if (!p.f) {
-    out->why_not = "it is too large to be followed piece by piece (an ensure or expect of regions raises the limit)";
+    out->why_not = asked(lw->p, model) ? "it is too large for that"
+                                       : "it is too large for that (an ensure or expect of regions raises the limit)";
     return;
   }
   const char *name = at->stage ? tw_arena_printf(lw->arena, "%s.%s.coeffs", at->stage->name, m->name) : "coeffs";

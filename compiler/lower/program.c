@@ -296,8 +296,7 @@ static void refuse_pieces(TwLw *lw, const TwRtProgram *rt, bool *told, TwSpan bo
   for (uint32_t k = 0; k < rt->n_stages && !told[model]; k++) {
     const TwRtPl *pl = &rt->stages[k].pls[model];
     if (!(stages >> k & 1) || !pl->why_not) continue;
-    TwDiag *d = tw_diag(&lw->unit->diags, TW_E0715, bound,
-                        "'%s' has no pieces to look at: it is not piecewise linear in its input", pl->model);
+    TwDiag *d = tw_diag(&lw->unit->diags, TW_E0715, bound, "the pieces of '%s' cannot be followed", pl->model);
     TwSpan why = {pl->why_place.file, pl->why_place.start, pl->why_place.end};
     tw_diag_note(&lw->unit->diags, d, why, "%s", pl->why_not);
     told[model] = true;

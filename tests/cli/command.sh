@@ -175,6 +175,21 @@ expect 1 "$triwave" regions examples/cubic.tw -o /nowhere/at/all
 expect 0 "$triwave" regions examples/depth.tw --variant classic -D depth=3 --format csv
 [ "$(grep -c ',0,0.00390625,' "$dir/out")" -eq 8 ] || { echo "FAILED: chords of x^2"; cat "$dir/out"; failed=1; }
 
+cat >"$dir/deep.tw" <<'TW'
+import nn
+data d = grid(x in [0, 1], 5) -> x
+weights net : nn.Mlp[1, 4, 1000, 1] ~ uniform(-0.5, 0.5)
+model f(x: real) -> real = nn.forward(net, [x])[0]
+loss = mse(f, d)
+stage s { train net; sgd(); epochs 0 }
+TW
+expect 1 "$triwave" regions "$dir/deep.tw"
+says err "the pieces of 'f' cannot be followed: it is too large for that"
+# what a message quotes may be long; what is shown of it is not
+{ printf 'data d = csv("'; head -c 200000 /dev/zero | tr '\0' x; printf '", t) -> h\n'; } >"$dir/long.tw"
+expect 1 "$triwave" check "$dir/long.tw"
+[ "$(wc -c <"$dir/err")" -lt 20000 ] || { echo "FAILED: a message of $(wc -c <"$dir/err") bytes"; failed=1; }
+
 # pictures: in the terminal always; in files if gnuplot is there, and never half
 expect 0 "$triwave" plot examples/cubic.tw --figure fit,loss,regions --seeds 3
 says out "target and model"

@@ -12,8 +12,6 @@ trap 'rm -rf "$work"' EXIT
 
 # Ids that no test expects, and why.
 exempt='
-E0803  no program makes LLVM refuse what the code generator emits; a bug of ours would
-E0805  only a machine without memory or threads to give refuses to start a run
 '
 
 # A test names an id as a diagnostic is printed, error[E0203], or after a place, 1:12 E0101; or it is a snippet
