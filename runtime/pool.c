@@ -2,9 +2,11 @@
  *
  * An epoch of a net that is worth sharing takes a tenth of a millisecond, and waking a thread takes a fifth of
  * that. So between two loops the threads spin for a while, then offer their core to others, and only then
- * sleep. A loop is dealt out in small ranges by one number, the ticket: which loop it is, and which chunk
- * comes next. Who takes a range by exchanging the ticket knows that this loop is not over, and so that what it has read
- * of it is right; who comes late finds nothing to take, and nobody waits for a thread that has taken nothing. */
+ * sleep. A loop is dealt out in ranges by one number, the ticket: which loop it is, and which chunk
+ * comes next. A range is a share of what is left, so that ranges become smaller towards the end and all threads end at
+ * about the same time, whatever kept one of them. Who takes a range by exchanging the ticket knows that this loop is
+ * not over, and so that what it has read of it is right; who comes late finds nothing to take, and nobody waits for a
+ * thread that has taken nothing. */
 #include "runtime/pool.h"
 
 #include <pthread.h>
@@ -13,7 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SPINS = 4000, YIELDS = 200, RANGES = 4 /* a thread */ };
+enum { SPINS = 4000, YIELDS = 200 };
 static const uint64_t INDEX = 0xffffffffu; /* the low half of a ticket: the next chunk */
 
 typedef struct Helper {
@@ -26,11 +28,12 @@ typedef struct Pool {
   TwRtPool face; /* first: what compiled code sees */
   Helper *helpers;
   uint32_t n;
+  int64_t parts; /* a range is one of so many parts of the chunks that are left */
   _Atomic uint64_t ticket;
   _Atomic(TwRtChunks) chunks; /* the loop in hand */
   _Atomic(void *) frame;
-  _Atomic int64_t count, grain;
-  _Atomic int64_t done; /* chunks of it */
+  _Atomic int64_t count; /* of its chunks */
+  _Atomic int64_t done;  /* chunks of it */
   _Atomic uint32_t sleepers;
   _Atomic bool over;
   pthread_mutex_t lock;
@@ -50,9 +53,8 @@ static bool take(Pool *p, void *work) {
     TwRtChunks chunks = atomic_load_explicit(&p->chunks, memory_order_acquire);
     void *frame = atomic_load_explicit(&p->frame, memory_order_acquire);
     int64_t n = atomic_load_explicit(&p->count, memory_order_acquire), from = (int64_t)(t & INDEX);
-    int64_t to = from + atomic_load_explicit(&p->grain, memory_order_acquire);
     if (from >= n) return false;
-    if (to > n) to = n;
+    int64_t share = (n - from) / p->parts, to = from + (share > 1 ? share : 1);
     if (!atomic_compare_exchange_weak_explicit(&p->ticket, &t, (t & ~INDEX) | (uint64_t)to, memory_order_acq_rel,
                                                memory_order_acquire))
       continue;
@@ -70,13 +72,11 @@ static void run(TwRtPool *face, TwRtChunks chunks, void *frame, void *work, int6
     chunks(frame, work, 0, n);
     return;
   }
-  int64_t grain = n / (RANGES * ((int64_t)p->n + 1));
   /* Closed first: who read the old loop's ticket and sees any of what follows cannot exchange that ticket any more. */
   atomic_store_explicit(&p->ticket, loop - 1, memory_order_relaxed);
   atomic_store_explicit(&p->chunks, chunks, memory_order_release);
   atomic_store_explicit(&p->frame, frame, memory_order_release);
   atomic_store_explicit(&p->count, n, memory_order_release);
-  atomic_store_explicit(&p->grain, grain > 0 ? grain : 1, memory_order_release);
   atomic_store_explicit(&p->done, 0, memory_order_release);
   atomic_store(&p->ticket, loop);
   if (atomic_load(&p->sleepers)) {
@@ -130,6 +130,7 @@ TwRtPool *tw_rt_pool_new(uint32_t threads, uint64_t work_bytes) {
   Pool *p = threads >= 2 ? calloc(1, sizeof *p) : NULL;
   if (!p) return NULL;
   p->face.run = run;
+  p->parts = 2 * (int64_t)threads;
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->woken, NULL);
   p->helpers = calloc(threads - 1, sizeof *p->helpers);
