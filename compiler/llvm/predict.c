@@ -1,9 +1,10 @@
 /* predict.c: how long a function will run, for `emit --as plan`.
  *
  * requires: facts of a function; of its loops over samples the cuts.
- * provides: cycles on one core that starts two vector operations a cycle, its data in the caches. No code depends on
- *           them: what is cut where is decided by segment.c's prices, which need only compare. The weights are fitted to
- *           the steps that `./dev bench` measures (bench/plans.c), which prints both; they hold within a factor of two. */
+ * provides: cycles on one core that starts two vector operations a cycle, its data in the caches. No code depends
+ *           on them: what is cut where is decided by segment.c's prices, which need only compare. The weights are
+ *           fitted to the steps that `./dev bench` measures (bench/plans.c), which prints both; they hold within a
+ *           factor of two. */
 #include <math.h>
 
 #include "compiler/llvm/ll.h"
