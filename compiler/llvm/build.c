@@ -179,6 +179,9 @@ void tw_ll_prefetch(TwLl *l, LLVMValueRef p) {
 
 /* ---- memory */
 
+LLVMValueRef tw_ll_nowhere(const TwLl *l) { return LLVMGetUndef(l->ptr); }
+static bool is_place(const TwLl *l, LLVMValueRef p) { return LLVMTypeOf(p) == l->ptr && !LLVMIsUndef(p); }
+
 /* If p is a place at a known distance from another: that one, and the distance. Such distances are in bytes. */
 static LLVMValueRef counted_from(const TwLl *l, LLVMValueRef p, int64_t *bytes) {
   bool fixed = LLVMIsAGetElementPtrInst(p) && LLVMGetNumIndices(p) == 1 && LLVMGetGEPSourceElementType(p) == l->i8 &&
@@ -203,8 +206,10 @@ static int64_t size_of(const TwLl *l, LLVMTypeRef t) {
  * which LLVM's instruction selection would follow to its start. */
 LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index) {
   int64_t c;
-  tw_ll_assert(l, LLVMTypeOf(base) == l->ptr);
-  if (tw_ll_is_int_const(index, &c)) return bytes_on(l, base, c * size_of(l, t));
+  bool fixed = tw_ll_is_int_const(index, &c);
+  if (fixed && c == 0) return base;
+  tw_ll_assert(l, is_place(l, base));
+  if (fixed) return bytes_on(l, base, c * size_of(l, t));
   return LLVMBuildGEP2(l->b, t, base, &index, 1, "");
 }
 
@@ -240,14 +245,14 @@ static LLVMValueRef to_memory(TwLl *l, TwDtype d, LLVMValueRef v) {
 }
 
 LLVMValueRef tw_ll_load(TwLl *l, TwDtype d, bool lanes, LLVMValueRef p) {
-  tw_ll_assert(l, LLVMTypeOf(p) == l->ptr);
+  tw_ll_assert(l, is_place(l, p));
   LLVMValueRef v = LLVMBuildLoad2(l->b, tw_ll_stored(l, d, lanes), here(l, p), "");
   LLVMSetAlignment(v, alignment(l, d, lanes));
   return from_memory(l, d, v);
 }
 
 void tw_ll_store(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p) {
-  tw_ll_assert(l, LLVMTypeOf(p) == l->ptr);
+  tw_ll_assert(l, is_place(l, p));
   bool lanes = is_vector(v);
   LLVMValueRef st = LLVMBuildStore(l->b, to_memory(l, d, v), here(l, p));
   LLVMSetAlignment(st, alignment(l, d, lanes));
@@ -262,6 +267,7 @@ static LLVMValueRef run_mask(TwLl *l, uint32_t n) {
 LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n) {
   LLVMTypeRef t = tw_ll_stored(l, d, true);
   LLVMValueRef v;
+  tw_ll_assert(l, is_place(l, p));
   if (n < l->lanes) {
     LLVMTypeRef over[2] = {t, l->ptr};
     LLVMValueRef args[4] = {p, LLVMConstInt(l->i32, tw_ll_bytes(l, d, false), false), run_mask(l, n), LLVMConstNull(t)};
@@ -274,6 +280,7 @@ LLVMValueRef tw_ll_load_run(TwLl *l, TwDtype d, LLVMValueRef p, uint32_t n) {
 }
 
 void tw_ll_store_run(TwLl *l, TwDtype d, LLVMValueRef v, LLVMValueRef p, uint32_t n) {
+  tw_ll_assert(l, is_place(l, p));
   v = to_memory(l, d, tw_ll_splat(l, v));
   if (n < l->lanes) {
     LLVMTypeRef over[2] = {LLVMTypeOf(v), l->ptr};
@@ -296,7 +303,7 @@ void tw_ll_end_streams(TwLl *l) { LLVMBuildFence(l->b, LLVMAtomicOrderingSequent
 
 static LLVMValueRef lane_addresses(TwLl *l, TwDtype d, bool lane_memory, LLVMValueRef base, LLVMValueRef index) {
   index = tw_ll_splat(l, index);
-  tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l, l->i64));
+  tw_ll_assert(l, LLVMTypeOf(index) == tw_ll_lanes_of(l, l->i64) && is_place(l, base));
   if (lane_memory) index = tw_ll_add(l, tw_ll_mul(l, index, tw_ll_i64(l, l->lanes)), tw_ll_lane_ids(l));
   return LLVMBuildGEP2(l->b, tw_ll_stored(l, d, false), base, &index, 1, "");
 }

@@ -150,7 +150,7 @@ bool tw_ll_is_in_strips(const TwLlFacts *x, TwRef get, int64_t columns) {
     if (tw_op(f, u) == TW_OP_concat) {
       for (uint32_t k = 0; tw_arg(f, u, k) != r; k++) from += tw_info(f, tw_arg(f, u, k))->count;
       if (x->group[u]) return from % TW_CHUNK == 0;
-      if (tw_info(f, u)->rank != 1) return false;
+      if (tw_info(f, u)->rank != 1 || x->lazy[u] != TW_LL_INTO) return false; /* else it is put together in memory */
     } else if (tw_op(f, u) != TW_OP_reshape && !(tw_ll_is_elementwise(tw_op(f, u)) && x->lazy[u] == TW_LL_BY_ELEMENT)) {
       return false;
     }
@@ -174,6 +174,21 @@ typedef struct Group {
   TwVec(TwRef) reads; /* tensors in memory that members read */
   bool streams;       /* results are too large to be of use in a cache */
 } Group;
+
+/* A part that is made strip by strip. */
+typedef struct StripSum {
+  TwRef get;
+  const TwLlOuter *o;
+  LLVMValueRef buffer; /* of a strip of it */
+} StripSum;
+typedef struct Strips {
+  Group *q;
+  const Part *part;
+  const TwLlVal *to;
+  TwVec(StripSum) sums;   /* that it is made of, at least one, of one shape: */
+  int64_t rows, row;      /* row: elements from one to the next */
+  int64_t columns, tiles; /* of a strip */
+} Strips;
 
 /* Where the elements of the line come from in a stretch of the loop. */
 typedef struct Source {
@@ -219,16 +234,18 @@ static void make_operands(Group *q, TwRef r) {
   }
 }
 
-/* The sum in strips that a part of the line is made of, or 0. */
-static TwRef strips_of(const TwLlScope *s, TwRef r) {
+/* The sums in strips that r, a part of the line, is made of: all that tw_ll_is_in_strips says is one, by the same way back. */
+static bool find_strips(Group *q, TwRef r, Strips *out) {
+  TwLlScope *s = q->s;
   TwOp op = tw_op(s->fn, r);
-  if (s->strips[r]) return r;
-  if (op != TW_OP_reshape && !(tw_ll_is_elementwise(op) && s->val[r].kind == TW_LL_LAZY)) return 0;
-  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) {
-    TwRef found = strips_of(s, tw_arg(s->fn, r, k));
-    if (found) return found;
+  if (s->strips[r]) {
+    if (out) tw_vec_push(s->l->arena, &out->sums, ((StripSum){.get = r, .o = s->strips[r]}));
+    return true;
   }
-  return 0;
+  if (op != TW_OP_reshape && !(tw_ll_is_elementwise(op) && s->val[r].kind == TW_LL_LAZY)) return false;
+  bool any = false;
+  for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) any |= find_strips(q, tw_arg(s->fn, r, k), out);
+  return any;
 }
 
 static void collect_parts(Group *q, TwRef r, int64_t *at) {
@@ -259,7 +276,7 @@ static void begin_group(Group *q) {
     else make_operands(q, r);
   }
   bool in_strips = false;
-  for (uint32_t k = 0; k < q->parts.len; k++) in_strips = in_strips || strips_of(s, q->parts.at[k].r);
+  for (uint32_t k = 0; k < q->parts.len; k++) in_strips |= find_strips(q, q->parts.at[k].r, NULL);
   for (uint32_t k = 0, sum = 0; k < q->g->members.len; k++) {
     TwRef r = q->g->members.at[k];
     if (tw_info(s->fn, r)->rank == 0) {
@@ -387,48 +404,46 @@ static void mixed(Group *q, const TwLlVal *to, int64_t begin, int64_t end) {
 
 /* ---- a part that is made strip by strip */
 
-typedef struct Strips {
-  Group *q;
-  const Part *part;
-  const TwLlVal *to;
-  const TwLlOuter *o;
-  TwRef get;
-  int64_t columns, tiles; /* of a strip */
-  LLVMValueRef buffer;
-} Strips;
-
 /* What the members read at a tile comes into the second-level cache while its sums are made. */
 static void fetch_tile(void *env, LLVMValueRef tile, LLVMValueRef column) {
   enum { LINE = 64 };
   const Strips *z = env;
+  const TwLlOuter *o = z->sums.at[0].o;
   TwLlScope *s = z->q->s;
   TwLl *l = s->l;
   LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
-  int64_t row_bytes = z->o->vectors * z->o->lanes * (int64_t)tw_ll_bytes(l, TW_REAL, false);
-  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, TW_LL_OUTER_ROWS * z->o->columns)), column);
+  int64_t row_bytes = o->vectors * o->lanes * (int64_t)tw_ll_bytes(l, TW_REAL, false);
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, TW_LL_OUTER_ROWS * z->row)), column);
   at = tw_ll_add(l, at, tw_ll_i64(l, z->part->from));
   for (uint32_t k = 0; k < z->q->reads.len; k++)
     for (int64_t row = 0; row < TW_LL_OUTER_ROWS; row++) {
-      LLVMValueRef i = tw_ll_add(l, at, tw_ll_i64(l, row * z->o->columns));
+      LLVMValueRef i = tw_ll_add(l, at, tw_ll_i64(l, row * z->row));
       LLVMValueRef p = tw_ll_at(l, t, s->val[z->q->reads.at[k]].ptr, i);
       for (int64_t b = 0; b < row_bytes; b += LINE) tw_ll_prefetch(l, tw_ll_byte_at(l, p, (uint64_t)b));
     }
 }
 
-/* The rows of a strip that has been made, `row0` the first one's number. */
-static void update_strip(const Strips *z, LLVMValueRef row0, LLVMValueRef n_rows, LLVMValueRef column0) {
+/* Says where a sum's elements are, `first` the number of the one at the start of its buffer; also to what reshapes it on
+ * the way to the part. */
+static void place_sum(const Strips *z, const StripSum *sum, LLVMValueRef first) {
   TwLlScope *s = z->q->s;
   TwLl *l = s->l;
-  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
-  TwLlLoop row = tw_ll_loop(l, n_rows);
-  LLVMValueRef at = tw_ll_mul(l, tw_ll_add(l, row0, row.i), tw_ll_i64(l, z->o->columns));
-  at = tw_ll_add(l, at, column0);
-  LLVMValueRef here = LLVMBuildSub(l->b, tw_ll_mul(l, row.i, tw_ll_i64(l, z->columns)), at, "");
-  s->val[z->get].ptr = tw_ll_at(l, t, z->buffer, here);
-  for (TwRef r = z->get; r != z->part->r;) {
+  LLVMValueRef back = LLVMBuildSub(l->b, tw_ll_i64(l, 0), first, "");
+  s->val[sum->get].ptr = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), sum->buffer, back);
+  for (TwRef r = sum->get; r != z->part->r;) {
     r = s->facts->user[r];
     if (tw_op(s->fn, r) == TW_OP_reshape && s->val[r].kind == TW_LL_VIEW) tw_ll_shape_op(s, r);
   }
+}
+
+/* The rows of a strip that has been made, `row0` the first one's number. */
+static void update_strip(const Strips *z, LLVMValueRef row0, LLVMValueRef n_rows, LLVMValueRef column0) {
+  TwLl *l = z->q->s->l;
+  TwLlLoop row = tw_ll_loop(l, n_rows);
+  LLVMValueRef at = tw_ll_mul(l, tw_ll_add(l, row0, row.i), tw_ll_i64(l, z->row));
+  at = tw_ll_add(l, at, column0);
+  LLVMValueRef begin = LLVMBuildSub(l->b, at, tw_ll_mul(l, row.i, tw_ll_i64(l, z->columns)), "");
+  for (uint32_t k = 0; k < z->sums.len; k++) place_sum(z, &z->sums.at[k], begin);
   Source from = {.part = z->part->r, .from = z->part->from};
   LLVMValueRef first = LLVMBuildUDiv(l->b, at, tw_ll_i64(l, TW_CHUNK), "");
   first = tw_ll_add(l, first, tw_ll_i64(l, z->part->from / TW_CHUNK));
@@ -440,39 +455,47 @@ static void update_strip(const Strips *z, LLVMValueRef row0, LLVMValueRef n_rows
 static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) {
   TwLl *l = z->q->s->l;
   LLVMValueRef height = tw_ll_i64(l, TW_LL_OUTER_ROWS);
-  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, z->o->columns / z->columns));
+  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, z->row / z->columns));
   LLVMValueRef column0 = tw_ll_mul(l, part.i, tw_ll_i64(l, z->columns));
-  TwLlOuterTiles t = {.tile0 = tile0, .n_tiles = n, .rows = rows, .column0 = column0, .n_columns = z->columns};
-  t.pitch = z->columns;
-  t.out = z->buffer;
-  t.each = fetch_tile;
-  t.env = z;
-  tw_ll_outer_tiles(l, z->o, &t);
+  for (uint32_t k = 0; k < z->sums.len; k++) {
+    TwLlOuterTiles t = {.tile0 = tile0, .n_tiles = n, .rows = rows, .column0 = column0, .n_columns = z->columns};
+    t.pitch = z->columns;
+    t.out = z->sums.at[k].buffer;
+    t.each = k == 0 ? fetch_tile : NULL;
+    t.env = z;
+    tw_ll_outer_tiles(l, z->sums.at[k].o, &t);
+  }
   LLVMValueRef n_rows = rows == TW_LL_OUTER_ROWS ? tw_ll_mul(l, n, height) : tw_ll_i64(l, rows);
   update_strip(z, tw_ll_mul(l, tile0, height), n_rows, column0);
   tw_ll_loop_end(l, &part);
 }
 
-/* Strips of a few rows and so many columns that they and what the members read there fit the second-level cache. */
-static void in_strips(Group *q, const TwLlVal *to, const Part *part, TwRef get) {
+/* Strips of a few rows and so many columns that all sums' and what the members read there fit the second-level cache. */
+static void in_strips(Strips *z) {
   enum { COLUMNS = 2048, BYTES = 96 << 10 };
-  TwLlScope *s = q->s;
-  TwLl *l = s->l;
-  int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false);
-  Strips z = {.q = q, .part = part, .to = to, .o = s->strips[get], .get = get, .columns = COLUMNS};
-  while (z.o->columns % z.columns) z.columns -= TW_CHUNK;
-  z.tiles = BYTES / (z.columns * TW_LL_OUTER_ROWS * each);
-  if (z.tiles < 1) z.tiles = 1;
-  uint32_t block = tw_ll_alloc(l, (uint64_t)(z.tiles * TW_LL_OUTER_ROWS * z.columns * each));
-  z.buffer = tw_ll_block_ptr(l, block);
-  int64_t tiles = z.o->rows / TW_LL_OUTER_ROWS;
-  TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + z.tiles - 1) / z.tiles));
-  LLVMValueRef tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, z.tiles)), most = tw_ll_i64(l, z.tiles);
+  TwLl *l = z->q->s->l;
+  int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), n = (int64_t)z->sums.len;
+  z->rows = z->sums.at[0].o->rows;
+  z->row = z->sums.at[0].o->columns;
+  for (uint32_t k = 0; k < z->sums.len; k++)
+    tw_ll_assert(l, z->sums.at[k].o->rows == z->rows && z->sums.at[k].o->columns == z->row);
+  z->columns = n > COLUMNS / TW_CHUNK ? TW_CHUNK : COLUMNS / TW_CHUNK / n * TW_CHUNK;
+  while (z->row % z->columns) z->columns -= TW_CHUNK;
+  z->tiles = BYTES / (n * z->columns * TW_LL_OUTER_ROWS * each);
+  if (z->tiles < 1) z->tiles = 1;
+  int64_t bytes = z->tiles * TW_LL_OUTER_ROWS * z->columns * each;
+  uint32_t block = tw_ll_alloc(l, (uint64_t)(n * bytes));
+  for (int64_t k = 0; k < n; k++)
+    z->sums.at[k].buffer = tw_ll_byte_at(l, tw_ll_block_ptr(l, block), (uint64_t)(k * bytes));
+  int64_t tiles = z->rows / TW_LL_OUTER_ROWS;
+  TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + z->tiles - 1) / z->tiles));
+  LLVMValueRef tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, z->tiles)), most = tw_ll_i64(l, z->tiles);
   LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), tile0, "");
-  strip(&z, tile0, tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most), TW_LL_OUTER_ROWS);
+  strip(z, tile0, tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most), TW_LL_OUTER_ROWS);
   tw_ll_loop_end(l, &strips);
-  uint32_t rest = (uint32_t)(z.o->rows % TW_LL_OUTER_ROWS);
-  if (rest) strip(&z, tw_ll_i64(l, tiles), tw_ll_i64(l, 1), rest);
+  uint32_t rest = (uint32_t)(z->rows % TW_LL_OUTER_ROWS);
+  if (rest) strip(z, tw_ll_i64(l, tiles), tw_ll_i64(l, 1), rest);
+  for (uint32_t k = 0; k < z->sums.len; k++) z->q->s->val[z->sums.at[k].get].ptr = tw_ll_nowhere(l);
   tw_ll_free(l, block);
 }
 
@@ -482,12 +505,13 @@ static void part_by_part(Group *q, const TwLlVal *to) {
   uint32_t large = 0;
   for (uint32_t k = 0; k < q->parts.len; k++) {
     const Part *p = &q->parts.at[k];
-    TwRef get = strips_of(q->s, p->r);
+    Strips z = {.q = q, .part = p, .to = to};
+    bool strips = find_strips(q, p->r, &z);
     int64_t first = (p->from + TW_CHUNK - 1) / TW_CHUNK * TW_CHUNK, end = (p->from + p->n) / TW_CHUNK * TW_CHUNK;
-    if (!get && (end - first < LARGE_PART || large == MAX_LARGE)) continue;
+    if (!strips && (end - first < LARGE_PART || large == MAX_LARGE)) continue;
     mixed(q, to, done, first);
     Source from = {.part = p->r, .from = p->from};
-    if (get) in_strips(q, to, p, get);
+    if (strips) in_strips(&z);
     else stretch(q, &from, to, first, end);
     done = end;
     large++;

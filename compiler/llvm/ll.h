@@ -122,6 +122,8 @@ LLVMValueRef tw_ll_shuffle(TwLl *l, LLVMValueRef a, LLVMValueRef b, const int *p
 LLVMValueRef tw_ll_call(TwLl *l, const char *name, LLVMTypeRef result, LLVMValueRef *args, uint32_t n);
 LLVMValueRef tw_ll_intrinsic(TwLl *l, const char *name, LLVMTypeRef *over, uint32_t n_over, LLVMValueRef *args,
                              uint32_t n);
+/* The place of what has none yet: whoever reads or writes there, or computes an address from it, has found a bug. */
+LLVMValueRef tw_ll_nowhere(const TwLl *l);
 /* base + index elements of stored type t */
 LLVMValueRef tw_ll_at(TwLl *l, LLVMTypeRef t, LLVMValueRef base, LLVMValueRef index);
 LLVMValueRef tw_ll_byte_at(TwLl *l, LLVMValueRef base, uint64_t bytes);

@@ -325,7 +325,7 @@ static void take_sums(Loop *p, const TwLlTree *tree, TwLlVal *out) {
     TwLlVal v;
     if (p->strips[k]) {
       for (uint32_t j = 0; j < 3; j++) tw_ll_own(p->s, p->strips[k]->block[j], p->s->facts->last[p->r]);
-      v = tw_ll_contiguous(&t, l->work, false); /* nowhere: the reader says where */
+      v = tw_ll_contiguous(&t, tw_ll_nowhere(l), false); /* the reader says where */
     } else if (t.dtype == TW_REAL) {
       v = tw_ll_contiguous(&t, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), tree->cur, tw_ll_i64(l, p->acc_at[k])),
                            false);

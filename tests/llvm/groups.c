@@ -81,8 +81,9 @@ static const TwFn *outer_body(Test *t, int64_t rows, int64_t columns) {
   return tw_fn_seal(b);
 }
 
-/* An update of it and of other parts; `whole`: its elements begin with a chunk of 512. */
-static const TwFn *outer_update(Test *t, int64_t n, int64_t rows, int64_t columns, bool whole) {
+/* An update of it and of other parts; `whole`: its elements begin with a chunk of 512; `sums`: of how many such loops the
+ * part is the sum. */
+static const TwFn *outer_update(Test *t, int64_t n, int64_t rows, int64_t columns, bool whole, int sums) {
   TwFn *f = tw_fn_new(t->m, "f");
   TwRegion g = {.body = outer_body(t, rows, columns), .trip = n, .n_consts = 2, .n_carry = 3, .n_xs = 1};
   TwRef args[3] = {tw_param(f, real_ty(t, 1, rows, 0, 0)), tw_param(f, real_ty(t, 1, columns, 0, 0)),
@@ -91,6 +92,11 @@ static const TwFn *outer_update(Test *t, int64_t n, int64_t rows, int64_t column
   TwRef r = tw_emit_region(f, TW_OP_samples, &g, args, 3), outer = tw_get(f, r, 0);
   tw_result(f, tw_get(f, r, 2));
   if (below(t, 4)) outer = scaled(f, outer, 0.125);
+  for (int k = 1; k < sums; k++) {
+    TwRef others[3] = {args[0], args[1], tw_param(f, real_ty(t, 1, n, 0, 0))};
+    TwRef more = tw_emit_region(f, TW_OP_samples, &g, others, 3);
+    outer = tw_binary(f, TW_OP_add, outer, scaled(f, tw_get(f, more, 0), k));
+  }
   TwRef parts[3] = {scaled(f, before, 2), line(t, f, outer), tw_get(f, r, 1)};
   TwRef all = tw_concat(f, parts, 3, 0);
   TwTy type = tw_type(f, all);
@@ -102,16 +108,31 @@ static const TwFn *outer_update(Test *t, int64_t n, int64_t rows, int64_t column
   return tw_fn_seal(f);
 }
 
+/* Whether strips are to be made: one chunk of samples with a whole block, rows of whole chunks of elements. */
 static void outer_updates(Test *t) {
-  static const int64_t counts[] = {1, 16, 17, 40, 100, 512, 513, 530};
-  for (uint32_t k = 0; k < sizeof counts / sizeof *counts; k++) {
-    char what[80];
-    int64_t rows = 66 + below(t, 6), columns = k % 3 == 2 ? 528 : k == 3 ? 1536 : 512;
-    snprintf(what, sizeof what, "outer product [%lld, %lld] of %lld samples", (long long)rows, (long long)columns,
-             (long long)counts[k]);
+  static const struct {
+    int64_t n, rows, columns;
+    bool whole;
+    int sums;
+    bool strips;
+  } cases[] = {{1, 67, 512, true, 1, false},    {16, 66, 512, true, 1, true},    {17, 70, 528, true, 1, false},
+               {40, 25, 1536, false, 1, false}, {40, 25, 1536, true, 1, true},   {100, 71, 512, true, 1, true},
+               {40, 13, 2560, true, 1, true},   {100, 8, 4608, true, 1, true},   {512, 68, 512, true, 1, true},
+               {513, 67, 512, true, 1, false},  {530, 70, 528, false, 1, false}, {40, 67, 512, true, 2, true},
+               {100, 13, 2560, true, 3, true}};
+  for (uint32_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    char what[100];
+    snprintf(what, sizeof what, "%d outer product%s [%lld, %lld] of %lld samples", cases[k].sums,
+             cases[k].sums == 1 ? "" : "s", (long long)cases[k].rows, (long long)cases[k].columns,
+             (long long)cases[k].n);
     test_reset(t);
-    t->few = counts[k] < 100 ? 0 : 1;
-    check(t, outer_update(t, counts[k], rows, columns, k % 4 != 3), what);
+    t->few = cases[k].n < 100 ? 0 : 1;
+    const TwFn *f = outer_update(t, cases[k].n, cases[k].rows, cases[k].columns, cases[k].whole, cases[k].sums);
+    check(t, f, what);
+    /* what the update reads is prefetched strip by strip, and nothing else is here */
+    if ((code_mentions(f, 256, "@llvm.prefetch") > 0) == cases[k].strips) continue;
+    printf("%s: strips are %smade\n", what, cases[k].strips ? "not " : "");
+    t->failures++;
   }
 }
 
@@ -128,7 +149,7 @@ int main(int argc, char **argv) {
   check(&t, update(&t, 2200000, true), "update beyond the caches");
   outer_updates(&t);
   test_reset(&t);
-  const TwFn *f = outer_update(&t, 512, 66, 512, true);
+  const TwFn *f = outer_update(&t, 512, 66, 512, true, 1);
   if (plan_mentions(f, 256, "one loop, in chunks of 512; what is put together of 3 parts") != 1 ||
       plan_mentions(f, 256, "a fused loop")) {
     printf("the plan does not tell the group\n");

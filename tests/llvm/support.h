@@ -19,7 +19,7 @@ typedef struct Test {
   TwModule *m;
   uint64_t random;
   uint32_t failures, runs, shared; /* shared: runs in which threads could share a loop */
-  int few;                         /* 1: only the host's width; 2: and one precision, in turn */
+  int few; /* 1: one width, 256 or 512 bits in turn where this machine has no 512; 2: and one precision, in turn */
   uint32_t turn;
   FILE *tape; /* where calls go instead of being made; NULL: nowhere */
 } Test;
@@ -39,5 +39,6 @@ void check_one(Test *t, const TwFn *f, TwPrecision p, uint32_t bits, const char 
 
 /* How often the plan of f, in f32 for vectors of so many bits, has these words. */
 uint32_t plan_mentions(const TwFn *f, uint32_t bits, const char *words);
+uint32_t code_mentions(const TwFn *f, uint32_t bits, const char *words); /* the same of its LLVM IR */
 
 #endif
