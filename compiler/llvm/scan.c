@@ -130,7 +130,9 @@ static uint32_t stack_of(TwLlScope *s, TwRef r, TwRef ref, bool lanes) {
 }
 
 /* If carry k is stacked both as it is before and as it is after each iteration: one memory for the two, the
- * second an element on (in a reverse loop, an element back). */
+ * second an element on (in a reverse loop, an element back). A stack has one such partner at most, and what each
+ * iteration writes is the second's: where carries are handed on, p to q and q to p, each stack is before one
+ * carry's iterations and after another's, and with two partners nobody would write them. */
 static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLlVal *ys, bool *shared) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
@@ -139,7 +141,7 @@ static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLl
   bool lanes = bf->varies[p];
   if (c[k].tensor || g->trip < 2 || p == next) return;
   uint32_t before = stack_of(s, r, p, lanes), after = stack_of(s, r, next, lanes);
-  if (!before || !after) return;
+  if (!before || !after || ys[before].kind != TW_LL_NONE || ys[after].kind != TW_LL_NONE) return;
   const TwTyInfo *t = tw_ty_info(s->fn->module, tw_ty_lead(s->fn->module, g->trip + 1, tw_type(g->body, p)));
   TwLlVal both = tw_ll_new_tensor(l, t, lanes);
   tw_ll_own(s, both.block, s->facts->last[r]);

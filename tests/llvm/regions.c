@@ -141,6 +141,53 @@ static const TwFn *both_stacks(Test *t, int64_t trip, bool reverse, bool lanes) 
   return tw_fn_seal(f);
 }
 
+/* Carries that become one another, all stacked as they are before and after each iteration, for a second scan the
+ * other way: carry k becomes carry map[k], or a new value where there is no such carry. */
+static const TwFn *handed_on(Test *t, const int *map, int64_t trip, bool reverse, bool lanes) {
+  enum { N = 4 };
+  TwFn *f = tw_fn_new(t->m, "f"), *b = lanes ? tw_fn_new(t->m, "sample") : f, *body = tw_fn_new(t->m, "step"),
+       *back = tw_fn_new(t->m, "back");
+  TwTy real = scalar(t, TW_REAL);
+  TwRef k = tw_unary(body, TW_OP_to_real, tw_param(body, scalar(t, TW_INT))), p[N], next[N], in[2 * N + 1];
+  for (int j = 0; j < N; j++) p[j] = tw_param(body, real);
+  for (int j = 0; j < N; j++)
+    next[j] = map[j] < N ? p[map[j]] : half(body, tw_binary(body, TW_OP_sub, p[map[j] % N], half(body, k)));
+  for (int j = 0; j < N; j++) tw_result(body, next[j]);
+  for (int j = 0; j < 2 * N; j++) tw_result(body, j % 2 ? next[j / 2] : p[j / 2]);
+  TwRegion there = {.body = tw_fn_seal(body), .trip = trip, .reverse = reverse, .n_carry = N, .n_ys = 2 * N};
+  tw_param(back, scalar(t, TW_INT));
+  TwRef sum = tw_param(back, real);
+  for (int j = 0; j < 2 * N; j++) sum = tw_binary(back, TW_OP_sub, half(back, sum), tw_param(back, real));
+  tw_result(back, sum);
+  TwRegion again = {.body = tw_fn_seal(back), .trip = trip, .reverse = !reverse, .n_carry = 1, .n_xs = 2 * N};
+  for (int j = 0; j < N; j++) in[j] = tw_param(b, real);
+  TwRef r = tw_emit_region(b, TW_OP_scan, &there, in, N);
+  for (uint32_t j = 0; j < 2 * N; j++) in[1 + j] = tw_get(b, r, N + j);
+  TwRef z = tw_emit_region(b, TW_OP_scan, &again, in, 1 + 2 * N);
+  tw_result(b, tw_get(b, z, 0));
+  for (uint32_t j = 0; j < N; j++) tw_result(b, tw_get(b, r, j));
+  if (!lanes) return tw_fn_seal(f);
+  TwRegion g = {.body = tw_fn_seal(b), .trip = 40, .n_xs = N, .n_ys = 1 + N};
+  for (int j = 0; j < N; j++) in[j] = tw_param(f, tw_ty_lead(t->m, 40, real));
+  TwRef s = tw_emit_region(f, TW_OP_samples, &g, in, N);
+  for (uint32_t j = 0; j < 1 + N; j++) tw_result(f, tw_get(f, s, j));
+  return tw_fn_seal(f);
+}
+
+static void carries_handed_on(Test *t) {
+  /* Two that change places, a chain, a ring, one that is handed to two. */
+  static const int maps[][4] = {{1, 0, 6, 7}, {1, 2, 3, 4}, {1, 2, 3, 0}, {3, 3, 3, 7}, {4, 0, 1, 2}};
+  for (uint32_t k = 0; k < 5 * 4; k++) {
+    char what[80];
+    bool reverse = k & 1, lanes = k & 2;
+    test_reset(t);
+    t->few = 2;
+    snprintf(what, sizeof what, "carries handed on, map %u%s%s", k / 4, reverse ? ", reverse" : "",
+             lanes ? ", in lanes" : "");
+    check(t, handed_on(t, maps[k / 4], 2 + k % 7, reverse, lanes), what);
+  }
+}
+
 /* if p then (x + y, v, 3) else (x * y, -v, y) */
 static TwRef branch(Test *t, TwFn *f, TwRef pred, TwRef x, TwRef y, TwRef v) {
   TwRegion g = {.n_consts = 3, .n_ys = 3};
@@ -323,6 +370,8 @@ int main(void) {
     check(&t, nested_samples(&t, 1 + (int64_t)k * 3, k == 8 ? 1030 : counts[k % 5], k & 1), what);
     check(&t, nested_samples(&t, 20, k == 7 ? 1030 : counts[k % 5], true), what);
   }
+  carries_handed_on(&t);
+  test_reset(&t);
   t.few = 0;
   check(&t, uniform_branch(&t), "branch");
   check(&t, deep(&t, 700), "deep");
