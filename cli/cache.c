@@ -16,8 +16,8 @@ int tw_cli_cache(const TwCli *c) {
     return clear ? TW_EXIT_OK : TW_EXIT_WRONG;
   }
   TwCacheUse u = clear ? tw_cache_clear(cache) : tw_cache_use(cache);
-  printf("%s: %llu program%s, %.1f MiB%s\n", tw_cache_folder(cache), (unsigned long long)u.entries,
-         u.entries == 1 ? "" : "s", (double)u.bytes / (1 << 20), clear ? " removed" : "");
+  printf("%s: %llu program%s, %.1f MiB%s\n", tw_cache_folder(cache), (unsigned long long)u.programs,
+         u.programs == 1 ? "" : "s", (double)u.bytes / (1 << 20), clear ? " removed" : "");
   tw_cache_close(cache);
   return tw_cli_stdout_ok() ? TW_EXIT_OK : TW_EXIT_WRONG;
 }

@@ -56,13 +56,18 @@ static bool code_error(TwBuild *b, char *error) {
 
 /* ---- code kept from an earlier run */
 
+static TwCacheHash *hash_generator(void) {
+  uint64_t generator[4];
+  TwCacheHash *h = tw_codegen_identity(generator) ? tw_cache_hash() : NULL;
+  if (h) tw_cache_hash_bytes(h, generator, sizeof generator);
+  return h;
+}
+
 /* Everything that decides the code: the binaries that make it, the machine, the options, and all that was read. */
 static bool make_key(TwBuild *b) {
   const TwUnit *u = b->unit;
-  uint64_t generator[4];
-  TwCacheHash *h = tw_codegen_identity(generator) ? tw_cache_hash() : NULL;
+  TwCacheHash *h = hash_generator();
   if (!h) return false;
-  tw_cache_hash_bytes(h, generator, sizeof generator);
   tw_cache_hash_number(h, u->options.precision);
   tw_cache_hash_number(h, b->code.vector_bits);
   tw_cache_hash_number(h, b->code.cpu_level);
@@ -102,7 +107,7 @@ static bool run_cache(TwBuild *b) {
   b->looked = true;
   if (!b->cache || !tw_object_supported() || !make_key(b)) return b->cache = NULL, true;
   TwCacheEntry e;
-  if (!tw_cache_get(b->cache, b->key, &e)) return true;
+  if (!tw_cache_get(b->cache, TW_CACHE_PROGRAM, b->key, &e)) return true;
   TwObjectBytes objects[TW_CACHE_MAX_PARTS];
   for (uint32_t k = 0; k < e.n; k++) objects[k] = (TwObjectBytes){e.part[k], e.size[k]};
   char *error = NULL;
@@ -119,7 +124,28 @@ static void keep(TwBuild *b, const TwLlObjects *objects) {
     part[k] = objects->at[k].bytes;
     size[k] = objects->at[k].size;
   }
-  tw_cache_put(b->cache, b->key, part, size, objects->n);
+  tw_cache_put(b->cache, TW_CACHE_PROGRAM, b->key, part, size, objects->n);
+}
+
+/* ---- objects of single functions, which programs share: the store that the generator asks */
+
+static bool get_object(void *context, const TwObjectBytes of[2], uint8_t key[TW_LL_KEY], TwObjectBytes *out) {
+  TwCacheHash *h = hash_generator();
+  TwCacheEntry e;
+  if (h) {
+    for (int k = 0; k < 2; k++) tw_cache_hash_bytes(h, of[k].bytes, of[k].size);
+    tw_cache_hash_end(h, key);
+  }
+  if (!h || !tw_cache_get(context, TW_CACHE_FUNCTIONS, key, &e)) return false;
+  void *bytes = malloc(e.size[0] + 1);
+  if (bytes) memcpy(bytes, e.part[0], e.size[0]);
+  *out = (TwObjectBytes){bytes, e.size[0]};
+  tw_cache_entry_free(&e);
+  return bytes != NULL;
+}
+
+static void put_object(void *context, const uint8_t key[TW_LL_KEY], TwObjectBytes object) {
+  tw_cache_put(context, TW_CACHE_FUNCTIONS, key, &object.bytes, &object.size, 1);
 }
 
 /* ---- code */
@@ -132,6 +158,7 @@ static bool link(TwBuild *b, const TwLlFn *fns, uint32_t n, const TwLlObjects *o
   }
   if (b->cache && b->unit->diags.list.len == b->told)
     keep(b, objects); /* what lowering warns of must be told each time */
+  if (b->cache) tw_cache_trim(b->cache);
   return true;
 }
 
@@ -147,7 +174,9 @@ static bool run_code(TwBuild *b) {
     return b->jit || code_error(b, error);
   }
   TwLlObjects objects;
-  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &objects, &error) && link(b, fns, n, &objects, &error);
+  TwLlStore store = {b->cache, get_object, put_object};
+  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, b->cache ? &store : NULL, &objects, &error) &&
+            link(b, fns, n, &objects, &error);
   generator->objects_free(&objects);
   return ok || code_error(b, error);
 }

@@ -20,9 +20,9 @@
 #include "compiler/cache/cache.h"
 #include "runtime/files.h"
 
-enum { NAME = 2 * TW_CACHE_KEY + 4, FRESH = 3600 };
+enum { SUFFIX = 4, NAME = 2 * TW_CACHE_KEY + SUFFIX, FRESH = 3600 };
 static const uint64_t MAX_ENTRY = 64u << 20;
-#define SUFFIX ".tw1"
+static const char suffixes[][SUFFIX + 1] = {[TW_CACHE_PROGRAM] = ".tw1", [TW_CACHE_FUNCTIONS] = ".fn1"};
 
 struct TwCache {
   int dir;
@@ -88,14 +88,16 @@ const char *tw_cache_folder(const TwCache *c) { return c->folder; }
 
 /* ---- entries */
 
-static void name_of(const uint8_t key[TW_CACHE_KEY], char name[NAME + 1]) {
+static void name_of(TwCacheKind kind, const uint8_t key[TW_CACHE_KEY], char name[NAME + 1]) {
   for (int k = 0; k < TW_CACHE_KEY; k++) snprintf(name + 2 * k, 3, "%02x", key[k]);
-  memcpy(name + 2 * TW_CACHE_KEY, SUFFIX, sizeof SUFFIX);
+  memcpy(name + 2 * TW_CACHE_KEY, suffixes[kind], SUFFIX + 1);
 }
+
+static bool is_of(const char *name, TwCacheKind kind) { return strcmp(name + 2 * TW_CACHE_KEY, suffixes[kind]) == 0; }
 
 static bool is_entry(const char *name) {
   return strlen(name) == NAME && strspn(name, "0123456789abcdef") == 2 * TW_CACHE_KEY &&
-         strcmp(name + 2 * TW_CACHE_KEY, SUFFIX) == 0;
+         (is_of(name, TW_CACHE_PROGRAM) || is_of(name, TW_CACHE_FUNCTIONS));
 }
 
 /* What a process that was killed has left behind. */
@@ -149,9 +151,9 @@ static void touch(int fd) {
   if (fstat(fd, &s) == 0 && time(NULL) - s.st_mtime > FRESH) (void)futimens(fd, NULL);
 }
 
-bool tw_cache_get(TwCache *c, const uint8_t key[TW_CACHE_KEY], TwCacheEntry *out) {
+bool tw_cache_get(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY], TwCacheEntry *out) {
   char name[NAME + 1];
-  name_of(key, name);
+  name_of(kind, key, name);
   *out = (TwCacheEntry){0};
   int fd = openat(c->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
@@ -219,7 +221,7 @@ static int by_use(const void *a, const void *b) {
 }
 
 /* Down to three quarters of the limit, so that not every new entry has to look for an old one. */
-static void evict(TwCache *c) {
+void tw_cache_trim(TwCache *c) {
   Items items = list(c, false);
   uint64_t total = 0;
   for (size_t k = 0; k < items.n; k++) total += items.at[k].bytes;
@@ -231,8 +233,8 @@ static void evict(TwCache *c) {
   free(items.at);
 }
 
-void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const *part, const size_t *size,
-                  uint32_t n) {
+void tw_cache_put(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY], const void *const *part,
+                  const size_t *size, uint32_t n) {
   Head h = {.magic = {'T', 'W', 'C', 'A', 'C', 'H', 'E', '1'}, .n = n};
   uint64_t total = 0, at = 0;
   if (n == 0 || n > TW_CACHE_MAX_PARTS) return;
@@ -248,7 +250,7 @@ void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const
   char name[NAME + 1], temporary[64];
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  name_of(key, name);
+  name_of(kind, key, name);
   snprintf(temporary, sizeof temporary, "tmp-%ld-%ld-%p", (long)getpid(), now.tv_nsec, (void *)&h);
   int fd = openat(c->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) {
@@ -256,15 +258,19 @@ void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const
     ok = close(fd) == 0 && ok;
     ok = ok && renameat(c->dir, temporary, c->dir, name) == 0;
     if (!ok) (void)unlinkat(c->dir, temporary, 0);
-    else evict(c);
   }
   free(all);
 }
 
+static void count(TwCacheUse *u, const Item *it) {
+  u->programs += is_of(it->name, TW_CACHE_PROGRAM);
+  u->bytes += it->bytes;
+}
+
 TwCacheUse tw_cache_use(TwCache *c) {
   Items items = list(c, false);
-  TwCacheUse u = {.entries = items.n};
-  for (size_t k = 0; k < items.n; k++) u.bytes += items.at[k].bytes;
+  TwCacheUse u = {0};
+  for (size_t k = 0; k < items.n; k++) count(&u, &items.at[k]);
   free(items.at);
   return u;
 }
@@ -274,8 +280,7 @@ TwCacheUse tw_cache_clear(TwCache *c) {
   TwCacheUse u = {0};
   for (size_t k = 0; k < items.n; k++) {
     if (unlinkat(c->dir, items.at[k].name, 0)) continue;
-    u.entries++;
-    u.bytes += items.at[k].bytes;
+    count(&u, &items.at[k]);
   }
   free(items.at);
   return u;

@@ -1,6 +1,7 @@
 /* cache.h: code kept on disk from one run to the next.
  *
- * An entry is a file named by its key: a digest of everything that decides the code. It is read back only if it
+ * An entry is a file named by its key: a digest of everything that decides the code, of a program or of some of its
+ * functions. It is read back only if it
  * is this user's own, nobody else could have written it, and its checksum is right; otherwise it is as if it
  * were not there. Nothing here fails: without a directory that can be used there is no cache. Entries are
  * written whole or not at all, so any number of processes may share them. */
@@ -39,13 +40,17 @@ typedef struct TwCacheEntry {
   const void *part[TW_CACHE_MAX_PARTS];
   size_t size[TW_CACHE_MAX_PARTS];
 } TwCacheEntry;
-bool tw_cache_get(TwCache *c, const uint8_t key[TW_CACHE_KEY], TwCacheEntry *out);
+typedef enum TwCacheKind { TW_CACHE_PROGRAM, TW_CACHE_FUNCTIONS } TwCacheKind;
+bool tw_cache_get(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY], TwCacheEntry *out);
 void tw_cache_entry_free(TwCacheEntry *e);
-/* Parts beyond the limits are not kept. Then the oldest entries go until the rest is within max_bytes. */
-void tw_cache_put(TwCache *c, const uint8_t key[TW_CACHE_KEY], const void *const *part, const size_t *size, uint32_t n);
+/* Parts beyond the limits are not kept. */
+void tw_cache_put(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY], const void *const *part,
+                  const size_t *size, uint32_t n);
+/* To be called when all is put: the oldest entries go until the rest is within max_bytes. */
+void tw_cache_trim(TwCache *c);
 
 typedef struct TwCacheUse {
-  uint64_t entries, bytes;
+  uint64_t programs, bytes; /* bytes: of all entries */
 } TwCacheUse;
 TwCacheUse tw_cache_use(TwCache *c);
 /* Removes every entry, and returns what was removed. */

@@ -13,8 +13,8 @@
 typedef struct TwCodegen {
   uint32_t abi;              /* TW_CODEGEN_ABI */
   void (*begin)(TwBugTo to); /* once, before anything else; `to`: see tw_bug_forward in compiler/base/bug.h */
-  bool (*objects)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out,
-                  char **error);
+  bool (*objects)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
+                  TwLlObjects *out, char **error);
   void (*objects_free)(TwLlObjects *o);
   TwJit *(*jit)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
   void (*jit_free)(TwJit *j);
@@ -23,7 +23,7 @@ typedef struct TwCodegen {
                          char **error);
   void (*plan_dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
 } TwCodegen;
-#define TW_CODEGEN_ABI 4u
+#define TW_CODEGEN_ABI 5u
 
 /* The generator; for as long as the process lives. NULL and *error (malloc'ed, the caller frees): it is not where
  * it belongs, beside the binary that asks or in ../lib/triwave from there. Safe from several threads. */

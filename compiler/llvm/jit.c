@@ -19,7 +19,7 @@ static void *symbol(const TwJit *j, const char *name, char **error) {
 
 TwJit *tw_jit(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error) {
   TwLlObjects objects;
-  if (!tw_ll_objects(NULL, fns, n, o, &objects, error)) return NULL;
+  if (!tw_ll_objects(NULL, fns, n, o, NULL, &objects, error)) return NULL;
   TwJit *j = calloc(1, sizeof *j);
   bool ok = j != NULL;
   if (ok && tw_object_supported()) ok = (j->object = tw_object_load(objects.at, objects.n, error)) != NULL;

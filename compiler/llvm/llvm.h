@@ -31,17 +31,26 @@ typedef struct TwLlOptions {
   uint32_t cpu_level;   /* for any CPU of this level of x86-64: 3 (AVX2, FMA), 4 (AVX-512 too); 0: for this CPU */
 } TwLlOptions;
 
-enum { TW_LL_MAX_OBJECTS = 9 };
+enum { TW_LL_MAX_OBJECTS = 16, TW_LL_KEY = 32 };
 typedef struct TwLlObjects {
   TwObjectBytes at[TW_LL_MAX_OBJECTS]; /* malloc'ed */
   uint32_t n;
 } TwLlObjects;
 
+/* Where objects are kept from one program to the next. What an object is made of is all in `of`: the same bytes, by
+ * the same generator, give the same code. */
+typedef struct TwLlStore {
+  void *context;
+  /* The object made of these bytes (malloc'ed, the caller frees), and the key to put one by. false: there is none. */
+  bool (*get)(void *context, const TwObjectBytes of[2], uint8_t key[TW_LL_KEY], TwObjectBytes *out);
+  void (*put)(void *context, const uint8_t key[TW_LL_KEY], TwObjectBytes object);
+} TwLlStore;
+
 /* All functions as object files that tw_object_load takes together, each function under its symbol; with a
- * program also its tables as `tw_program` (see tw_ll_program_object). Sets slot->work_bytes. false and *error
- * (malloc'ed, the caller frees) on failure, which is a compiler bug. */
-bool tw_ll_objects(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out,
-                   char **error);
+ * program also its tables as `tw_program` (see tw_ll_program_object). Sets slot->work_bytes. What the store (or NULL)
+ * has is not made again. false and *error (malloc'ed, the caller frees) on failure, which is a compiler bug. */
+bool tw_ll_objects(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
+                   TwLlObjects *out, char **error);
 void tw_ll_objects_free(TwLlObjects *o);
 
 typedef struct TwJit TwJit; /* owns the code; entries die with it */

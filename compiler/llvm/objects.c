@@ -1,32 +1,40 @@
 /* objects.c: functions of the IR -> object files in memory, several at a time.
  *
- * Nine tenths of a compilation is LLVM's code generation, which knows nothing of other functions. So the
- * functions are dealt into parts of about the same size, one module and one context each; emission, which
- * shares the IR's arena, comes first and in turn, and then the threads take parts. Functions that run once
- * are a part of their own, compiled at LLVM's lowest level: the bits are the same, since nothing that rounds
- * is left to LLVM. So are functions with so much straight-line code that the better level would take minutes: its
- * register allocator's time grows faster than the code, that of the lowest level does not. */
+ * Nine tenths of a compilation is LLVM's code generation, which knows nothing of other functions. So large functions
+ * are units of their own, one module and one context each, and several threads compile them. Emission, which shares the
+ * IR's arena, is in turn, the largest first, which is compiled while the others are still emitted. Functions that run
+ * once are a unit compiled at LLVM's lowest level: the bits are the same, since nothing that rounds is left to LLVM. So
+ * are functions with so much straight-line code that the better level would take minutes: its register allocator's time
+ * grows faster than the code, that of the lowest level does not.
+ *
+ * The code of a unit depends on its module alone, as LLVM would write it to a file, and on the machine. So units that
+ * a store has are taken from there: variants, programs that differ in their data or in a stage, and a program that was
+ * changed in one place share the rest. */
+#define _GNU_SOURCE
+#include <llvm-c/BitWriter.h>
 #include <llvm-c/TargetMachine.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compiler/llvm/ll.h"
 
-enum { MAX_PARTS = TW_LL_MAX_OBJECTS, SMALL = 300 };
+enum { MAX_UNITS = TW_LL_MAX_OBJECTS, ALONE = 40 };
 
-typedef struct Part {
+/* Functions that are compiled together. */
+typedef struct Unit {
   TwLlTarget target;
   LLVMContextRef ctx;
   LLVMModuleRef mod;
   LLVMMemoryBufferRef object;
+  TwObjectBytes kept; /* from the store, instead */
+  uint8_t key[TW_LL_KEY];
   TwLlFn *fns;
   uint32_t n;
-  uint64_t size;
-  bool quick;
+  bool quick, storable;
   char *error;
-} Part;
+} Unit;
 
 static uint64_t size_of(const TwFn *f) {
   uint64_t n = f->insts.len;
@@ -54,108 +62,184 @@ static bool is_huge(const TwFn *f, uint32_t most) {
 
 static bool is_quick(const TwLlFn *f) { return f->once || is_huge(f->fn, HUGE_ROW); }
 
-/* The largest first, each to the smallest part so far. */
-static uint32_t deal(const TwLlFn *fns, uint32_t n, uint32_t parts, Part *part) {
-  uint64_t *size = calloc(n + 1, sizeof *size), total = 0;
-  bool ok = size != NULL, any_quick = false;
-  for (uint32_t k = 0; ok && k < n; k++) {
-    size[k] = size_of(fns[k].fn) + 1;
-    if (is_quick(&fns[k])) any_quick = true;
-    else total += size[k];
-  }
-  if (total < SMALL * parts) parts = 1;
-  uint32_t count = parts + any_quick;
-  for (uint32_t p = 0; ok && p < count; p++) ok = (part[p].fns = calloc(n + 1, sizeof *part[p].fns)) != NULL;
-  for (uint32_t k = 0; ok && k < n; k++)
-    if (is_quick(&fns[k])) part[parts].fns[part[parts].n++] = fns[k], size[k] = 0;
-  if (ok && any_quick) part[parts].quick = true;
-  for (;;) {
-    uint32_t best = n, to = 0;
-    for (uint32_t k = 0; ok && k < n; k++)
-      if (size[k] && (best == n || size[k] > size[best])) best = k;
-    if (best == n) break;
-    for (uint32_t p = 1; p < parts; p++)
-      if (part[p].size < part[to].size) to = p;
-    part[to].fns[part[to].n++] = fns[best];
-    part[to].size += size[best];
+/* Those alone in a unit first, the largest first of all; then the one of quick functions; then the one of what is left,
+ * which also takes the tables, if there are any. 0: no memory. */
+static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
+  uint64_t *size = calloc(n + 1, sizeof *size);
+  bool ok = size != NULL;
+  uint32_t count = 0;
+  for (uint32_t u = 0; ok && u < MAX_UNITS; u++) ok = (unit[u].fns = calloc(n + 1, sizeof *unit[u].fns)) != NULL;
+  for (uint32_t k = 0; ok && k < n; k++) size[k] = is_quick(&fns[k]) ? 0 : size_of(fns[k].fn) + 1;
+  while (ok && count < MAX_UNITS - 2) {
+    uint32_t best = 0;
+    for (uint32_t k = 1; k < n; k++)
+      if (size[k] > size[best]) best = k;
+    if (n == 0 || size[best] < ALONE) break;
+    unit[count].fns[unit[count].n++] = fns[best];
     size[best] = 0;
+    count++;
   }
+  Unit *quick = &unit[count];
+  for (uint32_t k = 0; ok && k < n; k++)
+    if (is_quick(&fns[k])) quick->fns[quick->n++] = fns[k];
+  quick->quick = ok && quick->n > 0;
+  if (quick->quick) count++;
+  Unit *rest = &unit[count];
+  for (uint32_t k = 0; ok && k < n; k++)
+    if (size[k]) rest->fns[rest->n++] = fns[k];
+  if (ok && (rest->n || tables || count == 0)) count++;
   free(size);
   return ok ? count : 0;
 }
 
-static bool emit(Part *p, const TwLlOptions *o) {
-  TwLlOptions mine = *o;
-  mine.quick = p->quick;
-  if (!tw_ll_target(&p->target, &mine, &p->error)) return false;
-  p->ctx = LLVMContextCreate();
-  return tw_ll_module(p->ctx, &p->target, p->fns, p->n, false, &p->mod, &p->error);
+/* ---- what the store has */
+
+/* All that the code depends on, but for the generator itself. */
+static bool recall(Unit *u, const TwLlStore *store) {
+  char *machine = NULL;
+  int n = asprintf(&machine, "%s %s %s %u %d", u->target.triple, u->target.cpu, u->target.features, u->target.bits,
+                   u->quick);
+  LLVMMemoryBufferRef code = n < 0 ? NULL : LLVMWriteBitcodeToMemoryBuffer(u->mod);
+  bool found = false;
+  if (code) {
+    TwObjectBytes of[2] = {{machine, (size_t)n}, {LLVMGetBufferStart(code), LLVMGetBufferSize(code)}};
+    found = store->get(store->context, of, u->key, &u->kept);
+    u->storable = !found;
+    LLVMDisposeMemoryBuffer(code);
+  }
+  free(n < 0 ? NULL : machine);
+  return found;
 }
 
-static void generate(Part *p) {
+static bool emit(Unit *u, const TwLlOptions *o) {
+  TwLlOptions mine = *o;
+  mine.quick = u->quick;
+  if (!tw_ll_target(&u->target, &mine, &u->error)) return false;
+  u->ctx = LLVMContextCreate();
+  return tw_ll_module(u->ctx, &u->target, u->fns, u->n, false, &u->mod, &u->error);
+}
+
+static void generate(Unit *u) {
   char *message = NULL;
-  if (LLVMTargetMachineEmitToMemoryBuffer(p->target.machine, p->mod, LLVMObjectFile, &message, &p->object)) {
-    p->error = message ? strdup(message) : NULL;
+  if (u->kept.bytes) return;
+  if (LLVMTargetMachineEmitToMemoryBuffer(u->target.machine, u->mod, LLVMObjectFile, &message, &u->object)) {
+    u->error = message ? strdup(message) : NULL;
     LLVMDisposeMessage(message);
   }
 }
 
-/* Parts wait in a row, the large ones first and the quick one last, and whoever is free takes the next. */
+/* ---- several threads: units wait in a row, and whoever is free takes the next that is emitted */
+
 typedef struct Row {
-  Part *part;
-  uint32_t n;
-  atomic_uint next;
+  Unit unit[MAX_UNITS];
+  uint32_t n, emitted, next;
+  bool whole; /* no more will be emitted */
+  pthread_mutex_t lock;
+  pthread_cond_t more;
 } Row;
 
 static void *work(void *context) {
   Row *row = context;
-  for (uint32_t k; (k = atomic_fetch_add(&row->next, 1)) < row->n;) generate(&row->part[k]);
+  pthread_mutex_lock(&row->lock);
+  for (;;) {
+    if (row->next < row->emitted) {
+      Unit *u = &row->unit[row->next++];
+      pthread_mutex_unlock(&row->lock);
+      generate(u);
+      pthread_mutex_lock(&row->lock);
+    } else if (row->whole) {
+      break;
+    } else {
+      pthread_cond_wait(&row->more, &row->lock);
+    }
+  }
+  pthread_mutex_unlock(&row->lock);
   return NULL;
 }
 
-static void generate_all(Part *part, uint32_t n, uint32_t threads) {
-  Row row = {.part = part, .n = n};
-  pthread_t others[MAX_PARTS];
-  uint32_t made = 0;
-  while (made + 1 < threads && made + 1 < n && pthread_create(&others[made], NULL, work, &row) == 0) made++;
-  work(&row);
-  for (uint32_t k = 0; k < made; k++) pthread_join(others[k], NULL);
+static void add_to_row(Row *row, uint32_t emitted, bool whole) {
+  pthread_mutex_lock(&row->lock);
+  row->emitted = emitted;
+  row->whole = whole;
+  pthread_cond_broadcast(&row->more);
+  pthread_mutex_unlock(&row->lock);
 }
 
-static bool copy_out(const Part *p, TwObjectBytes *out) {
-  out->size = LLVMGetBufferSize(p->object);
-  void *bytes = malloc(out->size ? out->size : 1);
-  out->bytes = bytes;
+/* Emits units in turn, while other threads already compile the first ones. */
+static bool make_all(Row *row, const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+                     const TwLlStore *store) {
+  pthread_t others[MAX_UNITS];
+  uint32_t made = 0;
+  bool ok = true;
+  while (made + 1 < o->threads && made + 1 < row->n && pthread_create(&others[made], NULL, work, row) == 0) made++;
+  for (uint32_t k = 0; k < row->n && ok; k++) {
+    Unit *u = &row->unit[k];
+    bool last = k + 1 == row->n;
+    ok = emit(u, o);
+    if (ok && last && program) tw_ll_table(u->mod, program, o->symbol, fns, n, false);
+    else if (ok && store) recall(u, store);
+    if (ok) add_to_row(row, k + 1, last);
+  }
+  add_to_row(row, row->emitted, true);
+  work(row);
+  for (uint32_t k = 0; k < made; k++) pthread_join(others[k], NULL);
+  return ok;
+}
+
+static bool take_object(Unit *u, const TwLlStore *store, TwObjectBytes *out) {
+  *out = u->kept;
+  u->kept = (TwObjectBytes){0};
+  if (out->bytes) return true;
+  if (!u->object) return false;
+  size_t size = LLVMGetBufferSize(u->object);
+  void *bytes = malloc(size ? size : 1);
   if (!bytes) return false;
-  memcpy(bytes, LLVMGetBufferStart(p->object), out->size);
+  memcpy(bytes, LLVMGetBufferStart(u->object), size);
+  *out = (TwObjectBytes){bytes, size};
+  if (u->storable) store->put(store->context, u->key, *out);
   return true;
 }
 
-static void part_free(Part *p) {
-  if (p->object) LLVMDisposeMemoryBuffer(p->object);
-  if (p->mod) LLVMDisposeModule(p->mod);
-  if (p->ctx) LLVMContextDispose(p->ctx);
-  tw_ll_target_free(&p->target);
-  free(p->fns);
-  free(p->error);
+static void unit_free(Unit *u) {
+  if (u->object) LLVMDisposeMemoryBuffer(u->object);
+  if (u->mod) LLVMDisposeModule(u->mod);
+  if (u->ctx) LLVMContextDispose(u->ctx);
+  tw_ll_target_free(&u->target);
+  free((void *)(uintptr_t)u->kept.bytes);
+  free(u->fns);
+  free(u->error);
 }
 
-bool tw_ll_objects(const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwLlObjects *out,
-                   char **error) {
-  Part part[MAX_PARTS] = {0};
+/* On the heap, since a bug in the emission leaves this for the boundary of its caller while other threads compile: they
+ * end what they are at, and wait. */
+static Row *row_new(const TwLlFn *fns, uint32_t n, bool tables) {
+  Row *row = calloc(1, sizeof *row);
+  if (!row) return NULL;
+  pthread_mutex_init(&row->lock, NULL);
+  pthread_cond_init(&row->more, NULL);
+  row->n = deal(fns, n, tables, row->unit);
+  return row;
+}
+
+static void row_free(Row *row) {
+  for (uint32_t k = 0; k < MAX_UNITS; k++) unit_free(&row->unit[k]);
+  pthread_cond_destroy(&row->more);
+  pthread_mutex_destroy(&row->lock);
+  free(row);
+}
+
+bool tw_ll_objects(const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+                   const TwLlStore *store, TwLlObjects *out, char **error) {
+  Row *row = row_new(fns, n, program != NULL);
   *out = (TwLlObjects){0};
   *error = NULL;
-  uint32_t threads = o->threads < 1 ? 1 : o->threads < MAX_PARTS ? o->threads : MAX_PARTS - 1;
-  uint32_t count = deal(fns, n, threads, part);
-  bool ok = count > 0;
-  for (uint32_t k = 0; k < count && ok; k++) ok = emit(&part[k], o);
-  if (ok && program) tw_ll_table(part[count - 1].mod, program, o->symbol, fns, n, false);
-  if (ok) generate_all(part, count, threads);
-  for (uint32_t k = 0; k < count; k++) {
-    ok = ok && part[k].object && copy_out(&part[k], &out->at[out->n++]);
-    if (part[k].error && !*error) *error = strdup(part[k].error);
-    part_free(&part[k]);
+  bool ok = row && row->n > 0 && make_all(row, program, fns, n, o, store);
+  for (uint32_t k = 0; row && k < row->n; k++) {
+    ok = ok && take_object(&row->unit[k], store, &out->at[out->n]);
+    if (ok) out->n++;
+    if (row->unit[k].error && !*error) *error = strdup(row->unit[k].error);
   }
+  if (row) row_free(row);
   if (ok) return true;
   if (!*error) *error = strdup("out of memory");
   tw_ll_objects_free(out);

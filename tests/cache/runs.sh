@@ -29,6 +29,7 @@ loss = mse(f, train) + mse(f, other)
 stage fit { train a; adam(rate = 1e-2); epochs 50 }
 
 variant slow { stage fit { train a; adam(rate = 1e-3); epochs 50 } }
+variant long { stage fit { train a; adam(rate = 1e-2); epochs 70 } }
 TW
 printf 'x,y\n0,0\n0.5,1\n1,2\n' >d.csv
 
@@ -60,7 +61,7 @@ run -D n=30 >/dev/null; expect hit "the same constant again"
 run --precision f64 >/dev/null; expect miss "another precision"
 run --vector-bits 256 >/dev/null; expect miss "another width"
 run --variant slow >/dev/null; expect miss "another variant"
-run --all-variants >/dev/null; expect hit "both variants, each kept"
+run --variant full,slow >/dev/null; expect hit "both variants, each kept"
 printf 'x,y\n0,0\n0.5,1\n1,2.5\n' >d.csv
 run >/dev/null; expect miss "other data"
 sed -i 's/x ^ 2/x ^ 3/' mod.tw
@@ -91,10 +92,28 @@ for how in 1 2; do grep -q 'W0003' idle.$how || say "no W0003 in run $how"; done
 
 # Damage: each entry is cut; results stay.
 want=$(run)
-for f in cache/triwave/*.tw1; do head -c 300 "$f" >cut && cat cut >"$f"; done
+for f in cache/triwave/*; do head -c 300 "$f" >cut && cat cut >"$f"; done
 got=$(run); expect miss "after damage"
 [ "$want" = "$got" ] || say "damage shows"
 run >/dev/null; expect hit "after repair"
+
+# Functions are kept by themselves: a program of the same functions finds them, and so does a variant those that it
+# shares. What is made of them is what is made without.
+functions() { ls cache/triwave | grep -c 'fn1$'; }
+"$triwave" cache clear >cleared
+one=$(run --seeds 9); expect miss "no function is kept"
+kept=$(functions)
+[ "$kept" -gt 0 ] || say "no function was kept"
+rm cache/triwave/*.tw1
+two=$(run --seeds 9); expect miss "functions, but no program"
+[ "$one" = "$two" ] || say "made of kept functions: something else"
+[ "$(functions)" -eq "$kept" ] || say "functions were there and not found: $kept, now $(functions)"
+other=$(run --seeds 9 --variant long); expect miss "a variant that shares functions"
+[ "$(functions)" -eq "$kept" ] || say "a variant of the same functions: $kept, now $(functions)"
+[ "$other" = "$(run --seeds 9 --variant long --no-cache)" ] || say "a variant of shared functions: something else"
+other=$(run --seeds 9 --variant slow); expect miss "a variant with another step"
+[ "$(functions)" -gt "$kept" ] || say "a variant with another step has made no function"
+[ "$other" = "$(run --seeds 9 --variant slow --no-cache)" ] || say "a variant with another step: something else"
 
 # Many at once, on an empty cache.
 "$triwave" cache clear >cleared

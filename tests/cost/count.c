@@ -106,7 +106,7 @@ static void loss_operands(TwArena *arena, Counted *loss, const TwRtFn *step) {
 static bool keep(const char *path, TwLlFn *fns, uint32_t n) {
   char *error = NULL;
   TwLlObjects objects = {0};
-  if (!tw_ll_objects(NULL, fns, n, &(TwLlOptions){.vector_bits = 256, .cpu_level = 3}, &objects, &error)) {
+  if (!tw_ll_objects(NULL, fns, n, &(TwLlOptions){.vector_bits = 256, .cpu_level = 3}, NULL, &objects, &error)) {
     fprintf(stderr, "%s\n", error);
     free(error);
     return false;

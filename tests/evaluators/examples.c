@@ -219,7 +219,7 @@ static bool examine_taped(Three *t, TwBuild *b) {
     taped[k] = fns[k];
     taped[k].slot = &slots[k];
   }
-  bool ok = tw_ll_objects(NULL, taped, n, &o, &objects, &error);
+  bool ok = tw_ll_objects(NULL, taped, n, &o, NULL, &objects, &error);
   if (ok) tape_code(t->tape, &objects);
   else fprintf(stderr, "%s\n", error ? error : "no code");
   ok = ok && walk(t, b->lowered, b->lowered->rt, slots);

@@ -202,7 +202,7 @@ static bool compile_for_tape(Three *t, Batch *b) {
     Case *c = &b->cases[k];
     fns[k] = (TwLlFn){.symbol = c->symbol, .fn = c->final, .precision = c->precision, .slot = &c->object};
   }
-  bool ok = tw_ll_objects(NULL, fns, b->n, &o, &objects, &error);
+  bool ok = tw_ll_objects(NULL, fns, b->n, &o, NULL, &objects, &error);
   if (ok) tape_code(t->tape, &objects);
   else fprintf(stderr, "%s\n", error ? error : "no code");
   tw_ll_objects_free(&objects);

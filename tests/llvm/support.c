@@ -115,7 +115,7 @@ static bool compile(Test *t, TwLlFn *fn, const TwLlOptions *o, TwJit **jit, char
   if (!t->tape) return (*jit = tw_jit(fn, 1, o, error)) != NULL;
   TwLlObjects objects;
   TwLlOptions taped = tape_options();
-  bool ok = tw_ll_objects(NULL, fn, 1, &taped, &objects, error);
+  bool ok = tw_ll_objects(NULL, fn, 1, &taped, NULL, &objects, error);
   if (ok) tape_code(t->tape, &objects);
   tw_ll_objects_free(&objects);
   return ok;

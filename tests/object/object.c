@@ -103,7 +103,7 @@ int main(int argc, char **argv) {
   for (uint32_t threads = 1; threads <= 3; threads++) {
     char *error;
     TwLlObjects objects;
-    bool ok = tw_ll_objects(NULL, fns, FUNCTIONS, &(TwLlOptions){.threads = threads}, &objects, &error);
+    bool ok = tw_ll_objects(NULL, fns, FUNCTIONS, &(TwLlOptions){.threads = threads}, NULL, &objects, &error);
     CHECK(ok && objects.n == threads + 1, "%u threads: %u objects, %s", threads, objects.n, error ? error : "");
     if (!ok) continue;
     run(&objects);
