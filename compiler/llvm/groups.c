@@ -234,7 +234,8 @@ static void make_operands(Group *q, TwRef r) {
   }
 }
 
-/* The sums in strips that r, a part of the line, is made of: all that tw_ll_is_in_strips says is one, by the same way back. */
+/* The sums in strips that r, a part of the line, is made of: all of which tw_ll_is_in_strips says so, by the same way
+ * back. */
 static bool find_strips(Group *q, TwRef r, Strips *out) {
   TwLlScope *s = q->s;
   TwOp op = tw_op(s->fn, r);
@@ -423,8 +424,8 @@ static void fetch_tile(void *env, LLVMValueRef tile, LLVMValueRef column) {
     }
 }
 
-/* Says where a sum's elements are, `first` the number of the one at the start of its buffer; also to what reshapes it on
- * the way to the part. */
+/* Says where a sum's elements are, `first` the number of the one at the start of its buffer; also to what reshapes it
+ * on the way to the part. */
 static void place_sum(const Strips *z, const StripSum *sum, LLVMValueRef first) {
   TwLlScope *s = z->q->s;
   TwLl *l = s->l;
@@ -470,7 +471,7 @@ static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) 
   tw_ll_loop_end(l, &part);
 }
 
-/* Strips of a few rows and so many columns that all sums' and what the members read there fit the second-level cache. */
+/* Strips of a few rows and so many columns that all sums' and what members read there fit the second-level cache. */
 static void in_strips(Strips *z) {
   enum { COLUMNS = 2048, BYTES = 96 << 10 };
   TwLl *l = z->q->s->l;

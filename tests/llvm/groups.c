@@ -81,8 +81,8 @@ static const TwFn *outer_body(Test *t, int64_t rows, int64_t columns) {
   return tw_fn_seal(b);
 }
 
-/* An update of it and of other parts; `whole`: its elements begin with a chunk of 512; `sums`: of how many such loops the
- * part is the sum. */
+/* An update of it and of other parts; `whole`: its elements begin with a chunk of 512; `sums`: of how many such loops
+ * the part is the sum. */
 static const TwFn *outer_update(Test *t, int64_t n, int64_t rows, int64_t columns, bool whole, int sums) {
   TwFn *f = tw_fn_new(t->m, "f");
   TwRegion g = {.body = outer_body(t, rows, columns), .trip = n, .n_consts = 2, .n_carry = 3, .n_xs = 1};
