@@ -113,6 +113,12 @@ TwBenchStep *tw_bench_step_new(TwBenchProgram *p, uint32_t stage, uint64_t seed)
 void tw_bench_step_free(TwBenchStep *s);
 void tw_bench_step_restart(TwBenchStep *s);
 float tw_bench_step(TwBenchStep *s); /* one update; the loss before it */
+/* For a case: so many updates of a TwBenchStep. Each run starts the net afresh: weights that nothing trains any more
+ * would otherwise leave the optimizer with subnormal moments, which no first thousand epochs have. */
+void tw_bench_run_step(void *step, int64_t times);
+/* The same: the multiply-adds of TwHandKernels, as fast as the core makes them; how many FLOP one run is. */
+void tw_bench_run_peak(void *kernels, int64_t times);
+double tw_bench_peak_flop(const TwHandKernels *k);
 /* Where trained coordinate k of the hand kernels' order is in FLAT; the dense net `net`. */
 uint64_t tw_bench_flat_of_weight(const TwBenchStep *s, int depth, int k);
 

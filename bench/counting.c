@@ -60,17 +60,12 @@ static void run_count(void *context, int64_t times) {
   }
 }
 
-static void run_step(void *context, int64_t times) {
-  tw_bench_step_restart(context);
-  for (int64_t k = 0; k < times; k++) tw_bench_step(context);
-}
-
 static void measure(TwBench *b, const char *samples, double most) {
   TwBenchProgram *p = tw_bench_compile(b, "flagship", (TwDefine[]){{"depth", "5"}, {"samples", samples}}, 2, 0);
   TwBenchStep *step[2] = {tw_bench_step_new(p, 0, 0), tw_bench_step_new(p, 1, 0)};
   Counting c[2];
   for (int k = 0; k < 2; k++) open_counting(&c[k], step[k]);
-  TwBenchCase cases[] = {{.name = "training", .run = run_step, .context = step[1]},
+  TwBenchCase cases[] = {{.name = "training", .run = tw_bench_run_step, .context = step[1]},
                          {.name = "count, pretraining", .run = run_count, .context = &c[0]},
                          {.name = "count, training", .run = run_count, .context = &c[1]}};
   tw_bench_rounds(cases, 3, b->quick ? 15 : 41, 1.5e-3);

@@ -5,11 +5,6 @@
 
 #include "bench/bench.h"
 
-static void run_step(void *context, int64_t times) {
-  tw_bench_step_restart(context);
-  for (int64_t k = 0; k < times; k++) tw_bench_step(context);
-}
-
 /* The number in "NAME: f32, 357 operations, about 4890 cycles a call". */
 static double promised(const char *plan, const char *name) {
   const char *at = plan, *about;
@@ -39,14 +34,8 @@ static bool is_plain(const TwRtStage *s) {
   return true;
 }
 
-enum { PEAK_ROUNDS = 1000 };
-static void run_peak(void *context, int64_t times) { ((const TwHandKernels *)context)->peak(PEAK_ROUNDS * times); }
-
-/* Of one run of it, on a core that starts two multiply-adds a cycle. */
-static double peak_cycles(const TwBench *b) {
-  double lanes = strcmp(b->hand->name, "512 bits") == 0 ? 16 : 8;
-  return b->hand->peak(PEAK_ROUNDS) / (2 * 2 * lanes);
-}
+/* Of one run of the peak, on a core that starts two multiply-adds a cycle. */
+static double peak_cycles(const TwHandKernels *k) { return tw_bench_peak_flop(k) / (2 * 2 * k->lanes); }
 
 typedef struct Planned {
   const char *file;
@@ -60,10 +49,10 @@ static void measure_stage(TwBench *b, const Planned *what, TwBenchProgram *p, co
   char fn[128], row[256];
   snprintf(fn, sizeof fn, "%s.step", of->name);
   TwBenchStep *s = tw_bench_step_new(p, stage, 0);
-  TwBenchCase c[2] = {{.name = fn, .run = run_step, .context = s},
-                      {.name = "peak", .run = run_peak, .context = (void *)(uintptr_t)b->hand}};
+  TwBenchCase c[2] = {{.name = fn, .run = tw_bench_run_step, .context = s},
+                      {.name = "peak", .run = tw_bench_run_peak, .context = (void *)(uintptr_t)b->hand}};
   tw_bench_rounds(c, 2, b->quick ? 9 : 21, 1e-3);
-  double took = c[0].median * (peak_cycles(b) / c[1].median), said = promised(plan, fn), ratio = took / said;
+  double took = c[0].median * (peak_cycles(b->hand) / c[1].median), said = promised(plan, fn), ratio = took / said;
   snprintf(row, sizeof row, "%s%s%s%s%s: %s", what->file, what->define.name ? ", " : "",
            what->define.name ? what->define.name : "", what->define.name ? " = " : "",
            what->define.name ? what->define.value : "", of->name);

@@ -172,6 +172,15 @@ float tw_bench_step(TwBenchStep *s) {
   return *s->loss;
 }
 
+void tw_bench_run_step(void *step, int64_t times) {
+  tw_bench_step_restart(step);
+  for (int64_t k = 0; k < times; k++) tw_bench_step(step);
+}
+
+enum { PEAK_ROUNDS = 1000 };
+void tw_bench_run_peak(void *kernels, int64_t times) { ((const TwHandKernels *)kernels)->peak(PEAK_ROUNDS * times); }
+double tw_bench_peak_flop(const TwHandKernels *k) { return k->peak(PEAK_ROUNDS); }
+
 static uint64_t flat_of_shown(const TwBenchStep *s, uint64_t shown) {
   for (uint32_t k = 0; k < s->stage->n_releases; k++) {
     TwRtRange r = s->stage->releases[k];

@@ -17,12 +17,6 @@ typedef struct Size {
   TwBenchCase cases[CASES];
 } Size;
 
-/* Every run starts the net afresh: weights that nothing trains any more would otherwise leave the optimizer with
- * subnormal moments, which no first thousand epochs have. */
-static void run_ours(void *context, int64_t times) {
-  tw_bench_step_restart(context);
-  for (int64_t k = 0; k < times; k++) tw_bench_step(context);
-}
 static void run_hand(Size *s, int stage, int64_t times) {
   tw_hand_net_start(s->hand[stage], s->start[stage]);
   TwHandStep *step = stage ? s->kernels->dense : s->kernels->waves;
@@ -30,7 +24,6 @@ static void run_hand(Size *s, int stage, int64_t times) {
 }
 static void run_hand_dense(void *context, int64_t times) { run_hand(context, 1, times); }
 static void run_hand_waves(void *context, int64_t times) { run_hand(context, 0, times); }
-static void run_peak(void *context, int64_t times) { ((const Size *)context)->kernels->peak(1000 * times); }
 
 static void open_size(Size *s, const TwBench *b, int depth, int samples) {
   char d[16], n[16];
@@ -50,10 +43,10 @@ static void open_size(Size *s, const TwBench *b, int depth, int samples) {
           s->step[stage]->flat_start[stage ? tw_bench_flat_of_weight(s->step[1], depth, k) : (uint64_t)k];
   }
   s->cases[HAND_TRAIN] = (TwBenchCase){.name = "training, by hand", .run = run_hand_dense, .context = s};
-  s->cases[OUR_TRAIN] = (TwBenchCase){.name = "training", .run = run_ours, .context = s->step[1]};
+  s->cases[OUR_TRAIN] = (TwBenchCase){.name = "training", .run = tw_bench_run_step, .context = s->step[1]};
   s->cases[HAND_PRETRAIN] = (TwBenchCase){.name = "pretraining, by hand", .run = run_hand_waves, .context = s};
-  s->cases[OUR_PRETRAIN] = (TwBenchCase){.name = "pretraining", .run = run_ours, .context = s->step[0]};
-  s->cases[PEAK] = (TwBenchCase){.name = "peak", .run = run_peak, .context = s};
+  s->cases[OUR_PRETRAIN] = (TwBenchCase){.name = "pretraining", .run = tw_bench_run_step, .context = s->step[0]};
+  s->cases[PEAK] = (TwBenchCase){.name = "peak", .run = tw_bench_run_peak, .context = (void *)(uintptr_t)s->kernels};
 }
 
 static void close_size(Size *s) {
@@ -70,8 +63,8 @@ static void close_size(Size *s) {
  * 16 forwards, 32 backwards, 4 sums, 4 + 4 for the ReLU. */
 static double flop(int depth) { return 449.0 + (depth - 5) * (2 * (16 + 12 + 16) + 4 + 4 + 4.0); }
 
-/* FLOP/s of the core in the same rounds; a run is a thousand rounds of its loop. */
-static double peak_rate(const Size *s) { return s->kernels->peak(1000) / s->cases[PEAK].median; }
+/* FLOP/s of the core in the same rounds. */
+static double peak_rate(const Size *s) { return tw_bench_peak_flop(s->kernels) / s->cases[PEAK].median; }
 
 static void report(TwBench *b, const Size *s) {
   char name[96];

@@ -36,6 +36,7 @@ typedef float TwHandStep(TwHandNet *net, const TwHandData *data);
 
 typedef struct TwHandKernels {
   const char *name;  /* "512 bits" */
+  int lanes;         /* f32 in such a vector */
   TwHandStep *dense; /* trains all weights */
   TwHandStep *waves; /* trains peaks and scale of Set_Weights: the structure of the net is used; inputs >= 0 */
   double (*peak)(int64_t rounds); /* FLOP done by a run of independent fused multiply-adds in all registers */
