@@ -411,6 +411,7 @@ bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is 
 
 /* ---- predict.c: cycles, for plans */
 double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64); /* of one register's lanes of a block */
+double tw_ll_level_cycles(const TwLlCut *cut, bool f64);               /* of all its segments */
 double tw_ll_predict(TwArena *arena, const TwLlFacts *fn, uint32_t bits, bool f64); /* one call */
 
 /* ---- samples.c, layers.c: a samples loop while it is emitted */

@@ -113,8 +113,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   fprintf(p->out, "about %" PRIu64 " FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
   if (cut->straight) {
     int64_t rows = tw_ll_rows(cut, blocks);
-    double cycles = 0;
-    for (uint32_t k = 0; k < cut->segments.len; k++) cycles += tw_ll_segment_cycles(cut, k, p->f64);
+    double cycles = tw_ll_level_cycles(cut, p->f64);
     indent(p, depth + 1);
     fprintf(p->out,
             "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64
@@ -139,9 +138,9 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
 static void plan_group(Plan *p, const TwLlFacts *x, const TwLlGroup *g, uint32_t depth) {
   uint32_t n = g->members.len - g->n_sums - (g->concat ? 1 : 0);
   indent(p, depth);
-  fprintf(p->out, "%u operation%s", n, n == 1 ? "" : "s");
-  if (g->n_sums) fprintf(p->out, " and %u sum%s", g->n_sums, g->n_sums == 1 ? "" : "s");
-  fprintf(p->out, " on %lld elements: one loop, in chunks of %d", (long long)g->count, TW_CHUNK);
+  fprintf(p->out, "%u operation%s", n, plural(n));
+  if (g->n_sums) fprintf(p->out, " and %u sum%s", g->n_sums, plural(g->n_sums));
+  fprintf(p->out, " on %" PRId64 " elements: one loop, in chunks of %d", g->count, TW_CHUNK);
   if (g->concat)
     fprintf(p->out, "; what is put together of %u parts is read part by part", tw_inst(x->fn, g->concat)->n_args);
   fputc('\n', p->out);

@@ -67,7 +67,7 @@ static double tensor_cycles(const TwLlCut *cut, const TwLlItem *it, bool f64) {
   return 3 + n * own + 0.6 * (dot ? products_of(f, dot) : n);
 }
 
-static double level_cycles(const TwLlCut *cut, bool f64) {
+double tw_ll_level_cycles(const TwLlCut *cut, bool f64) {
   double n = 0;
   for (uint32_t k = 0; k < cut->segments.len; k++) n += tw_ll_segment_cycles(cut, k, f64);
   return n;
@@ -78,7 +78,7 @@ double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64) {
   const TwLlSegment *s = &cut->segments.at[k];
   if (s->scan) {
     const TwLlCut *in = cut->inner[s->scan];
-    return (double)in->g->trip * (level_cycles(in, f64) + per_carry * in->g->n_carry);
+    return (double)in->g->trip * (tw_ll_level_cycles(in, f64) + per_carry * in->g->n_carry);
   }
   if (s->first == s->end) return 0;
   if (s->tensor) return tensor_cycles(cut, &cut->items.at[s->first], f64);
@@ -104,7 +104,7 @@ static double samples_cycles(const Predictor *p, const TwLlFacts *x, TwRef r) {
   TwLlCut *cut = tw_ll_cut(p->arena, rf->body, g, p->bits, p->f64);
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (double)tw_info(g->body, g->body->results.at[k])->count;
   double once = per_loop + chunks * per_sum * sums, all = body_cycles(p, rf->body), a_block = all;
-  if (cut->straight) a_block = level_cycles(cut, p->f64) * registers(p, TW_LANES);
+  if (cut->straight) a_block = tw_ll_level_cycles(cut, p->f64) * registers(p, TW_LANES);
   return once + blocks * a_block;
 }
 
