@@ -38,8 +38,7 @@ typedef struct TwBench {
   const char *triwave; /* the command */
   const char *python;  /* one that has PyTorch; NULL: there is none */
   const TwHandKernels *hand;
-  double seeds_seconds;               /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
-  double train_us[2], pretrain_us[2]; /* of one epoch at 500 and at 500,000 samples, once measured; 0 before */
+  double seeds_seconds; /* 30 seeds of 1000 + 1000 epochs on two threads, once measured */
   cJSON *json, *rows, *acceptance;
 } TwBench;
 

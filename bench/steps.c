@@ -115,11 +115,6 @@ static void measure(TwBench *b, int depth, int samples) {
   tw_bench_rounds(s.cases, CASES, b->quick ? 15 : 41, 1.5e-3);
   report(b, &s);
   acceptance(b, &s);
-  int slot = samples == 500 ? 0 : 1;
-  if (depth == 5 && (samples == 500 || samples == 500000)) {
-    b->train_us[slot] = 1e6 * s.cases[OUR_TRAIN].median;
-    b->pretrain_us[slot] = 1e6 * s.cases[OUR_PRETRAIN].median;
-  }
   close_size(&s);
 }
 
