@@ -64,6 +64,14 @@ typedef struct Session {
   /* training */
   pthread_mutex_t lock;
   uint32_t next_job, threads_each;
+  /* code of later jobs, made while earlier ones train */
+  pthread_t maker;
+  bool making;                /* maker is a thread, to be joined */
+  pthread_cond_t changed;     /* guarded by lock, as all below */
+  uint32_t n_made;            /* jobs that have code, in order */
+  bool over;                  /* no more will be made: it could not be, or a signal has come */
+  bool failed;                /* that is why */
+  double waited, made_beside; /* seconds: nothing trained since there was no code yet; code was made besides */
 } Session;
 
 static void show_progress(void *context, const TwRtProgress *p) {
@@ -145,7 +153,63 @@ static bool open_cell(Session *s, uint64_t cell) {
   return ok;
 }
 
-/* A mistake in the first cell is not told again for each of the others. */
+/* Makes the code of the job that is next. false: there is none for it. */
+static bool make_next(Session *s) {
+  bool ok = tw_build(&s->jobs[s->n_made].build, TW_PHASE_CODE);
+  pthread_mutex_lock(&s->lock);
+  if (ok) s->n_made++;
+  else s->failed = true;
+  s->over = s->failed || s->n_made == s->n_jobs;
+  pthread_cond_broadcast(&s->changed);
+  pthread_mutex_unlock(&s->lock);
+  return ok;
+}
+
+/* The rest, while the first jobs train. What cannot be compiled ends the run: nothing has been kept of it. */
+static void *make_rest(void *context) {
+  Session *s = context;
+  while (!s->over && !interrupted) {
+    double start = tw_cli_now();
+    if (!make_next(s)) interrupted = 1;
+    s->made_beside += tw_cli_now() - start;
+  }
+  pthread_mutex_lock(&s->lock);
+  s->over = true;
+  pthread_cond_broadcast(&s->changed);
+  pthread_mutex_unlock(&s->lock);
+  return NULL;
+}
+
+/* Is there code for job k, now or soon? */
+static bool wait_for_code(Session *s, uint32_t k) {
+  pthread_mutex_lock(&s->lock);
+  while (k >= s->n_made && !s->over) pthread_cond_wait(&s->changed, &s->lock);
+  bool made = k < s->n_made;
+  pthread_mutex_unlock(&s->lock);
+  return made;
+}
+
+/* A run that is kept, or writes a log, begins only when all of it has code. Signals are for the threads that were there
+ * before. */
+static bool may_make_besides(const Session *s) {
+  return s->n_jobs > 1 && s->threads > 1 && !s->keep && !s->c->out && !s->c->log;
+}
+
+static bool begin_making(Session *s) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  s->making = pthread_create(&s->maker, NULL, make_rest, s) == 0;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  return s->making;
+}
+
+static void end_making(Session *s) {
+  if (s->making) pthread_join(s->maker, NULL);
+  s->making = false;
+}
+
+/* Up to the code of the first job at least. A mistake in the first cell is not told again for each of the others. */
 static bool compile(Session *s) {
   uint64_t n = count_cells(s->c);
   if (n > MAX_CELLS) {
@@ -155,8 +219,8 @@ static bool compile(Session *s) {
   s->units = TW_NEW_N(&s->arena, TwUnit *, n);
   for (uint64_t k = 0; k < n; k++)
     if (!open_cell(s, k)) return false;
-  bool ok = true;
-  for (uint32_t k = 0; ok && k < s->n_jobs; k++) ok = tw_build(&s->jobs[k].build, TW_PHASE_CODE);
+  bool ok = make_next(s), besides = ok && may_make_besides(s) && begin_making(s);
+  while (ok && !besides && s->n_made < s->n_jobs) ok = make_next(s);
   return ok;
 }
 
@@ -207,8 +271,19 @@ static void *train_some(void *context) {
     pthread_mutex_lock(&s->lock);
     uint32_t k = s->next_job++;
     pthread_mutex_unlock(&s->lock);
-    if (k >= s->n_jobs) return NULL;
+    if (k >= s->n_jobs || !wait_for_code(s, k)) return NULL;
     train_job(s, &s->jobs[k], false);
+  }
+}
+
+/* One after the other. Waiting for code is compiling, not training. */
+static void train_in_turn(Session *s, bool show) {
+  for (uint32_t k = 0; k < s->n_jobs; k++) {
+    double start = tw_cli_now();
+    bool made = wait_for_code(s, k);
+    s->waited += tw_cli_now() - start;
+    if (!made) return;
+    train_job(s, &s->jobs[k], show);
   }
 }
 
@@ -219,7 +294,7 @@ static bool train(Session *s) {
   s->threads_each = s->threads / at_once;
   double start = tw_cli_now();
   if (at_once == 1) {
-    for (uint32_t k = 0; k < s->n_jobs; k++) train_job(s, &s->jobs[k], terminal);
+    train_in_turn(s, terminal);
   } else {
     pthread_t *others = TW_NEW_N(&s->arena, pthread_t, at_once);
     uint32_t n = 0;
@@ -227,7 +302,14 @@ static bool train(Session *s) {
     train_some(s);
     for (uint32_t k = 0; k < n; k++) pthread_join(others[k], NULL);
   }
-  s->train_seconds = tw_cli_now() - start;
+  s->train_seconds = tw_cli_now() - start - s->waited;
+  s->compile_seconds += s->waited;
+  end_making(s);
+  if (s->failed) {
+    if (terminal) fputs("\r\033[K", stderr);
+    return false;
+  }
+  s->n_jobs = s->n_made; /* those that a signal came before are no part of what was done */
   bool ok = true;
   for (uint32_t k = 0; k < s->n_jobs; k++) ok &= tw_cli_failures(&s->jobs[k].build, s->jobs[k].result);
   return ok;
@@ -240,6 +322,9 @@ static void print_times(const Session *s) {
     fprintf(stderr, "%-8s %9.3f ms\n", tw_phase_name((TwPhase)p), 1e3 * sum);
   }
   fprintf(stderr, "%-8s %9.3f ms\n", "train", 1e3 * s->train_seconds);
+  double both = s->made_beside - s->waited;
+  if (both > 0)
+    fprintf(stderr, "%-8s %9.3f ms, in which phases and training went on beside each other\n", "both", 1e3 * both);
 }
 
 /* ---- what is kept */
@@ -367,6 +452,7 @@ static void tell(Session *s, uint32_t unit) {
 }
 
 static void session_free(Session *s) {
+  end_making(s);
   for (uint32_t k = 0; k < s->n_jobs; k++) {
     if (s->jobs[k].result) tw_rt_result_free(s->jobs[k].build.rt, s->jobs[k].result);
     tw_build_free(&s->jobs[k].build);
@@ -375,6 +461,7 @@ static void session_free(Session *s) {
   free(tw_log_close(s->log));
   tw_keep_free(s->keep);
   tw_cache_close(s->cache);
+  pthread_cond_destroy(&s->changed);
   pthread_mutex_destroy(&s->lock);
   tw_arena_free(&s->arena);
 }
@@ -392,6 +479,7 @@ int tw_cli_run(const TwCli *given) {
   TwCli c = *given;
   Session s = {.c = &c, .cache = c.no_cache ? NULL : tw_cache_open(0), .threads = tw_cli_threads(&c)};
   pthread_mutex_init(&s.lock, NULL);
+  pthread_cond_init(&s.changed, NULL);
   bool ok = open_kept(&s, &c);
   if (ok) choose_seeds(&s);
   bool compiled = ok && compile(&s);
@@ -404,7 +492,7 @@ int tw_cli_run(const TwCli *given) {
   if (ok) {
     if (!c.resume) tw_log_empty(s.log); /* now that nothing refuses the run */
     ok = train(&s);
-    ok = report(&s, started) && ok;
+    ok = !s.failed && report(&s, started) && ok;
   }
   for (uint32_t k = 0; k < s.n_units; k++) tell(&s, k);
   if (c.time && s.n_jobs) print_times(&s);

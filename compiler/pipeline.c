@@ -103,17 +103,26 @@ static bool load_objects(TwBuild *b, const TwObjectBytes *objects, size_t n, cha
   return false;
 }
 
-static bool run_cache(TwBuild *b) {
+static void look(TwBuild *b) {
   b->looked = true;
-  if (!b->cache || !tw_object_supported() || !make_key(b)) return b->cache = NULL, true;
+  if (!b->cache || !tw_object_supported() || !make_key(b)) {
+    b->cache = NULL;
+    return;
+  }
   TwCacheEntry e;
-  if (!tw_cache_get(b->cache, TW_CACHE_PROGRAM, b->key, &e)) return true;
+  if (!tw_cache_get(b->cache, TW_CACHE_PROGRAM, b->key, &e)) return;
   TwObjectBytes objects[TW_CACHE_MAX_PARTS];
   for (uint32_t k = 0; k < e.n; k++) objects[k] = (TwObjectBytes){e.part[k], e.size[k]};
   char *error = NULL;
   (void)load_objects(b, objects, e.n, &error); /* otherwise it is compiled, and the entry replaced */
   free(error);
   tw_cache_entry_free(&e);
+}
+
+/* What is not there is generated: where more than one thread may work, LLVM is loaded while the phases between run. */
+static bool run_cache(TwBuild *b) {
+  look(b);
+  if (!b->rt && b->code.threads > 1) tw_codegen_soon();
   return true;
 }
 
@@ -236,7 +245,7 @@ bool tw_build(TwBuild *b, TwPhase last) {
     double start = now();
     bool ok = phases[p].run(b);
     b->seconds[p] += now() - start;
-    if (!ok) return false;
+    if (!ok) return tw_codegen_settle(), false;
 #ifndef NDEBUG
     verify(b, (TwPhase)p);
 #endif

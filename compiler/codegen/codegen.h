@@ -28,6 +28,10 @@ typedef struct TwCodegen {
 /* The generator; for as long as the process lives. NULL and *error (malloc'ed, the caller frees): it is not where
  * it belongs, beside the binary that asks or in ../lib/triwave from there. Safe from several threads. */
 const TwCodegen *tw_codegen(char **error);
+/* It will be wanted soon: loads it on a thread of its own, if that has not been done. tw_codegen waits for that, and
+ * says what is wrong; who needs no code after all calls tw_codegen_settle, since a process must not end meanwhile. */
+void tw_codegen_soon(void);
+void tw_codegen_settle(void);
 
 /* Four numbers that change when the generator does, without loading it: of its file, where it is one. All zero: it
  * is part of this binary. false: it cannot be found. */

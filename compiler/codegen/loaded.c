@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,11 @@
 
 #define PLUGIN "triwave-codegen.so"
 
-/* Set once, under the lock, and never changed. */
+/* Under the lock. `loaded` is set once and never changed. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const TwCodegen *loaded;
+static pthread_t loader;
+static bool loading; /* loader is a thread, to be joined */
 
 /* The folder of the binary, or shared object, that this code is part of; malloc'ed. */
 static char *own_folder(void) {
@@ -57,9 +60,51 @@ static const TwCodegen *load(char **error) {
   return NULL;
 }
 
+/* What cannot be loaded here is tried again by who asks for it, and told to him. */
+static void *load_soon(void *unused) {
+  (void)unused;
+  char *error = NULL;
+  const TwCodegen *volatile table = NULL;
+  TwBoundary b;
+  tw_boundary_set(&b);
+  if (setjmp(b.back) == 0) table = load(&error);
+  else free(b.text);
+  tw_boundary_clear(&b);
+  free(error);
+  return (void *)(uintptr_t)table;
+}
+
+/* Signals are for the threads that were there before. */
+void tw_codegen_soon(void) {
+  sigset_t all, old;
+  sigfillset(&all);
+  pthread_mutex_lock(&lock);
+  if (!loaded && !loading) {
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    loading = pthread_create(&loader, NULL, load_soon, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+/* requires: the lock. */
+static void settle(void) {
+  void *table = NULL;
+  if (loading) pthread_join(loader, &table);
+  loading = false;
+  if (!loaded) loaded = table;
+}
+
+void tw_codegen_settle(void) {
+  pthread_mutex_lock(&lock);
+  settle();
+  pthread_mutex_unlock(&lock);
+}
+
 const TwCodegen *tw_codegen(char **error) {
   *error = NULL;
   pthread_mutex_lock(&lock);
+  settle();
   if (!loaded) loaded = load(error);
   pthread_mutex_unlock(&lock);
   return loaded;
