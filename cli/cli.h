@@ -130,9 +130,9 @@ double tw_cli_now(void);
  */
 void *tw_cli_need(void *p);
 
-/* What code training wants (see TwLowerWhat): of these two, and nothing else, so that verbs that train alike find each
- * other's code. watched: something reads the losses of epochs. */
-unsigned tw_cli_training(uint32_t n_seeds, bool watched);
+/* What code training wants (see TwLowerWhat): of this alone, so that verbs that train alike find each other's code.
+ * watched: something reads the losses of epochs. */
+unsigned tw_cli_training(bool watched);
 /* The machine's cores, or as many threads as were asked for. */
 uint32_t tw_cli_threads(const TwCli *c);
 void tw_cli_memory(void);

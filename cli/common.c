@@ -105,10 +105,4 @@ double tw_cli_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Each seed evaluates losses at the ends of stages only; of many seeds these are many evaluations, and worth the better
- * code. */
-enum { FEW_SEEDS = 4 };
-
-unsigned tw_cli_training(uint32_t n_seeds, bool watched) {
-  return TW_LOWER_TRAIN | (n_seeds <= FEW_SEEDS && !watched ? TW_LOWER_SELDOM : 0u);
-}
+unsigned tw_cli_training(bool watched) { return TW_LOWER_TRAIN | (watched ? 0u : TW_LOWER_SELDOM); }

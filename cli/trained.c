@@ -71,7 +71,7 @@ static bool build_file(const TwCli *c, TwTrainedWant want, TwTrained *t, bool *s
                  .file = tw_cli_open(t->unit, c->files[0]),
                  .cache = t->cache,
                  .code = {.vector_bits = c->vector_bits, .threads = tw_cli_threads(c)},
-                 .what = tw_cli_training(1, false) | (want == TW_TRAINED_PIECES ? 0u : TW_LOWER_MODELS)};
+                 .what = tw_cli_training(false) | (want == TW_TRAINED_PIECES ? 0u : TW_LOWER_MODELS)};
   bool ok = b->file && tw_build(b, TW_PHASE_PARSE) && tw_cli_one_variant(c, t->unit, b->ast, &b->variant) &&
             tw_build(b, TW_PHASE_CODE);
   return ok && has_wanted(c, want, t) && train(c, want, t, sound);

@@ -42,7 +42,12 @@ const TwLlFn *tw_build_fns(TwBuild *b, uint32_t *n) {
   TwLlFn *fns = TW_NEW_N(&b->unit->arena, TwLlFn, *n);
   for (uint32_t k = 0; k < *n; k++) {
     const TwLoweredFn *f = &b->lowered->fns.at[k];
-    fns[k] = (TwLlFn){.symbol = f->name, .fn = f->final, .precision = f->precision, .slot = f->slot, .once = f->once};
+    fns[k] = (TwLlFn){.symbol = f->name,
+                      .fn = f->final,
+                      .precision = f->precision,
+                      .slot = f->slot,
+                      .once = f->once,
+                      .part = f->part};
   }
   return fns;
 }

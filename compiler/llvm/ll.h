@@ -485,9 +485,11 @@ typedef struct TwLlTarget {
   char *triple, *cpu, *features; /* malloc'ed */
   uint32_t bits, call_bits;      /* of vectors, and of those that SLEEF's functions take */
   bool quick;                    /* see TwLlOptions */
+  TwLlOptions of;                /* what it was asked for with */
 } TwLlTarget;
 void tw_ll_own_errors(void); /* own.c */
 bool tw_ll_is_lost(void);    /* LLVM has had no memory, or has given up: it is not used again */
+/* To make one takes a millisecond, so those that were freed are given out again. Safe from several threads. */
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);
 struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t, char **error); /* another one, the caller's */

@@ -17,8 +17,9 @@ typedef struct TwLlFn {
   const char *symbol;
   const TwFn *fn; /* final form: no mul0 */
   TwPrecision precision;
-  TwRtFn *slot; /* in: counts of in and out; set by the JIT: entry; set at emission: work_bytes */
-  bool once;    /* runs once or so: worth no time to optimize */
+  TwRtFn *slot;  /* in: counts of in and out; set by the JIT: entry; set at emission: work_bytes */
+  bool once;     /* runs once or so: worth no time to optimize */
+  uint32_t part; /* of the program: variants are likely to share whole parts */
 } TwLlFn;
 
 typedef struct TwLlOptions {

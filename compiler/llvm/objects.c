@@ -20,18 +20,17 @@
 
 #include "compiler/llvm/ll.h"
 
-enum { MAX_UNITS = TW_LL_MAX_OBJECTS, ALONE = 40 };
+enum { MAX_UNITS = TW_LL_MAX_OBJECTS, MAX_ALONE = MAX_UNITS / 2, ALONE = 40 };
 
 /* Functions that are compiled together. */
 typedef struct Unit {
-  TwLlTarget target;
   LLVMContextRef ctx;
   LLVMModuleRef mod;
   LLVMMemoryBufferRef object;
   TwObjectBytes kept; /* from the store, instead */
   uint8_t key[TW_LL_KEY];
   TwLlFn *fns;
-  uint32_t n;
+  uint32_t n, part;
   bool quick, storable;
   char *error;
 } Unit;
@@ -62,15 +61,26 @@ static bool is_huge(const TwFn *f, uint32_t most) {
 
 static bool is_quick(const TwLlFn *f) { return f->once || is_huge(f->fn, HUGE_ROW); }
 
-/* Those alone in a unit first, the largest first of all; then the one of quick functions; then the one of what is left,
- * which also takes the tables, if there are any. 0: no memory. */
+/* The unit of quick functions of this part of the program; a new one, at *count, where there is none and room for it and
+ * two more. */
+static Unit *quick_of(Unit *unit, uint32_t part, uint32_t *count) {
+  for (uint32_t u = 0; u < *count; u++)
+    if (unit[u].quick && (unit[u].part == part || *count >= MAX_UNITS - 1)) return &unit[u];
+  Unit *u = &unit[(*count)++];
+  u->quick = true;
+  u->part = part;
+  return u;
+}
+
+/* Those alone in a unit first, the largest first of all; then those of quick functions, one a part of the program; then
+ * the one of what is left, which also takes the tables, if there are any. 0: no memory. */
 static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
   uint64_t *size = calloc(n + 1, sizeof *size);
   bool ok = size != NULL;
   uint32_t count = 0;
   for (uint32_t u = 0; ok && u < MAX_UNITS; u++) ok = (unit[u].fns = calloc(n + 1, sizeof *unit[u].fns)) != NULL;
   for (uint32_t k = 0; ok && k < n; k++) size[k] = is_quick(&fns[k]) ? 0 : size_of(fns[k].fn) + 1;
-  while (ok && count < MAX_UNITS - 2) {
+  while (ok && count < MAX_ALONE) {
     uint32_t best = 0;
     for (uint32_t k = 1; k < n; k++)
       if (size[k] > size[best]) best = k;
@@ -79,11 +89,10 @@ static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
     size[best] = 0;
     count++;
   }
-  Unit *quick = &unit[count];
-  for (uint32_t k = 0; ok && k < n; k++)
-    if (is_quick(&fns[k])) quick->fns[quick->n++] = fns[k];
-  quick->quick = ok && quick->n > 0;
-  if (quick->quick) count++;
+  for (uint32_t k = 0; ok && k < n; k++) {
+    Unit *quick = is_quick(&fns[k]) ? quick_of(unit, fns[k].part, &count) : NULL;
+    if (quick) quick->fns[quick->n++] = fns[k];
+  }
   Unit *rest = &unit[count];
   for (uint32_t k = 0; ok && k < n; k++)
     if (size[k]) rest->fns[rest->n++] = fns[k];
@@ -95,10 +104,9 @@ static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
 /* ---- what the store has */
 
 /* All that the code depends on, but for the generator itself. */
-static bool recall(Unit *u, const TwLlStore *store) {
+static bool recall(Unit *u, const TwLlTarget *t, const TwLlStore *store) {
   char *machine = NULL;
-  int n = asprintf(&machine, "%s %s %s %u %d", u->target.triple, u->target.cpu, u->target.features, u->target.bits,
-                   u->quick);
+  int n = asprintf(&machine, "%s %s %s %u %d", t->triple, t->cpu, t->features, t->bits, u->quick);
   LLVMMemoryBufferRef code = n < 0 ? NULL : LLVMWriteBitcodeToMemoryBuffer(u->mod);
   bool found = false;
   if (code) {
@@ -111,27 +119,30 @@ static bool recall(Unit *u, const TwLlStore *store) {
   return found;
 }
 
-static bool emit(Unit *u, const TwLlOptions *o) {
-  TwLlOptions mine = *o;
-  mine.quick = u->quick;
-  if (!tw_ll_target(&u->target, &mine, &u->error)) return false;
+static bool emit(Unit *u, const TwLlTarget *t) {
   u->ctx = LLVMContextCreate();
-  return tw_ll_module(u->ctx, &u->target, u->fns, u->n, false, &u->mod, &u->error);
+  return tw_ll_module(u->ctx, t, u->fns, u->n, false, &u->mod, &u->error);
 }
 
-static void generate(Unit *u) {
+/* A machine is one thread's while it generates. */
+static void generate(Unit *u, const TwLlOptions *o) {
+  TwLlTarget t;
+  TwLlOptions mine = *o;
   char *message = NULL;
-  if (u->kept.bytes) return;
-  if (LLVMTargetMachineEmitToMemoryBuffer(u->target.machine, u->mod, LLVMObjectFile, &message, &u->object)) {
+  mine.quick = u->quick;
+  if (u->kept.bytes || !tw_ll_target(&t, &mine, &u->error)) return;
+  if (LLVMTargetMachineEmitToMemoryBuffer(t.machine, u->mod, LLVMObjectFile, &message, &u->object)) {
     u->error = message ? strdup(message) : NULL;
     LLVMDisposeMessage(message);
   }
+  tw_ll_target_free(&t);
 }
 
 /* ---- several threads: units wait in a row, and whoever is free takes the next that is emitted */
 
 typedef struct Row {
   Unit unit[MAX_UNITS];
+  const TwLlOptions *options;
   uint32_t n, emitted, next;
   bool whole; /* no more will be emitted */
   pthread_mutex_t lock;
@@ -145,7 +156,7 @@ static void *work(void *context) {
     if (row->next < row->emitted) {
       Unit *u = &row->unit[row->next++];
       pthread_mutex_unlock(&row->lock);
-      generate(u);
+      generate(u, row->options);
       pthread_mutex_lock(&row->lock);
     } else if (row->whole) {
       break;
@@ -169,18 +180,22 @@ static void add_to_row(Row *row, uint32_t emitted, bool whole) {
 static bool make_all(Row *row, const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
                      const TwLlStore *store) {
   pthread_t others[MAX_UNITS];
+  TwLlTarget target;
   uint32_t made = 0;
-  bool ok = true;
+  bool ok = tw_ll_target(&target, o, &row->unit[0].error);
+  if (!ok) return false;
+  row->options = o;
   while (made + 1 < o->threads && made + 1 < row->n && pthread_create(&others[made], NULL, work, row) == 0) made++;
   for (uint32_t k = 0; k < row->n && ok; k++) {
     Unit *u = &row->unit[k];
     bool last = k + 1 == row->n;
-    ok = emit(u, o);
+    ok = emit(u, &target);
     if (ok && last && program) tw_ll_table(u->mod, program, o->symbol, fns, n, false);
-    else if (ok && store) recall(u, store);
+    else if (ok && store) recall(u, &target, store);
     if (ok) add_to_row(row, k + 1, last);
   }
   add_to_row(row, row->emitted, true);
+  tw_ll_target_free(&target);
   work(row);
   for (uint32_t k = 0; k < made; k++) pthread_join(others[k], NULL);
   return ok;
@@ -204,7 +219,6 @@ static void unit_free(Unit *u) {
   if (u->object) LLVMDisposeMemoryBuffer(u->object);
   if (u->mod) LLVMDisposeModule(u->mod);
   if (u->ctx) LLVMContextDispose(u->ctx);
-  tw_ll_target_free(&u->target);
   free((void *)(uintptr_t)u->kept.bytes);
   free(u->fns);
   free(u->error);

@@ -6,6 +6,7 @@
 #include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,12 +79,53 @@ LLVMTargetMachineRef tw_ll_machine(const TwLlTarget *t, char **error) {
                                  LLVMCodeModelDefault);
 }
 
+/* Machines that nobody has at the moment. */
+enum { MAX_IDLE = 8 };
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static TwLlTarget idle[MAX_IDLE];
+static uint32_t n_idle;
+
+static bool is_alike(const TwLlOptions *a, const TwLlOptions *b) {
+  return a->vector_bits == b->vector_bits && a->quick == b->quick && a->without_fma == b->without_fma &&
+         a->halves == b->halves && a->cpu_level == b->cpu_level;
+}
+
+static bool take_idle(TwLlTarget *t, const TwLlOptions *o) {
+  bool found = false;
+  pthread_mutex_lock(&lock);
+  for (uint32_t k = 0; k < n_idle && !found; k++) {
+    found = is_alike(&idle[k].of, o);
+    if (!found) continue;
+    *t = idle[k];
+    idle[k] = idle[--n_idle];
+  }
+  pthread_mutex_unlock(&lock);
+  return found;
+}
+
+static bool give_idle(const TwLlTarget *t) {
+  pthread_mutex_lock(&lock);
+  bool room = n_idle < MAX_IDLE;
+  if (room) idle[n_idle++] = *t;
+  pthread_mutex_unlock(&lock);
+  return room;
+}
+
+static void dispose(TwLlTarget *t) {
+  if (t->machine) LLVMDisposeTargetMachine(t->machine);
+  free(t->triple);
+  free(t->cpu);
+  free(t->features);
+}
+
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   *t = (TwLlTarget){0};
   if (tw_ll_is_lost()) return *error = copy_of("LLVM has failed before in this process, and is not used again"), false;
+  if (take_idle(t, o)) return true;
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
-  *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick};
+  *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick, .of = *o};
+  t->of.symbol = NULL; /* not of the machine */
   t->call_bits = t->bits == 512 && o->halves ? 256 : t->bits;
   char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_level ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);
@@ -94,15 +136,13 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   if (t->triple && t->cpu && t->features) t->machine = tw_ll_machine(t, error);
   else *error = copy_of("out of memory");
   if (t->machine) return true;
-  tw_ll_target_free(t);
+  dispose(t);
+  *t = (TwLlTarget){0};
   return false;
 }
 
 void tw_ll_target_free(TwLlTarget *t) {
-  if (t->machine) LLVMDisposeTargetMachine(t->machine);
-  free(t->triple);
-  free(t->cpu);
-  free(t->features);
+  if (!t->machine || !give_idle(t)) dispose(t);
   *t = (TwLlTarget){0};
 }
 

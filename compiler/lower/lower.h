@@ -12,8 +12,9 @@ typedef struct TwLoweredFn {
   const TwFn *grad;   /* after AD; equals primal where nothing is differentiated */
   const TwFn *final;  /* after opt; what is compiled and what the interpreter runs to compare */
   TwPrecision precision;
-  TwRtFn *slot; /* entry and work_bytes are set by the code generator */
-  bool once;    /* training calls it a few times a stage at most */
+  TwRtFn *slot;  /* entry and work_bytes are set by the code generator */
+  bool once;     /* training calls it a few times a stage at most */
+  uint32_t part; /* of the program: 0 the whole, 1 the data, 2 + k stage k */
 } TwLoweredFn;
 
 typedef struct TwLowered {
@@ -26,7 +27,7 @@ typedef struct TwLowered {
 typedef enum TwLowerWhat {
   TW_LOWER_TRAIN = 1,  /* init, stages, data targets */
   TW_LOWER_MODELS = 2, /* predictions and slopes of the models: TwRtModel.predict and .slope */
-  TW_LOWER_SELDOM = 4  /* a few seeds, whose epochs nobody looks at: TwRtStage.eval is called at the ends of stages */
+  TW_LOWER_SELDOM = 4  /* nobody looks at epochs: TwRtStage.eval is called at the ends of stages */
 } TwLowerWhat;
 
 /* requires: a typed program without errors; `what`: of TW_LOWER_*, not 0.

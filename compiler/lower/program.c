@@ -340,19 +340,40 @@ static bool runs_once(const TwRtProgram *rt, const TwRtFn *slot) {
   return false;
 }
 
-/* So many operations take a hundredth of a second without LLVM's optimizations, less than these would. */
+/* An evaluation is less than an update, and takes about twice as long without LLVM's optimizations: beside so many
+ * epochs that is nothing, nor are so few operations, whatever the number of seeds. */
+enum { MANY_EPOCHS = 100 };
 static const double FEW_OPERATIONS = 5e6;
 
 /* With a batch the loss of each epoch is its. */
 static bool evaluates_seldom(const TwRtProgram *rt, const TwLoweredFn *f) {
-  for (uint32_t k = 0; k < rt->n_stages; k++)
-    if (f->slot == &rt->stages[k].eval) return rt->stages[k].batch == 0 && tw_ir_cost(f->grad).flop < FEW_OPERATIONS;
+  for (uint32_t k = 0; k < rt->n_stages; k++) {
+    const TwRtStage *s = &rt->stages[k];
+    if (f->slot == &s->eval)
+      return s->batch == 0 && (s->epochs >= MANY_EPOCHS || tw_ir_cost(f->grad).flop < FEW_OPERATIONS);
+  }
   return false;
+}
+
+static uint32_t part_of(const TwRtProgram *rt, const TwRtFn *slot) {
+  const char *at = (const char *)slot;
+  for (uint32_t k = 0; k < rt->n_datas; k++)
+    if (slot == &rt->datas[k].target) return 1;
+  for (uint32_t k = 0; k < rt->n_stages; k++) {
+    const TwRtStage *s = &rt->stages[k];
+    if (at >= (const char *)s && at < (const char *)(s + 1)) return 2 + k;
+    for (uint32_t m = 0; m < rt->n_models; m++)
+      if (slot == &s->pls[m].coeffs) return 2 + k;
+    for (uint32_t m = 0; m < s->n_squares; m++)
+      if (slot == &s->squares[m].fn) return 2 + k;
+  }
+  return 0;
 }
 
 static void mark_once(TwLowered *l, unsigned what) {
   for (uint32_t k = 0; k < l->fns.len; k++) {
     TwLoweredFn *f = &l->fns.at[k];
+    f->part = part_of(l->rt, f->slot);
     f->once = runs_once(l->rt, f->slot) || (what & TW_LOWER_SELDOM && evaluates_seldom(l->rt, f));
   }
 }
