@@ -215,8 +215,8 @@ static const Option options[] = {
     {"--quiet", NULL, TW_OPT_QUIET, "no progress, no table", set_quiet},
     {"--time", NULL, TW_OPT_TIME, "seconds of each phase, on stderr", set_time},
     {"--no-cache", NULL, TW_OPT_NO_CACHE, "compile afresh, and keep nothing", set_no_cache},
-    {"--vector-bits", "128|256|512", TW_OPT_VECTOR, "vector width (default: the CPU's); never changes a result",
-     set_vector},
+    {"--vector-bits", "128|256|512", TW_OPT_VECTOR,
+     "vector width, of what the CPU has (default: all); never changes a result", set_vector},
     {"--cpu", "x86-64-v3|x86-64-v4", TW_OPT_CPU, "for any CPU of this level (v4: AVX-512), not just for this one",
      set_cpu},
     {"--as", "FORM", TW_OPT_AS, "tokens ast typed ir grad opt plan llvm asm obj", set_as},
@@ -308,6 +308,10 @@ static bool go_together(const TwCli *c, const TwVerb *v, char why[256]) {
     for (uint32_t j = 0; j < k; j++) twice |= strcmp(c->sweeps[j].name, c->sweeps[k].name) == 0;
     if (!twice) continue;
     snprintf(why, 256, "'%.100s' is given twice", c->sweeps[k].name);
+    return false;
+  }
+  if (c->cpu_level == 3 && c->vector_bits == 512) {
+    snprintf(why, 256, "--cpu x86-64-v3 has vectors of 256 bits at most: --vector-bits 512 wants x86-64-v4");
     return false;
   }
   if (c->variants && c->all_variants) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cpu.h"
 #include "runtime/text.h"
 
 void *tw_rt_reals(uint64_t n, bool f64) {
@@ -167,7 +168,9 @@ static bool make(const TwRtProgram *p, const TwRtData *d, TwRtColumns *to, TwRtD
 }
 
 static bool room_for(const TwRtProgram *p, TwRtDatas *out) {
-  *out = (TwRtDatas){.at = calloc((size_t)p->n_datas + 1, sizeof *out->at)};
+  *out = (TwRtDatas){0};
+  if (!tw_rt_program_fits(p, &out->error)) return false;
+  out->at = calloc((size_t)p->n_datas + 1, sizeof *out->at);
   if (out->at) out->n = p->n_datas;
   else out->error = tw_rt_textf("out of memory");
   return out->at != NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cpu.h"
 #include "runtime/data.h"
 #include "runtime/text.h"
 
@@ -71,6 +72,7 @@ TwRtPredictor *tw_rt_predictor_new(const TwRtProgram *p, uint32_t model, bool sl
                                    char **error) {
   *error = NULL;
   const TwRtModel *m = &p->models[model];
+  if (!tw_rt_program_fits(p, error)) return NULL;
   if (!m->predict.entry) {
     *error = tw_rt_textf("the program was compiled without predictions");
     return NULL;

@@ -13,7 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TW_RT_ABI 12u
+#define TW_RT_ABI 13u
+
+/* What a CPU may have: cpu.def. */
+typedef enum TwRtCpu {
+#define TW_CPU(id, ...) TW_CPU_##id,
+#include "runtime/cpu.def"
+} TwRtCpu;
 
 /* A place in the source, for messages: text for a person, offsets for the compiler's renderer. */
 typedef struct TwRtPlace {
@@ -276,7 +282,9 @@ typedef struct TwRtModel {
 } TwRtModel;
 
 typedef struct TwRtProgram {
-  uint32_t abi; /* TW_RT_ABI */
+  uint32_t abi;       /* TW_RT_ABI */
+  uint32_t cpu_level; /* the code is for any CPU of this level of x86-64; 0: for the one that compiled it */
+  uint64_t cpu;       /* what it needs of a CPU, a bit for each TwRtCpu; 0: nothing that not every one has */
   bool f64;
   bool portable; /* bits are the same on any machine (P7) */
   const char *path, *variant;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/cpu.h"
 #include "runtime/run.h"
 #include "runtime/state.h"
 #include "runtime/text.h"
@@ -346,11 +347,9 @@ static bool check_batch(const TwRtProgram *p, const TwRtStage *st, TwRtResult *r
 }
 
 static bool check_program(const TwRtProgram *p, TwRtResult *r) {
-  if (p->abi != TW_RT_ABI) {
-    refuse(r,
-           tw_rt_textf("the program was compiled for version %u of the runtime, and this is version %u", p->abi,
-                       TW_RT_ABI),
-           NULL);
+  char *why;
+  if (!tw_rt_program_fits(p, &why)) {
+    refuse(r, why, NULL);
     return false;
   }
   for (uint32_t s = 0; s < p->n_stages; s++)

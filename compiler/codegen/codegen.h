@@ -13,17 +13,17 @@
 typedef struct TwCodegen {
   uint32_t abi;              /* TW_CODEGEN_ABI */
   void (*begin)(TwBugTo to); /* once, before anything else; `to`: see tw_bug_forward in compiler/base/bug.h */
-  bool (*objects)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
+  bool (*objects)(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
                   TwLlObjects *out, char **error);
   void (*objects_free)(TwLlObjects *o);
   TwJit *(*jit)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, char **error);
   void (*jit_free)(TwJit *j);
   bool (*dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
-  bool (*program_object)(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
+  bool (*program_object)(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                          char **error);
   void (*plan_dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
 } TwCodegen;
-#define TW_CODEGEN_ABI 5u
+#define TW_CODEGEN_ABI 6u
 
 /* The generator; for as long as the process lives. NULL and *error (malloc'ed, the caller frees): it is not where
  * it belongs, beside the binary that asks or in ../lib/triwave from there. Safe from several threads. */

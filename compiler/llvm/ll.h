@@ -486,6 +486,7 @@ typedef struct TwLlTarget {
   uint32_t bits, call_bits;      /* of vectors, and of those that SLEEF's functions take */
   bool quick;                    /* see TwLlOptions */
   TwLlOptions of;                /* what it was asked for with */
+  uint64_t needs;                /* what the code may use: bits as in TwRtProgram.cpu */
 } TwLlTarget;
 void tw_ll_own_errors(void); /* own.c */
 bool tw_ll_is_lost(void);    /* LLVM has had no memory, or has given up: it is not used again */

@@ -48,9 +48,10 @@ typedef struct TwLlStore {
 } TwLlStore;
 
 /* All functions as object files that tw_object_load takes together, each function under its symbol; with a
- * program also its tables as `tw_program` (see tw_ll_program_object). Sets slot->work_bytes. What the store (or NULL)
- * has is not made again. false and *error (malloc'ed, the caller frees) on failure, which is a compiler bug. */
-bool tw_ll_objects(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
+ * program also its tables as `tw_program` (see tw_ll_program_object). Sets slot->work_bytes, p->cpu and p->cpu_level.
+ * What the store (or NULL) has is not made again. false and *error (malloc'ed, the caller frees) on failure, which is a
+ * compiler bug. */
+bool tw_ll_objects(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
                    TwLlObjects *out, char **error);
 void tw_ll_objects_free(TwLlObjects *o);
 
@@ -65,9 +66,9 @@ void tw_jit_free(TwJit *j);
 bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
 
 /* An object file with the constant TwRtProgram `tw_program` as its one visible symbol: p's tables, with the
- * functions at the slots of fns. It needs the runtime, and no compiler. p NULL: the functions alone, by their symbols.
- * The bytes are malloc'ed. false and *error as above (NULL: no memory). */
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
+ * functions at the slots of fns, and what CPU they are for (p->cpu and p->cpu_level are set). It needs the runtime, and
+ * no compiler. p NULL: the functions alone, by their symbols. The bytes are malloc'ed. false and *error as above (NULL: no memory). */
+bool tw_ll_program_object(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                           char **error);
 
 /* How each loop over samples and each tensor operation will be run, in words and figures. */

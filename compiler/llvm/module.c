@@ -101,13 +101,14 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
   return ok;
 }
 
-static bool emit_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
-                        LLVMMemoryBufferRef *out, char **error) {
+static bool emit_object(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, LLVMMemoryBufferRef *out,
+                        char **error) {
   TwLlTarget t;
   LLVMModuleRef mod = NULL;
   if (!tw_ll_target(&t, o, error)) return false;
   LLVMContextRef ctx = LLVMContextCreate();
   bool ok = tw_ll_module(ctx, &t, fns, n, false, &mod, error);
+  if (ok && p) p->cpu = t.needs, p->cpu_level = o->cpu_level;
   if (ok && p) tw_ll_table(mod, p, o->symbol, fns, n, true);
   if (ok) {
     char *message = NULL;
@@ -120,7 +121,7 @@ static bool emit_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, con
   return ok;
 }
 
-bool tw_ll_program_object(const TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
+bool tw_ll_program_object(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                           char **error) {
   LLVMMemoryBufferRef buffer = NULL;
   *error = NULL;

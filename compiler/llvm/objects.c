@@ -177,13 +177,14 @@ static void add_to_row(Row *row, uint32_t emitted, bool whole) {
 }
 
 /* Emits units in turn, while other threads already compile the first ones. */
-static bool make_all(Row *row, const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
+static bool make_all(Row *row, TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
                      const TwLlStore *store) {
   pthread_t others[MAX_UNITS];
   TwLlTarget target;
   uint32_t made = 0;
   bool ok = tw_ll_target(&target, o, &row->unit[0].error);
   if (!ok) return false;
+  if (program) program->cpu = target.needs, program->cpu_level = o->cpu_level;
   row->options = o;
   while (made + 1 < o->threads && made + 1 < row->n && pthread_create(&others[made], NULL, work, row) == 0) made++;
   for (uint32_t k = 0; k < row->n && ok; k++) {
@@ -242,8 +243,8 @@ static void row_free(Row *row) {
   free(row);
 }
 
-bool tw_ll_objects(const TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o,
-                   const TwLlStore *store, TwLlObjects *out, char **error) {
+bool tw_ll_objects(TwRtProgram *program, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, const TwLlStore *store,
+                   TwLlObjects *out, char **error) {
   Row *row = row_new(fns, n, program != NULL);
   *out = (TwLlObjects){0};
   *error = NULL;

@@ -61,6 +61,30 @@ static char *feature_text(const TwLlOptions *o, uint32_t bits) {
   return all;
 }
 
+typedef enum State { NONE, AVX, AVX512, APX } State;
+static const struct {
+  const char *name;
+  uint32_t level;
+  State state;
+} features[] = {
+#define TW_CPU(id, name, level, leaf, subleaf, reg, bit, state) {name, level, state},
+#include "runtime/cpu.def"
+};
+
+/* What of cpu.def the code may use. LLVM takes what builds on AVX-512 or AVX away with it, and so do we. */
+static uint64_t needs(const TwLlOptions *o, uint32_t bits) {
+  char *host = o->cpu_level ? NULL : LLVMGetHostCPUFeatures();
+  bool fma = tw_ll_has_fma(o), wide = bits == 512 && !o->halves;
+  uint64_t all = 0;
+  for (uint32_t k = 0; k < sizeof features / sizeof *features; k++) {
+    bool there = host ? has(host, features[k].name) : features[k].level && features[k].level <= o->cpu_level;
+    bool used = (features[k].state != AVX || fma) && (features[k].state != AVX512 || wide);
+    if (there && used) all |= UINT64_C(1) << k;
+  }
+  if (host) LLVMDisposeMessage(host);
+  return all;
+}
+
 static char *copy_of(const char *s) {
   char *c = malloc(strlen(s) + 1);
   return c ? strcpy(c, s) : NULL;
@@ -126,6 +150,7 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   LLVMInitializeNativeAsmPrinter();
   *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick, .of = *o};
   t->of.symbol = NULL; /* not of the machine */
+  t->needs = needs(o, t->bits);
   t->call_bits = t->bits == 512 && o->halves ? 256 : t->bits;
   char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_level ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);

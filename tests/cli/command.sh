@@ -126,6 +126,9 @@ if ! [ "$((many * 10))" -gt "$((few * 95))" ] || ! [ "$many" -le "$((few * 10))"
 fi
 expect 0 "$triwave" emit examples/cubic.tw --as obj -o "$dir/cubic.o"
 expect 2 "$triwave" emit examples/cubic.tw --as asm --cpu pentium
+expect 2 "$triwave" emit examples/cubic.tw --as asm --vector-bits 512 --cpu x86-64-v3
+says err "^triwave: --cpu x86-64-v3 has vectors of 256 bits at most"
+expect 2 "$triwave" build examples/cubic.tw -o "$dir/net.o" --cpu x86-64-v3 --vector-bits 512
 if [ "$(uname -m)" = x86_64 ]; then # code for other processors than this one
   expect 0 "$triwave" emit examples/cubic.tw -D depth=3 --as asm --cpu x86-64-v4
   says out "zmm31"

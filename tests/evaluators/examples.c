@@ -235,7 +235,7 @@ static bool examine(Three *t, TwBuild *b) {
   if (!tw_build(b, TW_PHASE_CODE)) return false;
   if (t->tape) return examine_taped(t, b);
   const TwLlFn *fns = tw_build_fns(b, &n);
-  const TwRtProgram *rt = b->lowered->rt;
+  TwRtProgram *rt = b->lowered->rt;
   TwObjectBytes bytes;
   bool ok = tw_ll_program_object(rt, fns, n, &b->code, &bytes, &error);
   if (error) fprintf(stderr, "%s\n", error);
