@@ -67,7 +67,8 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
 
 /* An object file with the constant TwRtProgram `tw_program` as its one visible symbol: p's tables, with the
  * functions at the slots of fns, and what CPU they are for (p->cpu and p->cpu_level are set). It needs the runtime, and
- * no compiler. p NULL: the functions alone, by their symbols. The bytes are malloc'ed. false and *error as above (NULL: no memory). */
+ * no compiler. p NULL: the functions alone, by their symbols. The bytes are malloc'ed. false and *error as above (NULL:
+ * no memory). */
 bool tw_ll_program_object(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                           char **error);
 

@@ -61,8 +61,8 @@ static bool is_huge(const TwFn *f, uint32_t most) {
 
 static bool is_quick(const TwLlFn *f) { return f->once || is_huge(f->fn, HUGE_ROW); }
 
-/* The unit of quick functions of this part of the program; a new one, at *count, where there is none and room for it and
- * two more. */
+/* The unit of quick functions of this part of the program; a new one, at *count, where there is none and room for it
+ * and two more. */
 static Unit *quick_of(Unit *unit, uint32_t part, uint32_t *count) {
   for (uint32_t u = 0; u < *count; u++)
     if (unit[u].quick && (unit[u].part == part || *count >= MAX_UNITS - 1)) return &unit[u];
