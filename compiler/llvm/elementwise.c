@@ -46,7 +46,7 @@ static LLVMValueRef elementary(TwLl *l, TwOp op, LLVMValueRef *args, uint32_t n)
   match_all(l, args, n);
   LLVMTypeRef real = tw_ll_type(l, TW_REAL, false);
   if (!tw_ll_is_lanes(args[0])) return tw_ll_call(l, tw_elementary_symbol(op, l->f64, 1), real, args, n);
-  uint32_t width = l->call_bits / (l->f64 ? 64 : 32);
+  uint32_t width = l->m.call_bits / (l->f64 ? 64 : 32);
   if (width > l->lanes) width = l->lanes;
   const char *symbol = tw_elementary_symbol(op, l->f64, width);
   tw_ll_assert(l, symbol);

@@ -292,8 +292,7 @@ static void begin_group(Group *q) {
       bytes += (uint64_t)q->g->count * tw_ll_bytes(l, TW_REAL, false);
     }
   }
-  enum { BEYOND_CACHES = 24 << 20 };
-  q->streams = bytes > BEYOND_CACHES;
+  q->streams = (int64_t)bytes > l->m.beyond;
 }
 
 /* Elements e … e + n - 1; adds to acc[]. */
@@ -471,10 +470,12 @@ static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) 
   tw_ll_loop_end(l, &part);
 }
 
-/* Strips of a few rows and so many columns that all sums' and what members read there fit the second-level cache. */
+/* Strips of a few rows and so many columns that the sums are less than a fifth of the second-level cache: an update that
+ * reads weights and two moments has all four there. */
 static void in_strips(Strips *z) {
-  enum { COLUMNS = 2048, BYTES = 96 << 10 };
+  enum { COLUMNS = 2048 };
   TwLl *l = z->q->s->l;
+  const int64_t bytes_of_sums = l->m.core * 3 / 16;
   int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), n = (int64_t)z->sums.len;
   z->rows = z->sums.at[0].o->rows;
   z->row = z->sums.at[0].o->columns;
@@ -482,7 +483,7 @@ static void in_strips(Strips *z) {
     tw_ll_assert(l, z->sums.at[k].o->rows == z->rows && z->sums.at[k].o->columns == z->row);
   z->columns = n > COLUMNS / TW_CHUNK ? TW_CHUNK : COLUMNS / TW_CHUNK / n * TW_CHUNK;
   while (z->row % z->columns) z->columns -= TW_CHUNK;
-  z->tiles = BYTES / (n * z->columns * TW_LL_OUTER_ROWS * each);
+  z->tiles = bytes_of_sums / (n * z->columns * TW_LL_OUTER_ROWS * each);
   if (z->tiles < 1) z->tiles = 1;
   int64_t bytes = z->tiles * TW_LL_OUTER_ROWS * z->columns * each;
   uint32_t block = tw_ll_alloc(l, (uint64_t)(n * bytes));

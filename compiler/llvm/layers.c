@@ -49,8 +49,8 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
 }
 
 void tw_ll_passes(TwLlLanes *p) {
-  p->rows = tw_ll_rows(p->cut, p->blocks);
-  bool ragged = p->s->l->bits < 512 && p->n % TW_LANES != 0;
+  p->rows = tw_ll_rows(p->cut, &p->s->l->m, p->blocks);
+  bool ragged = !p->s->l->m.masks && p->n % TW_LANES != 0;
   p->keeps_last = ragged && p->cut->lanes < TW_LANES && p->g->n_ys == 0;
   p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (ragged && !p->keeps_last);
 }
@@ -239,12 +239,12 @@ static void hoist_splats(Level *v, const TwLlSegment *seg, bool on) {
 /* Scalars of the other segments, each stored once in all lanes of a vector: that is an operand of arithmetic, where
  * without AVX-512 a broadcast is an instruction of its own. A block or two would not pay for it. */
 void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last) {
-  enum { FEWEST_BLOCKS = 4, MOST_BYTES = 16 << 10 /* of the nearest cache */ };
+  enum { FEWEST_BLOCKS = 4 };
   TwLl *l = b->l;
   TwVec(TwRef) pooled = {0};
-  uint64_t each = l->bits / 8;
+  uint64_t each = l->m.bits / 8, most = (uint64_t)l->m.near / 2; /* beside what blocks bring along */
   bool *seen = TW_NEW_N(l->arena, bool, b->fn->insts.len);
-  if (l->bits == 512 || p->blocks < FEWEST_BLOCKS) return;
+  if (l->m.masks || p->blocks < FEWEST_BLOCKS) return;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
     const TwLlSegment *seg = &cut->segments.at[s];
     if (seg->scan || seg->tensor || keeps_splats(cut, seg)) continue;
@@ -255,11 +255,11 @@ void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwL
         seen[a] = true;
       }
   }
-  if (pooled.len == 0 || pooled.len * each > MOST_BYTES) return;
+  if (pooled.len == 0 || pooled.len * each > most) return;
   uint32_t block = tw_ll_alloc(l, pooled.len * each), lanes = l->lanes;
   tw_ll_own(owner, block, last);
   LLVMValueRef pool = tw_ll_block_ptr(l, block);
-  l->lanes = l->bits / (l->f64 ? 64 : 32);
+  l->lanes = tw_machine_lanes(&l->m, l->f64);
   for (uint32_t k = 0; k < pooled.len; k++) {
     TwLlVal *u = &b->val[pooled.at[k]];
     LLVMValueRef splat = tw_ll_operand(b, pooled.at[k], true);
@@ -510,7 +510,7 @@ void tw_ll_narrow(TwLlLevel *v) {
   tw_ll_forget_lanes(v->b);
   for (uint32_t k = 0; k < v->cut->extra.len; k++) v->extra[k] = NULL;
   v->b->level = v;
-  l->lanes = l->bits / (l->f64 ? 64 : 32);
+  l->lanes = tw_machine_lanes(&l->m, l->f64);
   if (v->cut->lanes == TW_LANES) v->y->p->sub = tw_ll_i64(l, 0);
 }
 
@@ -540,7 +540,7 @@ void tw_ll_run_blocks(TwLlLevel *v, uint32_t number, TwLlRunFn *fn) {
   TwLl *l = v->b->l;
   bool is_ragged = p->n % TW_LANES != 0;
   TwLlLoop part = tw_ll_begin_parts(v);
-  if (is_ragged && l->bits < 512 && !p->keeps_last) {
+  if (is_ragged && !l->m.masks && !p->keeps_last) {
     run_full_and_ragged(v, number, fn);
   } else {
     TwLlRun run = {.first = tw_ll_i64(l, 0), .count = p->count};

@@ -311,14 +311,15 @@ void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64) {
   top->bytes = (z.bytes + 63) / 64 * 64;
 }
 
-int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks) {
-  enum { CACHE = 512 << 10, FEWEST = 8 }; /* bytes that a core keeps near; blocks */
+/* As many as have their values in the second-level cache, all of it: rows are read and written in order. */
+int64_t tw_ll_rows(const TwLlCut *top, const TwMachine *m, int64_t blocks) {
+  enum { FEWEST = 8 };
   int64_t rows = blocks < TW_CHUNK_BLOCKS ? blocks : TW_CHUNK_BLOCKS, sums = 0;
   for (uint32_t k = 0; k < top->accs.len; k++)
     sums += tw_info(top->x->fn, top->x->fn->results.at[top->accs.at[k].k])->count;
   /* A second pass would have to find all partial sums of the first in memory. */
-  if (sums * TW_LANES * (int64_t)sizeof(float) > CACHE)
+  if (sums * TW_LANES * (int64_t)sizeof(float) > m->core)
     return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS;
-  while (rows > FEWEST && (uint64_t)rows * top->bytes > CACHE) rows = (rows + 1) / 2;
+  while (rows > FEWEST && (uint64_t)rows * top->bytes > (uint64_t)m->core) rows = (rows + 1) / 2;
   return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS; /* for tiles, and blocks in turn */
 }

@@ -91,10 +91,9 @@ typedef struct TwLl {
   LLVMBuilderRef b;
   LLVMTypeRef i1, i8, i16, i32, i64, ptr;
   bool f64;
-  uint32_t bits;      /* of the machine's vectors: steers how things are written, never results */
-  uint32_t call_bits; /* of the vectors that elementary functions take */
-  uint32_t lanes;     /* of a lane value now: 16, or in a straight body what one of those vectors holds */
-  TwSpan at;          /* of the instruction being emitted, for bug reports */
+  TwMachine m;
+  uint32_t lanes; /* of a lane value now: 16, or in a straight body what one of those vectors holds */
+  TwSpan at;      /* of the instruction being emitted, for bug reports */
   LLVMValueRef fn, work;
   TwVec(TwLlBlock) blocks; /* of the work buffer, in order of address; at[0] unused */
   uint64_t work_bytes;
@@ -403,16 +402,16 @@ struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
 TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *body, const TwRegion *g); /* NULL: not straight */
 /* Gives everything that crosses segments its place. Requires segments and lanes; f64: of reals. */
 void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64);
-int64_t tw_ll_rows(const TwLlCut *top, int64_t blocks); /* blocks of a pass */
+int64_t tw_ll_rows(const TwLlCut *top, const TwMachine *m, int64_t blocks); /* blocks of a pass */
 /* The carry of a scan whose value before (or after) an iteration is what r is; -1: none. */
 int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after);
-TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64);
+TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, const TwMachine *m, bool f64);
 bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is a real product */
 
 /* ---- predict.c: cycles, for plans */
 double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64); /* of one register's lanes of a block */
 double tw_ll_level_cycles(const TwLlCut *cut, bool f64);               /* of all its segments */
-double tw_ll_predict(TwArena *arena, const TwLlFacts *fn, uint32_t bits, bool f64); /* one call */
+double tw_ll_predict(TwArena *arena, const TwLlFacts *fn, const TwMachine *m, bool f64); /* one call */
 
 /* ---- samples.c, layers.c: a samples loop while it is emitted */
 typedef struct TwLlOuter TwLlOuter;
@@ -483,10 +482,10 @@ void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at);
 typedef struct TwLlTarget {
   struct LLVMOpaqueTargetMachine *machine;
   char *triple, *cpu, *features; /* malloc'ed */
-  uint32_t bits, call_bits;      /* of vectors, and of those that SLEEF's functions take */
-  bool quick;                    /* see TwLlOptions */
-  TwLlOptions of;                /* what it was asked for with */
-  uint64_t needs;                /* what the code may use: bits as in TwRtProgram.cpu */
+  TwMachine m;
+  bool quick;     /* see TwLlOptions */
+  TwLlOptions of; /* what it was asked for with */
+  uint64_t needs; /* what the code may use: bits as in TwRtProgram.cpu */
 } TwLlTarget;
 void tw_ll_own_errors(void); /* own.c */
 bool tw_ll_is_lost(void);    /* LLVM has had no memory, or has given up: it is not used again */
@@ -494,8 +493,6 @@ bool tw_ll_is_lost(void);    /* LLVM has had no memory, or has given up: it is n
 bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error);
 void tw_ll_target_free(TwLlTarget *t);
 struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t, char **error); /* another one, the caller's */
-bool tw_ll_has_fma(const TwLlOptions *o);                                         /* else each fma is a call */
-uint32_t tw_ll_width(const TwLlOptions *o); /* the vector width that will be used */
 /* All functions as one module of ctx, the caller's. Sets slot->work_bytes. */
 bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,
                   LLVMModuleRef *out, char **error);

@@ -6,6 +6,7 @@
 
 #include "compiler/ir/ir.h"
 #include "compiler/object/object.h"
+#include "compiler/plan/machine.h"
 #include "runtime/program.h"
 
 /* To be called once, before all else here, by whom this process's LLVM belongs to: switches of it that no other user
@@ -31,6 +32,10 @@ typedef struct TwLlOptions {
   const char *symbol;   /* of the program's tables in an object file; NULL: tw_program */
   uint32_t cpu_level;   /* for any CPU of this level of x86-64: 3 (AVX2, FMA), 4 (AVX-512 too); 0: for this CPU */
 } TwLlOptions;
+
+static inline TwMachine tw_ll_machine_for(const TwLlOptions *o) {
+  return tw_machine(&(TwMachineWish){o->vector_bits, o->cpu_level, o->without_fma, o->halves});
+}
 
 enum { TW_LL_MAX_OBJECTS = 16, TW_LL_KEY = 32 };
 typedef struct TwLlObjects {

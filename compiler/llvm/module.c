@@ -28,8 +28,7 @@ static void emit_all(TwLl *l, const TwLlTarget *t, const TwLlFn *fns, uint32_t n
   l->i32 = LLVMInt32TypeInContext(l->ctx);
   l->i64 = LLVMInt64TypeInContext(l->ctx);
   l->ptr = LLVMPointerTypeInContext(l->ctx, 0);
-  l->bits = t->bits;
-  l->call_bits = t->call_bits;
+  l->m = t->m;
   l->lanes = TW_LANES;
   for (uint32_t k = 0; k < n; k++) {
     l->f64 = fns[k].precision == TW_F64;

@@ -106,7 +106,7 @@ static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
 /* All that the code depends on, but for the generator itself. */
 static bool recall(Unit *u, const TwLlTarget *t, const TwLlStore *store) {
   char *machine = NULL;
-  int n = asprintf(&machine, "%s %s %s %u %d", t->triple, t->cpu, t->features, t->bits, u->quick);
+  int n = asprintf(&machine, "%s %s %s %u %d", t->triple, t->cpu, t->features, t->m.bits, u->quick);
   LLVMMemoryBufferRef code = n < 0 ? NULL : LLVMWriteBitcodeToMemoryBuffer(u->mod);
   bool found = false;
   if (code) {

@@ -16,12 +16,7 @@
  *   blocks in each chunk, or one that is full; columns that are whole sixteens. */
 #include "compiler/llvm/layers.h"
 
-enum {
-  ROWS = TW_LL_OUTER_ROWS,
-  LEVELS = 5,
-  LARGE = 128 << 10,
-  STRIP = 16 << 10 /* bytes: worth it; packed rows of a strip */
-};
+enum { ROWS = TW_LL_OUTER_ROWS, LEVELS = 5 };
 static const uint64_t reversed = UINT64_C(0xf7b3d591e6a2c480); /* four bits each: the lane of partial sum 0, 1, … */
 
 /* ---- is it one? */
@@ -46,10 +41,11 @@ bool tw_ll_find_outer(const TwLlLanes *p, const TwLlAcc *acc, TwLlOuter *o) {
   rows = tw_info(p->b->fn, o->x)->count;
   columns = tw_info(p->b->fn, o->y)->count;
   if (rest && p->blocks % TW_CHUNK_BLOCKS == 1) return false; /* a chunk of which some lanes have no sample */
-  if (rows < ROWS || columns % TW_LANES || rows * columns * (int64_t)tw_ll_bytes(l, TW_REAL, false) <= LARGE)
+  if (rows < ROWS || columns % TW_LANES ||
+      rows * columns * (int64_t)tw_ll_bytes(l, TW_REAL, false) <= tw_machine_large(&l->m))
     return false;
-  o->lanes = l->bits / (l->f64 ? 64 : 32);
-  o->vectors = l->bits == 512 ? 4 : 2;
+  o->lanes = tw_machine_lanes(&l->m, l->f64);
+  o->vectors = l->m.blocks;
   while (columns % (o->vectors * o->lanes)) o->vectors /= 2;
   o->rows = rows;
   o->columns = columns;
@@ -220,9 +216,10 @@ void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at) {
   l->lanes = lanes;
 }
 
-/* Tiles in a strip: their packed rows stay in the first-level cache, for all columns. */
+/* Tiles in a strip: their packed rows stay in the first-level cache, for all columns, of which a tile's go by in the
+ * other half. */
 static int64_t strip_of(TwLl *l, const TwLlOuter *o) {
-  int64_t n = STRIP / (tile_elements(o, ROWS) * (int64_t)tw_ll_bytes(l, TW_REAL, false));
+  int64_t n = l->m.near / 2 / (tile_elements(o, ROWS) * (int64_t)tw_ll_bytes(l, TW_REAL, false));
   return n < 1 ? 1 : n;
 }
 

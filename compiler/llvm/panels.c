@@ -18,11 +18,6 @@
 #include "compiler/llvm/layers.h"
 
 enum { ROWS = 6, GROUP = 8 /* places for the rows of a tile, where these are packed side by side */ };
-enum {
-  LARGE = 128 << 10,
-  BAND = 128 << 10,
-  OPERAND = 192 << 10 /* bytes: of what is worth it, a packed piece, a stretch */
-};
 enum { SHORTEST = 64, LONGEST = 256 /* stretch */, CACHE_LINE = 64 };
 
 typedef struct Product {
@@ -67,7 +62,7 @@ static bool find(Product *q) {
 bool tw_ll_is_large(TwLlLevel *v, TwRef dot) {
   Product q = {.v = v, .dot = dot};
   return find(&q) && q.n_rows >= SHORTEST && q.n_inner >= SHORTEST &&
-         q.n_rows * q.n_inner * (int64_t)tw_ll_bytes(v->b->l, TW_REAL, false) > LARGE;
+         q.n_rows * q.n_inner * (int64_t)tw_ll_bytes(v->b->l, TW_REAL, false) > tw_machine_large(&v->b->l->m);
 }
 
 /* ---- panels */
@@ -332,19 +327,22 @@ static void band(const Product *q, LLVMValueRef row0, LLVMValueRef count, uint32
   tw_ll_loop_end(l, &stretch);
 }
 
+/* In the second-level cache are a piece of the matrix, a quarter of it, as much of the next piece, and a stretch of the
+ * operand of all samples. */
 static void choose_sizes(Product *q) {
   TwLl *l = q->v->b->l;
+  const int64_t piece = l->m.core / 4, operand = l->m.core * 3 / 8;
   int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), sample_row = q->v->y->stride * TW_LANES * each;
-  q->stretch = OPERAND / sample_row / TW_LANES * TW_LANES;
+  q->stretch = operand / sample_row / TW_LANES * TW_LANES;
   if (q->stretch < SHORTEST) q->stretch = SHORTEST;
   if (q->stretch > LONGEST) q->stretch = LONGEST;
   if (q->stretch > q->n_inner) q->stretch = (q->n_inner + TW_LANES - 1) / TW_LANES * TW_LANES;
-  q->band = BAND / (q->stretch * GROUP * each);
+  q->band = piece / (q->stretch * GROUP * each);
   if (q->band > q->n_rows / ROWS) q->band = q->n_rows / ROWS;
   if (q->band < 1) q->band = 1;
-  q->n_blocks = l->bits == 512 ? 4 : 2;
+  q->n_blocks = l->m.blocks;
   q->partial_row = q->v->y->stride * TW_LANES;
-  int64_t in_parts = TW_LANES * 32 * (l->f64 ? 2 : 1) / (int64_t)l->bits;
+  int64_t in_parts = TW_LANES / (int64_t)tw_machine_lanes(&l->m, l->f64);
   q->n_panels = (q->v->y->p->rows + q->n_blocks - 1) / q->n_blocks * in_parts;
 }
 
@@ -358,7 +356,7 @@ void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot) {
   uint32_t packed = tw_ll_alloc(l, (uint64_t)(q.band * tile + 2 * TW_LANES) * each);
   uint32_t partial = tw_ll_alloc(l, q.stretch < q.n_inner ? (uint64_t)(q.band * ROWS * q.partial_row) * each : 0);
   int64_t stretches = (q.n_inner + q.stretch - 1) / q.stretch;
-  int64_t columns = q.n_panels * q.n_blocks * (int64_t)l->bits / (l->f64 ? 64 : 32);
+  int64_t columns = q.n_panels * q.n_blocks * (int64_t)tw_machine_lanes(&l->m, l->f64);
   uint32_t operand = tw_ll_alloc(l, (uint64_t)(stretches * q.stretch * columns) * each);
   q.operand = tw_ll_block_ptr(l, operand);
   q.packed = tw_ll_byte_at(l, tw_ll_block_ptr(l, packed), TW_LANES * each);

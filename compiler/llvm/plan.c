@@ -7,7 +7,7 @@
 typedef struct Plan {
   TwArena arena;
   FILE *out;
-  uint32_t bits;
+  TwMachine m;
   bool f64;
 } Plan;
 
@@ -23,7 +23,7 @@ static void shape(const Plan *p, const TwTyInfo *t) {
   fputc(']', p->out);
 }
 
-static double registers_a_value(const Plan *p) { return TW_LANES * (p->f64 ? 64.0 : 32.0) / p->bits; }
+static double registers_a_value(const Plan *p) { return TW_LANES / (double)tw_machine_lanes(&p->m, p->f64); }
 
 /* A piece by itself in tiles.c. */
 static void plan_piece(Plan *p, const TwLlCut *cut, uint32_t k, uint32_t depth) {
@@ -99,7 +99,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     plan_body(p, rf->body, depth + 1);
     return;
   }
-  TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g, p->bits, p->f64);
+  TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g, &p->m, p->f64);
   uint64_t sums = 0, values = 0;
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (uint64_t)tw_info(g->body, g->body->results.at[k])->count;
   for (uint32_t k = 0; cut->straight && k < cut->segments.len; k++) values += values_of(cut, k);
@@ -112,7 +112,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   indent(p, depth + 1);
   fprintf(p->out, "about %" PRIu64 " FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
   if (cut->straight) {
-    int64_t rows = tw_ll_rows(cut, blocks);
+    int64_t rows = tw_ll_rows(cut, &p->m, blocks);
     double cycles = tw_ll_level_cycles(cut, p->f64);
     indent(p, depth + 1);
     fprintf(p->out,
@@ -190,15 +190,15 @@ static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
 }
 
 void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out) {
-  Plan p = {.out = out, .bits = tw_ll_width(o)};
-  fprintf(out, "vectors of %u bits; sums in the defined order, so the bits do not depend on that\n", p.bits);
-  if (!tw_ll_has_fma(o))
+  Plan p = {.out = out, .m = tw_ll_machine_for(o)};
+  fprintf(out, "vectors of %u bits; sums in the defined order, so the bits do not depend on that\n", p.m.bits);
+  if (!p.m.fma)
     fprintf(out, "this CPU has no fused multiply-add (FMA, AVX2): each is a call of the C library's, exact but slow\n");
   for (uint32_t k = 0; k < n; k++) {
     p.f64 = fns[k].precision == TW_F64;
     const TwLlFacts *x = tw_ll_facts(&p.arena, fns[k].fn, NULL, TW_LL_TOP, NULL);
     fprintf(out, "\n%s: %s, %u operations, about %.0f cycles a call\n", fns[k].symbol, p.f64 ? "f64" : "f32",
-            fns[k].fn->insts.len - 1, tw_ll_predict(&p.arena, x, p.bits, p.f64));
+            fns[k].fn->insts.len - 1, tw_ll_predict(&p.arena, x, &p.m, p.f64));
     plan_body(&p, x, 1);
     tw_arena_free(&p.arena);
   }

@@ -11,7 +11,7 @@
 
 typedef struct Predictor {
   TwArena *arena;
-  uint32_t bits;
+  const TwMachine *m;
   bool f64;
 } Predictor;
 
@@ -44,7 +44,7 @@ static double op_cycles(TwOp op, bool f64) {
   return call > 0 ? call : op == TW_OP_div || op == TW_OP_sqrt ? 5 : 0.5;
 }
 
-static double lanes_of(const Predictor *p) { return p->bits / (p->f64 ? 64.0 : 32.0); }
+static double lanes_of(const Predictor *p) { return tw_machine_lanes(p->m, p->f64); }
 static double registers(const Predictor *p, double elements) { return ceil(elements / lanes_of(p)); }
 static double body_cycles(const Predictor *p, const TwLlFacts *x);
 
@@ -101,7 +101,7 @@ static double samples_cycles(const Predictor *p, const TwLlFacts *x, TwRef r) {
   const TwLlRegionFacts *rf = &x->regions[r];
   if (rf->serial) return (double)g->trip * body_cycles(p, rf->body);
   double blocks = ceil((double)g->trip / TW_LANES), chunks = ceil((double)g->trip / TW_CHUNK), sums = 0;
-  TwLlCut *cut = tw_ll_cut(p->arena, rf->body, g, p->bits, p->f64);
+  TwLlCut *cut = tw_ll_cut(p->arena, rf->body, g, p->m, p->f64);
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (double)tw_info(g->body, g->body->results.at[k])->count;
   double once = per_loop + chunks * per_sum * sums, all = body_cycles(p, rf->body), a_block = all;
   if (cut->straight) a_block = tw_ll_level_cycles(cut, p->f64) * registers(p, TW_LANES);
@@ -138,7 +138,7 @@ static double body_cycles(const Predictor *p, const TwLlFacts *x) {
   return sum;
 }
 
-double tw_ll_predict(TwArena *arena, const TwLlFacts *x, uint32_t bits, bool f64) {
+double tw_ll_predict(TwArena *arena, const TwLlFacts *x, const TwMachine *m, bool f64) {
   const double per_call = 60;
-  return per_call + body_cycles(&(Predictor){arena, bits, f64}, x);
+  return per_call + body_cycles(&(Predictor){arena, m, f64}, x);
 }

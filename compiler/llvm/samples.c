@@ -157,7 +157,7 @@ static void release(Loop *p, const Memory *m) {
 /* ---- a block */
 
 LLVMValueRef tw_ll_mask(TwLl *l, LLVMValueRef some, LLVMValueRef n, LLVMValueRef exists) {
-  if (l->bits == 512) { /* a mask register, from an integer; n < 32 */
+  if (l->m.masks) { /* a mask register, from an integer; n < 32 */
     LLVMTypeRef t = LLVMIntTypeInContext(l->ctx, l->lanes);
     LLVMValueRef one = LLVMConstInt(l->i32, 1, false),
                  bits = LLVMBuildShl(l->b, one, LLVMBuildTrunc(l->b, n, l->i32, ""), "");
@@ -474,7 +474,7 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.xs = TW_NEW_N(l->arena, TwLlVal, g->n_xs + 1);
   p.ys = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1);
   p.acc_at = TW_NEW_N(l->arena, uint32_t, g->n_carry + 1);
-  p.cut = tw_ll_cut(l->arena, rf->body, g, l->bits, l->f64);
+  p.cut = tw_ll_cut(l->arena, rf->body, g, &l->m, l->f64);
   before_loop(&p);
   if (p.cut->straight) tw_ll_passes(&p);
   p.strips = TW_NEW_N(l->arena, TwLlOuter *, g->n_carry + 1);

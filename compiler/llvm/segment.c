@@ -380,20 +380,19 @@ static void count_flop(TwLlCut *cut) {
   }
 }
 
-static void cut_level(TwArena *arena, TwLlCut *cut, uint32_t registers) {
+static void cut_level(TwArena *arena, TwLlCut *cut, const TwMachine *m) {
   const TwLlFacts *body = cut->x;
   uint32_t n = body->fn->insts.len, n_refs = n + cut->extra.len, n_accs = cut->accs.len;
   cut->straight = true;
-  cut->registers = registers;
+  cut->registers = m->registers;
   cut->slot = TW_NEW_N(arena, uint32_t, n);
   cut->in_segment = TW_NEW_N(arena, uint32_t, n);
   cut->last_segment = TW_NEW_N(arena, uint32_t, n_refs);
   for (TwRef r = 1; r < n; r++)
-    if (cut->inner[r]) cut_level(arena, cut->inner[r], registers);
-  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = registers, .max_turns = 1};
-  /* The last turns may be of no block: sums are masked for that, which is free in AVX-512, but not what goes to arrays
-   * of the caller's. */
-  if (registers == 32 && !cut->scan && cut->g->n_ys == 0) c.max_turns = TW_LL_MAX_TURNS;
+    if (cut->inner[r]) cut_level(arena, cut->inner[r], m);
+  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = m->registers, .max_turns = 1};
+  /* The last turns may be of no block: sums are masked for that, but not what goes to arrays of the caller's. */
+  if (m->masks && !cut->scan && cut->g->n_ys == 0) c.max_turns = TW_LL_MAX_TURNS;
   c.def = TW_NEW_N(arena, uint32_t, n_refs);
   c.last = TW_NEW_N(arena, uint32_t, n_refs);
   c.seen = TW_NEW_N(arena, uint32_t, n_refs);
@@ -421,16 +420,15 @@ static void set_lanes(TwLlCut *cut, uint32_t lanes) {
     if (cut->inner[r]) set_lanes(cut->inner[r], lanes);
 }
 
-TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, uint32_t bits, bool f64) {
-  uint32_t registers = bits == 512 ? 32 : 16;
+TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, const TwMachine *m, bool f64) {
   TwLlCut *cut = tw_ll_levels(arena, body, g);
   if (cut) {
-    cut_level(arena, cut, registers);
-    set_lanes(cut, has_tensors(cut) ? TW_LANES : bits / (f64 ? 64 : 32));
+    cut_level(arena, cut, m);
+    set_lanes(cut, has_tensors(cut) ? TW_LANES : tw_machine_lanes(m, f64));
     tw_ll_lay_out(arena, cut, f64);
   } else {
     cut = TW_NEW(arena, TwLlCut);
-    *cut = (TwLlCut){.x = body, .g = g, .registers = registers};
+    *cut = (TwLlCut){.x = body, .g = g, .registers = m->registers};
     tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
     count_flop(cut);
   }

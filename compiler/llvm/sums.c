@@ -12,7 +12,7 @@
  * the first: each of them is read from farther away once an area. */
 #include "compiler/llvm/layers.h"
 
-enum { MAX_TILE = 16, MAX_PARTS = 8, AREA_ROWS = 256, AREA_COLUMNS = 32 };
+enum { MAX_TILE = 16, MAX_PARTS = 8 };
 
 typedef struct Sum {
   TwLlLevel *v;
@@ -95,7 +95,7 @@ static void add_chunk(const Sum *q, const Tile *t, LLVMValueRef *now) {
   TwLl *l = q->v->b->l;
   for (uint32_t k = 0; k < t->rows * t->columns; k++) now[k] = tw_ll_zero(l, TW_REAL, true);
   TwLlRun run = {.first = tw_ll_i64(l, 0), .count = p->count};
-  if (p->n % TW_LANES == 0 || l->bits == 512) { /* a mask is part of the fma there */
+  if (p->n % TW_LANES == 0 || l->m.masks) { /* a mask is part of the fma there */
     if (p->n % TW_LANES != 0) run.valid = tw_ll_valid_lanes(p);
     add_blocks(q, t, &run, true, now);
     return;
@@ -177,10 +177,12 @@ static Span area(TwLl *l, LLVMValueRef i, int64_t n, int64_t most) {
   return (Span){first, tw_ll_select(l, few, left, tw_ll_i64(l, most))};
 }
 
-/* Full tiles, an area at a time. */
+/* Full tiles, an area at a time. Of a chunk's samples a tile reads a part at a time, half of them or fewer: what an
+ * element of either factor has there fills the first-level cache with columns, and half the second with rows. */
 static void sum_areas(const Sum *q, TwLlAt at, uint32_t rows, uint32_t columns, int64_t n_rows, int64_t n_columns) {
   TwLl *l = q->v->b->l;
-  int64_t most_rows = AREA_ROWS / rows, most_columns = AREA_COLUMNS / columns;
+  const int64_t each = TW_CHUNK / 2 * (int64_t)sizeof(float);
+  int64_t most_rows = l->m.core / 2 / each / rows, most_columns = l->m.near / each / columns;
   uint32_t rank = q->t.rank;
   TwLlLoop high = tw_ll_loop(l, tw_ll_i64(l, (n_rows + most_rows - 1) / most_rows));
   Span down = area(l, high.i, n_rows, most_rows);
@@ -200,7 +202,7 @@ static void sum_areas(const Sum *q, TwLlAt at, uint32_t rows, uint32_t columns, 
 static void sum_tiles(const Sum *q) {
   TwLl *l = q->v->b->l;
   uint32_t rank = q->t.rank, outer = rank > 1 ? rank - 2 : 0, last = rank - 1;
-  int64_t most = l->bits == 512 ? 16 : 8, n_rows = rank > 1 ? q->t.dims[rank - 2] : 1, n_columns = q->t.dims[last];
+  int64_t most = l->m.registers / 2, n_rows = rank > 1 ? q->t.dims[rank - 2] : 1, n_columns = q->t.dims[last];
   int64_t columns = n_columns < most / 4 ? n_columns : most / 4, rows = n_rows < 4 ? n_rows : 4;
   while (columns * rows * 2 <= most && columns * 2 <= n_columns && columns < 8) columns *= 2;
   while (columns * rows * 2 <= most && rows * 2 <= n_rows && rows < 8) rows *= 2;

@@ -1,8 +1,7 @@
 /* target.c: which machine code is made for.
  *
- * The vector width changes speed and never bits. 512 and 256 bits are what a CPU with AVX-512, or AVX2 and FMA,
- * has; 128 bits is for others, and for who asks for it: then the code still has the CPU's instructions up to
- * AVX2. On a CPU without FMA each fma is a call of the C library's, exact and slow: the plan says so. */
+ * Of its vectors compiler/plan/machine.c knows all that decides how code is cut; here is what LLVM has to be told. On a
+ * processor without FMA each fma is a call of the C library's, exact and slow: the plan says so. */
 #include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
@@ -19,38 +18,9 @@ static bool has(const char *features, const char *name) {
   return false;
 }
 
-/* Of a CPU with AVX2 and FMA. */
-static uint32_t widest(const char *features) {
-  if (has(features, "avx512f") && has(features, "avx512vl") && has(features, "avx512dq") && has(features, "avx512bw"))
-    return 512;
-  return 256;
-}
-
-/* Has this CPU fused multiply-adds, or whichever the code is for? Without AVX2 they would be of no use. */
-bool tw_ll_has_fma(const TwLlOptions *o) {
-  if (o->cpu_level || o->without_fma) return !o->without_fma;
-  char *host = LLVMGetHostCPUFeatures();
-  bool fma = has(host, "avx2") && has(host, "fma");
-  LLVMDisposeMessage(host);
-  return fma;
-}
-
-uint32_t tw_ll_width(const TwLlOptions *o) {
-  uint32_t bits = tw_ll_has_fma(o) ? 256 : 128;
-  if (bits == 256 && o->halves) return 512;
-  if (bits > 128 && o->cpu_level) {
-    bits = o->cpu_level >= 4 ? 512 : 256;
-  } else if (bits > 128) {
-    char *host = LLVMGetHostCPUFeatures();
-    bits = widest(host);
-    LLVMDisposeMessage(host);
-  }
-  return o->vector_bits && o->vector_bits < bits ? o->vector_bits : bits;
-}
-
-static char *feature_text(const TwLlOptions *o, uint32_t bits) {
+static char *feature_text(const TwLlOptions *o, const TwMachine *m) {
   char *host = o->cpu_level ? NULL : LLVMGetHostCPUFeatures();
-  const char *less = bits == 512 && !o->halves ? "" : tw_ll_has_fma(o) ? ",-avx512f" : ",-avx";
+  const char *less = m->bits == 512 && !o->halves ? "" : m->fma ? ",-avx512f" : ",-avx";
   const char *base = host ? host : "+avx2,+fma";
   char *all = malloc(strlen(base) + strlen(less) + 1);
   if (all) {
@@ -72,13 +42,13 @@ static const struct {
 };
 
 /* What of cpu.def the code may use. LLVM takes what builds on AVX-512 or AVX away with it, and so do we. */
-static uint64_t needs(const TwLlOptions *o, uint32_t bits) {
+static uint64_t needs(const TwLlOptions *o, const TwMachine *m) {
   char *host = o->cpu_level ? NULL : LLVMGetHostCPUFeatures();
-  bool fma = tw_ll_has_fma(o), wide = bits == 512 && !o->halves;
+  bool wide = m->bits == 512 && !o->halves;
   uint64_t all = 0;
   for (uint32_t k = 0; k < sizeof features / sizeof *features; k++) {
     bool there = host ? has(host, features[k].name) : features[k].level && features[k].level <= o->cpu_level;
-    bool used = (features[k].state != AVX || fma) && (features[k].state != AVX512 || wide);
+    bool used = (features[k].state != AVX || m->fma) && (features[k].state != AVX512 || wide);
     if (there && used) all |= UINT64_C(1) << k;
   }
   if (host) LLVMDisposeMessage(host);
@@ -148,14 +118,13 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   if (take_idle(t, o)) return true;
   LLVMInitializeNativeTarget();
   LLVMInitializeNativeAsmPrinter();
-  *t = (TwLlTarget){.bits = tw_ll_width(o), .quick = o->quick, .of = *o};
+  *t = (TwLlTarget){.m = tw_ll_machine_for(o), .quick = o->quick, .of = *o};
   t->of.symbol = NULL; /* not of the machine */
-  t->needs = needs(o, t->bits);
-  t->call_bits = t->bits == 512 && o->halves ? 256 : t->bits;
+  t->needs = needs(o, &t->m);
   char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_level ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);
   t->cpu = copy_of(cpu ? cpu : o->cpu_level >= 4 ? "x86-64-v4" : "x86-64-v3");
-  t->features = feature_text(o, t->bits);
+  t->features = feature_text(o, &t->m);
   LLVMDisposeMessage(triple);
   if (cpu) LLVMDisposeMessage(cpu);
   if (t->triple && t->cpu && t->features) t->machine = tw_ll_machine(t, error);

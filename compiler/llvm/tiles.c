@@ -95,7 +95,7 @@ static void contraction(TwLlLevel *v, TwRef root, TwRef dot, bool columns) {
   TwLlLanes *p = v->y->p;
   int64_t count = tw_info(v->b->fn, dot)->count;
   Contraction c = {.v = v, .dot = dot, .root = root, .max_rows = 6};
-  c.n_blocks = columns ? 1 : count < 4 ? TW_LL_MAX_BLOCKS : l->bits == 512 ? 4 : 2;
+  c.n_blocks = columns ? 1 : count < 4 ? (uint32_t)TW_LL_MAX_BLOCKS : l->m.blocks;
   TwLlLoop part = tw_ll_begin_parts(v);
   LLVMValueRef n = tw_ll_i64(l, c.n_blocks), up = tw_ll_add(l, p->count, tw_ll_i64(l, c.n_blocks - 1));
   TwLlLoop loop = tw_ll_loop(l, LLVMBuildUDiv(l->b, up, n, ""));

@@ -103,7 +103,7 @@ int64_t tw_ll_room(const TwLlVal *v) {
 }
 
 uint32_t tw_ll_stored_of_run(const TwLl *l, const TwLlVal *to, int64_t from, uint32_t n) {
-  uint32_t w = l->bits / (l->f64 ? 64 : 32), whole = (n + w - 1) / w * w;
+  uint32_t w = tw_machine_lanes(&l->m, l->f64), whole = (n + w - 1) / w * w;
   return to->dtype == TW_REAL && from + whole <= tw_ll_room(to) ? whole : n;
 }
 
