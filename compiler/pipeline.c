@@ -8,6 +8,7 @@
 
 #include "compiler/ast/parse.h"
 #include "compiler/ir/passes.h"
+#include "compiler/plan/plan.h"
 
 /* A mistake in the syntax does not hide those of the rest: the body of the file is checked for its words. */
 static bool run_parse(TwBuild *b) {
@@ -289,9 +290,10 @@ static bool dump_opt(TwBuild *b, FILE *out) { return dump_fns(b, out, pick_final
 static bool dump_plan(TwBuild *b, FILE *out) {
   uint32_t n;
   const TwLlFn *fns = tw_build_fns(b, &n);
-  char *error = NULL;
-  const TwCodegen *generator = tw_codegen(&error);
-  return generator ? generator->plan_dump(fns, n, &b->code, out), true : code_error(b, error);
+  TwMachine m = tw_ll_machine_for(&b->code);
+  tw_pl_dump_machine(&m, out);
+  for (uint32_t k = 0; k < n; k++) tw_pl_dump(fns[k].symbol, fns[k].fn, &m, fns[k].precision == TW_F64, out);
+  return true;
 }
 
 static bool dump_code(TwBuild *b, FILE *out, bool as_asm) {

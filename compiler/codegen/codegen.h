@@ -21,7 +21,6 @@ typedef struct TwCodegen {
   bool (*dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm, FILE *out, char **error);
   bool (*program_object)(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                          char **error);
-  void (*plan_dump)(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
 } TwCodegen;
 #define TW_CODEGEN_ABI 6u
 

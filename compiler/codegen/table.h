@@ -7,8 +7,7 @@
 #define TW_CODEGEN_TABLE                                                                                               \
   {                                                                                                                    \
     .abi = TW_CODEGEN_ABI, .begin = tw_codegen_begin, .objects = tw_ll_objects, .objects_free = tw_ll_objects_free,    \
-    .jit = tw_jit, .jit_free = tw_jit_free, .dump = tw_ll_dump, .program_object = tw_ll_program_object,                \
-    .plan_dump = tw_ll_plan_dump                                                                                       \
+    .jit = tw_jit, .jit_free = tw_jit_free, .dump = tw_ll_dump, .program_object = tw_ll_program_object                 \
   }
 
 #endif

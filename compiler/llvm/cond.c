@@ -2,7 +2,7 @@
  * and picks lane by lane; nothing in a body can fault, so that is safe. */
 #include "compiler/llvm/ll.h"
 
-static void branch(TwLlScope *s, TwRef r, const TwLlFacts *facts, const TwLlVal *dest, TwLlVal *out) {
+static void branch(TwLlScope *s, TwRef r, const TwPlFacts *facts, const TwLlVal *dest, TwLlVal *out) {
   const TwRegion *g = tw_region(s->fn, r);
   TwLlScope *b = tw_ll_scope(s->l, facts);
   for (uint32_t k = 0; k < g->n_consts; k++) tw_ll_bind(b, k, tw_ll_for_body(s, tw_arg(s->fn, r, k + 1)));
@@ -15,7 +15,7 @@ static void branch(TwLlScope *s, TwRef r, const TwLlFacts *facts, const TwLlVal 
 /* Where each tensor result goes; of a scalar only whether it varies. */
 static TwLlVal *destinations(TwLlScope *s, TwRef r, bool wanted) {
   const TwRegion *g = tw_region(s->fn, r);
-  const TwLlRegionFacts *rf = &s->facts->regions[r];
+  const TwPlRegionFacts *rf = &s->facts->regions[r];
   TwLlVal *dest = TW_NEW_N(s->l->arena, TwLlVal, g->n_ys + 1);
   for (uint32_t k = 0; k < g->n_ys; k++) {
     TwTyInfo t = *tw_info(g->body, g->body->results.at[k]);
@@ -37,7 +37,7 @@ static TwLlVal *destinations(TwLlScope *s, TwRef r, bool wanted) {
 static void jump(TwLlScope *s, TwRef r, LLVMValueRef pred, TwLlVal *out) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
-  const TwLlRegionFacts *rf = &s->facts->regions[r];
+  const TwPlRegionFacts *rf = &s->facts->regions[r];
   TwLlVal *dest = destinations(s, r, true);
   TwLlVal *yes = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1), *no = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1);
   LLVMBasicBlockRef then = tw_ll_new_block(l, "then"), other = tw_ll_new_block(l, "else"),
@@ -79,7 +79,7 @@ static LLVMValueRef pick_gen(void *env, const TwLlAt *at) {
 static void pick_by_lane(TwLlScope *s, TwRef r, LLVMValueRef pred, TwLlVal *out) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
-  const TwLlRegionFacts *rf = &s->facts->regions[r];
+  const TwPlRegionFacts *rf = &s->facts->regions[r];
   TwLlVal *dest = destinations(s, r, true), *yes_at = destinations(s, r, false), *no_at = destinations(s, r, false);
   TwLlVal *yes = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1), *no = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1);
   branch(s, r, rf->body, yes_at, yes);

@@ -203,7 +203,7 @@ static void step_blocks(const Dot *d, uint32_t n, const LLVMValueRef *at, int ro
                         const LLVMValueRef *inner, LLVMValueRef *acc) {
   TwLl *l = d->s->l;
   bool rows_in_a = row_axis >= 0 && (uint32_t)row_axis < d->n_free_a;
-  LLVMValueRef row_a = NULL, row_b = NULL, block_a[TW_LL_MAX_BLOCKS], block_b[TW_LL_MAX_BLOCKS];
+  LLVMValueRef row_a = NULL, row_b = NULL, block_a[TW_PL_MAX_BLOCKS], block_b[TW_PL_MAX_BLOCKS];
   for (uint32_t row = 0; row < rows; row++)
     for (uint32_t b = 0; b < n; b++) {
       LLVMValueRef i[TW_MAX_RANK], ia[TW_MAX_RANK], ib[TW_MAX_RANK];
@@ -219,8 +219,8 @@ static void step_blocks(const Dot *d, uint32_t n, const LLVMValueRef *at, int ro
 void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int row_axis, uint32_t rows,
                       LLVMValueRef *acc) {
   TwLl *l = d->s->l;
-  LLVMValueRef inner[TW_MAX_RANK], phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
-  tw_ll_assert(l, n <= TW_LL_MAX_BLOCKS && rows <= TW_LL_MAX_ROWS);
+  LLVMValueRef inner[TW_MAX_RANK], phi[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS];
+  tw_ll_assert(l, n <= TW_PL_MAX_BLOCKS && rows <= TW_LL_MAX_ROWS);
   for (uint32_t k = 0; k < rows * n; k++) acc[k] = tw_ll_zero(l, TW_REAL, true);
   for (uint32_t k = 0; k < d->n; k++) inner[k] = tw_ll_i64(l, 0);
   if (d->count == 0) return;

@@ -1,163 +1,13 @@
-/* groups.c: elementwise operations on large tensors of one size, and sums of all their elements, in one loop: an
- * update with its moments reads and writes each of them once.
+/* groups.c: elementwise operations on large tensors of one size, and sums of all their elements, in one loop.
  *
  *   for each chunk of 512 elements
  *     for each sixteen of the chunk: all members, in registers; what is wanted outside is stored
  *     the sums' partial sums are folded and enter their trees
  *
- * A concat may be a member: the gradient of all parameters, of which each tensor's is a part. It is nowhere in memory:
- * the loop runs part by part, and only chunks that a part does not have alone are put together first.
- *
- * The first half is analysis, for facts.c: requires varies, uses and users; provides group, groups and unstored. A
- * group is emitted where its last member is. So no other instruction in between may need a member, but one that is
- * lazy and read by a member, or a scalar that no member needs: it is late, which means emitted behind the group.
- * The second half emits a group; it requires the scope at the last member. */
+ * requires: a group of the plan (compiler/plan/groups.c); the scope at its last member. */
 #include "compiler/llvm/ll.h"
 
-enum { WORTH = 4096, LARGE_PART = 64 * TW_CHUNK, MAX_LARGE = 8, MAX_SUMS = 8 };
-
-/* ---- which instructions are a group */
-
-typedef struct Search {
-  TwArena *arena;
-  TwLlFacts *x;
-  TwLlGroup open;
-  bool *needs; /* per ref: it is a member of the open group, or made of one */
-  bool *late;  /* per ref: it is made of something that is emitted behind the open group */
-} Search;
-
-static bool is_elements(const TwLlFacts *x, TwRef r) {
-  const TwTyInfo *t = tw_info(x->fn, r);
-  return !x->varies[r] && t->rank > 0 && t->dtype == TW_REAL && t->count >= WORTH;
-}
-
-static bool is_line_of_parts(const TwLlFacts *x, TwRef r) {
-  return tw_op(x->fn, r) == TW_OP_concat && is_elements(x, r) && tw_info(x->fn, r)->rank == 1;
-}
-
-static bool is_whole_sum(const TwLlFacts *x, TwRef r) {
-  return tw_op(x->fn, r) == TW_OP_sum && tw_info(x->fn, r)->rank == 0 && is_elements(x, tw_arg(x->fn, r, 0));
-}
-
-/* The concat that alone reads r, as it is or reshaped: by the numbers of its elements in row-major order. 0: none. */
-static TwRef line_of(const TwLlFacts *x, TwRef r) {
-  TwRef u = x->user[r];
-  if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return 0;
-  if (tw_op(x->fn, u) == TW_OP_concat) return u;
-  return tw_op(x->fn, u) == TW_OP_reshape ? line_of(x, u) : 0;
-}
-
-static bool is_part(const TwLlFacts *x, TwRef r) {
-  TwRef line = line_of(x, r);
-  return line && is_line_of_parts(x, line);
-}
-
-/* Elements of the loop that r would be in; 0: in none. */
-static int64_t loop_of(const TwLlFacts *x, TwRef r) {
-  if (is_whole_sum(x, r)) return tw_info(x->fn, tw_arg(x->fn, r, 0))->count;
-  bool member = tw_ll_is_elementwise(tw_op(x->fn, r)) && is_elements(x, r) && !tw_ll_read_once(x, r) && !is_part(x, r);
-  return member || is_line_of_parts(x, r) ? tw_info(x->fn, r)->count : 0;
-}
-
-/* Every user of r is a member of group g, or lazy and read by one. */
-static bool stays_inside(const TwLlFacts *x, TwRef r, uint32_t g) {
-  const TwFn *f = x->fn;
-  for (uint32_t k = 0; k < f->results.len; k++)
-    if (f->results.at[k] == r) return false;
-  for (TwRef u = r + 1; u < f->insts.len; u++)
-    for (uint32_t k = 0; x->uses[u] && k < tw_inst(f, u)->n_args; k++) {
-      if (tw_arg(f, u, k) != r || x->group[u] == g) continue;
-      bool lazy = tw_ll_is_elementwise(tw_op(f, u)) && tw_ll_read_once(x, u);
-      if (!lazy || !stays_inside(x, u, g)) return false;
-    }
-  return true;
-}
-
-static void close_group(Search *q) {
-  TwLlFacts *x = q->x;
-  TwLlGroup g = q->open;
-  q->open = (TwLlGroup){0};
-  for (TwRef r = 1; r < x->fn->insts.len; r++) q->needs[r] = q->late[r] = false;
-  if (g.members.len < 2) return;
-  tw_vec_push(q->arena, &x->groups, g);
-  for (uint32_t k = 0; k < g.members.len; k++) x->group[g.members.at[k]] = x->groups.len;
-  for (uint32_t k = 0; k < g.late.len; k++) x->late[g.late.at[k]] = g.late.at[k] < g.last;
-  for (uint32_t k = 0; k < g.members.len; k++) {
-    TwRef r = g.members.at[k];
-    x->unstored[r] = !is_whole_sum(x, r) && stays_inside(x, r, x->groups.len);
-  }
-}
-
-static bool any_arg(const TwFn *f, TwRef r, const bool *is) {
-  for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++)
-    if (is[tw_arg(f, r, k)]) return true;
-  return false;
-}
-
-static bool needs_group(const Search *q, TwRef r) { return any_arg(q->x->fn, r, q->needs); }
-
-static bool may_join(const Search *q, TwRef r, int64_t count) {
-  const TwLlFacts *x = q->x;
-  if (q->open.members.len && (q->open.count != count || any_arg(x->fn, r, q->late))) return false;
-  if (is_whole_sum(x, r)) return q->open.members.len > 0 && q->open.n_sums < MAX_SUMS;
-  return !is_line_of_parts(x, r) || (!q->open.concat && !needs_group(q, r));
-}
-
-static void join(Search *q, TwRef r, int64_t count) {
-  q->open.count = count;
-  q->open.last = r;
-  q->open.n_sums += is_whole_sum(q->x, r);
-  if (is_line_of_parts(q->x, r)) q->open.concat = r;
-  tw_vec_push(q->arena, &q->open.members, r);
-  q->needs[r] = true;
-}
-
-void tw_ll_find_groups(TwArena *arena, TwLlFacts *x) {
-  const TwFn *f = x->fn;
-  Search q = {.arena = arena, .x = x, .needs = TW_NEW_N(arena, bool, f->insts.len)};
-  q.late = TW_NEW_N(arena, bool, f->insts.len);
-  for (TwRef r = 1; r < f->insts.len && x->role == TW_LL_TOP; r++) {
-    if (!x->uses[r] || tw_op(f, r) == TW_OP_param) continue;
-    int64_t count = loop_of(x, r);
-    if (count && may_join(&q, r, count)) {
-      join(&q, r, count);
-    } else if (needs_group(&q, r)) {
-      bool simple = tw_ll_is_elementwise(tw_op(f, r)), scalar = tw_info(f, r)->rank == 0;
-      if (simple && (scalar || tw_ll_read_once(x, r))) {
-        q.needs[r] = true;
-        q.late[r] = scalar || any_arg(f, r, q.late);
-        if (scalar) tw_vec_push(arena, &q.open.late, r);
-      } else {
-        close_group(&q);
-        if (count && may_join(&q, r, count)) join(&q, r, count);
-      }
-    }
-  }
-  close_group(&q);
-}
-
-bool tw_ll_read_flat(const TwLlFacts *x, TwRef r) {
-  TwRef line = line_of(x, r);
-  return line && x->group[line];
-}
-
-bool tw_ll_is_in_strips(const TwLlFacts *x, TwRef get, int64_t columns) {
-  const TwFn *f = x->fn;
-  int64_t from = 0;
-  if (columns % TW_CHUNK || x->uses[get] != 1) return false;
-  for (TwRef r = get, u = x->user[r];; r = u, u = x->user[r]) {
-    if (!u || x->uses[r] != 1 || x->group[r]) return false;
-    if (tw_op(f, u) == TW_OP_concat) {
-      for (uint32_t k = 0; tw_arg(f, u, k) != r; k++) from += tw_info(f, tw_arg(f, u, k))->count;
-      if (x->group[u]) return from % TW_CHUNK == 0;
-      if (tw_info(f, u)->rank != 1 || x->lazy[u] != TW_LL_INTO) return false; /* else it is put together in memory */
-    } else if (tw_op(f, u) != TW_OP_reshape && !(tw_ll_is_elementwise(tw_op(f, u)) && x->lazy[u] == TW_LL_BY_ELEMENT)) {
-      return false;
-    }
-  }
-}
-
-/* ---- emission */
+enum { LARGE_PART = 64 * TW_CHUNK, MAX_LARGE = 8, MAX_SUMS = TW_PL_MAX_SUMS };
 
 typedef struct Part { /* of the line: a value that has its elements at from … from + n - 1 */
   TwRef r;
@@ -166,7 +16,7 @@ typedef struct Part { /* of the line: a value that has its elements at from … 
 
 typedef struct Group {
   TwLlScope *s;
-  const TwLlGroup *g;
+  const TwPlGroup *g;
   TwVec(Part) parts;
   TwLlTree tree[MAX_SUMS];
   LLVMValueRef totals[MAX_SUMS]; /* of chunks, which may come in any order; NULL: they come in theirs */
@@ -213,7 +63,7 @@ static void make_flat(TwLlScope *s, TwRef r) {
     if (s->val[tw_arg(s->fn, r, 0)].kind == TW_LL_VIEW) tw_ll_shape_op(s, r);
     return;
   }
-  for (uint32_t k = 0; tw_ll_is_elementwise(op) && k < tw_inst(s->fn, r)->n_args; k++)
+  for (uint32_t k = 0; tw_pl_is_elementwise(op) && k < tw_inst(s->fn, r)->n_args; k++)
     make_flat(s, tw_arg(s->fn, r, k));
   if (!tw_ll_flat_ok(s, r)) tw_ll_materialize(s, r);
 }
@@ -225,7 +75,7 @@ static void make_operands(Group *q, TwRef r) {
     TwRef a = tw_arg(s->fn, r, k);
     if (s->facts->group[a] && &s->facts->groups.at[s->facts->group[a] - 1] == q->g && s->val[a].kind == TW_LL_NONE)
       continue;
-    if (s->val[a].kind == TW_LL_LAZY && tw_ll_is_elementwise(tw_op(s->fn, a))) {
+    if (s->val[a].kind == TW_LL_LAZY && tw_pl_is_elementwise(tw_op(s->fn, a))) {
       make_operands(q, a);
       continue;
     }
@@ -234,7 +84,7 @@ static void make_operands(Group *q, TwRef r) {
   }
 }
 
-/* The sums in strips that r, a part of the line, is made of: all of which tw_ll_is_in_strips says so, by the same way
+/* The sums in strips that r, a part of the line, is made of: all of which tw_pl_is_in_strips says so, by the same way
  * back. */
 static bool find_strips(Group *q, TwRef r, Strips *out) {
   TwLlScope *s = q->s;
@@ -243,7 +93,7 @@ static bool find_strips(Group *q, TwRef r, Strips *out) {
     if (out) tw_vec_push(s->l->arena, &out->sums, ((StripSum){.get = r, .o = s->strips[r]}));
     return true;
   }
-  if (op != TW_OP_reshape && !(tw_ll_is_elementwise(op) && s->val[r].kind == TW_LL_LAZY)) return false;
+  if (op != TW_OP_reshape && !(tw_pl_is_elementwise(op) && s->val[r].kind == TW_LL_LAZY)) return false;
   bool any = false;
   for (uint32_t k = 0; k < tw_inst(s->fn, r)->n_args; k++) any |= find_strips(q, tw_arg(s->fn, r, k), out);
   return any;
@@ -259,7 +109,7 @@ static void collect_parts(Group *q, TwRef r, int64_t *at) {
       collect_parts(q, a, at);
       continue;
     }
-    if (s->val[a].kind == TW_LL_LAZY && s->facts->lazy[a] == TW_LL_INTO) tw_ll_materialize(s, a);
+    if (s->val[a].kind == TW_LL_LAZY && s->facts->lazy[a] == TW_PL_INTO) tw_ll_materialize(s, a);
     make_flat(s, a);
     tw_vec_push(s->l->arena, &q->parts, (Part){a, *at, n});
     *at += n;
@@ -470,8 +320,8 @@ static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) 
   tw_ll_loop_end(l, &part);
 }
 
-/* Strips of a few rows and so many columns that the sums are less than a fifth of the second-level cache: an update that
- * reads weights and two moments has all four there. */
+/* Strips of a few rows and so many columns that the sums are less than a fifth of the second-level cache: an update
+ * that reads weights and two moments has all four there. */
 static void in_strips(Strips *z) {
   enum { COLUMNS = 2048 };
   TwLl *l = z->q->s->l;
@@ -532,7 +382,7 @@ static void enter_totals(Group *q, uint32_t sum) {
   tw_ll_free(l, q->totals_block[sum]);
 }
 
-void tw_ll_group(TwLlScope *s, const TwLlGroup *g) {
+void tw_ll_group(TwLlScope *s, const TwPlGroup *g) {
   TwLl *l = s->l;
   Group q = {.s = s, .g = g};
   TwLlVal *to = TW_NEW_N(l->arena, TwLlVal, g->members.len);

@@ -1,4 +1,4 @@
-/* layers.c: a straight body of samples, piece by piece (levels.c, segment.c).
+/* layers.c: a straight body of samples, piece by piece, as the plan has cut it.
  *
  *   for each segment of the body                      a loop in it: for each iteration
  *     for each block of the pass                        for each segment of the loop's body
@@ -10,7 +10,7 @@
  * ones, and so on, unless there are tensors, whose pieces take parts as they like.
  *
  * Values that cross from one segment to another have a place in scratch, a row of vectors, one a block; what
- * a loop carries or stacks has rows too. levels.c lays them out. */
+ * a loop carries or stacks has rows too. The plan lays them out. */
 #include "compiler/llvm/layers.h"
 
 typedef TwLlLevel Level;
@@ -20,7 +20,7 @@ static uint64_t row_bytes(const TwLlLayers *y, TwDtype d) {
   return y->p->cut->lanes * tw_ll_bytes(y->p->s->l, d, false);
 }
 
-static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlScope *b) {
+static Level *new_level(TwLlLayers *y, Level *outer, const TwPlCut *cut, TwLlScope *b) {
   TwArena *arena = y->p->s->l->arena;
   Level *v = TW_NEW(arena, Level);
   const TwFn *f = cut->x->fn;
@@ -49,7 +49,7 @@ static Level *new_level(TwLlLayers *y, Level *outer, const TwLlCut *cut, TwLlSco
 }
 
 void tw_ll_passes(TwLlLanes *p) {
-  p->rows = tw_ll_rows(p->cut, &p->s->l->m, p->blocks);
+  p->rows = tw_pl_rows(p->cut, &p->s->l->m, p->blocks);
   bool ragged = !p->s->l->m.masks && p->n % TW_LANES != 0;
   p->keeps_last = ragged && p->cut->lanes < TW_LANES && p->g->n_ys == 0;
   p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (ragged && !p->keeps_last);
@@ -207,13 +207,13 @@ static LLVMValueRef factor(Level *v, TwRef a) {
 /* ---- segments */
 
 /* Few scalars: they stay in registers, splatted before the blocks. */
-static bool keeps_splats(const TwLlCut *cut, const TwLlSegment *seg) {
+static bool keeps_splats(const TwPlCut *cut, const TwPlSegment *seg) {
   return seg->uniform + seg->accs + seg->peak + 4 <= cut->registers;
 }
 
 /* Operand j of an item, if it is a scalar in this code; or 0. */
-static TwRef scalar_operand(const TwLlScope *b, const TwLlCut *cut, const TwLlItem *it, uint32_t j) {
-  const TwLlAcc *acc = it->inst ? NULL : &cut->accs.at[it->acc];
+static TwRef scalar_operand(const TwLlScope *b, const TwPlCut *cut, const TwPlItem *it, uint32_t j) {
+  const TwPlAcc *acc = it->inst ? NULL : &cut->accs.at[it->acc];
   if (j >= (acc ? 2 : tw_inst(b->fn, it->inst)->n_args)) return 0;
   TwRef a = acc ? (j ? acc->b : acc->a) : tw_arg(b->fn, it->inst, j);
   if (!a || a >= b->fn->insts.len || b->facts->varies[a]) return 0;
@@ -223,7 +223,7 @@ static TwRef scalar_operand(const TwLlScope *b, const TwLlCut *cut, const TwLlIt
 
 enum { MOST_OPERANDS = 3 };
 
-static void hoist_splats(Level *v, const TwLlSegment *seg, bool on) {
+static void hoist_splats(Level *v, const TwPlSegment *seg, bool on) {
   TwLlScope *b = v->b;
   if (!keeps_splats(v->cut, seg)) return;
   for (uint32_t k = seg->first; k < seg->end; k++)
@@ -238,7 +238,7 @@ static void hoist_splats(Level *v, const TwLlSegment *seg, bool on) {
 
 /* Scalars of the other segments, each stored once in all lanes of a vector: that is an operand of arithmetic, where
  * without AVX-512 a broadcast is an instruction of its own. A block or two would not pay for it. */
-void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last) {
+void tw_ll_pool_splats(const TwLlLanes *p, const TwPlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last) {
   enum { FEWEST_BLOCKS = 4 };
   TwLl *l = b->l;
   TwVec(TwRef) pooled = {0};
@@ -246,7 +246,7 @@ void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwL
   bool *seen = TW_NEW_N(l->arena, bool, b->fn->insts.len);
   if (l->m.masks || p->blocks < FEWEST_BLOCKS) return;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
-    const TwLlSegment *seg = &cut->segments.at[s];
+    const TwPlSegment *seg = &cut->segments.at[s];
     if (seg->scan || seg->tensor || keeps_splats(cut, seg)) continue;
     for (uint32_t k = seg->first; k < seg->end; k++)
       for (uint32_t j = 0; j < MOST_OPERANDS; j++) {
@@ -271,17 +271,17 @@ void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwL
 
 /* Where carry k of a loop is before the first iteration. */
 static LLVMValueRef start_row(const Level *v, uint32_t k) {
-  const TwLlCarry *c = &v->cut->carry[k];
+  const TwPlCarry *c = &v->cut->carry[k];
   bool last = c->history && v->cut->g->reverse;
   uint64_t each = row_bytes(v->y, TW_REAL) * (uint64_t)tw_info(v->b->fn, v->b->fn->results.at[k])->count;
   return scratch_row(v->y, c->at + (last ? (uint64_t)(c->rows - 1) * each : 0));
 }
 
-static void emit_item(Level *v, const TwLlItem *it, LLVMValueRef *phi, bool masked) {
+static void emit_item(Level *v, const TwPlItem *it, LLVMValueRef *phi, bool masked) {
   TwLlScope *b = v->b;
   TwLl *l = b->l;
   if (!it->inst) {
-    const TwLlAcc *a = &v->cut->accs.at[it->acc];
+    const TwPlAcc *a = &v->cut->accs.at[it->acc];
     LLVMValueRef old = *phi, x = factor(v, a->a);
     LLVMValueRef now = a->b ? tw_ll_fma(l, x, factor(v, a->b), old) : tw_ll_fadd(l, TW_REAL, old, x);
     *phi = masked ? tw_ll_masked(v->y->p, now, old) : now;
@@ -391,7 +391,7 @@ static Turn new_turn(Level *v, const TwLlRun *run, LLVMValueRef i, uint32_t turn
 }
 
 /* Accumulators as they are before a block with lanes past the end go to memory, where these lanes find them again. */
-static void keep_before_last(Level *v, const TwLlSegment *seg, LLVMValueRef i, LLVMValueRef *phi) {
+static void keep_before_last(Level *v, const TwPlSegment *seg, LLVMValueRef i, LLVMValueRef *phi) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   LLVMValueRef last = LLVMBuildSub(l->b, p->count, tw_ll_i64(l, 1), "");
@@ -409,12 +409,12 @@ static void keep_before_last(Level *v, const TwLlSegment *seg, LLVMValueRef i, L
 static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
-  const TwLlSegment *seg = &v->cut->segments.at[number];
+  const TwPlSegment *seg = &v->cut->segments.at[number];
   uint32_t n = seg->end - seg->first, turns = seg->turns ? seg->turns : 1;
   LLVMValueRef *phi = TW_NEW_N(l->arena, LLVMValueRef, n + 1), *now = TW_NEW_N(l->arena, LLVMValueRef, n + 1);
   hoist_splats(v, seg, true);
   for (uint32_t k = 0; k < n; k++) {
-    const TwLlItem *it = &v->cut->items.at[seg->first + k];
+    const TwPlItem *it = &v->cut->items.at[seg->first + k];
     if (it->inst) continue;
     now[k] = p->goes_on ? tw_ll_load(l, TW_REAL, true, accumulator(v, it->acc)) : tw_ll_zero(l, TW_REAL, true);
   }
@@ -423,7 +423,7 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   for (uint32_t k = 0; k < n; k++)
     if (now[k]) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
   if (p->keeps_last && seg->accs) keep_before_last(v, seg, loop.i, phi);
-  Turn turn[TW_LL_MAX_TURNS];
+  Turn turn[TW_PL_MAX_TURNS];
   for (uint32_t t = 0; t < turns; t++)
     turn[t] = new_turn(v, run, tw_ll_add(l, tw_ll_mul(l, loop.i, each), tw_ll_i64(l, t)), turns, t);
   for (uint32_t k = 0; k < n; k++)
@@ -584,7 +584,7 @@ static void copy_starts(Level *v, Level *scan) {
 static LLVMValueRef carry_row(const Level *v, uint32_t k, LLVMValueRef t, bool after) {
   TwLlLayers *y = v->y;
   TwLl *l = v->b->l;
-  const TwLlCarry *c = &v->cut->carry[k];
+  const TwPlCarry *c = &v->cut->carry[k];
   int64_t n = tw_info(v->b->fn, v->b->fn->results.at[k])->count;
   LLVMValueRef base = scratch_row(y, c->at), one = tw_ll_i64(l, 1);
   if (c->rows == 1) return base;
@@ -618,7 +618,7 @@ static void bind_iteration(Level *v, LLVMValueRef t) {
   }
   for (uint32_t k = 0; k < g->n_carry + g->n_ys; k++) {
     if (k < g->n_carry) v->out[k] = carry_row(v, k, t, true);
-    else if (v->cut->stack_at[k] != TW_LL_NOWHERE)
+    else if (v->cut->stack_at[k] != TW_PL_NOWHERE)
       v->out[k] = row_at(v->y, scratch_row(v->y, v->cut->stack_at[k]), v->i, tw_info(f, f->results.at[k])->count);
   }
 }
@@ -634,13 +634,13 @@ static void place_results(Level *o, Level *v) {
     bool after = false;
     each = row_bytes(y, TW_REAL) * (uint64_t)tw_info(v->b->fn, v->b->fn->results.at[k])->count;
     if (k < g->n_carry) {
-      const TwLlCarry *c = &v->cut->carry[k];
+      const TwPlCarry *c = &v->cut->carry[k];
       uint64_t row = c->history ? (g->reverse ? 0 : (uint64_t)g->trip) : c->rows == 1 ? 0 : (uint64_t)(g->trip & 1);
       o->place[r] = scratch_row(y, c->at + row * each);
-    } else if (v->cut->stack_at[k] != TW_LL_NOWHERE) {
+    } else if (v->cut->stack_at[k] != TW_PL_NOWHERE) {
       o->place[r] = scratch_row(y, v->cut->stack_at[k]);
     } else if (o->cut->stacked[r]) {
-      int64_t of = tw_ll_history_of(v->cut, v->b->fn->results.at[k], &after);
+      int64_t of = tw_pl_history_of(v->cut, v->b->fn->results.at[k], &after);
       o->place[r] = scratch_row(y, v->cut->carry[of].at + (after != g->reverse ? each : 0));
     }
   }

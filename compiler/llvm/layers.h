@@ -13,7 +13,7 @@ typedef struct TwLlLevel TwLlLevel;
 struct TwLlLevel {
   TwLlLayers *y;
   TwLlLevel *outer;
-  const TwLlCut *cut;
+  const TwPlCut *cut;
   TwLlScope *b;
   TwLlLevel **inner;     /* per ref, of scans */
   LLVMValueRef *place;   /* per ref: the row of a lane value; of a tensor or a stack, that of its first element */

@@ -4,11 +4,13 @@
  * vectors, loops with phis, no stack slots, no passes afterwards but code generation. One emitter serves
  * two contexts. In uniform context an element is a scalar. Inside `samples` an element that depends
  * on the sample is sixteen samples at once, <16 x T>, a "lane value"; what does not depend on it stays
- * scalar and is splatted where the two meet. facts.c decides beforehand which is which.
+ * scalar and is splatted where the two meet. The plan says beforehand which is which.
  *
  * Scalars live in SSA values. Tensors live in memory, as views (base pointer and strides) of the
  * caller's buffers or of the work buffer, whose layout is fixed at emission (memory.c); or nowhere:
- * a lazy tensor is computed element by element where its one reader wants it. */
+ * a lazy tensor is computed element by element where its one reader wants it.
+ *
+ * What is decided beforehand, without LLVM, is in compiler/plan/plan.h; here it is read. */
 #ifndef TW_LLVM_LL_H
 #define TW_LLVM_LL_H
 
@@ -16,67 +18,10 @@
 
 #include "compiler/ir/ir.h"
 #include "compiler/llvm/llvm.h"
-
-enum { TW_LANES = 16, TW_CHUNK = 512, TW_CHUNK_BLOCKS = TW_CHUNK / TW_LANES };
+#include "compiler/plan/plan.h"
 
 /* An internal compiler bug: prints the place in this program and the span in hand, exits with 70. */
 #define tw_ll_assert(l, cond) ((cond) ? (void)0 : tw_ll_bug((l), #cond, __FILE__, __LINE__))
-
-/* ---- facts.c: what is known about a function in a context before anything is emitted */
-typedef enum TwLlLazy { TW_LL_EAGER, TW_LL_BY_ELEMENT, TW_LL_INTO } TwLlLazy;
-
-typedef enum TwLlRole {
-  TW_LL_TOP,
-  TW_LL_BRANCH,
-  TW_LL_SCAN_BODY,
-  TW_LL_LANE_BODY,  /* of samples: what varies runs in the loop, the rest before it */
-  TW_LL_SERIAL_BODY /* of samples inside samples: a plain loop */
-} TwLlRole;
-
-typedef struct TwLlFacts TwLlFacts;
-typedef struct TwLlGroup { /* operations on tensors of one size that are one loop: groups.c */
-  TwVec(TwRef) members;    /* in order */
-  TwVec(TwRef) late;       /* scalars in between that are made of their sums */
-  TwRef last;              /* where it is emitted */
-  TwRef concat;            /* the member that is one, or 0 */
-  int64_t count;           /* elements */
-  uint32_t n_sums;
-} TwLlGroup;
-typedef struct TwLlRegionFacts {
-  TwLlFacts *body, *other;
-  bool serial;      /* samples whose operands depend on an outer sample: a plain loop */
-  bool *res_varies; /* per result */
-} TwLlRegionFacts;
-
-struct TwLlFacts {
-  const TwFn *fn;
-  TwLlRole role;
-  bool *varies;    /* per ref: its elements are lane values */
-  bool *inner;     /* per ref: it, or something it is made of, varies */
-  uint32_t *uses;  /* per ref, results counted */
-  TwRef *user;     /* per ref: the last user; 0: a result */
-  uint32_t *last;  /* per ref: the last time (a ref) at which its memory is read; UINT32_MAX: at the end */
-  uint8_t *lazy;   /* per ref: TwLlLazy */
-  bool *fused;     /* per ref: a product that is only summed: it exists inside the fma that adds it */
-  bool *in_place;  /* per ref: an add_at that works in its first operand's memory */
-  bool *stays;     /* per carry of a scan body: one buffer, changed in place */
-  uint32_t *group; /* per ref: 1 + the number of its group; 0: in none */
-  TwVec(TwLlGroup) groups;
-  bool *late;               /* per ref: emitted behind the group that it needs */
-  bool *unstored;           /* per ref: a member that nobody outside of its group reads */
-  TwLlRegionFacts *regions; /* per ref; of regions */
-};
-/* g: the region whose body fn is; NULL at the top. */
-TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g);
-bool tw_ll_is_elementwise(TwOp op);
-/* Whether the only reader of r wants each element at most once, element by element. */
-bool tw_ll_read_once(const TwLlFacts *x, TwRef r);
-/* Whether it is the concat of a group, which takes elements by their number in row-major order. */
-bool tw_ll_read_flat(const TwLlFacts *x, TwRef r);
-void tw_ll_find_groups(TwArena *arena, TwLlFacts *x);
-/* Whether a get is read by a group alone, as a part of its concat which begins and ends with a chunk, and each row of
- * `columns` elements does. */
-bool tw_ll_is_in_strips(const TwLlFacts *x, TwRef get, int64_t columns);
 
 /* ---- the module under construction */
 typedef struct TwLlBlock {
@@ -188,7 +133,7 @@ typedef struct TwLlOwned {
 typedef struct TwLlScope {
   TwLl *l;
   const TwFn *fn;
-  const TwLlFacts *facts;
+  const TwPlFacts *facts;
   TwLlVal *val;              /* per ref */
   const TwLlVal **home;      /* per ref: where the value is wanted, or NULL */
   TwVec(TwLlOwned) owned;    /* blocks that die in this scope */
@@ -206,7 +151,7 @@ TwLlVal tw_ll_new_tensor(TwLl *l, const TwTyInfo *t, bool lanes); /* contiguous,
 void tw_ll_release(TwLl *l, const TwLlVal *v);
 
 /* ---- scope.c */
-TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts);
+TwLlScope *tw_ll_scope(TwLl *l, const TwPlFacts *facts);
 void tw_ll_bind(TwLlScope *s, uint32_t param, TwLlVal v);
 void tw_ll_inst(TwLlScope *s, TwRef r);
 void tw_ll_late_inst(TwLlScope *s, TwRef r);                 /* a scalar that waited for its group */
@@ -266,7 +211,7 @@ bool tw_ll_flat_ok(TwLlScope *s, TwRef r);
 bool tw_ll_run_ok(TwLlScope *s, TwRef r, int axis);
 void tw_ll_fill_flat(TwLl *l, const TwLlVal *to, TwLlGen gen, void *env); /* by row-major numbers, always */
 void tw_ll_materialize(TwLlScope *s, TwRef r);
-void tw_ll_group(TwLlScope *s, const TwLlGroup *g); /* groups.c */
+void tw_ll_group(TwLlScope *s, const TwPlGroup *g); /* groups.c */
 void tw_ll_shape_op(TwLlScope *s, TwRef r);
 void tw_ll_index(TwLlScope *s, TwRef r);
 void tw_ll_add_at(TwLlScope *s, TwRef r);
@@ -298,7 +243,7 @@ typedef struct TwLlDot {
   int64_t count;
   bool lanes;
 } TwLlDot;
-enum { TW_LL_MAX_ROWS = 8, TW_LL_MAX_BLOCKS = 8, TW_LL_MAX_TURNS = 4 };
+enum { TW_LL_MAX_ROWS = 8 };
 TwLlDot tw_ll_dot(TwLlScope *s, TwRef r);
 /* acc[row * n + b]: the elements at i and the next rows - 1 of them along row_axis, in each of n blocks. */
 void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int row_axis, uint32_t rows,
@@ -345,81 +290,13 @@ void tw_ll_cond(TwLlScope *s, TwRef r);
 void tw_ll_samples(TwLlScope *s, TwRef r);
 void tw_ll_serial_samples(TwLlScope *s, TwRef r);
 
-/* ---- levels.c, segment.c: how the body of samples is cut, if it is straight. Pure planning, no LLVM. */
-typedef struct TwLlAcc { /* a sum over the samples: one scalar, or in a loop one a row */
-  uint32_t k;            /* number of the sum */
-  TwRef a, b;            /* fma(a, b, acc); b = 0: acc + a. From insts.len on: of `extra` */
-} TwLlAcc;
-typedef struct TwLlItem {
-  TwRef inst;   /* an instruction, or 0 */
-  uint32_t acc; /* number of a TwLlAcc */
-} TwLlItem;
-typedef struct TwLlSegment {
-  uint32_t first, end;    /* items */
-  TwRef scan;             /* the one item, a loop that is a level of its own; or 0 */
-  bool tensor;            /* the one item, a tensor or a sum of tensors (tiles.c) */
-  bool columns;           /* reads columns of the data, which end with the last block */
-  uint32_t turns;         /* blocks that are run in turn, operation by operation */
-  uint32_t accs, peak;    /* accumulators; most values of its own alive at once */
-  uint32_t loads, stores; /* per block, of lane values */
-  uint32_t uniform;       /* scalars that it uses */
-} TwLlSegment;
-typedef struct TwLlCarry { /* memory of what a scan carries */
-  uint64_t at;             /* in scratch */
-  int64_t rows;            /* values at a time: 1, 2, or trip + 1; a tensor has a row of vectors for each element */
-  bool history;            /* a row for each iteration */
-} TwLlCarry;
-#define TW_LL_NOWHERE UINT64_MAX
-typedef struct TwLlCut TwLlCut;
-struct TwLlCut { /* of one level: the body of samples, or of a scan in it */
-  const TwLlFacts *x;
-  const TwRegion *g;
-  TwRef scan;    /* in the outer level; 0: the body of samples */
-  bool straight; /* false: one segment without items */
-  TwVec(TwLlItem) items;
-  TwVec(TwLlAcc) accs;
-  TwVec(TwLlSegment) segments;
-  TwVec(TwRef) extra;     /* of a scan: tensors of the outer level whose rows its sums take */
-  TwLlCut **inner;        /* per ref: the level of a scan */
-  bool *whole;            /* per ref: a tensor with a place of its own, or a contraction: an item alone */
-  TwRef *dot;             /* per ref: the contraction that is made where this reads it, or 0 */
-  bool *absorbed;         /* per ref: such a contraction */
-  bool tensors;           /* any of these */
-  bool *stacked;          /* per ref: a stack of lane values that some loop reads: it must be in memory */
-  uint32_t *slot;         /* per ref: 1 + number of its place in the chunk's scratch; 0: none */
-  uint32_t *in_segment;   /* per ref: 1 + the segment that computes it; 0: none or all */
-  uint32_t *last_segment; /* per ref: 1 + the last segment that reads it; 0: none */
-  uint32_t n_slots;
-  uint32_t registers; /* lane values that the machine's registers hold */
-  uint64_t flop;      /* per sample */
-  /* Scratch, in bytes for one block: what is at `at` has room for the rows of a pass at rows * at. */
-  uint64_t *slot_at;  /* per slot */
-  TwLlCarry *carry;   /* of a scan, per carry */
-  uint64_t *stack_at; /* of a scan, per result: its stack; TW_LL_NOWHERE: none, or a history */
-  uint64_t bytes;     /* of the body of samples: all of it */
-  uint32_t lanes;     /* samples of a block that are run at a time, from the first segment to the last */
-};
-TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *body, const TwRegion *g); /* NULL: not straight */
-/* Gives everything that crosses segments its place. Requires segments and lanes; f64: of reals. */
-void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64);
-int64_t tw_ll_rows(const TwLlCut *top, const TwMachine *m, int64_t blocks); /* blocks of a pass */
-/* The carry of a scan whose value before (or after) an iteration is what r is; -1: none. */
-int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after);
-TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, const TwMachine *m, bool f64);
-bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k); /* summed result k is a real product */
-
-/* ---- predict.c: cycles, for plans */
-double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64); /* of one register's lanes of a block */
-double tw_ll_level_cycles(const TwLlCut *cut, bool f64);               /* of all its segments */
-double tw_ll_predict(TwArena *arena, const TwLlFacts *fn, const TwMachine *m, bool f64); /* one call */
-
 /* ---- samples.c, layers.c: a samples loop while it is emitted */
 typedef struct TwLlOuter TwLlOuter;
 typedef struct TwLlLanes {
   TwLlScope *s, *b; /* outer scope, body */
   TwRef r;
   const TwRegion *g;
-  const TwLlCut *cut;
+  const TwPlCut *cut;
   int64_t n, blocks, chunks;
   int64_t rows;             /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
   TwLlVal *xs, *ys;         /* columns; stacked results */
@@ -452,7 +329,7 @@ void tw_ll_passes(TwLlLanes *p); /* sets rows and goes_on, of a straight body */
 typedef struct TwLlLayers TwLlLayers;
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes);
 void tw_ll_run_layers(TwLlLayers *y, LLVMValueRef scratch); /* one pass */
-void tw_ll_pool_splats(const TwLlLanes *p, const TwLlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last);
+void tw_ll_pool_splats(const TwLlLanes *p, const TwPlCut *cut, TwLlScope *b, TwLlScope *owner, TwRef last);
 
 /* ---- outer.c: the sum of a large outer product, of one chunk. Its tiles may be made where they are read (groups.c):
  * in the loop its factors are packed, and that is all. */
@@ -475,7 +352,7 @@ typedef struct TwLlOuterTiles { /* which elements, and where to */
   void (*each)(void *env, LLVMValueRef tile, LLVMValueRef column); /* emits code before each tile, or NULL */
   void *env;
 } TwLlOuterTiles;
-bool tw_ll_find_outer(const TwLlLanes *p, const TwLlAcc *acc, TwLlOuter *o); /* false: another kind of sum */
+bool tw_ll_find_outer(const TwLlLanes *p, const TwPlAcc *acc, TwLlOuter *o); /* false: another kind of sum */
 void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at);
 
 /* ---- module.c, target.c */

@@ -77,7 +77,4 @@ bool tw_ll_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, bool as_asm
 bool tw_ll_program_object(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                           char **error);
 
-/* How each loop over samples and each tensor operation will be run, in words and figures. */
-void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out);
-
 #endif

@@ -31,7 +31,7 @@ static TwRef vector_of(const TwLlLanes *p, TwRef a, int64_t *axis) {
   return x;
 }
 
-bool tw_ll_find_outer(const TwLlLanes *p, const TwLlAcc *acc, TwLlOuter *o) {
+bool tw_ll_find_outer(const TwLlLanes *p, const TwPlAcc *acc, TwLlOuter *o) {
   TwLl *l = p->b->l;
   int64_t axis[2] = {0, 0};
   TwRef x[2] = {vector_of(p, acc->a, &axis[0]), acc->b ? vector_of(p, acc->b, &axis[1]) : 0};
@@ -131,7 +131,7 @@ typedef struct Tile {
 static void add_samples(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef *acc) {
   const TwLlOuter *o = t->o;
   LLVMTypeRef type = tw_ll_type(l, TW_REAL, false);
-  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], y[TW_LL_MAX_BLOCKS];
+  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS], y[TW_PL_MAX_BLOCKS];
   int64_t width = o->vectors * o->lanes;
   LLVMValueRef a = tw_ll_at(l, type, t->a, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * ROWS)));
   LLVMValueRef b = tw_ll_at(l, type, t->b, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * width)));
@@ -182,7 +182,7 @@ static void close_subtrees(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef 
 
 /* Sums of a tile to out, where a row is `pitch` elements from the next. */
 static void sum_tile(TwLl *l, const Tile *t, LLVMValueRef out, int64_t pitch) {
-  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS];
   TwLlLoop number = tw_ll_loop(l, tw_ll_i64(l, TW_LANES));
   add_samples(l, t, number.i, acc);
   close_subtrees(l, t, number.i, acc);

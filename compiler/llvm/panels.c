@@ -179,7 +179,7 @@ static LLVMValueRef stretch_length(const Product *q, LLVMValueRef k0) {
 static void pack_operand(const Product *q) {
   TwLlLevel *v = q->v;
   TwLl *l = v->b->l;
-  LLVMValueRef from[TW_LL_MAX_BLOCKS];
+  LLVMValueRef from[TW_PL_MAX_BLOCKS];
   int64_t pitch = 0, lane_bytes = (int64_t)tw_ll_bytes(l, TW_REAL, true);
   TwLlLoop stretch = tw_ll_loop(l, tw_ll_i64(l, (q->n_inner + q->stretch - 1) / q->stretch));
   LLVMValueRef k0 = tw_ll_mul(l, stretch.i, tw_ll_i64(l, q->stretch));
@@ -231,7 +231,7 @@ static void for_partial(const Product *q, const Piece *p, LLVMValueRef first, LL
 /* The stretch of the tile, from acc on; x: the panel's. */
 static void multiply(const Product *q, const Piece *p, LLVMValueRef tile, LLVMValueRef x, LLVMValueRef *acc) {
   TwLl *l = q->v->b->l;
-  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS], in[TW_LL_MAX_BLOCKS];
+  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS], in[TW_PL_MAX_BLOCKS];
   uint32_t n = p->rows * q->n_blocks;
   uint64_t lane_bytes = tw_ll_bytes(l, TW_REAL, true);
   TwLlLoop loop = tw_ll_loop(l, p->n);
@@ -290,7 +290,7 @@ static void fetch(const Product *q, const Piece *p, LLVMValueRef i) {
 /* All tiles of the piece, for all blocks of the pass. */
 static void tiles(const Product *q, const Piece *p) {
   TwLl *l = q->v->b->l;
-  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS];
   Panels panels = begin_panels(q);
   LLVMValueRef x = operand_at(q, panels.number, p->k0);
   TwLlLoop tile = tw_ll_loop(l, p->count);

@@ -36,7 +36,7 @@ static TwLlVal column(TwLlScope *s, TwRef r, TwRef a, bool straight) {
 
 void tw_ll_pool_scalars(TwLlScope *b, TwLlScope *owner, TwRef last) {
   TwLl *l = b->l;
-  const TwLlFacts *x = b->facts;
+  const TwPlFacts *x = b->facts;
   const TwFn *f = x->fn;
   uint8_t *wanted = TW_NEW_N(l->arena, uint8_t, f->insts.len);
   uint64_t n = 0, each = tw_ll_bytes(l, TW_REAL, false);
@@ -87,7 +87,7 @@ static bool is_direct(const Loop *p, uint32_t k) {
   return false;
 }
 
-static const TwLlAcc *acc_of(const Loop *p, uint32_t k) {
+static const TwPlAcc *acc_of(const Loop *p, uint32_t k) {
   for (uint32_t j = 0; j < p->cut->accs.len; j++)
     if (p->cut->accs.at[j].k == k) return &p->cut->accs.at[j];
   return NULL;
@@ -104,7 +104,7 @@ static void find_strips(Loop *p) {
       if (it && s->facts->uses[r]) get = get ? UINT32_MAX : r;
     }
     if (!get || get == UINT32_MAX || !is_direct(p, k) || !tw_ll_find_outer(p, acc_of(p, k), &o)) continue;
-    if (!tw_ll_is_in_strips(s->facts, get, o.columns)) continue;
+    if (!tw_pl_is_in_strips(s->facts, get, o.columns)) continue;
     p->strips[k] = TW_NEW(s->l->arena, TwLlOuter);
     *p->strips[k] = o;
     s->strips[get] = p->strips[k];
@@ -263,7 +263,7 @@ static LLVMValueRef sum_gen(void *env, const TwLlAt *at) {
   TwLl *l = b->l;
   TwRef r = b->fn->results.at[e->k];
   LLVMValueRef old = tw_ll_view_load(l, e->acc, at), now;
-  if (tw_ll_is_fma_sum(b->facts, e->k))
+  if (tw_pl_is_fma_sum(b->facts, e->k))
     now = tw_ll_fma(l, tw_ll_element(b, tw_arg(b->fn, r, 0), at), tw_ll_element(b, tw_arg(b->fn, r, 1), at), old);
   else now = tw_ll_fadd(l, e->acc->dtype, old, tw_ll_element(b, r, at));
   return tw_ll_masked(e->p, now, old);
@@ -456,7 +456,7 @@ static void no_samples(TwLlScope *s, TwRef r, TwLlVal *out) {
 void tw_ll_samples(TwLlScope *s, TwRef r) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
-  const TwLlRegionFacts *rf = &s->facts->regions[r];
+  const TwPlRegionFacts *rf = &s->facts->regions[r];
   if (rf->serial) {
     tw_ll_serial_samples(s, r);
     return;
@@ -474,7 +474,7 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.xs = TW_NEW_N(l->arena, TwLlVal, g->n_xs + 1);
   p.ys = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1);
   p.acc_at = TW_NEW_N(l->arena, uint32_t, g->n_carry + 1);
-  p.cut = tw_ll_cut(l->arena, rf->body, g, &l->m, l->f64);
+  p.cut = tw_pl_cut(l->arena, rf->body, g, &l->m, l->f64);
   before_loop(&p);
   if (p.cut->straight) tw_ll_passes(&p);
   p.strips = TW_NEW_N(l->arena, TwLlOuter *, g->n_carry + 1);

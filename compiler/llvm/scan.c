@@ -17,7 +17,7 @@ static const TwTyInfo *body_info(const TwRegion *g, TwRef r) { return tw_info(g-
 
 /* After `trip` iterations the value is in the buffer where it started, if trip is even. The one it
  * ends in is where the result is wanted. */
-static Carry start_carry(TwLlScope *s, TwRef r, const TwLlFacts *bf, uint32_t k) {
+static Carry start_carry(TwLlScope *s, TwRef r, const TwPlFacts *bf, uint32_t k) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
   TwRef p = g->body->params.at[1 + g->n_consts + k], init = tw_arg(s->fn, r, g->n_consts + k);
@@ -136,7 +136,7 @@ static uint32_t stack_of(TwLlScope *s, TwRef r, TwRef ref, bool lanes) {
 static void share_stacks(TwLlScope *s, TwRef r, const Carry *c, uint32_t k, TwLlVal *ys, bool *shared) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
-  const TwLlFacts *bf = s->facts->regions[r].body;
+  const TwPlFacts *bf = s->facts->regions[r].body;
   TwRef p = g->body->params.at[1 + g->n_consts + k], next = g->body->results.at[k];
   bool lanes = bf->varies[p];
   if (c[k].tensor || g->trip < 2 || p == next) return;
@@ -170,7 +170,7 @@ static void stacks(TwLlScope *s, TwRef r, const Carry *c, TwLlVal *ys, bool *sha
 void tw_ll_scan(TwLlScope *s, TwRef r) {
   TwLl *l = s->l;
   const TwRegion *g = tw_region(s->fn, r);
-  const TwLlRegionFacts *rf = &s->facts->regions[r];
+  const TwPlRegionFacts *rf = &s->facts->regions[r];
   uint32_t n = g->n_carry + g->n_ys;
   TwLlVal *out = TW_NEW_N(l->arena, TwLlVal, n + 1), *ys = TW_NEW_N(l->arena, TwLlVal, n + 1);
   TwLlVal *xs = loop_operands(s, r, g->n_consts + g->n_carry, g->n_xs);

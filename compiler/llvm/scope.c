@@ -6,7 +6,7 @@
 #include "compiler/ir/elementary.h"
 #include "compiler/llvm/ll.h"
 
-TwLlScope *tw_ll_scope(TwLl *l, const TwLlFacts *facts) {
+TwLlScope *tw_ll_scope(TwLl *l, const TwPlFacts *facts) {
   TwLlScope *s = TW_NEW(l->arena, TwLlScope);
   uint32_t n = facts->fn->insts.len;
   s->l = l;
@@ -87,12 +87,12 @@ static TwLlVal const_value(TwLlScope *s, TwRef r) {
 
 /* A uniform scalar that can be made at r: it is there, or only arithmetic on such. */
 static bool is_ready(const TwLlScope *s, TwRef r, TwRef a, uint32_t depth) {
-  const TwLlFacts *x = s->facts;
+  const TwPlFacts *x = s->facts;
   if (a < r || s->done[a]) return s->val[a].kind == TW_LL_SCALAR && !tw_ll_is_lanes(s->val[a].v);
   TwOp op = tw_op(s->fn, a);
   bool simple = x->uses[a] && tw_info(s->fn, a)->rank == 0 && !x->varies[a] && x->inner[a] == x->inner[r] &&
                 !x->group[a] && !x->late[a] && !x->fused[a];
-  if (!simple || depth == 0 || !(op == TW_OP_const || (tw_ll_is_elementwise(op) && !tw_is_elementary(op))))
+  if (!simple || depth == 0 || !(op == TW_OP_const || (tw_pl_is_elementwise(op) && !tw_is_elementary(op))))
     return false;
   for (uint32_t k = 0; k < tw_inst(s->fn, a)->n_args; k++)
     if (!is_ready(s, r, tw_arg(s->fn, a, k), depth - 1)) return false;
@@ -112,7 +112,7 @@ static LLVMValueRef make_early(TwLlScope *s, TwRef r, TwRef a) {
 /* r and later ones like it; returns how many. */
 static uint32_t find_alike(const TwLlScope *s, TwRef r, TwRef *out, uint32_t most) {
   enum { DEPTH = 4, WINDOW = 256 };
-  const TwLlFacts *x = s->facts;
+  const TwPlFacts *x = s->facts;
   uint32_t n = 0;
   for (TwRef q = r; q < s->fn->insts.len && q < r + WINDOW && n < most; q++) {
     bool alike = tw_op(s->fn, q) == tw_op(s->fn, r) && x->uses[q] && tw_info(s->fn, q)->rank == 0 && !x->varies[q] &&
@@ -230,12 +230,12 @@ void tw_ll_inst(TwLlScope *s, TwRef r) {
   }
   s->l->at = tw_inst(s->fn, r)->span;
   if (s->facts->group[r]) {
-    const TwLlGroup *g = &s->facts->groups.at[s->facts->group[r] - 1];
+    const TwPlGroup *g = &s->facts->groups.at[s->facts->group[r] - 1];
     if (r == g->last) tw_ll_group(s, g);
     return;
   }
   if (s->facts->late[r]) return;
-  if (!tw_ll_is_elementwise(tw_op(s->fn, r))) own_inst(s, r);
+  if (!tw_pl_is_elementwise(tw_op(s->fn, r))) own_inst(s, r);
   else if (tw_info(s->fn, r)->rank == 0) scalar_inst(s, r);
   else tensor_inst(s, r);
 }
@@ -353,7 +353,7 @@ void tw_ll_entry(TwLl *l, const TwLlFn *f) {
   LLVMValueRef in = load_pointer(l, call, 0), out = load_pointer(l, call, 1);
   l->work = load_pointer(l, call, 2);
   uint32_t n = f->fn->results.len;
-  TwLlFacts *facts = tw_ll_facts(l->arena, f->fn, NULL, TW_LL_TOP, NULL);
+  TwPlFacts *facts = tw_pl_facts(l->arena, f->fn, NULL, TW_PL_TOP, NULL);
   TwLlScope *s = tw_ll_scope(l, facts);
   bind_params(s, in);
   TwLlVal *dest = TW_NEW_N(l->arena, TwLlVal, n + 1), *results = TW_NEW_N(l->arena, TwLlVal, n + 1);

@@ -7,7 +7,7 @@ typedef struct Serial {
   TwLlScope *s, *b;
   TwRef r;
   const TwRegion *g;
-  const TwLlRegionFacts *rf;
+  const TwPlRegionFacts *rf;
   TwLlVal *xs, *ys, *part; /* part: [16][shape of the sum] */
   TwLlTree *tree;
   int64_t chunks;
@@ -55,7 +55,7 @@ static LLVMValueRef sum_gen(void *env, const TwLlAt *at) {
   TwLl *l = e->b->l;
   TwRef r = e->b->fn->results.at[e->k];
   LLVMValueRef old = tw_ll_view_load(l, e->acc, at);
-  if (tw_ll_is_fma_sum(e->b->facts, e->k))
+  if (tw_pl_is_fma_sum(e->b->facts, e->k))
     return tw_ll_fma(l, tw_ll_element(e->b, tw_arg(e->b->fn, r, 0), at),
                      tw_ll_element(e->b, tw_arg(e->b->fn, r, 1), at), old);
   return tw_ll_fadd(l, e->acc->dtype, old, tw_ll_element(e->b, r, at));

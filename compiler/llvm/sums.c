@@ -16,7 +16,7 @@ enum { MAX_TILE = 16, MAX_PARTS = 8 };
 
 typedef struct Sum {
   TwLlLevel *v;
-  const TwLlAcc *acc;
+  const TwPlAcc *acc;
   TwTyInfo t;
   uint32_t segment;
   const TwLlRun *run; /* of partial sums that go to memory */

@@ -63,7 +63,7 @@ LLVMValueRef tw_ll_compute_element(TwLlScope *s, TwRef r, const TwLlAt *at) {
   TwLl *l = s->l;
   TwOp op = tw_op(s->fn, r);
   if (op == TW_OP_iota) return iota_element(l, at);
-  if (tw_ll_is_elementwise(op)) {
+  if (tw_pl_is_elementwise(op)) {
     LLVMValueRef args[3];
     uint32_t n = tw_inst(s->fn, r)->n_args;
     for (uint32_t k = 0; k < n; k++) args[k] = tw_ll_element(s, tw_arg(s->fn, r, k), at);
@@ -105,7 +105,7 @@ static bool args_ok(TwLlScope *s, TwRef r, bool flat, int axis) {
 /* As if it were one axis, in row-major order. */
 static bool computed_flat_ok(TwLlScope *s, TwRef r) {
   TwOp op = tw_op(s->fn, r);
-  if (tw_ll_is_elementwise(op)) return args_ok(s, r, true, 0);
+  if (tw_pl_is_elementwise(op)) return args_ok(s, r, true, 0);
   if (op == TW_OP_reshape) return tw_ll_flat_ok(s, tw_arg(s->fn, r, 0));
   return op == TW_OP_iota;
 }
@@ -119,7 +119,7 @@ bool tw_ll_flat_ok(TwLlScope *s, TwRef r) {
 
 static bool computed_run_ok(TwLlScope *s, TwRef r, int axis) {
   TwOp op = tw_op(s->fn, r);
-  if (tw_ll_is_elementwise(op)) return args_ok(s, r, false, axis);
+  if (tw_pl_is_elementwise(op)) return args_ok(s, r, false, axis);
   TwRef a = tw_inst(s->fn, r)->n_args ? tw_arg(s->fn, r, 0) : 0;
   if (op == TW_OP_iota) return true;
   if (op == TW_OP_transpose) return tw_ll_run_ok(s, a, (int)tw_attr(s->fn, r, (uint32_t)axis));
@@ -323,7 +323,7 @@ void tw_ll_shape_op(TwLlScope *s, TwRef r) {
       tw_ll_assert(l, view_of(s, r, &c));
       s->val[r] = c;
     }
-  } else if (s->facts->lazy[r] == TW_LL_BY_ELEMENT) {
+  } else if (s->facts->lazy[r] == TW_PL_BY_ELEMENT) {
     s->val[r] = (TwLlVal){.kind = TW_LL_LAZY, .dtype = t.dtype, .lanes = s->facts->varies[r]};
   } else {
     tw_ll_materialize(s, a);

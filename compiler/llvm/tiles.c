@@ -39,7 +39,7 @@ typedef struct Contraction {
   TwRef dot, root; /* root: what is stored; the dot itself or its reader */
   uint32_t n_blocks, max_rows;
   LLVMValueRef first; /* of the blocks */
-  TwLlDot at[TW_LL_MAX_BLOCKS];
+  TwLlDot at[TW_PL_MAX_BLOCKS];
 } Contraction;
 
 void tw_ll_store_dots(TwLlLevel *v, const TwLlDots *t, const TwLlAt *i, LLVMValueRef first, LLVMValueRef *acc) {
@@ -61,7 +61,7 @@ void tw_ll_store_dots(TwLlLevel *v, const TwLlDots *t, const TwLlAt *i, LLVMValu
 
 /* rows of the result along row_axis from i on. */
 static void dot_tile(Contraction *c, const TwLlAt *i, int row_axis, uint32_t rows) {
-  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_LL_MAX_BLOCKS];
+  LLVMValueRef acc[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS];
   tw_ll_dot_blocks(c->at, c->n_blocks, i->i, row_axis, rows, acc);
   TwLlDots t = {c->dot, c->root, row_axis, rows, c->n_blocks};
   tw_ll_store_dots(c->v, &t, i, c->first, acc);
@@ -95,7 +95,7 @@ static void contraction(TwLlLevel *v, TwRef root, TwRef dot, bool columns) {
   TwLlLanes *p = v->y->p;
   int64_t count = tw_info(v->b->fn, dot)->count;
   Contraction c = {.v = v, .dot = dot, .root = root, .max_rows = 6};
-  c.n_blocks = columns ? 1 : count < 4 ? (uint32_t)TW_LL_MAX_BLOCKS : l->m.blocks;
+  c.n_blocks = columns ? 1 : count < 4 ? (uint32_t)TW_PL_MAX_BLOCKS : l->m.blocks;
   TwLlLoop part = tw_ll_begin_parts(v);
   LLVMValueRef n = tw_ll_i64(l, c.n_blocks), up = tw_ll_add(l, p->count, tw_ll_i64(l, c.n_blocks - 1));
   TwLlLoop loop = tw_ll_loop(l, LLVMBuildUDiv(l->b, up, n, ""));
@@ -139,7 +139,7 @@ static void block_by_block(TwLlLevel *v, TwRef r) {
 }
 
 void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment) {
-  const TwLlSegment *seg = &v->cut->segments.at[segment];
+  const TwPlSegment *seg = &v->cut->segments.at[segment];
   TwRef r = v->cut->items.at[seg->first].inst;
   if (!r) {
     tw_ll_sum_segment(v, segment);
@@ -149,6 +149,6 @@ void tw_ll_tensor_segment(TwLlLevel *v, uint32_t segment) {
   TwRef dot = op == TW_OP_dot ? r : v->cut->dot[r];
   if (dot && !seg->columns && tw_ll_is_large(v, dot)) tw_ll_large_contraction(v, r, dot);
   else if (dot) contraction(v, r, dot, seg->columns);
-  else if (tw_ll_is_elementwise(op)) elementwise(v, r);
+  else if (tw_pl_is_elementwise(op)) elementwise(v, r);
   else block_by_block(v, r);
 }

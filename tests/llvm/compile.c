@@ -65,7 +65,8 @@ int main(int argc, char **argv) {
       TwLlFn fn = {.symbol = what, .fn = f, .precision = TW_F32, .slot = &slot};
       TwLlOptions o = {0};
       char *error = NULL;
-      if (!strcmp(argv[1], "plan")) tw_ll_plan_dump(&fn, 1, &o, stdout);
+      TwMachine m = tw_ll_machine_for(&o);
+      if (!strcmp(argv[1], "plan")) tw_pl_dump(what, f, &m, false, stdout);
       if (!strcmp(argv[1], "ir")) puts(tw_ir_print(f));
       if (k == 1 && strcmp(argv[1], "plan")) tw_ll_dump(&fn, 1, &o, !strcmp(argv[1], "asm"), stdout, &error);
     }

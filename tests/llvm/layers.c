@@ -1,4 +1,4 @@
-/* layers.c: bodies of samples that run layer by layer (compiler/llvm/levels.c): random loops over scalars in
+/* layers.c: bodies of samples that run layer by layer (compiler/plan/levels.c): random loops over scalars in
  * them, in all the ways in which what they carry and stack can be wanted; and that the plan says so. And
  * layers of tensors (tiles.c), of every width.
  *

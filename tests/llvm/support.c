@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "compiler/plan/plan.h"
+
 Test test_new(uint64_t seed) { return (Test){.random = seed, .tape = tape_open()}; }
 
 void test_reset(Test *t) {
@@ -168,9 +170,10 @@ static uint32_t mentions(const TwFn *f, uint32_t bits, bool plan, const char *wo
   FILE *out = open_memstream(&text, &size);
   if (!out) abort();
   TwLlOptions o = {.vector_bits = bits, .halves = bits == 512 && !has_avx512()};
+  TwMachine m = tw_ll_machine_for(&o);
   TwRtFn slot = {.name = "f"};
   TwLlFn fn = {.symbol = "f", .fn = f, .precision = TW_F32, .slot = &slot};
-  if (plan) tw_ll_plan_dump(&fn, 1, &o, out);
+  if (plan) tw_pl_dump_machine(&m, out), tw_pl_dump("f", f, &m, false, out);
   else if (!tw_ll_dump(&fn, 1, &o, false, out, &error)) abort();
   fclose(out);
   uint32_t n = 0;

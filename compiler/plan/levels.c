@@ -19,15 +19,15 @@
  * carries has a row that the body reads and one that it writes: the same, if no segment reads after the
  * writing one; two in turn; or, if the loop stacks what it carries anyway, a row for each iteration, which
  * then is that stack. A stack that is made for sums alone has no memory. */
-#include "compiler/llvm/ll.h"
+#include "compiler/plan/internal.h"
 
 typedef struct Levels {
   TwArena *arena;
-  const TwLlFacts *x; /* the body of samples */
-  TwLlCut *top;
+  const TwPlFacts *x; /* the body of samples */
+  TwPlCut *top;
 } Levels;
 
-static bool is_stack(const TwLlFacts *x, TwRef r) {
+static bool is_stack(const TwPlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   if (tw_op(f, r) != TW_OP_get || tw_op(f, tw_arg(f, r, 0)) != TW_OP_scan) return false;
   return tw_attr(f, r, 0) >= tw_region(f, tw_arg(f, r, 0))->n_carry && tw_info(f, r)->dtype == TW_REAL;
@@ -38,18 +38,18 @@ static bool is_view(TwOp op) {
          op == TW_OP_slice || op == TW_OP_index || op == TW_OP_get;
 }
 
-static bool body_fits(const TwLlFacts *x, bool in_scan);
+static bool body_fits(const TwPlFacts *x, bool in_scan);
 
 /* A tensor that loops may read in place: no view, and not made where it is read. */
-static bool is_in_memory(const TwLlFacts *x, TwRef r) {
-  return tw_op(x->fn, r) == TW_OP_get || (x->lazy[r] == TW_LL_EAGER && !is_view(tw_op(x->fn, r)));
+static bool is_in_memory(const TwPlFacts *x, TwRef r) {
+  return tw_op(x->fn, r) == TW_OP_get || (x->lazy[r] == TW_PL_EAGER && !is_view(tw_op(x->fn, r)));
 }
 
 /* A loop over lane values, stacks of which may come in. */
-static bool scan_fits(const TwLlFacts *x, TwRef r) {
+static bool scan_fits(const TwPlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   const TwRegion *g = tw_region(f, r);
-  const TwLlFacts *body = x->regions[r].body;
+  const TwPlFacts *body = x->regions[r].body;
   uint32_t first = g->n_consts + g->n_carry;
   if (g->trip < 1) return false;
   for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
@@ -69,7 +69,7 @@ static bool scan_fits(const TwLlFacts *x, TwRef r) {
 }
 
 /* Tensors of lane values: what tiles.c can make, or any operation that is made block by block. */
-static bool tensor_fits(const TwLlFacts *x, TwRef r) {
+static bool tensor_fits(const TwPlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   switch ((int)tw_op(f, r)) {
     case TW_OP_param:
@@ -82,7 +82,7 @@ static bool tensor_fits(const TwLlFacts *x, TwRef r) {
   return tw_info(f, r)->count > 0;
 }
 
-static bool inst_fits(const TwLlFacts *x, TwRef r, bool in_scan) {
+static bool inst_fits(const TwPlFacts *x, TwRef r, bool in_scan) {
   const TwFn *f = x->fn;
   TwOp op = tw_op(f, r);
   if (!x->inner[r]) return !in_scan || op != TW_OP_add_at; /* may change what lane code reads later */
@@ -94,16 +94,16 @@ static bool inst_fits(const TwLlFacts *x, TwRef r, bool in_scan) {
   return op != TW_OP_add_at && op != TW_OP_samples && op != TW_OP_cond;
 }
 
-static bool body_fits(const TwLlFacts *x, bool in_scan) {
+static bool body_fits(const TwPlFacts *x, bool in_scan) {
   for (TwRef r = 1; r < x->fn->insts.len; r++)
     if (x->uses[r] && !inst_fits(x, r, in_scan)) return false;
   return true;
 }
 
-static TwLlCut *new_level(Levels *z, const TwLlFacts *x, const TwRegion *g, TwRef scan) {
-  TwLlCut *c = TW_NEW(z->arena, TwLlCut);
-  *c = (TwLlCut){.x = x, .g = g, .scan = scan};
-  c->inner = TW_NEW_N(z->arena, TwLlCut *, x->fn->insts.len);
+static TwPlCut *new_level(Levels *z, const TwPlFacts *x, const TwRegion *g, TwRef scan) {
+  TwPlCut *c = TW_NEW(z->arena, TwPlCut);
+  *c = (TwPlCut){.x = x, .g = g, .scan = scan};
+  c->inner = TW_NEW_N(z->arena, TwPlCut *, x->fn->insts.len);
   c->stacked = TW_NEW_N(z->arena, bool, x->fn->insts.len);
   c->whole = TW_NEW_N(z->arena, bool, x->fn->insts.len);
   c->absorbed = TW_NEW_N(z->arena, bool, x->fn->insts.len);
@@ -114,22 +114,22 @@ static TwLlCut *new_level(Levels *z, const TwLlFacts *x, const TwRegion *g, TwRe
 /* ---- tensors */
 
 /* The elementwise tensor, with a place of its own, that alone reads r, through others that have none; or 0. */
-static TwRef reader_in_memory(const TwLlFacts *x, TwRef r) {
+static TwRef reader_in_memory(const TwPlFacts *x, TwRef r) {
   for (TwRef u = r;;) {
     if (x->uses[u] != 1 || !x->user[u]) return 0;
     u = x->user[u];
-    if (!tw_ll_is_elementwise(tw_op(x->fn, u)) || tw_info(x->fn, u)->rank == 0) return 0;
-    if (x->lazy[u] == TW_LL_EAGER) return x->fused[u] ? 0 : u;
+    if (!tw_pl_is_elementwise(tw_op(x->fn, u)) || tw_info(x->fn, u)->rank == 0) return 0;
+    if (x->lazy[u] == TW_PL_EAGER) return x->fused[u] ? 0 : u;
   }
 }
 
-static void find_tensors(TwLlCut *c) {
-  const TwLlFacts *x = c->x;
+static void find_tensors(TwPlCut *c) {
+  const TwPlFacts *x = c->x;
   for (TwRef r = 1; r < x->fn->insts.len; r++) {
     TwOp op = tw_op(x->fn, r);
     if (!x->uses[r] || !x->varies[r] || x->fused[r] || is_view(op) || op == TW_OP_param || op == TW_OP_scan) continue;
     bool tensor = tw_info(x->fn, r)->rank > 0;
-    c->whole[r] = op == TW_OP_dot || (tensor && x->lazy[r] == TW_LL_EAGER);
+    c->whole[r] = op == TW_OP_dot || (tensor && x->lazy[r] == TW_PL_EAGER);
     TwRef reader = op == TW_OP_dot && tensor ? reader_in_memory(x, r) : 0;
     if (reader && !c->dot[reader]) {
       c->dot[reader] = r;
@@ -141,7 +141,7 @@ static void find_tensors(TwLlCut *c) {
 }
 
 /* What a row of this operand of a sum is in the level of a loop: a value of its body, or one of `extra`. */
-static TwRef row_of(Levels *z, TwLlCut *in, TwRef a) {
+static TwRef row_of(Levels *z, TwPlCut *in, TwRef a) {
   const TwFn *f = z->x->fn;
   if (tw_op(f, a) == TW_OP_get && tw_arg(f, a, 0) == in->scan) return in->x->fn->results.at[tw_attr(f, a, 0)];
   uint32_t n = in->x->fn->insts.len, first = in->g->n_consts + in->g->n_carry;
@@ -179,26 +179,26 @@ static TwRef loop_of(const Levels *z, TwRef a, TwRef b) {
 }
 
 static bool give_sum(Levels *z, uint32_t k) {
-  const TwLlFacts *x = z->x;
+  const TwPlFacts *x = z->x;
   TwRef r = x->fn->results.at[k];
   const TwTyInfo *t = tw_info(x->fn, r);
-  bool fma = tw_ll_is_fma_sum(x, k);
+  bool fma = tw_pl_is_fma_sum(x, k);
   TwRef a = fma ? tw_arg(x->fn, r, 0) : r, b = fma ? tw_arg(x->fn, r, 1) : 0, loop = loop_of(z, a, b);
   if (t->dtype != TW_REAL || t->count == 0) return false;
   if (!loop) {
-    tw_vec_push(z->arena, &z->top->accs, (TwLlAcc){k, a, b});
+    tw_vec_push(z->arena, &z->top->accs, (TwPlAcc){k, a, b});
     z->top->tensors = z->top->tensors || t->rank > 0;
     keep_stacks(z, a);
     keep_stacks(z, b);
     return true;
   }
-  TwLlCut *in = z->top->inner[loop];
-  TwLlAcc acc = {k, row_of(z, in, a), b ? row_of(z, in, b) : 0};
+  TwPlCut *in = z->top->inner[loop];
+  TwPlAcc acc = {k, row_of(z, in, a), b ? row_of(z, in, b) : 0};
   tw_vec_push(z->arena, &in->accs, acc);
   return true;
 }
 
-TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
+TwPlCut *tw_pl_levels(TwArena *arena, const TwPlFacts *x, const TwRegion *g) {
   const TwFn *f = x->fn;
   Levels z = {.arena = arena, .x = x};
   if (!body_fits(x, false)) return NULL;
@@ -210,7 +210,7 @@ TwLlCut *tw_ll_levels(TwArena *arena, const TwLlFacts *x, const TwRegion *g) {
       if (maker(&z, tw_arg(f, r, k))) z.top->stacked[tw_arg(f, r, k)] = true;
     if (tw_op(f, r) != TW_OP_scan) continue;
     const TwRegion *s = tw_region(f, r);
-    const TwLlFacts *body = x->regions[r].body;
+    const TwPlFacts *body = x->regions[r].body;
     z.top->inner[r] = new_level(&z, body, s, r);
     find_tensors(z.top->inner[r]);
     for (uint32_t k = s->n_consts + s->n_carry; k < tw_inst(f, r)->n_args; k++)
@@ -241,7 +241,7 @@ static uint64_t take(Scratch *z, uint64_t bytes) {
   return at;
 }
 
-int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after) {
+int64_t tw_pl_history_of(const TwPlCut *scan, TwRef r, bool *after) {
   const TwFn *f = scan->x->fn;
   for (uint32_t k = 0; k < scan->g->n_carry; k++) {
     *after = f->results.at[k] == r;
@@ -250,7 +250,7 @@ int64_t tw_ll_history_of(const TwLlCut *scan, TwRef r, bool *after) {
   return -1;
 }
 
-static bool is_stacked(const TwLlCut *outer, TwRef scan, uint32_t result) {
+static bool is_stacked(const TwPlCut *outer, TwRef scan, uint32_t result) {
   const TwFn *f = outer->x->fn;
   for (TwRef r = scan + 1; r < f->insts.len; r++)
     if (outer->stacked[r] && tw_op(f, r) == TW_OP_get && tw_arg(f, r, 0) == scan && tw_attr(f, r, 0) == (int64_t)result)
@@ -259,7 +259,7 @@ static bool is_stacked(const TwLlCut *outer, TwRef scan, uint32_t result) {
 }
 
 /* Nothing reads carry k after the segment that writes its next value. */
-static bool fits_one_row(const TwLlCut *v, uint32_t k) {
+static bool fits_one_row(const TwPlCut *v, uint32_t k) {
   const TwFn *f = v->x->fn;
   TwRef p = f->params.at[1 + v->g->n_consts + k];
   if (tw_info(f, p)->rank > 0) return false; /* its elements are written one by one */
@@ -270,26 +270,26 @@ static bool fits_one_row(const TwLlCut *v, uint32_t k) {
   return v->last_segment[p] <= written;
 }
 
-static void lay_out_scan(Scratch *z, const TwLlCut *outer, TwLlCut *v) {
+static void lay_out_scan(Scratch *z, const TwPlCut *outer, TwPlCut *v) {
   const TwRegion *g = v->g;
   const TwFn *f = v->x->fn;
   uint64_t each = row_bytes(z, TW_REAL);
-  v->carry = TW_NEW_N(z->arena, TwLlCarry, g->n_carry + 1);
+  v->carry = TW_NEW_N(z->arena, TwPlCarry, g->n_carry + 1);
   v->stack_at = TW_NEW_N(z->arena, uint64_t, g->n_carry + g->n_ys + 1);
   for (uint32_t k = 0; k < g->n_carry; k++) v->carry[k].rows = fits_one_row(v, k) ? 1 : 2;
   for (uint32_t k = g->n_carry; k < g->n_carry + g->n_ys; k++) {
     TwRef r = f->results.at[k];
     bool after, needed = is_stacked(outer, v->scan, k);
-    int64_t of = tw_ll_history_of(v, r, &after);
-    v->stack_at[k] = TW_LL_NOWHERE;
-    if (needed && of >= 0) v->carry[of] = (TwLlCarry){.rows = g->trip + 1, .history = true};
+    int64_t of = tw_pl_history_of(v, r, &after);
+    v->stack_at[k] = TW_PL_NOWHERE;
+    if (needed && of >= 0) v->carry[of] = (TwPlCarry){.rows = g->trip + 1, .history = true};
     else if (needed) v->stack_at[k] = take(z, (uint64_t)(g->trip * tw_info(f, r)->count) * each);
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
     v->carry[k].at = take(z, (uint64_t)(v->carry[k].rows * tw_info(f, f->results.at[k])->count) * each);
 }
 
-static void lay_out_level(Scratch *z, TwLlCut *v) {
+static void lay_out_level(Scratch *z, TwPlCut *v) {
   const TwFn *f = v->x->fn;
   uint64_t *each = TW_NEW_N(z->arena, uint64_t, v->n_slots + 1);
   v->slot_at = TW_NEW_N(z->arena, uint64_t, v->n_slots + 1);
@@ -305,21 +305,21 @@ static void lay_out_level(Scratch *z, TwLlCut *v) {
   }
 }
 
-void tw_ll_lay_out(TwArena *arena, TwLlCut *top, bool f64) {
+void tw_pl_lay_out(TwArena *arena, TwPlCut *top, bool f64) {
   Scratch z = {.arena = arena, .f64 = f64, .lanes = top->lanes};
   lay_out_level(&z, top);
   top->bytes = (z.bytes + 63) / 64 * 64;
 }
 
 /* As many as have their values in the second-level cache, all of it: rows are read and written in order. */
-int64_t tw_ll_rows(const TwLlCut *top, const TwMachine *m, int64_t blocks) {
+int64_t tw_pl_rows(const TwPlCut *top, const TwMachine *m, int64_t blocks) {
   enum { FEWEST = 8 };
   int64_t rows = blocks < TW_CHUNK_BLOCKS ? blocks : TW_CHUNK_BLOCKS, sums = 0;
   for (uint32_t k = 0; k < top->accs.len; k++)
     sums += tw_info(top->x->fn, top->x->fn->results.at[top->accs.at[k].k])->count;
   /* A second pass would have to find all partial sums of the first in memory. */
   if (sums * TW_LANES * (int64_t)sizeof(float) > m->core)
-    return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS;
+    return (rows + TW_PL_MAX_BLOCKS - 1) / TW_PL_MAX_BLOCKS * TW_PL_MAX_BLOCKS;
   while (rows > FEWEST && (uint64_t)rows * top->bytes > (uint64_t)m->core) rows = (rows + 1) / 2;
-  return (rows + TW_LL_MAX_BLOCKS - 1) / TW_LL_MAX_BLOCKS * TW_LL_MAX_BLOCKS; /* for tiles, and blocks in turn */
+  return (rows + TW_PL_MAX_BLOCKS - 1) / TW_PL_MAX_BLOCKS * TW_PL_MAX_BLOCKS; /* for tiles, and blocks in turn */
 }

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#include "compiler/llvm/ll.h"
+#include "compiler/plan/internal.h"
 
 typedef struct Needs {
   TwVec(TwRef) refs; /* values needed, of all items one after the other */
@@ -24,8 +24,8 @@ typedef struct Needs {
 
 typedef struct Cutter {
   TwArena *arena;
-  const TwLlFacts *x;
-  TwLlCut *cut;
+  const TwPlFacts *x;
+  TwPlCut *cut;
   Needs needs;
   uint32_t *def;  /* per ref: 1 + the item that computes it; 0: loaded or uniform */
   uint32_t *last; /* per ref: the last item that needs it */
@@ -35,17 +35,17 @@ typedef struct Cutter {
   uint32_t max_turns; /* blocks that may be run in turn */
 } Cutter;
 
-static bool is_bool(const TwLlFacts *x, TwRef r) { return tw_info(x->fn, r)->dtype == TW_BOOL; }
+static bool is_bool(const TwPlFacts *x, TwRef r) { return tw_info(x->fn, r)->dtype == TW_BOOL; }
 
 /* A row that comes in from the outer level: no ref of this one. */
 static bool is_extra(const Cutter *c, TwRef a) { return a >= c->x->fn->insts.len; }
-static bool is_scan(const Cutter *c, const TwLlItem *it) { return it->inst && c->cut->inner[it->inst]; }
-static bool is_tensor(const Cutter *c, const TwLlItem *it) {
+static bool is_scan(const Cutter *c, const TwPlItem *it) { return it->inst && c->cut->inner[it->inst]; }
+static bool is_tensor(const Cutter *c, const TwPlItem *it) {
   if (it->inst) return c->cut->whole[it->inst];
   return !c->cut->scan && tw_info(c->x->fn, c->x->fn->results.at[c->cut->accs.at[it->acc].k])->rank > 0;
 }
 /* A piece by itself. */
-static bool is_alone(const Cutter *c, const TwLlItem *it) { return is_scan(c, it) || is_tensor(c, it); }
+static bool is_alone(const Cutter *c, const TwPlItem *it) { return is_scan(c, it) || is_tensor(c, it); }
 
 /* Made where it is read: truth values, tensors that have no place, scalars' contractions there. */
 static bool is_made_there(const Cutter *c, TwRef r) {
@@ -77,7 +77,7 @@ static void need_starts(Cutter *c, TwRef r) {
   }
 }
 
-static void push_item(Cutter *c, TwLlItem item) {
+static void push_item(Cutter *c, TwPlItem item) {
   uint32_t n = c->cut->items.len;
   c->needs.first[n] = c->needs.refs.len;
   c->stamp++;
@@ -86,7 +86,7 @@ static void push_item(Cutter *c, TwLlItem item) {
     else need_operands(c, item.inst);
     c->def[item.inst] = n + 1;
   } else {
-    const TwLlAcc *a = &c->cut->accs.at[item.acc];
+    const TwPlAcc *a = &c->cut->accs.at[item.acc];
     need_operand(c, a->a);
     if (a->b) need_operand(c, a->b);
   }
@@ -97,7 +97,7 @@ static void push_item(Cutter *c, TwLlItem item) {
 
 /* The ref after which a value can be had: itself, or what a truth value is made of. */
 static TwRef ready_at(const Cutter *c, TwRef a) {
-  const TwLlFacts *x = c->x;
+  const TwPlFacts *x = c->x;
   if (!a || is_extra(c, a) || !x->varies[a] || tw_op(x->fn, a) == TW_OP_param) return 0;
   return a;
 }
@@ -107,12 +107,12 @@ static TwRef later(TwRef a, TwRef b) { return a > b ? a : b; }
 /* Instructions in program order; each addition to a sum as soon as its operands are there, which
  * frees these soonest. */
 static void list_items(Cutter *c) {
-  const TwLlFacts *x = c->x;
+  const TwPlFacts *x = c->x;
   const TwFn *f = x->fn;
   uint32_t n = f->insts.len, n_accs = c->cut->accs.len;
   uint32_t *next = TW_NEW_N(c->arena, uint32_t, n_accs + 1), *head = TW_NEW_N(c->arena, uint32_t, n + 1);
   for (uint32_t k = n_accs; k-- > 0;) { /* lists of sums by the ref that completes them */
-    const TwLlAcc *acc = &c->cut->accs.at[k];
+    const TwPlAcc *acc = &c->cut->accs.at[k];
     TwRef at = later(ready_at(c, acc->a), ready_at(c, acc->b));
     next[k] = head[at];
     head[at] = k + 1;
@@ -120,8 +120,8 @@ static void list_items(Cutter *c) {
   for (TwRef r = 0; r < n; r++) {
     bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_made_there(c, r) &&
                 tw_op(f, r) != TW_OP_param && tw_op(f, r) != TW_OP_get;
-    if (item || (r > 0 && c->cut->inner[r])) push_item(c, (TwLlItem){.inst = r});
-    for (uint32_t k = head[r]; k > 0; k = next[k - 1]) push_item(c, (TwLlItem){.acc = k - 1});
+    if (item || (r > 0 && c->cut->inner[r])) push_item(c, (TwPlItem){.inst = r});
+    for (uint32_t k = head[r]; k > 0; k = next[k - 1]) push_item(c, (TwPlItem){.acc = k - 1});
   }
 }
 
@@ -281,16 +281,16 @@ static void choose(Cutter *c) {
   uint32_t *path = TW_NEW_N(c->arena, uint32_t, count + 1), len = 0;
   for (uint32_t j = count - 1; j > 0; j = came[j]) path[len++] = j;
   for (uint32_t first = 0; len-- > 0;) {
-    TwLlSegment s = {.first = first, .end = at[path[len]]};
+    TwPlSegment s = {.first = first, .end = at[path[len]]};
     if (alone_at(c, first)) {
-      const TwLlItem *it = &c->cut->items.at[first];
+      const TwPlItem *it = &c->cut->items.at[first];
       s.tensor = is_tensor(c, it);
       if (!s.tensor) s.scan = it->inst;
     }
     tw_vec_push(c->arena, &c->cut->segments, s);
     first = s.end;
     if ((s.scan || s.tensor) && first == n)
-      tw_vec_push(c->arena, &c->cut->segments, (TwLlSegment){.first = n, .end = n});
+      tw_vec_push(c->arena, &c->cut->segments, (TwPlSegment){.first = n, .end = n});
   }
 }
 
@@ -306,7 +306,7 @@ static uint32_t take_slot(Cutter *c, uint32_t *busy_until, uint32_t segment, uin
 }
 
 static void number_slots(Cutter *c) {
-  TwLlCut *cut = c->cut;
+  TwPlCut *cut = c->cut;
   uint32_t n = cut->items.len;
   uint32_t *segment_of = TW_NEW_N(c->arena, uint32_t, n + 1), *busy_until = TW_NEW_N(c->arena, uint32_t, n + 1);
   Cost k = new_cost(c);
@@ -314,7 +314,7 @@ static void number_slots(Cutter *c) {
     for (uint32_t p = cut->segments.at[s].first; p < cut->segments.at[s].end; p++) segment_of[p] = s;
   segment_of[n] = cut->segments.len;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
-    TwLlSegment *seg = &cut->segments.at[s];
+    TwPlSegment *seg = &cut->segments.at[s];
     start_cost(c, &k, seg->first);
     extend(c, &k, seg->end);
     seg->loads = k.loads;
@@ -338,11 +338,11 @@ static void number_slots(Cutter *c) {
 
 static uint32_t flop_of(TwOp op) { return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1; }
 
-static void count_uniform(Cutter *c, TwLlSegment *seg) {
-  const TwLlFacts *x = c->x;
+static void count_uniform(Cutter *c, TwPlSegment *seg) {
+  const TwPlFacts *x = c->x;
   c->stamp++;
   for (uint32_t p = seg->first; p < seg->end; p++) {
-    const TwLlItem *it = &c->cut->items.at[p];
+    const TwPlItem *it = &c->cut->items.at[p];
     TwRef args[2] = {0, 0};
     uint32_t n = 2;
     if (is_alone(c, it)) continue;
@@ -361,8 +361,8 @@ static void count_uniform(Cutter *c, TwLlSegment *seg) {
 
 /* ---- levels */
 
-static void count_flop(TwLlCut *cut) {
-  const TwLlFacts *x = cut->x;
+static void count_flop(TwPlCut *cut) {
+  const TwPlFacts *x = cut->x;
   const TwFn *f = x->fn;
   for (TwRef r = 1; r < f->insts.len; r++) {
     uint64_t count = (uint64_t)tw_info(f, r)->count;
@@ -371,17 +371,17 @@ static void count_flop(TwLlCut *cut) {
       for (uint32_t k = 0; k < (uint32_t)tw_attr(f, r, 0); k++)
         count *= (uint64_t)tw_info(f, tw_arg(f, r, 0))->dims[tw_attr(f, r, 1 + k)];
     if (sum) cut->flop += 2 * count;
-    if (x->uses[r] && x->varies[r] && !x->fused[r] && tw_ll_is_elementwise(tw_op(f, r)))
+    if (x->uses[r] && x->varies[r] && !x->fused[r] && tw_pl_is_elementwise(tw_op(f, r)))
       cut->flop += flop_of(tw_op(f, r)) * count;
     if (tw_op(f, r) != TW_OP_scan || !x->uses[r] || !x->inner[r]) continue;
-    TwLlCut body = {.x = x->regions[r].body};
+    TwPlCut body = {.x = x->regions[r].body};
     if (!cut->inner || !cut->inner[r]) count_flop(&body);
     cut->flop += (uint64_t)tw_region(f, r)->trip * (body.flop ? body.flop : cut->inner ? cut->inner[r]->flop : 0);
   }
 }
 
-static void cut_level(TwArena *arena, TwLlCut *cut, const TwMachine *m) {
-  const TwLlFacts *body = cut->x;
+static void cut_level(TwArena *arena, TwPlCut *cut, const TwMachine *m) {
+  const TwPlFacts *body = cut->x;
   uint32_t n = body->fn->insts.len, n_refs = n + cut->extra.len, n_accs = cut->accs.len;
   cut->straight = true;
   cut->registers = m->registers;
@@ -392,7 +392,7 @@ static void cut_level(TwArena *arena, TwLlCut *cut, const TwMachine *m) {
     if (cut->inner[r]) cut_level(arena, cut->inner[r], m);
   Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = m->registers, .max_turns = 1};
   /* The last turns may be of no block: sums are masked for that, but not what goes to arrays of the caller's. */
-  if (m->masks && !cut->scan && cut->g->n_ys == 0) c.max_turns = TW_LL_MAX_TURNS;
+  if (m->masks && !cut->scan && cut->g->n_ys == 0) c.max_turns = TW_PL_MAX_TURNS;
   c.def = TW_NEW_N(arena, uint32_t, n_refs);
   c.last = TW_NEW_N(arena, uint32_t, n_refs);
   c.seen = TW_NEW_N(arena, uint32_t, n_refs);
@@ -401,38 +401,38 @@ static void cut_level(TwArena *arena, TwLlCut *cut, const TwMachine *m) {
   keep_for_results(&c);
   count_live(&c);
   if (cut->items.len) choose(&c);
-  else tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
+  else tw_vec_push(arena, &cut->segments, (TwPlSegment){0});
   number_slots(&c);
   for (uint32_t s = 0; s < cut->segments.len; s++) count_uniform(&c, &cut->segments.at[s]);
   count_flop(cut);
 }
 
 /* Tensors' tiles take blocks of all parts. */
-static bool has_tensors(const TwLlCut *cut) {
+static bool has_tensors(const TwPlCut *cut) {
   bool any = cut->tensors;
   for (TwRef r = 1; r < cut->x->fn->insts.len; r++) any = any || (cut->inner[r] && has_tensors(cut->inner[r]));
   return any;
 }
 
-static void set_lanes(TwLlCut *cut, uint32_t lanes) {
+static void set_lanes(TwPlCut *cut, uint32_t lanes) {
   cut->lanes = lanes;
   for (TwRef r = 1; r < cut->x->fn->insts.len; r++)
     if (cut->inner[r]) set_lanes(cut->inner[r], lanes);
 }
 
-TwLlCut *tw_ll_cut(TwArena *arena, const TwLlFacts *body, const TwRegion *g, const TwMachine *m, bool f64) {
-  TwLlCut *cut = tw_ll_levels(arena, body, g);
+TwPlCut *tw_pl_cut(TwArena *arena, const TwPlFacts *body, const TwRegion *g, const TwMachine *m, bool f64) {
+  TwPlCut *cut = tw_pl_levels(arena, body, g);
   if (cut) {
     cut_level(arena, cut, m);
     set_lanes(cut, has_tensors(cut) ? TW_LANES : tw_machine_lanes(m, f64));
-    tw_ll_lay_out(arena, cut, f64);
+    tw_pl_lay_out(arena, cut, f64);
   } else {
-    cut = TW_NEW(arena, TwLlCut);
-    *cut = (TwLlCut){.x = body, .g = g, .registers = m->registers};
-    tw_vec_push(arena, &cut->segments, (TwLlSegment){0});
+    cut = TW_NEW(arena, TwPlCut);
+    *cut = (TwPlCut){.x = body, .g = g, .registers = m->registers};
+    tw_vec_push(arena, &cut->segments, (TwPlSegment){0});
     count_flop(cut);
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
-    cut->flop += (tw_ll_is_fma_sum(body, k) ? 2u : 1u) * (uint64_t)tw_info(body->fn, body->fn->results.at[k])->count;
+    cut->flop += (tw_pl_is_fma_sum(body, k) ? 2u : 1u) * (uint64_t)tw_info(body->fn, body->fn->results.at[k])->count;
   return cut;
 }

@@ -7,7 +7,7 @@
  *           factor of two. */
 #include <math.h>
 
-#include "compiler/llvm/ll.h"
+#include "compiler/plan/internal.h"
 
 typedef struct Predictor {
   TwArena *arena;
@@ -46,7 +46,7 @@ static double op_cycles(TwOp op, bool f64) {
 
 static double lanes_of(const Predictor *p) { return tw_machine_lanes(p->m, p->f64); }
 static double registers(const Predictor *p, double elements) { return ceil(elements / lanes_of(p)); }
-static double body_cycles(const Predictor *p, const TwLlFacts *x);
+static double body_cycles(const Predictor *p, const TwPlFacts *x);
 
 static double products_of(const TwFn *f, TwRef dot) {
   double n = (double)tw_info(f, dot)->count;
@@ -58,7 +58,7 @@ static double products_of(const TwFn *f, TwRef dot) {
 /* ---- what lane bodies are cut into */
 
 /* Tiles keep both of a core's units busy, or nearly. */
-static double tensor_cycles(const TwLlCut *cut, const TwLlItem *it, bool f64) {
+static double tensor_cycles(const TwPlCut *cut, const TwPlItem *it, bool f64) {
   const TwFn *f = cut->x->fn;
   TwRef r = it->inst ? it->inst : f->results.at[cut->accs.at[it->acc].k], dot = it->inst ? cut->dot[r] : 0;
   double n = (double)tw_info(f, r)->count;
@@ -67,18 +67,18 @@ static double tensor_cycles(const TwLlCut *cut, const TwLlItem *it, bool f64) {
   return 3 + n * own + 0.6 * (dot ? products_of(f, dot) : n);
 }
 
-double tw_ll_level_cycles(const TwLlCut *cut, bool f64) {
+double tw_pl_level_cycles(const TwPlCut *cut, bool f64) {
   double n = 0;
-  for (uint32_t k = 0; k < cut->segments.len; k++) n += tw_ll_segment_cycles(cut, k, f64);
+  for (uint32_t k = 0; k < cut->segments.len; k++) n += tw_pl_segment_cycles(cut, k, f64);
   return n;
 }
 
-double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64) {
+double tw_pl_segment_cycles(const TwPlCut *cut, uint32_t k, bool f64) {
   const double per_loop = 1, per_load = 0.2, per_store = 0.4, per_spill = 0.5, per_sum = 0.5, per_carry = 0.2;
-  const TwLlSegment *s = &cut->segments.at[k];
+  const TwPlSegment *s = &cut->segments.at[k];
   if (s->scan) {
-    const TwLlCut *in = cut->inner[s->scan];
-    return (double)in->g->trip * (tw_ll_level_cycles(in, f64) + per_carry * in->g->n_carry);
+    const TwPlCut *in = cut->inner[s->scan];
+    return (double)in->g->trip * (tw_pl_level_cycles(in, f64) + per_carry * in->g->n_carry);
   }
   if (s->first == s->end) return 0;
   if (s->tensor) return tensor_cycles(cut, &cut->items.at[s->first], f64);
@@ -95,20 +95,20 @@ double tw_ll_segment_cycles(const TwLlCut *cut, uint32_t k, bool f64) {
 /* ---- whole functions */
 
 /* A loop over samples: its blocks, and for each chunk its sums, folded from lanes to one number. */
-static double samples_cycles(const Predictor *p, const TwLlFacts *x, TwRef r) {
+static double samples_cycles(const Predictor *p, const TwPlFacts *x, TwRef r) {
   const double per_sum = 4, per_loop = 60;
   const TwRegion *g = tw_region(x->fn, r);
-  const TwLlRegionFacts *rf = &x->regions[r];
+  const TwPlRegionFacts *rf = &x->regions[r];
   if (rf->serial) return (double)g->trip * body_cycles(p, rf->body);
   double blocks = ceil((double)g->trip / TW_LANES), chunks = ceil((double)g->trip / TW_CHUNK), sums = 0;
-  TwLlCut *cut = tw_ll_cut(p->arena, rf->body, g, p->m, p->f64);
+  TwPlCut *cut = tw_pl_cut(p->arena, rf->body, g, p->m, p->f64);
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (double)tw_info(g->body, g->body->results.at[k])->count;
   double once = per_loop + chunks * per_sum * sums, all = body_cycles(p, rf->body), a_block = all;
-  if (cut->straight) a_block = tw_ll_level_cycles(cut, p->f64) * registers(p, TW_LANES);
+  if (cut->straight) a_block = tw_pl_level_cycles(cut, p->f64) * registers(p, TW_LANES);
   return once + blocks * a_block;
 }
 
-static double inst_cycles(const Predictor *p, const TwLlFacts *x, TwRef r) {
+static double inst_cycles(const Predictor *p, const TwPlFacts *x, TwRef r) {
   const TwFn *f = x->fn;
   TwOp op = tw_op(f, r);
   double n = (double)tw_info(f, r)->count, each = x->varies[r] ? registers(p, TW_LANES) : 1;
@@ -124,21 +124,21 @@ static double inst_cycles(const Predictor *p, const TwLlFacts *x, TwRef r) {
     double of = (double)tw_info(f, tw_arg(f, r, 0))->count;
     return x->varies[r] ? of * each : 10 + registers(p, of);
   }
-  if (!tw_ll_is_elementwise(op)) return op == TW_OP_concat || op == TW_OP_pad || op == TW_OP_add_at ? n * each : 0;
+  if (!tw_pl_is_elementwise(op)) return op == TW_OP_concat || op == TW_OP_pad || op == TW_OP_add_at ? n * each : 0;
   if (x->varies[r]) return n * each * op_cycles(op, p->f64);
   if (tw_info(f, r)->rank == 0) return op_cycles(op, p->f64) + 0.5;
   double memory = x->lazy[r] ? 0 : x->group[r] ? 1 : 2;
   return (memory > 1 ? 10 : 0) + registers(p, n) * (op_cycles(op, p->f64) + memory);
 }
 
-static double body_cycles(const Predictor *p, const TwLlFacts *x) {
+static double body_cycles(const Predictor *p, const TwPlFacts *x) {
   double sum = 0;
   for (TwRef r = 1; r < x->fn->insts.len; r++)
     if (x->uses[r]) sum += inst_cycles(p, x, r);
   return sum;
 }
 
-double tw_ll_predict(TwArena *arena, const TwLlFacts *x, const TwMachine *m, bool f64) {
+double tw_pl_predict(TwArena *arena, const TwPlFacts *x, const TwMachine *m, bool f64) {
   const double per_call = 60;
   return per_call + body_cycles(&(Predictor){arena, m, f64}, x);
 }

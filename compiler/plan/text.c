@@ -1,13 +1,12 @@
-/* plan.c: how each function will run, in words and figures: the plan that samples.c follows, computed
- * again by the same code (facts.c, segment.c) without emitting anything. */
+/* text.c: how each function will run, in words and figures: the plan that compiler/llvm follows. */
 #include <inttypes.h>
 
-#include "compiler/llvm/ll.h"
+#include "compiler/plan/internal.h"
 
 typedef struct Plan {
   TwArena arena;
   FILE *out;
-  TwMachine m;
+  const TwMachine *m;
   bool f64;
 } Plan;
 
@@ -15,7 +14,7 @@ static void indent(const Plan *p, uint32_t depth) { fprintf(p->out, "%*s", (int)
 
 static const char *plural(uint64_t n) { return n == 1 ? "" : "s"; }
 
-static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth);
+static void plan_body(Plan *p, const TwPlFacts *x, uint32_t depth);
 
 static void shape(const Plan *p, const TwTyInfo *t) {
   fputc('[', p->out);
@@ -23,12 +22,12 @@ static void shape(const Plan *p, const TwTyInfo *t) {
   fputc(']', p->out);
 }
 
-static double registers_a_value(const Plan *p) { return TW_LANES / (double)tw_machine_lanes(&p->m, p->f64); }
+static double registers_a_value(const Plan *p) { return TW_LANES / (double)tw_machine_lanes(p->m, p->f64); }
 
 /* A piece by itself in tiles.c. */
-static void plan_piece(Plan *p, const TwLlCut *cut, uint32_t k, uint32_t depth) {
-  const TwLlSegment *s = &cut->segments.at[k];
-  const TwLlItem *it = &cut->items.at[s->first];
+static void plan_piece(Plan *p, const TwPlCut *cut, uint32_t k, uint32_t depth) {
+  const TwPlSegment *s = &cut->segments.at[k];
+  const TwPlItem *it = &cut->items.at[s->first];
   const TwFn *f = cut->x->fn;
   TwRef r = it->inst ? it->inst : f->results.at[cut->accs.at[it->acc].k], dot = cut->dot[r];
   if (it->inst && tw_op(f, r) == TW_OP_dot) dot = r;
@@ -38,17 +37,17 @@ static void plan_piece(Plan *p, const TwLlCut *cut, uint32_t k, uint32_t depth) 
   if (!it->inst) fprintf(p->out, ", tiles of it in registers for all blocks");
   else if (dot && dot != r) fprintf(p->out, " of a dot, in tiles of rows by blocks, in registers");
   else if (dot) fprintf(p->out, ", in tiles of rows by blocks, in registers");
-  else if (tw_ll_is_elementwise(tw_op(f, r))) fprintf(p->out, ", element by element");
+  else if (tw_pl_is_elementwise(tw_op(f, r))) fprintf(p->out, ", element by element");
   else fprintf(p->out, ", block by block");
-  fprintf(p->out, ", about %.0f cycles a block\n", tw_ll_segment_cycles(cut, k, p->f64) * registers_a_value(p));
+  fprintf(p->out, ", about %.0f cycles a block\n", tw_pl_segment_cycles(cut, k, p->f64) * registers_a_value(p));
 }
 
-static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
+static void plan_level(Plan *p, const TwPlCut *cut, uint32_t depth) {
   for (uint32_t k = 0; k < cut->segments.len; k++) {
-    const TwLlSegment *s = &cut->segments.at[k];
+    const TwPlSegment *s = &cut->segments.at[k];
     uint32_t insts = s->end - s->first - s->accs;
     if (s->scan) {
-      const TwLlCut *in = cut->inner[s->scan];
+      const TwPlCut *in = cut->inner[s->scan];
       uint32_t carried = in->g->n_carry, kept = 0;
       for (uint32_t j = 0; j < carried; j++) kept += in->carry[j].history;
       indent(p, depth);
@@ -73,23 +72,23 @@ static void plan_level(Plan *p, const TwLlCut *cut, uint32_t depth) {
             plural(s->uniform));
     if (s->turns > 1) fprintf(p->out, " %u blocks in turn;", s->turns);
     fprintf(p->out, " needs %u of %u registers, about %.0f cycles a block\n", s->accs + s->peak * s->turns + 3,
-            cut->registers, tw_ll_segment_cycles(cut, k, p->f64) * registers_a_value(p));
+            cut->registers, tw_pl_segment_cycles(cut, k, p->f64) * registers_a_value(p));
   }
 }
 
 /* Lane values that a segment loads and stores in a block. */
-static uint64_t values_of(const TwLlCut *cut, uint32_t k) {
-  const TwLlSegment *s = &cut->segments.at[k];
+static uint64_t values_of(const TwPlCut *cut, uint32_t k) {
+  const TwPlSegment *s = &cut->segments.at[k];
   if (!s->scan) return s->loads + s->stores;
-  const TwLlCut *in = cut->inner[s->scan];
+  const TwPlCut *in = cut->inner[s->scan];
   uint64_t n = in->g->n_carry;
   for (uint32_t j = 0; j < in->segments.len; j++) n += values_of(in, j);
   return n * (uint64_t)in->g->trip;
 }
 
-static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
+static void plan_samples(Plan *p, const TwPlFacts *x, TwRef r, uint32_t depth) {
   const TwRegion *g = tw_region(x->fn, r);
-  const TwLlRegionFacts *rf = &x->regions[r];
+  const TwPlRegionFacts *rf = &x->regions[r];
   int64_t chunks = (g->trip + TW_CHUNK - 1) / TW_CHUNK, blocks = (g->trip + TW_LANES - 1) / TW_LANES;
   indent(p, depth);
   fprintf(p->out, "samples, %" PRId64 " of them, %u sum%s and %u stacked result%s", g->trip, g->n_carry,
@@ -99,7 +98,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
     plan_body(p, rf->body, depth + 1);
     return;
   }
-  TwLlCut *cut = tw_ll_cut(&p->arena, rf->body, g, &p->m, p->f64);
+  TwPlCut *cut = tw_pl_cut(&p->arena, rf->body, g, p->m, p->f64);
   uint64_t sums = 0, values = 0;
   for (uint32_t k = 0; k < g->n_carry; k++) sums += (uint64_t)tw_info(g->body, g->body->results.at[k])->count;
   for (uint32_t k = 0; cut->straight && k < cut->segments.len; k++) values += values_of(cut, k);
@@ -112,8 +111,8 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   indent(p, depth + 1);
   fprintf(p->out, "about %" PRIu64 " FLOP a sample; %" PRIu64 " accumulator%s\n", cut->flop, sums, plural(sums));
   if (cut->straight) {
-    int64_t rows = tw_ll_rows(cut, &p->m, blocks);
-    double cycles = tw_ll_level_cycles(cut, p->f64);
+    int64_t rows = tw_pl_rows(cut, p->m, blocks);
+    double cycles = tw_pl_level_cycles(cut, p->f64);
     indent(p, depth + 1);
     fprintf(p->out,
             "%u segment%s; %" PRIu64 " lane values a block through memory (%" PRIu64
@@ -135,7 +134,7 @@ static void plan_samples(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
   }
 }
 
-static void plan_group(Plan *p, const TwLlFacts *x, const TwLlGroup *g, uint32_t depth) {
+static void plan_group(Plan *p, const TwPlFacts *x, const TwPlGroup *g, uint32_t depth) {
   uint32_t n = g->members.len - g->n_sums - (g->concat ? 1 : 0);
   indent(p, depth);
   fprintf(p->out, "%u operation%s", n, plural(n));
@@ -146,16 +145,16 @@ static void plan_group(Plan *p, const TwLlFacts *x, const TwLlGroup *g, uint32_t
   fputc('\n', p->out);
 }
 
-static void plan_tensor(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
+static void plan_tensor(Plan *p, const TwPlFacts *x, TwRef r, uint32_t depth) {
   if (x->group[r]) {
-    const TwLlGroup *g = &x->groups.at[x->group[r] - 1];
+    const TwPlGroup *g = &x->groups.at[x->group[r] - 1];
     if (g->last == r) plan_group(p, x, g, depth);
     return;
   }
   TwOp op = tw_op(x->fn, r);
   const TwTyInfo *t = tw_info(x->fn, r);
   bool reduces = op == TW_OP_dot || op == TW_OP_sum;
-  if ((t->rank == 0 && !reduces) || (!reduces && !tw_ll_is_elementwise(op)) || x->lazy[r]) return;
+  if ((t->rank == 0 && !reduces) || (!reduces && !tw_pl_is_elementwise(op)) || x->lazy[r]) return;
   indent(p, depth);
   fprintf(p->out, "%s ", tw_op_name(op));
   shape(p, t);
@@ -165,7 +164,7 @@ static void plan_tensor(Plan *p, const TwLlFacts *x, TwRef r, uint32_t depth) {
                        : "a fused loop, sixteen elements at a time");
 }
 
-static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
+static void plan_body(Plan *p, const TwPlFacts *x, uint32_t depth) {
   const TwFn *f = x->fn;
   for (TwRef r = 1; r < f->insts.len; r++) {
     if (!x->uses[r]) continue;
@@ -189,17 +188,17 @@ static void plan_body(Plan *p, const TwLlFacts *x, uint32_t depth) {
   }
 }
 
-void tw_ll_plan_dump(const TwLlFn *fns, uint32_t n, const TwLlOptions *o, FILE *out) {
-  Plan p = {.out = out, .m = tw_ll_machine_for(o)};
-  fprintf(out, "vectors of %u bits; sums in the defined order, so the bits do not depend on that\n", p.m.bits);
-  if (!p.m.fma)
+void tw_pl_dump_machine(const TwMachine *m, FILE *out) {
+  fprintf(out, "vectors of %u bits; sums in the defined order, so the bits do not depend on that\n", m->bits);
+  if (!m->fma)
     fprintf(out, "this CPU has no fused multiply-add (FMA, AVX2): each is a call of the C library's, exact but slow\n");
-  for (uint32_t k = 0; k < n; k++) {
-    p.f64 = fns[k].precision == TW_F64;
-    const TwLlFacts *x = tw_ll_facts(&p.arena, fns[k].fn, NULL, TW_LL_TOP, NULL);
-    fprintf(out, "\n%s: %s, %u operations, about %.0f cycles a call\n", fns[k].symbol, p.f64 ? "f64" : "f32",
-            fns[k].fn->insts.len - 1, tw_ll_predict(&p.arena, x, &p.m, p.f64));
-    plan_body(&p, x, 1);
-    tw_arena_free(&p.arena);
-  }
+}
+
+void tw_pl_dump(const char *name, const TwFn *fn, const TwMachine *m, bool f64, FILE *out) {
+  Plan p = {.out = out, .m = m, .f64 = f64};
+  const TwPlFacts *x = tw_pl_facts(&p.arena, fn, NULL, TW_PL_TOP, NULL);
+  fprintf(out, "\n%s: %s, %u operations, about %.0f cycles a call\n", name, f64 ? "f64" : "f32", fn->insts.len - 1,
+          tw_pl_predict(&p.arena, x, m, f64));
+  plan_body(&p, x, 1);
+  tw_arena_free(&p.arena);
 }

@@ -7,7 +7,7 @@
  *
  * A lazy value has exactly one reader, which reads each element at most once; so nothing is computed
  * twice. Its operands' memory must last until that reader reads. Constants and iota are always lazy. */
-#include "compiler/llvm/ll.h"
+#include "compiler/plan/internal.h"
 
 /* By the rule for its shape: element k of the result is of elements k of the operands. */
 enum {
@@ -25,7 +25,7 @@ static const bool elementwise[TW_OP_COUNT] = {
 #undef TW_OP
 };
 
-bool tw_ll_is_elementwise(TwOp op) { return elementwise[op]; }
+bool tw_pl_is_elementwise(TwOp op) { return elementwise[op]; }
 
 /* Its result is the operand's elements in other places: a view, or lazy if the operand is. */
 static bool is_shape_op(TwOp op) {
@@ -37,18 +37,18 @@ static bool is_leaf(TwOp op) { return op == TW_OP_const || op == TW_OP_iota; }
 
 /* ---- what depends on the sample */
 
-static bool *result_varies(TwArena *arena, const TwLlFacts *x) {
+static bool *result_varies(TwArena *arena, const TwPlFacts *x) {
   bool *v = TW_NEW_N(arena, bool, x->fn->results.len + 1);
   for (uint32_t k = 0; k < x->fn->results.len; k++) v[k] = x->varies[x->fn->results.at[k]];
   return v;
 }
 
-static void cond_facts(TwArena *arena, TwLlFacts *x, TwRef r, TwLlRegionFacts *out) {
+static void cond_facts(TwArena *arena, TwPlFacts *x, TwRef r, TwPlRegionFacts *out) {
   const TwRegion *g = tw_region(x->fn, r);
   bool *in = TW_NEW_N(arena, bool, g->n_consts + 1);
   for (uint32_t k = 0; k < g->n_consts; k++) in[k] = x->varies[tw_arg(x->fn, r, k + 1)];
-  out->body = tw_ll_facts(arena, g->body, in, TW_LL_BRANCH, g);
-  out->other = tw_ll_facts(arena, g->other, in, TW_LL_BRANCH, g);
+  out->body = tw_pl_facts(arena, g->body, in, TW_PL_BRANCH, g);
+  out->other = tw_pl_facts(arena, g->other, in, TW_PL_BRANCH, g);
   out->res_varies = result_varies(arena, out->body);
   const bool *other = result_varies(arena, out->other);
   bool all = x->varies[tw_arg(x->fn, r, 0)];
@@ -56,14 +56,14 @@ static void cond_facts(TwArena *arena, TwLlFacts *x, TwRef r, TwLlRegionFacts *o
 }
 
 /* A carry varies if it starts so or becomes so: the least fixed point. */
-static void scan_facts(TwArena *arena, TwLlFacts *x, TwRef r, TwLlRegionFacts *out) {
+static void scan_facts(TwArena *arena, TwPlFacts *x, TwRef r, TwPlRegionFacts *out) {
   const TwRegion *g = tw_region(x->fn, r);
   uint32_t n = g->n_consts + g->n_carry + g->n_xs;
   bool *in = TW_NEW_N(arena, bool, n + 1);
   for (uint32_t k = 0; k < n; k++) in[k + 1] = x->varies[tw_arg(x->fn, r, k)];
   for (bool again = true; again;) {
     again = false;
-    out->body = tw_ll_facts(arena, g->body, in, TW_LL_SCAN_BODY, g);
+    out->body = tw_pl_facts(arena, g->body, in, TW_PL_SCAN_BODY, g);
     out->res_varies = result_varies(arena, out->body);
     for (uint32_t k = 0; k < g->n_carry; k++) {
       bool *c = &in[1 + g->n_consts + k];
@@ -73,7 +73,7 @@ static void scan_facts(TwArena *arena, TwLlFacts *x, TwRef r, TwLlRegionFacts *o
   }
 }
 
-static void samples_facts(TwArena *arena, TwLlFacts *x, TwRef r, TwLlRegionFacts *out) {
+static void samples_facts(TwArena *arena, TwPlFacts *x, TwRef r, TwPlRegionFacts *out) {
   const TwRegion *g = tw_region(x->fn, r);
   uint32_t n = g->n_consts + g->n_xs;
   bool *in = TW_NEW_N(arena, bool, n + 1);
@@ -82,12 +82,12 @@ static void samples_facts(TwArena *arena, TwLlFacts *x, TwRef r, TwLlRegionFacts
     out->serial = out->serial || in[k];
   }
   for (uint32_t k = g->n_consts; k < n && !out->serial; k++) in[k] = true;
-  out->body = tw_ll_facts(arena, g->body, in, out->serial ? TW_LL_SERIAL_BODY : TW_LL_LANE_BODY, g);
+  out->body = tw_pl_facts(arena, g->body, in, out->serial ? TW_PL_SERIAL_BODY : TW_PL_LANE_BODY, g);
   out->res_varies = result_varies(arena, out->body);
   for (uint32_t k = 0; k < g->n_carry + g->n_ys && !out->serial; k++) out->res_varies[k] = false;
 }
 
-static void find_varies(TwArena *arena, TwLlFacts *x, const bool *param_varies) {
+static void find_varies(TwArena *arena, TwPlFacts *x, const bool *param_varies) {
   const TwFn *f = x->fn;
   for (uint32_t k = 0; k < f->params.len; k++) x->varies[f->params.at[k]] = param_varies && param_varies[k];
   for (TwRef r = 1; r < f->insts.len; r++) {
@@ -105,7 +105,7 @@ static void find_varies(TwArena *arena, TwLlFacts *x, const bool *param_varies) 
 
 /* A region of which anything varies is emitted where lanes are, and so is what uses it: even a result
  * of it that does not vary. */
-static void find_inner(TwLlFacts *x) {
+static void find_inner(TwPlFacts *x) {
   const TwFn *f = x->fn;
   for (TwRef r = 1; r < f->insts.len; r++) {
     x->inner[r] = x->varies[r];
@@ -115,7 +115,7 @@ static void find_inner(TwLlFacts *x) {
 
 /* ---- readers */
 
-static void find_uses(TwLlFacts *x) {
+static void find_uses(TwPlFacts *x) {
   const TwFn *f = x->fn;
   for (uint32_t k = 0; k < f->results.len; k++) {
     x->uses[f->results.at[k]]++;
@@ -141,45 +141,45 @@ static bool drops_only_units(const TwTyInfo *a, const TwTyInfo *b) {
   }
 }
 
-bool tw_ll_read_once(const TwLlFacts *x, TwRef r) {
+bool tw_pl_read_once(const TwPlFacts *x, TwRef r) {
   TwRef u = x->user[r];
   if (x->uses[r] != 1 || x->last[r] == UINT32_MAX || !u) return false;
   if (x->inner[u] != x->inner[r] || x->varies[u] != x->varies[r])
     return false; /* not to be recomputed in a loop, or in lanes */
   TwOp op = tw_op(x->fn, u);
-  if (tw_ll_is_elementwise(op) || op == TW_OP_sum || op == TW_OP_concat || op == TW_OP_pad) return true;
+  if (tw_pl_is_elementwise(op) || op == TW_OP_sum || op == TW_OP_concat || op == TW_OP_pad) return true;
   if (op == TW_OP_add_at) return tw_arg(x->fn, u, 2) == r;
   if (op == TW_OP_index || op == TW_OP_slice || op == TW_OP_transpose || op == TW_OP_reverse ||
       (op == TW_OP_reshape && drops_only_units(tw_info(x->fn, r), tw_info(x->fn, u))))
-    return tw_info(x->fn, u)->rank == 0 || tw_ll_read_once(x, u);
+    return tw_info(x->fn, u)->rank == 0 || tw_pl_read_once(x, u);
   return false;
 }
 
-static TwLlLazy laziness(const TwLlFacts *x, TwRef r) {
+static TwPlLazy laziness(const TwPlFacts *x, TwRef r) {
   TwOp op = tw_op(x->fn, r);
-  if (tw_info(x->fn, r)->rank == 0) return TW_LL_EAGER;
-  if (is_leaf(op)) return TW_LL_BY_ELEMENT;
-  if (tw_ll_is_elementwise(op)) {
-    if (x->group[r]) return TW_LL_EAGER;
-    return tw_ll_read_once(x, r) || tw_ll_read_flat(x, r) ? TW_LL_BY_ELEMENT : TW_LL_EAGER;
+  if (tw_info(x->fn, r)->rank == 0) return TW_PL_EAGER;
+  if (is_leaf(op)) return TW_PL_BY_ELEMENT;
+  if (tw_pl_is_elementwise(op)) {
+    if (x->group[r]) return TW_PL_EAGER;
+    return tw_pl_read_once(x, r) || tw_pl_read_flat(x, r) ? TW_PL_BY_ELEMENT : TW_PL_EAGER;
   }
   if (is_shape_op(op) || op == TW_OP_index) {
     TwRef a = tw_arg(x->fn, r, 0);
-    if (x->lazy[a] != TW_LL_BY_ELEMENT) return TW_LL_EAGER;
+    if (x->lazy[a] != TW_PL_BY_ELEMENT) return TW_PL_EAGER;
     /* of a leaf: cheap wherever it is read, if the index can be mapped */
-    return op != TW_OP_reshape || tw_ll_read_flat(x, r) || drops_only_units(tw_info(x->fn, a), tw_info(x->fn, r)) ||
+    return op != TW_OP_reshape || tw_pl_read_flat(x, r) || drops_only_units(tw_info(x->fn, a), tw_info(x->fn, r)) ||
                    tw_op(x->fn, a) == TW_OP_const
-               ? TW_LL_BY_ELEMENT
-               : TW_LL_EAGER;
+               ? TW_PL_BY_ELEMENT
+               : TW_PL_EAGER;
   }
   if (op == TW_OP_concat || op == TW_OP_pad)
-    return x->user[r] && tw_op(x->fn, x->user[r]) == TW_OP_concat && tw_ll_read_once(x, r) ? TW_LL_INTO : TW_LL_EAGER;
-  return TW_LL_EAGER;
+    return x->user[r] && tw_op(x->fn, x->user[r]) == TW_OP_concat && tw_pl_read_once(x, r) ? TW_PL_INTO : TW_PL_EAGER;
+  return TW_PL_EAGER;
 }
 
 /* ---- how long memory lasts */
 
-static void find_last(TwLlFacts *x) {
+static void find_last(TwPlFacts *x) {
   const TwFn *f = x->fn;
   for (TwRef r = (TwRef)f->insts.len - 1; r > 0; r--) {
     if (!x->uses[r]) continue;
@@ -189,35 +189,35 @@ static void find_last(TwLlFacts *x) {
                      (tensor && (is_shape_op(op) || op == TW_OP_index || op == TW_OP_add_at));
     uint32_t now = x->group[r] ? x->groups.at[x->group[r] - 1].last : r;
     uint32_t when = passes_on && x->last[r] > now ? x->last[r] : now;
-    if (x->role == TW_LL_LANE_BODY && !x->inner[r]) when = UINT32_MAX; /* read by a loop that comes later */
+    if (x->role == TW_PL_LANE_BODY && !x->inner[r]) when = UINT32_MAX; /* read by a loop that comes later */
     for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
       TwRef a = tw_arg(f, r, k);
-      uint32_t then = x->role == TW_LL_LANE_BODY && !x->inner[a] ? UINT32_MAX : when;
+      uint32_t then = x->role == TW_PL_LANE_BODY && !x->inner[a] ? UINT32_MAX : when;
       if (then > x->last[a]) x->last[a] = then;
     }
   }
 }
 
 /* A real product that is only summed is multiplied where it is added: its factors are read at the end. */
-static void find_fused(TwLlFacts *x, uint32_t n_sums) {
+static void find_fused(TwPlFacts *x, uint32_t n_sums) {
   const TwFn *f = x->fn;
   for (uint32_t k = 0; k < n_sums; k++) {
     TwRef r = f->results.at[k];
-    if (!tw_ll_is_fma_sum(x, k)) continue;
+    if (!tw_pl_is_fma_sum(x, k)) continue;
     x->fused[r] = !x->user[r];
     for (uint32_t j = 0; j < 2; j++) x->last[tw_arg(f, r, j)] = UINT32_MAX;
   }
   for (uint32_t k = n_sums; k < f->results.len; k++) x->fused[f->results.at[k]] = false; /* mapped as well */
 }
 
-bool tw_ll_is_fma_sum(const TwLlFacts *body, uint32_t k) {
+bool tw_pl_is_fma_sum(const TwPlFacts *body, uint32_t k) {
   TwRef r = body->fn->results.at[k];
   return tw_op(body->fn, r) == TW_OP_mul && tw_info(body->fn, r)->dtype == TW_REAL;
 }
 
 /* ---- add_at in its operand's memory */
 
-static uint32_t read_time(const TwLlFacts *x, TwRef r) {
+static uint32_t read_time(const TwPlFacts *x, TwRef r) {
   TwOp op = tw_op(x->fn, r);
   bool passes_on = op == TW_OP_get || x->lazy[r] ||
                    (tw_info(x->fn, r)->rank > 0 && (is_shape_op(op) || op == TW_OP_index));
@@ -226,7 +226,7 @@ static uint32_t read_time(const TwLlFacts *x, TwRef r) {
 }
 
 /* The operand's memory is its own, and nobody reads its old contents after r. */
-static bool dies_at(const TwLlFacts *x, TwRef a, TwRef r) {
+static bool dies_at(const TwPlFacts *x, TwRef a, TwRef r) {
   const TwFn *f = x->fn;
   if (x->varies[r] != x->varies[a]) return false;
   for (uint32_t k = 0; k < f->results.len; k++)
@@ -237,13 +237,13 @@ static bool dies_at(const TwLlFacts *x, TwRef a, TwRef r) {
   return true;
 }
 
-static bool owns_memory(const TwLlFacts *x, TwRef a) {
+static bool owns_memory(const TwPlFacts *x, TwRef a) {
   TwOp op = tw_op(x->fn, a);
-  return x->lazy[a] == TW_LL_EAGER && op != TW_OP_param && op != TW_OP_index && !is_shape_op(op);
+  return x->lazy[a] == TW_PL_EAGER && op != TW_OP_param && op != TW_OP_index && !is_shape_op(op);
 }
 
 /* Carry k of a scan is only ever added to: all additions can be made in one buffer. */
-static bool carry_stays(TwLlFacts *x, const TwRegion *g, uint32_t k) {
+static bool carry_stays(TwPlFacts *x, const TwRegion *g, uint32_t k) {
   const TwFn *f = x->fn;
   TwRef p = f->params.at[1 + g->n_consts + k], r = f->results.at[k];
   if (x->varies[p] != x->varies[r]) return false;
@@ -253,9 +253,9 @@ static bool carry_stays(TwLlFacts *x, const TwRegion *g, uint32_t k) {
   return true;
 }
 
-static void find_in_place(TwArena *arena, TwLlFacts *x, const TwRegion *g) {
+static void find_in_place(TwArena *arena, TwPlFacts *x, const TwRegion *g) {
   const TwFn *f = x->fn;
-  if (x->role == TW_LL_SCAN_BODY) {
+  if (x->role == TW_PL_SCAN_BODY) {
     x->stays = TW_NEW_N(arena, bool, g->n_carry + 1);
     for (uint32_t k = 0; k < g->n_carry; k++)
       x->stays[k] = tw_info(f, f->results.at[k])->rank > 0 && carry_stays(x, g, k);
@@ -268,8 +268,8 @@ static void find_in_place(TwArena *arena, TwLlFacts *x, const TwRegion *g) {
   }
 }
 
-TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwLlRole role, const TwRegion *g) {
-  TwLlFacts *x = TW_NEW(arena, TwLlFacts);
+TwPlFacts *tw_pl_facts(TwArena *arena, const TwFn *fn, const bool *param_varies, TwPlRole role, const TwRegion *g) {
+  TwPlFacts *x = TW_NEW(arena, TwPlFacts);
   uint32_t n = fn->insts.len;
   x->fn = fn;
   x->role = role;
@@ -281,15 +281,15 @@ TwLlFacts *tw_ll_facts(TwArena *arena, const TwFn *fn, const bool *param_varies,
   x->lazy = TW_NEW_N(arena, uint8_t, n);
   x->fused = TW_NEW_N(arena, bool, n);
   x->in_place = TW_NEW_N(arena, bool, n);
-  x->regions = TW_NEW_N(arena, TwLlRegionFacts, n);
+  x->regions = TW_NEW_N(arena, TwPlRegionFacts, n);
   x->group = TW_NEW_N(arena, uint32_t, n);
   x->unstored = TW_NEW_N(arena, bool, n);
   x->late = TW_NEW_N(arena, bool, n);
   find_varies(arena, x, param_varies);
   find_inner(x);
   find_uses(x);
-  if (role == TW_LL_LANE_BODY || role == TW_LL_SERIAL_BODY) find_fused(x, g->n_carry);
-  tw_ll_find_groups(arena, x);
+  if (role == TW_PL_LANE_BODY || role == TW_PL_SERIAL_BODY) find_fused(x, g->n_carry);
+  tw_pl_find_groups(arena, x);
   for (TwRef r = 1; r < n; r++)
     if (x->uses[r]) x->lazy[r] = (uint8_t)laziness(x, r);
   find_last(x);
