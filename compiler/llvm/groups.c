@@ -263,10 +263,10 @@ static void fetch_tile(void *env, LLVMValueRef tile, LLVMValueRef column) {
   TwLl *l = s->l;
   LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
   int64_t row_bytes = o->vectors * o->lanes * (int64_t)tw_ll_bytes(l, TW_REAL, false);
-  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, TW_LL_OUTER_ROWS * z->row)), column);
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, TW_PL_OUTER_ROWS * z->row)), column);
   at = tw_ll_add(l, at, tw_ll_i64(l, z->part->from));
   for (uint32_t k = 0; k < z->q->reads.len; k++)
-    for (int64_t row = 0; row < TW_LL_OUTER_ROWS; row++) {
+    for (int64_t row = 0; row < TW_PL_OUTER_ROWS; row++) {
       LLVMValueRef i = tw_ll_add(l, at, tw_ll_i64(l, row * z->row));
       LLVMValueRef p = tw_ll_at(l, t, s->val[z->q->reads.at[k]].ptr, i);
       for (int64_t b = 0; b < row_bytes; b += LINE) tw_ll_prefetch(l, tw_ll_byte_at(l, p, (uint64_t)b));
@@ -304,7 +304,7 @@ static void update_strip(const Strips *z, LLVMValueRef row0, LLVMValueRef n_rows
 /* n tiles of rows, from tile0 on, all columns. */
 static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) {
   TwLl *l = z->q->s->l;
-  LLVMValueRef height = tw_ll_i64(l, TW_LL_OUTER_ROWS);
+  LLVMValueRef height = tw_ll_i64(l, TW_PL_OUTER_ROWS);
   TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, z->row / z->columns));
   LLVMValueRef column0 = tw_ll_mul(l, part.i, tw_ll_i64(l, z->columns));
   for (uint32_t k = 0; k < z->sums.len; k++) {
@@ -315,7 +315,7 @@ static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) 
     t.env = z;
     tw_ll_outer_tiles(l, z->sums.at[k].o, &t);
   }
-  LLVMValueRef n_rows = rows == TW_LL_OUTER_ROWS ? tw_ll_mul(l, n, height) : tw_ll_i64(l, rows);
+  LLVMValueRef n_rows = rows == TW_PL_OUTER_ROWS ? tw_ll_mul(l, n, height) : tw_ll_i64(l, rows);
   update_strip(z, tw_ll_mul(l, tile0, height), n_rows, column0);
   tw_ll_loop_end(l, &part);
 }
@@ -333,19 +333,19 @@ static void in_strips(Strips *z) {
     tw_ll_assert(l, z->sums.at[k].o->rows == z->rows && z->sums.at[k].o->columns == z->row);
   z->columns = n > COLUMNS / TW_CHUNK ? TW_CHUNK : COLUMNS / TW_CHUNK / n * TW_CHUNK;
   while (z->row % z->columns) z->columns -= TW_CHUNK;
-  z->tiles = bytes_of_sums / (n * z->columns * TW_LL_OUTER_ROWS * each);
+  z->tiles = bytes_of_sums / (n * z->columns * TW_PL_OUTER_ROWS * each);
   if (z->tiles < 1) z->tiles = 1;
-  int64_t bytes = z->tiles * TW_LL_OUTER_ROWS * z->columns * each;
+  int64_t bytes = z->tiles * TW_PL_OUTER_ROWS * z->columns * each;
   uint32_t block = tw_ll_alloc(l, (uint64_t)(n * bytes));
   for (int64_t k = 0; k < n; k++)
     z->sums.at[k].buffer = tw_ll_byte_at(l, tw_ll_block_ptr(l, block), (uint64_t)(k * bytes));
-  int64_t tiles = z->rows / TW_LL_OUTER_ROWS;
+  int64_t tiles = z->rows / TW_PL_OUTER_ROWS;
   TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + z->tiles - 1) / z->tiles));
   LLVMValueRef tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, z->tiles)), most = tw_ll_i64(l, z->tiles);
   LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), tile0, "");
-  strip(z, tile0, tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most), TW_LL_OUTER_ROWS);
+  strip(z, tile0, tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most), TW_PL_OUTER_ROWS);
   tw_ll_loop_end(l, &strips);
-  uint32_t rest = (uint32_t)(z->rows % TW_LL_OUTER_ROWS);
+  uint32_t rest = (uint32_t)(z->rows % TW_PL_OUTER_ROWS);
   if (rest) strip(z, tw_ll_i64(l, tiles), tw_ll_i64(l, 1), rest);
   for (uint32_t k = 0; k < z->sums.len; k++) z->q->s->val[z->sums.at[k].get].ptr = tw_ll_nowhere(l);
   tw_ll_free(l, block);

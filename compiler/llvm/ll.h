@@ -300,6 +300,7 @@ typedef struct TwLlLanes {
   int64_t n, blocks, chunks;
   int64_t rows;             /* blocks of a pass: all of a chunk, or fewer if their values would not fit a cache */
   TwLlVal *xs, *ys;         /* columns; stacked results */
+  const TwPlSum *how;       /* per sum */
   TwLlOuter **strips;       /* per sum: its tiles are made later, by a group; or NULL */
   uint32_t *acc_at;         /* per sum: its first accumulator, and the place of its totals */
   uint32_t n_real, n_int;   /* totals of reals; accumulators of ints */
@@ -333,7 +334,6 @@ void tw_ll_pool_splats(const TwLlLanes *p, const TwPlCut *cut, TwLlScope *b, TwL
 
 /* ---- outer.c: the sum of a large outer product, of one chunk. Its tiles may be made where they are read (groups.c):
  * in the loop its factors are packed, and that is all. */
-enum { TW_LL_OUTER_ROWS = 6 };
 struct TwLlOuter { /* the sum of x[r] * y[c] over the samples of a chunk */
   TwRef x, y;
   int64_t rows, columns;
@@ -352,7 +352,7 @@ typedef struct TwLlOuterTiles { /* which elements, and where to */
   void (*each)(void *env, LLVMValueRef tile, LLVMValueRef column); /* emits code before each tile, or NULL */
   void *env;
 } TwLlOuterTiles;
-bool tw_ll_find_outer(const TwLlLanes *p, const TwPlAcc *acc, TwLlOuter *o); /* false: another kind of sum */
+TwLlOuter tw_ll_outer(const TwLlLanes *p, uint32_t k); /* sum k, which is one */
 void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at);
 
 /* ---- module.c, target.c */

@@ -12,44 +12,21 @@
  * what is not yet added (fold.c has the same for chunks): the partial sum of number j closes as many subtrees as j has
  * ones from the right.
  *
- * requires: a sum that is direct (sums.c), of a product of two broadcast lane vectors that lie in scratch; at least two
- *   blocks in each chunk, or one that is full; columns that are whole sixteens. */
+ * requires: a sum that the plan calls an outer product (compiler/plan/sums.c). */
 #include "compiler/llvm/layers.h"
 
-enum { ROWS = TW_LL_OUTER_ROWS, LEVELS = 5 };
+enum { ROWS = TW_PL_OUTER_ROWS, LEVELS = 5 };
 static const uint64_t reversed = UINT64_C(0xf7b3d591e6a2c480); /* four bits each: the lane of partial sum 0, 1, … */
 
-/* ---- is it one? */
-
-/* The lane vector of which the factor is a broadcast along one of two axes, or 0. */
-static TwRef vector_of(const TwLlLanes *p, TwRef a, int64_t *axis) {
-  const TwFn *f = p->b->fn;
-  if (a >= f->insts.len || tw_op(f, a) != TW_OP_broadcast || tw_info(f, a)->rank != 2) return 0;
-  TwRef x = tw_arg(f, a, 0);
-  if (tw_info(f, x)->rank != 1 || !p->b->facts->varies[x] || !p->cut->slot[x]) return 0;
-  *axis = tw_attr(f, a, 0);
-  return x;
-}
-
-bool tw_ll_find_outer(const TwLlLanes *p, const TwPlAcc *acc, TwLlOuter *o) {
+TwLlOuter tw_ll_outer(const TwLlLanes *p, uint32_t k) {
   TwLl *l = p->b->l;
-  int64_t axis[2] = {0, 0};
-  TwRef x[2] = {vector_of(p, acc->a, &axis[0]), acc->b ? vector_of(p, acc->b, &axis[1]) : 0};
-  if (!x[0] || !x[1] || axis[0] == axis[1]) return false;
-  int64_t rest = p->n % TW_LANES, rows, columns;
-  *o = (TwLlOuter){.x = x[axis[0]], .y = x[axis[1]], .rest = rest, .blocks = p->rows};
-  rows = tw_info(p->b->fn, o->x)->count;
-  columns = tw_info(p->b->fn, o->y)->count;
-  if (rest && p->blocks % TW_CHUNK_BLOCKS == 1) return false; /* a chunk of which some lanes have no sample */
-  if (rows < ROWS || columns % TW_LANES ||
-      rows * columns * (int64_t)tw_ll_bytes(l, TW_REAL, false) <= tw_machine_large(&l->m))
-    return false;
-  o->lanes = tw_machine_lanes(&l->m, l->f64);
-  o->vectors = l->m.blocks;
-  while (columns % (o->vectors * o->lanes)) o->vectors /= 2;
-  o->rows = rows;
-  o->columns = columns;
-  return true;
+  const TwPlSum *s = &p->how[k];
+  TwLlOuter o = {.x = s->x, .y = s->y, .rows = s->rows, .columns = s->columns, .rest = p->n % TW_LANES};
+  o.blocks = p->rows;
+  o.lanes = tw_machine_lanes(&l->m, l->f64);
+  o.vectors = l->m.blocks;
+  while (o.columns % (o.vectors * o.lanes)) o.vectors /= 2;
+  return o;
 }
 
 /* ---- packing */

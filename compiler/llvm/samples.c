@@ -78,36 +78,13 @@ static void before_loop(Loop *p) {
   if (p->cut->straight) tw_ll_pool_splats(p, p->cut, b, s, p->r);
 }
 
-/* Its chunks' sums are made in registers, from all sixteen partial sums (sums.c). */
-static bool is_direct(const Loop *p, uint32_t k) {
-  bool passes = p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks;
-  if (!p->cut->straight || passes || result_info(p, k)->rank == 0) return false;
-  for (uint32_t j = 0; j < p->cut->accs.len; j++)
-    if (p->cut->accs.at[j].k == k) return true;
-  return false;
-}
-
-static const TwPlAcc *acc_of(const Loop *p, uint32_t k) {
-  for (uint32_t j = 0; j < p->cut->accs.len; j++)
-    if (p->cut->accs.at[j].k == k) return &p->cut->accs.at[j];
-  return NULL;
-}
-
 /* Large outer products that a group reads: what they are the sums of is kept until then. */
 static void find_strips(Loop *p) {
-  const TwLlScope *s = p->s;
-  for (uint32_t k = 0; k < p->g->n_carry && p->chunks == 1; k++) {
-    TwRef get = 0;
-    TwLlOuter o;
-    for (TwRef r = p->r + 1; r < s->fn->insts.len; r++) {
-      bool it = tw_op(s->fn, r) == TW_OP_get && tw_arg(s->fn, r, 0) == p->r && tw_attr(s->fn, r, 0) == (int64_t)k;
-      if (it && s->facts->uses[r]) get = get ? UINT32_MAX : r;
-    }
-    if (!get || get == UINT32_MAX || !is_direct(p, k) || !tw_ll_find_outer(p, acc_of(p, k), &o)) continue;
-    if (!tw_pl_is_in_strips(s->facts, get, o.columns)) continue;
-    p->strips[k] = TW_NEW(s->l->arena, TwLlOuter);
-    *p->strips[k] = o;
-    s->strips[get] = p->strips[k];
+  for (uint32_t k = 0; k < p->g->n_carry; k++) {
+    if (p->how[k].how != TW_PL_STRIPS) continue;
+    p->strips[k] = TW_NEW(p->s->l->arena, TwLlOuter);
+    *p->strips[k] = tw_ll_outer(p, k);
+    p->s->strips[p->how[k].get] = p->strips[k];
   }
 }
 
@@ -116,7 +93,7 @@ static void number_sums(Loop *p) {
   for (uint32_t direct = 0; direct < 2; direct++) {
     for (uint32_t k = 0; k < p->g->n_carry; k++) {
       const TwTyInfo *t = result_info(p, k);
-      if (is_direct(p, k) != direct || p->strips[k]) continue;
+      if ((p->how[k].how != TW_PL_IN_MEMORY) != direct || p->strips[k]) continue;
       uint32_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
       p->acc_at[k] = *n;
       *n += (uint32_t)t->count;
@@ -477,8 +454,9 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.cut = tw_pl_cut(l->arena, rf->body, g, &l->m, l->f64);
   before_loop(&p);
   if (p.cut->straight) tw_ll_passes(&p);
+  p.how = tw_pl_sums(l->arena, s->facts, r, p.cut, &l->m, l->f64);
   p.strips = TW_NEW_N(l->arena, TwLlOuter *, g->n_carry + 1);
-  if (p.cut->straight) find_strips(&p);
+  find_strips(&p);
   number_sums(&p);
   TwLlTree tree = tw_ll_tree(l, TW_REAL, false, p.n_real, p.chunks);
   tw_ll_own(s, tree.block, s->facts->last[r]);

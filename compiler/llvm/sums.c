@@ -248,12 +248,12 @@ void tw_ll_sum_segment(TwLlLevel *v, uint32_t segment) {
   const TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   Sum q = sum_of(v, segment);
-  TwLlOuter outer;
   if (!v->outer && p->strips[q.acc->k]) {
     tw_ll_begin_outer(v, p->strips[q.acc->k]);
   } else if (!q.direct) {
     tw_ll_run_blocks(v, segment, sum_run);
-  } else if (!v->outer && tw_ll_find_outer(p, q.acc, &outer)) {
+  } else if (p->how[q.acc->k].how == TW_PL_OUTER) {
+    TwLlOuter outer = tw_ll_outer(p, q.acc->k);
     tw_ll_outer_sum(v, &outer, tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->sums, tw_ll_i64(l, p->acc_at[q.acc->k])));
   } else {
     tw_ll_narrow(v);

@@ -323,3 +323,8 @@ int64_t tw_pl_rows(const TwPlCut *top, const TwMachine *m, int64_t blocks) {
   while (rows > FEWEST && (uint64_t)rows * top->bytes > (uint64_t)m->core) rows = (rows + 1) / 2;
   return (rows + TW_PL_MAX_BLOCKS - 1) / TW_PL_MAX_BLOCKS * TW_PL_MAX_BLOCKS; /* for tiles, and blocks in turn */
 }
+
+bool tw_pl_has_passes(const TwPlCut *top, const TwMachine *m, int64_t blocks) {
+  int64_t rows = tw_pl_rows(top, m, blocks);
+  return rows < TW_CHUNK_BLOCKS && rows < blocks;
+}

@@ -24,8 +24,18 @@ static void shape(const Plan *p, const TwTyInfo *t) {
 
 static double registers_a_value(const Plan *p) { return TW_LANES / (double)tw_machine_lanes(p->m, p->f64); }
 
+static const char *plan_sum(TwPlHow how) {
+  switch (how) {
+    case TW_PL_IN_MEMORY: return ", tiles of it in registers for all blocks of a pass";
+    case TW_PL_AT_ONCE: return ", tiles of it in registers for all blocks";
+    case TW_PL_OUTER: return ", an outer product: its vectors are packed, its tiles have columns in their lanes";
+    case TW_PL_STRIPS: return ", an outer product: its vectors are packed, it is made strip by strip where it is read";
+  }
+  return "";
+}
+
 /* A piece by itself in tiles.c. */
-static void plan_piece(Plan *p, const TwPlCut *cut, uint32_t k, uint32_t depth) {
+static void plan_piece(Plan *p, const TwPlCut *cut, const TwPlSum *sums, uint32_t k, uint32_t depth) {
   const TwPlSegment *s = &cut->segments.at[k];
   const TwPlItem *it = &cut->items.at[s->first];
   const TwFn *f = cut->x->fn;
@@ -34,7 +44,7 @@ static void plan_piece(Plan *p, const TwPlCut *cut, uint32_t k, uint32_t depth) 
   indent(p, depth);
   fprintf(p->out, "segment %u: %s ", k + 1, it->inst ? tw_op_name(tw_op(f, r)) : "sum over the samples of");
   shape(p, tw_info(f, r));
-  if (!it->inst) fprintf(p->out, ", tiles of it in registers for all blocks");
+  if (!it->inst) fputs(plan_sum(sums ? sums[cut->accs.at[it->acc].k].how : TW_PL_IN_MEMORY), p->out);
   else if (dot && dot != r) fprintf(p->out, " of a dot, in tiles of rows by blocks, in registers");
   else if (dot) fprintf(p->out, ", in tiles of rows by blocks, in registers");
   else if (tw_pl_is_elementwise(tw_op(f, r))) fprintf(p->out, ", element by element");
@@ -42,7 +52,7 @@ static void plan_piece(Plan *p, const TwPlCut *cut, uint32_t k, uint32_t depth) 
   fprintf(p->out, ", about %.0f cycles a block\n", tw_pl_segment_cycles(cut, k, p->f64) * registers_a_value(p));
 }
 
-static void plan_level(Plan *p, const TwPlCut *cut, uint32_t depth) {
+static void plan_level(Plan *p, const TwPlCut *cut, const TwPlSum *sums, uint32_t depth) {
   for (uint32_t k = 0; k < cut->segments.len; k++) {
     const TwPlSegment *s = &cut->segments.at[k];
     uint32_t insts = s->end - s->first - s->accs;
@@ -56,12 +66,12 @@ static void plan_level(Plan *p, const TwPlCut *cut, uint32_t depth) {
               "iteration, %u carried value%s, %u of them kept for each iteration\n",
               in->g->trip, in->g->reverse ? " backward" : "", in->accs.len, plural(in->accs.len), carried,
               plural(carried), kept);
-      plan_level(p, in, depth + 1);
+      plan_level(p, in, NULL, depth + 1);
       continue;
     }
     if (s->first == s->end) continue;
     if (s->tensor) {
-      plan_piece(p, cut, k, depth);
+      plan_piece(p, cut, sums, k, depth);
       continue;
     }
     indent(p, depth);
@@ -119,13 +129,13 @@ static void plan_samples(Plan *p, const TwPlFacts *x, TwRef r, uint32_t depth) {
             " bytes a sample), scratch of %" PRIu64 " bytes",
             cut->segments.len, plural(cut->segments.len), values, values * lane / TW_LANES,
             cut->bytes * (uint64_t)rows);
-    if (rows < TW_CHUNK_BLOCKS && rows < blocks) fprintf(p->out, ", in passes of %" PRId64 " blocks", rows);
+    if (tw_pl_has_passes(cut, p->m, blocks)) fprintf(p->out, ", in passes of %" PRId64 " blocks", rows);
     fputc('\n', p->out);
     indent(p, depth + 1);
     fprintf(p->out,
             "about %.0f cycles a block, %.0f%% of the peak of a core that starts two fused multiply-adds a cycle\n",
             cycles * registers_a_value(p), 25.0 * (double)cut->flop / cycles);
-    plan_level(p, cut, depth + 1);
+    plan_level(p, cut, tw_pl_sums(&p->arena, x, r, cut, p->m, p->f64), depth + 1);
   } else {
     indent(p, depth + 1);
     fprintf(p->out,
