@@ -31,6 +31,7 @@ typedef struct TwLlOptions {
   bool halves;          /* 512 bits, for a CPU of 256: LLVM cuts each vector in two. For tests, where no AVX-512 is */
   const char *symbol;   /* of the program's tables in an object file; NULL: tw_program */
   uint32_t cpu_level;   /* for any CPU of this level of x86-64: 3 (AVX2, FMA), 4 (AVX-512 too); 0: for this CPU */
+  const char *model;    /* with cpu_level: LLVM's name of the CPU to schedule for; NULL: the level's. For tests */
 } TwLlOptions;
 
 static inline TwMachine tw_ll_machine_for(const TwLlOptions *o) {

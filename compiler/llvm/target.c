@@ -81,7 +81,7 @@ static uint32_t n_idle;
 
 static bool is_alike(const TwLlOptions *a, const TwLlOptions *b) {
   return a->vector_bits == b->vector_bits && a->quick == b->quick && a->without_fma == b->without_fma &&
-         a->halves == b->halves && a->cpu_level == b->cpu_level;
+         a->halves == b->halves && a->cpu_level == b->cpu_level && a->model == b->model;
 }
 
 static bool take_idle(TwLlTarget *t, const TwLlOptions *o) {
@@ -123,7 +123,7 @@ bool tw_ll_target(TwLlTarget *t, const TwLlOptions *o, char **error) {
   t->needs = needs(o, &t->m);
   char *triple = LLVMGetDefaultTargetTriple(), *cpu = o->cpu_level ? NULL : LLVMGetHostCPUName();
   t->triple = copy_of(triple);
-  t->cpu = copy_of(cpu ? cpu : o->cpu_level >= 4 ? "x86-64-v4" : "x86-64-v3");
+  t->cpu = copy_of(cpu ? cpu : o->model ? o->model : o->cpu_level >= 4 ? "x86-64-v4" : "x86-64-v3");
   t->features = feature_text(o, &t->m);
   LLVMDisposeMessage(triple);
   if (cpu) LLVMDisposeMessage(cpu);

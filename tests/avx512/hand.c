@@ -57,8 +57,9 @@ int main(void) {
     int64_t samples;
   } sizes[] = {{5, 500}, {5, 77}, {3, 1100}, {8, 300}, {12, 33}, {40, 500}};
   const TwHandKernels *wide = tw_hand_kernels(512), *narrow = tw_hand_kernels(256);
-  bool ok = wide && narrow;
-  if (!ok) puts("no kernels: this machine has no AVX-512");
+  if (!wide) return puts("no kernels to compare: this machine has no AVX-512"), 77; /* ctest: skipped */
+  bool ok = narrow != NULL;
+  if (!ok) puts("no kernels for AVX2");
   for (size_t k = 0; ok && k < sizeof sizes / sizeof *sizes; k++)
     for (int dense = 0; dense < 2; dense++) ok = same(wide, narrow, sizes[k].depth, sizes[k].samples, dense) && ok;
   return ok ? 0 : 1;

@@ -46,7 +46,9 @@ static Played play(const char *path, bool flip) {
     tape_entry_free(&e);
   }
   tw_object_free(code);
-  if (!tape || p.broken) perror(path), p.broken = true;
+  if (!tape) perror(path);
+  else if (p.broken) fprintf(stderr, "%s: this is no tape, or not the whole of one\n", path);
+  if (!tape) p.broken = true;
   if (tape) fclose(tape);
   return p;
 }
