@@ -329,7 +329,8 @@ static LLVMValueRef accumulator(const Level *v, uint32_t acc) {
     LLVMValueRef further = v->outer ? tw_ll_mul(l, v->i, tw_ll_i64(l, TW_LANES)) : tw_ll_i64(l, 0);
     *from = tw_ll_at(l, tw_ll_type(l, TW_REAL, false), p->acc, tw_ll_add(l, further, p->sub));
   }
-  return tw_ll_byte_at(l, *from, p->acc_at[v->cut->accs.at[acc].k] * TW_LANES * tw_ll_bytes(l, TW_REAL, false));
+  return tw_ll_byte_at(l, *from,
+                       (uint64_t)p->acc_at[v->cut->accs.at[acc].k] * TW_LANES * tw_ll_bytes(l, TW_REAL, false));
 }
 
 void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i) {

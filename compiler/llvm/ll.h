@@ -302,9 +302,9 @@ typedef struct TwLlLanes {
   TwLlVal *xs, *ys;         /* columns; stacked results */
   const TwPlSum *how;       /* per sum */
   TwLlOuter **strips;       /* per sum: its tiles are made later, by a group; or NULL */
-  uint32_t *acc_at;         /* per sum: its first accumulator, and the place of its totals */
-  uint32_t n_real, n_int;   /* totals of reals; accumulators of ints */
-  uint32_t n_acc;           /* of the reals, the first ones, which have accumulators in memory */
+  int64_t *acc_at;          /* per sum: its first accumulator, and the place of its totals */
+  int64_t n_real, n_int;    /* totals of reals; accumulators of ints */
+  int64_t n_acc;            /* of the reals, the first ones, which have accumulators in memory */
   LLVMValueRef acc, whole;  /* of reals, of ints */
   LLVMValueRef sums;        /* the chunk's, of reals */
   LLVMValueRef from, count; /* the pass: its first block among all, and how many */

@@ -132,7 +132,7 @@ static void generate(Unit *u, const TwLlOptions *o) {
   mine.quick = u->quick;
   if (u->kept.bytes || !tw_ll_target(&t, &mine, &u->error)) return;
   if (LLVMTargetMachineEmitToMemoryBuffer(t.machine, u->mod, LLVMObjectFile, &message, &u->object)) {
-    u->error = message ? strdup(message) : NULL;
+    u->error = strdup(message ? message : "LLVM gives no reason");
     LLVMDisposeMessage(message);
   }
   tw_ll_target_free(&t);

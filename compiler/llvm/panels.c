@@ -350,7 +350,8 @@ void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot) {
   TwLl *l = v->b->l;
   Product q = {.v = v, .root = root, .dot = dot};
   uint64_t each = tw_ll_bytes(l, TW_REAL, false);
-  tw_ll_assert(l, find(&q));
+  bool found = find(&q);
+  tw_ll_assert(l, found);
   choose_sizes(&q);
   int64_t tile = q.along ? ROWS * row_pitch(&q) : tile_pitch(&q);
   uint32_t packed = tw_ll_alloc(l, (uint64_t)(q.band * tile + 2 * TW_LANES) * each);

@@ -94,13 +94,13 @@ static void number_sums(Loop *p) {
     for (uint32_t k = 0; k < p->g->n_carry; k++) {
       const TwTyInfo *t = result_info(p, k);
       if ((p->how[k].how != TW_PL_IN_MEMORY) != direct || p->strips[k]) continue;
-      uint32_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
+      int64_t *n = t->dtype == TW_REAL ? &p->n_real : &p->n_int;
       p->acc_at[k] = *n;
-      *n += (uint32_t)t->count;
+      *n += t->count;
     }
     if (direct) continue;
     p->n_acc = p->n_real;
-    p->n_real = (p->n_real + TW_LANES - 1u) / TW_LANES * TW_LANES; /* whole vectors are folded */
+    p->n_real = (p->n_real + TW_LANES - 1) / TW_LANES * TW_LANES; /* whole vectors are folded */
   }
 }
 
@@ -114,8 +114,8 @@ typedef struct Memory {
 static Memory memory(Loop *p) {
   TwLl *l = p->s->l;
   Memory m = {0};
-  uint64_t padded = (p->n_acc + TW_LANES - 1u) / TW_LANES * TW_LANES;
-  uint64_t reals = padded * tw_ll_bytes(l, TW_REAL, true), ints = p->n_int * tw_ll_bytes(l, TW_INT, true);
+  uint64_t padded = ((uint64_t)p->n_acc + TW_LANES - 1) / TW_LANES * TW_LANES;
+  uint64_t reals = padded * tw_ll_bytes(l, TW_REAL, true), ints = (uint64_t)p->n_int * tw_ll_bytes(l, TW_INT, true);
   m.acc_block = tw_ll_alloc(l, reals + ints);
   p->acc = tw_ll_block_ptr(l, m.acc_block);
   p->whole = tw_ll_byte_at(l, p->acc, reals);
@@ -255,7 +255,7 @@ static TwLlVal accumulators(Loop *p, uint32_t k) {
 
 static void zero_accumulators(Loop *p, TwDtype d) {
   TwLl *l = p->s->l;
-  uint32_t n = d == TW_REAL ? p->n_acc : p->n_int;
+  int64_t n = d == TW_REAL ? p->n_acc : p->n_int;
   TwTyInfo t = {.dtype = d, .rank = 1, .dims = {n}, .count = n};
   TwLlVal all = tw_ll_contiguous(&t, d == TW_REAL ? p->acc : p->whole, true);
   tw_ll_fill_zero(l, &all);
@@ -344,7 +344,7 @@ static void run_chunk(Loop *p, TwLlLayers *layers, LLVMValueRef scratch, LLVMVal
     tw_ll_run_layers(layers, scratch);
     tw_ll_loop_end(l, &pass);
   }
-  if (p->n_acc) tw_ll_fold_many(l, p->acc, p->sums, p->n_acc);
+  if (p->n_acc) tw_ll_fold_many(l, p->acc, p->sums, (uint64_t)p->n_acc);
 }
 
 static LLVMValueRef blocks_of(Loop *p, LLVMValueRef chunk) {
@@ -450,7 +450,7 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.chunks = (p.n + TW_CHUNK - 1) / TW_CHUNK;
   p.xs = TW_NEW_N(l->arena, TwLlVal, g->n_xs + 1);
   p.ys = TW_NEW_N(l->arena, TwLlVal, g->n_ys + 1);
-  p.acc_at = TW_NEW_N(l->arena, uint32_t, g->n_carry + 1);
+  p.acc_at = TW_NEW_N(l->arena, int64_t, g->n_carry + 1);
   p.cut = tw_pl_cut(l->arena, rf->body, g, &l->m, l->f64);
   before_loop(&p);
   if (p.cut->straight) tw_ll_passes(&p);
@@ -458,7 +458,7 @@ void tw_ll_samples(TwLlScope *s, TwRef r) {
   p.strips = TW_NEW_N(l->arena, TwLlOuter *, g->n_carry + 1);
   find_strips(&p);
   number_sums(&p);
-  TwLlTree tree = tw_ll_tree(l, TW_REAL, false, p.n_real, p.chunks);
+  TwLlTree tree = tw_ll_tree(l, TW_REAL, false, (uint64_t)p.n_real, p.chunks);
   tw_ll_own(s, tree.block, s->facts->last[r]);
   bool share = is_worth_sharing(&p);
   Memory m = {0};

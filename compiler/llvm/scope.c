@@ -333,12 +333,19 @@ static void bind_params(TwLlScope *s, LLVMValueRef in) {
   }
 }
 
+/* Does it compute a value, and nothing else? What is not named here stays. */
+static bool only_computes(LLVMValueRef i) {
+  if (LLVMIsALoadInst(i) || LLVMIsAGetElementPtrInst(i) || LLVMIsAPHINode(i)) return true;
+  if (LLVMIsABinaryOperator(i) || LLVMIsAUnaryOperator(i) || LLVMIsACastInst(i) || LLVMIsACmpInst(i)) return true;
+  if (LLVMIsAExtractElementInst(i) || LLVMIsAInsertElementInst(i) || LLVMIsAShuffleVectorInst(i)) return true;
+  return LLVMIsASelectInst(i) || LLVMIsAExtractValueInst(i) || LLVMIsAFreezeInst(i);
+}
+
 void tw_ll_erase_unread(TwLl *l) {
   for (LLVMBasicBlockRef b = LLVMGetLastBasicBlock(l->fn); b; b = LLVMGetPreviousBasicBlock(b))
     for (LLVMValueRef i = LLVMGetLastInstruction(b), before; i; i = before) {
       before = LLVMGetPreviousInstruction(i);
-      bool acts = LLVMIsAStoreInst(i) || LLVMIsACallInst(i) || LLVMIsAFenceInst(i) || LLVMIsATerminatorInst(i);
-      if (!acts && !LLVMGetFirstUse(i)) LLVMInstructionEraseFromParent(i);
+      if (only_computes(i) && !LLVMGetFirstUse(i)) LLVMInstructionEraseFromParent(i);
     }
 }
 

@@ -145,6 +145,37 @@ static void outer_updates(Test *t) {
   }
 }
 
+/* Sums of more than 2^32 elements together, which is more than can be run here: their totals have places of their own. */
+static void many_totals(Test *t) {
+  enum { SUMS = 17, SIDE = 1 << 14 };
+  test_reset(t);
+  TwFn *b = tw_fn_new(t->m, "body");
+  TwRef u = tw_param(b, real_ty(t, 1, SIDE, 0, 0)), x = tw_param(b, tw_ty_scalar(t->m, TW_REAL));
+  TwTy type = real_ty(t, 2, SIDE, SIDE, 0);
+  TwRef right = tw_binary(b, TW_OP_add, u, tw_fit(b, x, tw_type(b, u)));
+  for (int k = 0; k < SUMS; k++) {
+    TwRef left = scaled(b, right, k + 2);
+    TwRef rows = tw_broadcast(b, left, type, (int64_t[]){0}), columns = tw_broadcast(b, right, type, (int64_t[]){1});
+    tw_result(b, tw_binary(b, TW_OP_mul, rows, columns));
+  }
+  TwFn *f = tw_fn_new(t->m, "f");
+  TwRegion g = {.body = tw_fn_seal(b), .trip = 600, .n_consts = 1, .n_carry = SUMS, .n_xs = 1};
+  TwRef args[2] = {tw_param(f, real_ty(t, 1, SIDE, 0, 0)), tw_param(f, real_ty(t, 1, 600, 0, 0))};
+  TwRef r = tw_emit_region(f, TW_OP_samples, &g, args, 2);
+  for (uint32_t k = 0; k < SUMS; k++) tw_result(f, tw_get(f, r, k));
+  TwRtFn slot = {.name = "f"};
+  TwLlFn fn = {.symbol = "f", .fn = tw_fn_seal(f), .precision = TW_F32, .slot = &slot};
+  char *error = NULL;
+  TwJit *j = tw_jit(&fn, 1, &(TwLlOptions){.quick = true}, &error);
+  if (!j || slot.work_bytes < SUMS * (uint64_t)SIDE * SIDE * sizeof(float)) {
+    printf("%d sums of [%d, %d]: %llu bytes of work; %s\n", SUMS, SIDE, SIDE, (unsigned long long)slot.work_bytes,
+           error ? error : "");
+    t->failures++;
+  }
+  free(error);
+  tw_jit_free(j);
+}
+
 int main(int argc, char **argv) {
   Test t = test_new(20261126);
   int n = argc > 1 ? atoi(argv[1]) : 12;
@@ -157,6 +188,7 @@ int main(int argc, char **argv) {
   test_reset(&t);
   check(&t, update(&t, 2200000, true), "update beyond the caches");
   outer_updates(&t);
+  many_totals(&t);
   test_reset(&t);
   const TwFn *f = outer_update(&t, 512, 66, 512, true, 1);
   if (plan_mentions(f, 256, "one loop, in chunks of 512; what is put together of 3 parts") != 1 ||

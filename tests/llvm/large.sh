@@ -19,11 +19,13 @@ powers() {
 }
 
 # A derivative of a power asks whether it is 0 times something; none of that is a branch.
-powers 20 >"$dir/few.tw"
-"$triwave" emit "$dir/few.tw" --as asm >"$dir/few.s" || say "emit --as asm fails"
-sed -n '/^s.step:/,/retq/p' "$dir/few.s" >"$dir/step.s"
-[ -s "$dir/step.s" ] || say "no code of s.step"
-grep -Eq '^[[:space:]]j[a-z]+[[:space:]]' "$dir/step.s" && say "a choice of a number is a branch"
+if [ "$(uname -m)" = x86_64 ]; then
+  powers 20 >"$dir/few.tw"
+  "$triwave" emit "$dir/few.tw" --as asm >"$dir/few.s" || say "emit --as asm fails"
+  sed -n '/^s.step:/,/retq/p' "$dir/few.s" >"$dir/step.s"
+  [ -s "$dir/step.s" ] || say "no code of s.step"
+  grep -Eq '^[[:space:]]j[a-z]+[[:space:]]' "$dir/step.s" && say "a choice of a number is a branch"
+fi
 
 powers 900 >"$dir/many.tw"
 "$triwave" run "$dir/many.tw" --json >"$dir/many.json" || say "900 powers fail"
