@@ -145,7 +145,7 @@ static void outer_updates(Test *t) {
   }
 }
 
-/* Sums of more than 2^32 elements together, which is more than can be run here: their totals have places of their own. */
+/* Sums of more than 2^32 elements together, more than can be run here: their totals have places of their own. */
 static void many_totals(Test *t) {
   enum { SUMS = 17, SIDE = 1 << 14 };
   test_reset(t);
@@ -188,7 +188,7 @@ int main(int argc, char **argv) {
   test_reset(&t);
   check(&t, update(&t, 2200000, true), "update beyond the caches");
   outer_updates(&t);
-  many_totals(&t);
+  if (!t.tape) many_totals(&t);
   test_reset(&t);
   const TwFn *f = outer_update(&t, 512, 66, 512, true, 1);
   if (plan_mentions(f, 256, "one loop, in chunks of 512; what is put together of 3 parts") != 1 ||
