@@ -89,6 +89,31 @@ static LLVMValueRef pick(TwLl *l, LLVMRealPredicate p, LLVMValueRef b, LLVMValue
   return tw_ll_select(l, LLVMBuildFCmp(l->b, p, b, a, ""), b, a);
 }
 
+/* Of lanes that are chosen by a mask or else +0: the mask and what is chosen. Only where masks are operands: elsewhere
+ * they are operations. */
+static bool is_masked(const TwLl *l, LLVMValueRef v, LLVMValueRef *mask, LLVMValueRef *chosen) {
+  bool select = l->bits == 512 && tw_ll_is_lanes(v) && LLVMIsASelectInst(v);
+  if (!select || !LLVMIsNull(LLVMGetOperand(v, 2)) || !tw_ll_is_lanes(LLVMGetOperand(v, 0))) return false;
+  *mask = LLVMGetOperand(v, 0);
+  *chosen = LLVMGetOperand(v, 1);
+  return true;
+}
+
+/* a - (mask ? b : 0) is mask ? a - b : a, to the last bit: an operation under a mask. */
+static LLVMValueRef subtract(TwLl *l, LLVMValueRef a, LLVMValueRef b) {
+  LLVMValueRef mask, chosen;
+  if (!is_masked(l, b, &mask, &chosen)) return LLVMBuildFSub(l->b, a, b, "");
+  return LLVMBuildSelect(l->b, mask, LLVMBuildFSub(l->b, a, chosen, ""), a, "");
+}
+
+/* A mask of what has been masked: of all who read the value, most are operations under masks themselves, which then read
+ * what was there before any. */
+static LLVMValueRef choose(TwLl *l, LLVMValueRef mask, LLVMValueRef a, LLVMValueRef b) {
+  LLVMValueRef inner, chosen;
+  if (!tw_ll_is_lanes(mask) || !LLVMIsNull(b) || !is_masked(l, a, &inner, &chosen)) return tw_ll_select(l, mask, a, b);
+  return LLVMBuildSelect(l->b, LLVMBuildAnd(l->b, inner, mask, ""), chosen, tw_ll_splat(l, b), "");
+}
+
 static LLVMValueRef real_op(TwLl *l, TwOp op, LLVMValueRef *v) {
   switch ((int)op) {
     case TW_OP_neg: return LLVMBuildFNeg(l->b, v[0], "");
@@ -102,7 +127,7 @@ static LLVMValueRef real_op(TwLl *l, TwOp op, LLVMValueRef *v) {
     case TW_OP_floor: return unary_intrinsic(l, "llvm.floor", v[0]);
     case TW_OP_logistic: return logistic(l, v[0]);
     case TW_OP_add: return LLVMBuildFAdd(l->b, v[0], v[1], "");
-    case TW_OP_sub: return LLVMBuildFSub(l->b, v[0], v[1], "");
+    case TW_OP_sub: return subtract(l, v[0], v[1]);
     case TW_OP_mul: return LLVMBuildFMul(l->b, v[0], v[1], "");
     case TW_OP_mul0: return mul0(l, v[0], v[1]);
     case TW_OP_div: return LLVMBuildFDiv(l->b, v[0], v[1], "");
@@ -171,7 +196,7 @@ static LLVMValueRef whole_op(TwLl *l, TwOp op, TwDtype d, LLVMValueRef *v) {
 
 LLVMValueRef tw_ll_op(TwLl *l, TwOp op, TwDtype operand, LLVMValueRef *args, uint32_t n) {
   tw_ll_assert(l, n >= 1 && n <= 3);
-  if (op == TW_OP_select) return tw_ll_select(l, args[0], args[1], args[2]);
+  if (op == TW_OP_select) return choose(l, args[0], args[1], args[2]);
   match_all(l, args, n);
   for (uint32_t k = 0; k < n; k++)
     tw_ll_assert(l, LLVMTypeOf(args[k]) == tw_ll_type(l, operand, tw_ll_is_lanes(args[k])));
