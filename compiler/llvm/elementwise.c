@@ -92,7 +92,7 @@ static LLVMValueRef pick(TwLl *l, LLVMRealPredicate p, LLVMValueRef b, LLVMValue
 /* Of lanes that are chosen by a mask or else +0: the mask and what is chosen. Only where masks are operands: elsewhere
  * they are operations. */
 static bool is_masked(const TwLl *l, LLVMValueRef v, LLVMValueRef *mask, LLVMValueRef *chosen) {
-  bool select = l->bits == 512 && tw_ll_is_lanes(v) && LLVMIsASelectInst(v);
+  bool select = l->m.masks && tw_ll_is_lanes(v) && LLVMIsASelectInst(v);
   if (!select || !LLVMIsNull(LLVMGetOperand(v, 2)) || !tw_ll_is_lanes(LLVMGetOperand(v, 0))) return false;
   *mask = LLVMGetOperand(v, 0);
   *chosen = LLVMGetOperand(v, 1);
