@@ -105,9 +105,12 @@ static bool is_temporary(const char *name) { return strncmp(name, "tmp-", 4) == 
 
 static uint64_t rounded(uint64_t n) { return (n + 15) / 16 * 16; }
 
-static void digest(const Head *h, const uint8_t *parts, uint64_t n, uint8_t out[SHA256_DIGEST_LENGTH]) {
+/* Of the entry's name too, so that one under the name of another is not taken for it. */
+static void digest(const char name[NAME], const Head *h, const uint8_t *parts, uint64_t n,
+                   uint8_t out[SHA256_DIGEST_LENGTH]) {
   SHA2_CTX sha;
   SHA256Init(&sha);
+  SHA256Update(&sha, (const uint8_t *)name, NAME);
   SHA256Update(&sha, (const uint8_t *)h, offsetof(Head, digest));
   SHA256Update(&sha, parts, n);
   SHA256Final(out, &sha);
@@ -124,17 +127,17 @@ static bool read_all(int fd, uint8_t *to, size_t n) {
   return true;
 }
 
-static bool read_entry(int fd, TwCacheEntry *out) {
+static bool read_entry(int fd, const char name[NAME], TwCacheEntry *out) {
   struct stat s;
   Head h;
   uint8_t is[SHA256_DIGEST_LENGTH];
   if (fstat(fd, &s) || s.st_size < (off_t)sizeof h || (uint64_t)s.st_size > MAX_ENTRY + sizeof h) return false;
-  if (!read_all(fd, (uint8_t *)&h, sizeof h) || memcmp(h.magic, "TWCACHE1", 8) != 0) return false;
+  if (!read_all(fd, (uint8_t *)&h, sizeof h) || memcmp(h.magic, "TWCACHE2", 8) != 0) return false;
   uint64_t total = (uint64_t)s.st_size - sizeof h, at = 0;
   if (h.n == 0 || h.n > TW_CACHE_MAX_PARTS) return false;
   out->memory = aligned_alloc(16, rounded(total + 16));
   if (!out->memory || !read_all(fd, out->memory, total)) return false;
-  digest(&h, out->memory, total, is);
+  digest(name, &h, out->memory, total, is);
   if (memcmp(is, h.digest, sizeof is) != 0) return false;
   for (out->n = 0; out->n < h.n; out->n++) {
     uint64_t size = h.size[out->n];
@@ -157,7 +160,7 @@ bool tw_cache_get(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY],
   *out = (TwCacheEntry){0};
   int fd = openat(c->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
-  bool ok = is_own(fd, S_IFREG) && read_entry(fd, out);
+  bool ok = is_own(fd, S_IFREG) && read_entry(fd, name, out);
   if (ok) touch(fd);
   else (void)unlinkat(c->dir, name, 0); /* the next one to compile puts a right one there */
   close(fd);
@@ -235,7 +238,7 @@ void tw_cache_trim(TwCache *c) {
 
 void tw_cache_put(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY], const void *const *part,
                   const size_t *size, uint32_t n) {
-  Head h = {.magic = {'T', 'W', 'C', 'A', 'C', 'H', 'E', '1'}, .n = n};
+  Head h = {.magic = {'T', 'W', 'C', 'A', 'C', 'H', 'E', '2'}, .n = n};
   uint64_t total = 0, at = 0;
   if (n == 0 || n > TW_CACHE_MAX_PARTS) return;
   for (uint32_t k = 0; k < n; k++) {
@@ -246,11 +249,11 @@ void tw_cache_put(TwCache *c, TwCacheKind kind, const uint8_t key[TW_CACHE_KEY],
   uint8_t *all = total <= MAX_ENTRY && total <= c->max_bytes / 4 ? calloc(1, total + 1) : NULL;
   if (!all) return;
   for (uint32_t k = 0; k < n; at += rounded(size[k++])) memcpy(all + at, part[k], size[k]);
-  digest(&h, all, total, h.digest);
   char name[NAME + 1], temporary[64];
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   name_of(kind, key, name);
+  digest(name, &h, all, total, h.digest);
   snprintf(temporary, sizeof temporary, "tmp-%ld-%ld-%p", (long)getpid(), now.tv_nsec, (void *)&h);
   int fd = openat(c->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) {

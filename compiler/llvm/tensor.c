@@ -85,6 +85,7 @@ LLVMValueRef tw_ll_element(TwLlScope *s, TwRef r, const TwLlAt *at) {
     case TW_LL_NONE: /* a lane value that its segment has not loaded yet */
       tw_ll_assert(s->l, s->level);
       tw_ll_seg_load(s, r);
+      tw_ll_assert(s->l, v->kind != TW_LL_NONE);
       return tw_ll_element(s, r, at);
     case TW_LL_TUPLE: break;
   }

@@ -213,8 +213,11 @@ TwPlCut *tw_pl_levels(TwArena *arena, const TwPlFacts *x, const TwRegion *g) {
     const TwPlFacts *body = x->regions[r].body;
     z.top->inner[r] = new_level(&z, body, s, r);
     find_tensors(z.top->inner[r]);
-    for (uint32_t k = s->n_consts + s->n_carry; k < tw_inst(f, r)->n_args; k++)
+    for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
+      bool row = k >= s->n_consts + s->n_carry; /* else it is stacked only where another loop has made it */
+      if (!row && !maker(&z, tw_arg(f, r, k))) continue;
       if (x->varies[tw_arg(f, r, k)] && body->uses[body->fn->params.at[1 + k]]) z.top->stacked[tw_arg(f, r, k)] = true;
+    }
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
     if (!give_sum(&z, k)) return NULL;

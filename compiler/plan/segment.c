@@ -131,7 +131,8 @@ static void keep_for_results(Cutter *c) {
   uint32_t from = c->needs.refs.len, n = c->cut->items.len;
   c->stamp++;
   for (uint32_t k = c->cut->scan ? 0 : c->cut->g->n_carry; k < f->results.len; k++)
-    if (is_bool(c->x, f->results.at[k]) || tw_info(f, f->results.at[k])->rank > 0) need_operand(c, f->results.at[k]);
+    if (is_bool(c->x, f->results.at[k]) || tw_info(f, f->results.at[k])->rank > 0 || c->cut->whole[f->results.at[k]])
+      need_operand(c, f->results.at[k]);
   for (uint32_t k = from; k < c->needs.refs.len; k++) { /* a tensor is read behind all segments, even its own */
     TwRef a = c->needs.refs.at[k];
     c->last[a] = c->cut->whole[a] ? n : n ? n - 1 : 0;

@@ -83,6 +83,20 @@ static void damaged(TwCache *c) {
   CHECK(!there(c, 1, 40), "an entry that anybody may write was read");
 }
 
+/* An entry under the name of another of its kind is not taken for it. */
+static void misplaced(TwCache *c) {
+  char one[600] = "", three[600] = "";
+  tw_cache_clear(c);
+  put(c, 1, 40);
+  entry_path(c, one);
+  tw_cache_clear(c);
+  put(c, 3, 40);
+  entry_path(c, three);
+  CHECK(rename(three, one) == 0, "an entry cannot be renamed");
+  CHECK(!there(c, 1, 40), "an entry under another's name was read");
+  CHECK(access(one, F_OK) != 0, "a misplaced entry stays");
+}
+
 static void full(const char *folder) {
   (void)folder;
   TwCache *c = tw_cache_open(100000);
@@ -112,6 +126,7 @@ int main(int argc, char **argv) {
   tw_cache_clear(c);
   CHECK(!there(c, 1, 40), "an entry that nobody put");
   damaged(c);
+  misplaced(c);
   tw_cache_close(c);
   full(argv[1]);
   setenv("XDG_CACHE_HOME", "relative", 1);
