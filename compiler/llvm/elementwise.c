@@ -106,8 +106,8 @@ static LLVMValueRef subtract(TwLl *l, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildSelect(l->b, mask, LLVMBuildFSub(l->b, a, chosen, ""), a, "");
 }
 
-/* A mask of what has been masked: of all who read the value, most are operations under masks themselves, which then read
- * what was there before any. */
+/* A mask of what has been masked: most who read the value are operations under masks themselves, which then read what
+ * was there before any. */
 static LLVMValueRef choose(TwLl *l, LLVMValueRef mask, LLVMValueRef a, LLVMValueRef b) {
   LLVMValueRef inner, chosen;
   if (!tw_ll_is_lanes(mask) || !LLVMIsNull(b) || !is_masked(l, a, &inner, &chosen)) return tw_ll_select(l, mask, a, b);
