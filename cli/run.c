@@ -144,6 +144,7 @@ static bool open_cell(Session *s, uint64_t cell) {
                          .ast = first.ast,
                          .variant = names.at[k],
                          .cache = s->cache,
+                         .before = k ? &j[-1].build : NULL,
                          .what = tw_cli_training(watched),
                          .code = {.vector_bits = s->c->vector_bits, .threads = s->threads}};
     j->build.seconds[TW_PHASE_PARSE] = k ? 0 : first.seconds[TW_PHASE_PARSE];

@@ -32,8 +32,10 @@ static bool run_sema(TwBuild *b) {
 static unsigned wanted(const TwBuild *b) { return b->what ? b->what : TW_LOWER_TRAIN; }
 
 static bool run_lower(TwBuild *b) {
+  const TwBuild *before = b->before;
+  while (before && !before->lowered) before = before->before; /* its code was in the cache */
   b->told = b->unit->diags.list.len;
-  return tw_lower(b->unit, b->program, wanted(b), &b->lowered);
+  return tw_lower(b->unit, b->program, wanted(b), before ? before->lowered : NULL, &b->lowered);
 }
 
 static bool run_opt(TwBuild *b) { return tw_lowered_optimize(b->unit, b->lowered); }
@@ -144,23 +146,69 @@ static void keep(TwBuild *b, const TwLlObjects *objects) {
 
 /* ---- objects of single functions, which programs share: the store that the generator asks */
 
+/* Functions that were compiled together. */
+typedef struct TwMade {
+  struct TwMade *next;
+  const TwLlFn *fns;
+  uint32_t n;
+  bool quick;
+  TwObjectBytes object; /* malloc'ed */
+} TwMade;
+
+static TwObjectBytes copy_of(TwObjectBytes from) {
+  void *bytes = malloc(from.size ? from.size : 1);
+  if (bytes) memcpy(bytes, from.bytes, from.size);
+  return (TwObjectBytes){bytes, from.size};
+}
+
+static bool is_of(const TwMade *m, const TwLlFn *fns, uint32_t n, bool quick) {
+  bool same = m->n == n && m->quick == quick;
+  for (uint32_t k = 0; k < n && same; k++)
+    same = m->fns[k].fn == fns[k].fn && m->fns[k].precision == fns[k].precision &&
+           strcmp(m->fns[k].symbol, fns[k].symbol) == 0;
+  return same;
+}
+
+static bool again(void *context, const TwLlFn *fns, uint32_t n, bool quick, TwObjectBytes *out) {
+  const TwMade *found = NULL;
+  for (const TwBuild *b = context; b && !found; b = b->before)
+    for (const TwMade *m = b->made; m && !found; m = m->next)
+      if (is_of(m, fns, n, quick)) found = m;
+  if (!found) return false;
+  for (uint32_t k = 0; k < n; k++) {
+    if (!fns[k].slot) continue;
+    fns[k].slot->work_bytes = found->fns[k].slot->work_bytes;
+    fns[k].slot->chunks = found->fns[k].slot->chunks;
+  }
+  *out = copy_of(found->object);
+  return out->bytes != NULL;
+}
+
+static void made(void *context, const TwLlFn *fns, uint32_t n, bool quick, TwObjectBytes object) {
+  TwBuild *b = context;
+  TwMade *m = TW_NEW(&b->unit->arena, TwMade);
+  const TwLlFn *own = tw_arena_dup(&b->unit->arena, fns, n * sizeof *fns);
+  *m = (TwMade){.next = b->made, .fns = own, .n = n, .quick = quick, .object = copy_of(object)};
+  if (m->object.bytes) b->made = m;
+}
+
 static bool get_object(void *context, const TwObjectBytes of[2], uint8_t key[TW_LL_KEY], TwObjectBytes *out) {
+  const TwBuild *b = context;
   TwCacheHash *h = hash_generator();
   TwCacheEntry e;
   if (h) {
     for (int k = 0; k < 2; k++) tw_cache_hash_bytes(h, of[k].bytes, of[k].size);
     tw_cache_hash_end(h, key);
   }
-  if (!h || !tw_cache_get(context, TW_CACHE_FUNCTIONS, key, &e)) return false;
-  void *bytes = malloc(e.size[0] + 1);
-  if (bytes) memcpy(bytes, e.part[0], e.size[0]);
-  *out = (TwObjectBytes){bytes, e.size[0]};
+  if (!h || !tw_cache_get(b->cache, TW_CACHE_FUNCTIONS, key, &e)) return false;
+  *out = copy_of((TwObjectBytes){e.part[0], e.size[0]});
   tw_cache_entry_free(&e);
-  return bytes != NULL;
+  return out->bytes != NULL;
 }
 
 static void put_object(void *context, const uint8_t key[TW_LL_KEY], TwObjectBytes object) {
-  tw_cache_put(context, TW_CACHE_FUNCTIONS, key, &object.bytes, &object.size, 1);
+  const TwBuild *b = context;
+  tw_cache_put(b->cache, TW_CACHE_FUNCTIONS, key, &object.bytes, &object.size, 1);
 }
 
 /* ---- code */
@@ -189,8 +237,8 @@ static bool run_code(TwBuild *b) {
     return b->jit || code_error(b, error);
   }
   TwLlObjects objects;
-  TwLlStore store = {b->cache, get_object, put_object};
-  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, b->cache ? &store : NULL, &objects, &error) &&
+  TwLlStore store = {b, again, made, b->cache ? get_object : NULL, b->cache ? put_object : NULL};
+  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &store, &objects, &error) &&
             link(b, fns, n, &objects, &error);
   generator->objects_free(&objects);
   return ok || code_error(b, error);
@@ -263,6 +311,8 @@ void tw_build_free(TwBuild *b) {
   char *error;
   tw_object_free(b->object);
   if (b->jit) tw_codegen(&error)->jit_free(b->jit);
+  for (const TwMade *m = b->made; m; m = m->next) free((void *)(uintptr_t)m->object.bytes);
+  b->made = NULL;
   b->object = NULL;
   b->jit = NULL;
   b->rt = NULL;

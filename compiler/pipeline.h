@@ -36,9 +36,12 @@ typedef struct TwBuild {
   TwLowered *lowered;
   const TwRtProgram *rt; /* with code: what the runtime runs */
   TwObject *object;
-  TwJit *jit;  /* where objects cannot be loaded */
-  bool looked; /* the cache was asked */
-  size_t told; /* diagnostics of the unit when lowering began */
+  TwJit *jit;                   /* where objects cannot be loaded */
+  bool looked;                  /* the cache was asked */
+  const struct TwBuild *before; /* NULL, or another variant of the unit, with the same options, which is built first and
+                                 * lives as long: what they have in common is made once */
+  struct TwMade *made;          /* what was */
+  size_t told;                  /* diagnostics of the unit when lowering began */
   uint8_t key[TW_CACHE_KEY];
   double seconds[TW_PHASE_COUNT];
 } TwBuild;

@@ -7,6 +7,7 @@
 #define TW_IR_INTERNAL_H
 
 #include "compiler/ir/ir.h"
+#include "compiler/ir/passes.h"
 
 typedef enum TwShapeRule {
   TW_SHAPE_leaf,
@@ -60,7 +61,6 @@ TwRef tw_append(TwFn *f, const TwProto *p);  /* appends whatever exists already 
 TwProto tw_proto_of(const TwFn *f, TwRef r); /* points into f: invalid after the next emission into f */
 TwRef tw_bundle(TwFn *f, const TwRef *parts, uint32_t n);
 uint64_t tw_fn_hash(const TwFn *f);
-bool tw_fn_equal(const TwFn *a, const TwFn *b); /* alike but for names and spans */
 
 /* fold.c, fold_shape.c, fold_region.c: what the instruction simplifies to; 0: nothing. */
 TwRef tw_fold(TwFn *f, const TwProto *p);

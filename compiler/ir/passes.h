@@ -18,6 +18,9 @@ const TwFn *tw_ir_parse(TwModule *m, const char *text, const char **error);
  * code does, sums in the defined order, calls SLEEF by name. Returns false if memory ran out. */
 bool tw_interpret(const TwFn *f, TwPrecision precision, const void *const *params, void *const *results);
 
+/* Alike but for names and spans: of one module, and sealed. */
+bool tw_fn_equal(const TwFn *a, const TwFn *b);
+
 /* Number of instructions, bodies included (each body once). */
 uint32_t tw_fn_size(const TwFn *f);
 

@@ -44,10 +44,15 @@ typedef struct TwLlObjects {
   uint32_t n;
 } TwLlObjects;
 
-/* Where objects are kept from one program to the next. What an object is made of is all in `of`: the same bytes, by
- * the same generator, give the same code. */
+/* Where objects are kept from one program to the next. */
 typedef struct TwLlStore {
   void *context;
+  /* Within a process: the object (malloc'ed, the caller frees) of these very functions, whose slots' work_bytes and
+   * chunks are set. false: they were not compiled together before. And what they were compiled to. */
+  bool (*again)(void *context, const TwLlFn *fns, uint32_t n, bool quick, TwObjectBytes *out);
+  void (*made)(void *context, const TwLlFn *fns, uint32_t n, bool quick, TwObjectBytes object);
+  /* From one process to the next, or NULL, both. What an object is made of is all in `of`: the same bytes, by the same
+   * generator, give the same code. */
   /* The object made of these bytes (malloc'ed, the caller frees), and the key to put one by. false: there is none. */
   bool (*get)(void *context, const TwObjectBytes of[2], uint8_t key[TW_LL_KEY], TwObjectBytes *out);
   void (*put)(void *context, const uint8_t key[TW_LL_KEY], TwObjectBytes object);

@@ -8,8 +8,8 @@
  * grows faster than the code, that of the lowest level does not.
  *
  * The code of a unit depends on its module alone, as LLVM would write it to a file, and on the machine. So units that
- * a store has are taken from there: variants, programs that differ in their data or in a stage, and a program that was
- * changed in one place share the rest. */
+ * a store has are taken from there: programs that differ in their data or in a stage, and a program that was changed in
+ * one place share the rest. Variants share functions, so that theirs are not even emitted again. */
 #define _GNU_SOURCE
 #include <llvm-c/BitWriter.h>
 #include <llvm-c/TargetMachine.h>
@@ -31,7 +31,7 @@ typedef struct Unit {
   uint8_t key[TW_LL_KEY];
   TwLlFn *fns;
   uint32_t n, part;
-  bool quick, storable;
+  bool quick, storable, shared; /* shared: further programs of this process may want it */
   char *error;
 } Unit;
 
@@ -190,9 +190,12 @@ static bool make_all(Row *row, TwRtProgram *program, const TwLlFn *fns, uint32_t
   for (uint32_t k = 0; k < row->n && ok; k++) {
     Unit *u = &row->unit[k];
     bool last = k + 1 == row->n;
-    ok = emit(u, &target);
-    if (ok && last && program) tw_ll_table(u->mod, program, o->symbol, fns, n, false);
-    else if (ok && store) recall(u, &target, store);
+    bool tables = last && program;
+    u->shared = store && !tables;
+    if (u->shared && store->again(store->context, u->fns, u->n, u->quick, &u->kept)) u->shared = false;
+    else ok = emit(u, &target);
+    if (ok && tables) tw_ll_table(u->mod, program, o->symbol, fns, n, false);
+    else if (ok && u->shared && store->get) recall(u, &target, store);
     if (ok) add_to_row(row, k + 1, last);
   }
   add_to_row(row, row->emitted, true);
@@ -205,14 +208,16 @@ static bool make_all(Row *row, TwRtProgram *program, const TwLlFn *fns, uint32_t
 static bool take_object(Unit *u, const TwLlStore *store, TwObjectBytes *out) {
   *out = u->kept;
   u->kept = (TwObjectBytes){0};
-  if (out->bytes) return true;
-  if (!u->object) return false;
-  size_t size = LLVMGetBufferSize(u->object);
-  void *bytes = malloc(size ? size : 1);
-  if (!bytes) return false;
-  memcpy(bytes, LLVMGetBufferStart(u->object), size);
-  *out = (TwObjectBytes){bytes, size};
-  if (u->storable) store->put(store->context, u->key, *out);
+  if (!out->bytes && !u->object) return false;
+  if (!out->bytes) {
+    size_t size = LLVMGetBufferSize(u->object);
+    void *bytes = malloc(size ? size : 1);
+    if (!bytes) return false;
+    memcpy(bytes, LLVMGetBufferStart(u->object), size);
+    *out = (TwObjectBytes){bytes, size};
+    if (u->storable) store->put(store->context, u->key, *out);
+  }
+  if (u->shared) store->made(store->context, u->fns, u->n, u->quick, *out);
   return true;
 }
 

@@ -21,6 +21,7 @@ typedef struct TwLowered {
   TwModule *module;
   TwRtProgram *rt; /* tables complete, entries NULL; lives in the unit's arena */
   TwVec(TwLoweredFn) fns;
+  const struct TwLowered *before;
 } TwLowered;
 
 /* What is wanted of a program, as bits. */
@@ -30,10 +31,11 @@ typedef enum TwLowerWhat {
   TW_LOWER_SELDOM = 4  /* nobody looks at epochs: TwRtStage.eval is called at the ends of stages */
 } TwLowerWhat;
 
-/* requires: a typed program without errors; `what`: of TW_LOWER_*, not 0.
+/* requires: a typed program without errors; `what`: of TW_LOWER_*, not 0; `before`: NULL, or another program of the
+ *           unit, whose final functions are taken for those that are alike.
  * provides: *out complete up to .primal and .grad; .final is set by tw_lowered_optimize.
  * false iff it added an error: a stage that trains nothing its loss depends on, … */
-bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out);
+bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, const TwLowered *before, TwLowered **out);
 /* loss differentiated by FLAT as stage st asks: (params of loss…) -> (loss, gradient). */
 const TwFn *tw_stage_gradient(TwModule *m, const TwStage *st, const TwFn *loss, const bool *active);
 /* Set_Weights before any stage: (VALUES, FLAT of length 0) -> SHOWN, the natural values of all params and

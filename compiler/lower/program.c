@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compiler/ir/cost.h"
+#include "compiler/ir/passes.h"
 #include "compiler/lower/internal.h"
 #include "compiler/sema/sema.h"
 
@@ -378,11 +379,12 @@ static void mark_once(TwLowered *l, unsigned what) {
   }
 }
 
-bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, TwLowered **out) {
+bool tw_lower(TwUnit *u, const TwProgram *p, unsigned what, const TwLowered *before, TwLowered **out) {
   uint32_t errors = u->diags.errors;
   TwLowered *l = TW_NEW(&u->arena, TwLowered);
-  TwLw lw = {.unit = u, .arena = &u->arena, .p = p, .m = tw_module_new(&u->arena)};
+  TwLw lw = {.unit = u, .arena = &u->arena, .p = p, .m = before ? before->module : tw_module_new(&u->arena)};
   l->module = lw.m;
+  l->before = before;
   l->rt = TW_NEW(&u->arena, TwRtProgram);
   lw.rows = TW_NEW_N(lw.arena, int64_t, p->datas.len);
   for (uint32_t k = 0; k < p->datas.len; k++) lw.rows[k] = p->datas.at[k].n;
@@ -435,9 +437,25 @@ const TwFn *tw_lower_set_weights(TwUnit *u, const TwProgram *p, const TwLowered 
   return tw_fn_seal(b.scope.f);
 }
 
+/* The final form of an earlier program's function that is like f, or NULL. Nothing asks a final function where in the
+ * source it comes from. */
+static const TwFn *final_of(const TwLowered *l, const TwLoweredFn *f) {
+  for (; l; l = l->before)
+    for (uint32_t k = 0; k < l->fns.len; k++) {
+      const TwLoweredFn *g = &l->fns.at[k];
+      bool alike = g->final && g->precision == f->precision && strcmp(g->name, f->name) == 0;
+      if (alike && tw_fn_equal(g->grad, f->grad)) return g->final;
+    }
+  return NULL;
+}
+
 bool tw_lowered_optimize(TwUnit *u, TwLowered *l) {
   (void)u;
   TwOptLimits limits = tw_opt_limits_default();
-  for (uint32_t k = 0; k < l->fns.len; k++) l->fns.at[k].final = tw_optimize(l->module, l->fns.at[k].grad, limits);
+  for (uint32_t k = 0; k < l->fns.len; k++) {
+    TwLoweredFn *f = &l->fns.at[k];
+    f->final = final_of(l->before, f);
+    if (!f->final) f->final = tw_optimize(l->module, f->grad, limits);
+  }
   return true;
 }

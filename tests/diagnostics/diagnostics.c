@@ -152,7 +152,7 @@ static bool compile(Case *c, const char *path, const char *text, size_t len) {
     free(dump);
     /* What only the derivatives show, such as a term of the loss that is no square. */
     TwLowered *lowered = NULL;
-    if (c->unit->diags.errors == 0) tw_lower(c->unit, p, TW_LOWER_TRAIN, &lowered);
+    if (c->unit->diags.errors == 0) tw_lower(c->unit, p, TW_LOWER_TRAIN, NULL, &lowered);
   }
   return ok;
 }

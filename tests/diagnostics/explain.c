@@ -71,7 +71,7 @@ static void check(TwUnit *u, const char *text, size_t len, const char *variant) 
   for (uint32_t k = 0; k < names.len; k++) {
     TwProgram *p = NULL;
     TwLowered *lowered = NULL;
-    if (tw_sema(u, ast, names.at[k], &p)) tw_lower(u, p, TW_LOWER_TRAIN, &lowered);
+    if (tw_sema(u, ast, names.at[k], &p)) tw_lower(u, p, TW_LOWER_TRAIN, NULL, &lowered);
   }
 }
 

@@ -165,7 +165,8 @@ static void compile(TwUnit *u, const Program *p) {
   for (uint32_t k = 0; k < names.len; k++) {
     TwProgram *typed = NULL;
     TwLowered *lowered = NULL;
-    if (tw_sema(u, ast, names.at[k], &typed) && u->diags.errors == 0) tw_lower(u, typed, TW_LOWER_TRAIN, &lowered);
+    if (tw_sema(u, ast, names.at[k], &typed) && u->diags.errors == 0)
+      tw_lower(u, typed, TW_LOWER_TRAIN, NULL, &lowered);
   }
 }
 

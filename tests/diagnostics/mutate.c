@@ -88,7 +88,7 @@ static void run(const char *path, const char *text, size_t len, uint32_t line, T
     contradiction |= good != (p != NULL);
     ok &= good;
     TwLowered *lowered = NULL;
-    if (u->diags.errors == 0) ok &= tw_lower(u, p, TW_LOWER_TRAIN, &lowered);
+    if (u->diags.errors == 0) ok &= tw_lower(u, p, TW_LOWER_TRAIN, NULL, &lowered);
   }
   double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
   uint32_t first = first_error(u, file, &placeless);

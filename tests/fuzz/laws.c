@@ -129,7 +129,7 @@ static bool variant(Text t, TwUnit *u, TwModuleAst *m, TwName name, LawDepth dep
   bool good = tw_sema(u, m, name, &p);
   if (good != (p != NULL)) breach(t, "result and program disagree", name);
   if (depth < LAW_ALL) return good;
-  if (!good || !tw_lower(u, p, TW_LOWER_TRAIN | TW_LOWER_MODELS, &l)) return false;
+  if (!good || !tw_lower(u, p, TW_LOWER_TRAIN | TW_LOWER_MODELS, NULL, &l)) return false;
   functions(t, l, false, false, seed);
   if (!tw_lowered_optimize(u, l)) return false;
   functions(t, l, true, run, seed);

@@ -20,6 +20,7 @@ stage fit { train a, b; adam(rate = 1e-3); epochs n }
 ensure regions(f, [0, 1]) >= 1
 variant second { param b : real = 0.2 }
 variant third { loss = mse(f, train) + a ^ 2 }
+variant fourth { param b : real = 0.05 }
 TW
 bare() { sed 's/"\(seconds\|compile\|train\|total\)": *[0-9.e+-]*/"\1": 0/g' "$1"; }
 
@@ -34,6 +35,12 @@ for seeds in 1 3; do
     bare $how >got
     cmp want got || say "$seeds seeds, $how: other results"
   done
+  # What variants share is made once; each is what it is alone.
+  losses() { sed -n 's/.*"seed": \([0-9]*\).*"best_loss": \([^,]*\),.*measures.*/\1 \2/p' "$1"; }
+  for v in full second third fourth; do "$triwave" run p.tw --variant $v --seeds $seeds --no-cache --json; done >alone
+  losses alone >want
+  losses cold >got
+  [ "$(wc -l <want)" -eq $((4 * seeds)) ] && cmp want got || say "$seeds seeds: not what each variant is alone"
   # Nothing is timed twice: what passes between the first and the last moment is compiling or training.
   awk -F'[:,}]' '{ for (k = 1; k < NF; k++) { gsub(/[" {]/, "", $k); v[$k] = $(k + 1) } }
     END { exit !(v["compile"] > 0 && v["train"] > 0 && v["compile"] + v["train"] <= v["total"]) }' cold ||
