@@ -86,6 +86,32 @@ static const TwFn *in_lanes(Test *t, TwOp op, TwDtype d, Shape s, int64_t n, uin
   return tw_fn_seal(f);
 }
 
+/* Subtractions of masked values, and masks of masked ones: under the mask, or under both, where masks are operands. The
+ * inputs have zeros of either sign, infinities and NaN. */
+static void masked(Test *t) {
+  TwFn *b = tw_fn_new(t->m, "body"), *f = tw_fn_new(t->m, "f");
+  TwRef in[3], args[3];
+  for (int k = 0; k < 3; k++)
+    in[k] = tw_param(b, real_ty(t, 0, 0, 0, 0)), args[k] = tw_param(f, real_ty(t, 1, 500, 0, 0));
+  TwRef zero = tw_real(b, 0), less = tw_binary(b, TW_OP_lt, in[0], in[1]), more = tw_binary(b, TW_OP_lt, in[1], in[2]);
+  TwRef one = tw_select(b, less, in[2], zero), both = tw_select(b, more, one, zero);
+  TwRef y[] = {tw_binary(b, TW_OP_sub, in[1], one), tw_binary(b, TW_OP_sub, in[0], both), both,
+               tw_binary(b, TW_OP_sub, one, both), tw_binary(b, TW_OP_sub, both, in[2])};
+  TwRegion g = {.trip = 500, .n_xs = 3, .n_ys = sizeof y / sizeof *y};
+  for (uint32_t k = 0; k < g.n_ys; k++) tw_result(b, y[k]);
+  g.body = tw_fn_seal(b);
+  TwRef r = tw_emit_region(f, TW_OP_samples, &g, args, 3);
+  for (uint32_t k = 0; k < g.n_ys; k++) tw_result(f, tw_get(f, r, k));
+  const TwFn *sealed = tw_fn_seal(f);
+  t->few = 0;
+  check(t, sealed, "masked subtractions in lanes");
+  uint32_t wide = code_mentions(sealed, 512, "and <16 x i1>"), narrow = code_mentions(sealed, 256, "and <8 x i1>");
+  if (wide == 0 || narrow != 0) {
+    printf("masks of masked values: %u conjunctions with 512 bits, %u with 256\n", wide, narrow);
+    t->failures++;
+  }
+}
+
 int main(void) {
   Test t = test_new(1);
   static const Shape shapes[] = {{0, {0}}, {1, {7}}, {1, {83}}, {2, {3, 21}}};
@@ -108,5 +134,7 @@ int main(void) {
       check(&t, in_lanes(&t, op, d, shapes[0], counts[((uint32_t)op + 7) % 9], arity(op) > 1 ? 2 : 0), what);
       check(&t, in_lanes(&t, op, d, shapes[1], 17, arity(op) > 1 ? 2 : 0), what);
     }
+  test_reset(&t);
+  masked(&t);
   return test_end(&t, "elementwise operations");
 }

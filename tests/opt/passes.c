@@ -48,6 +48,36 @@ static void contract(TwModule *m) {
   CHECK(out[2] == fma(0.1, 0.3, 0.4), "a c - d");
 }
 
+/* A masked product is taken in where no free one is, and only if nobody else reads it or its mask's choice. */
+static void contract_masked(TwModule *m) {
+  TwFn *f = tw_fn_new(m, "contract_masked");
+  TwRef a = tw_param(f, scalar(m)), b = tw_param(f, scalar(m)), c = tw_param(f, scalar(m)), zero = tw_real(f, 0);
+  TwRef on = tw_binary(f, TW_OP_lt, a, b), off = tw_binary(f, TW_OP_lt, b, a);
+  tw_result(f, add(f, c, tw_select(f, on, mul(f, a, b), zero)));                           /* fma(a, b, c) */
+  tw_result(f, add(f, c, tw_select(f, off, mul(f, a, c), zero)));                          /* c */
+  tw_result(f, tw_binary(f, TW_OP_sub, c, tw_select(f, on, mul(f, b, c), zero)));          /* fma(-b, c, c) */
+  tw_result(f, tw_binary(f, TW_OP_sub, tw_select(f, off, mul(f, b, b), zero), a));         /* -a */
+  tw_result(f, add(f, tw_select(f, on, mul(f, a, a), zero), mul(f, c, c)));                /* the free one */
+  tw_result(f, add(f, c, tw_select(f, on, tw_binary(f, TW_OP_mul, b, tw_real(f, 3)), a))); /* no mask: a elsewhere */
+  TwRef read = tw_select(f, on, tw_binary(f, TW_OP_mul, c, tw_real(f, 5)), zero);
+  tw_result(f, add(f, a, read)); /* read by a relu too: stays */
+  tw_result(f, tw_unary(f, TW_OP_relu, read));
+  const TwFn *g = tw_fn_seal(f), *h = tw_opt_contract(m, g);
+  CHECK(!tw_verify(h), "%s", tw_verify(h));
+  CHECK(tw_count_op(h, TW_OP_fma) == 5 && tw_count_op(h, TW_OP_mul) == 3, "%u fma, %u mul", tw_count_op(h, TW_OP_fma),
+        tw_count_op(h, TW_OP_mul));
+  CHECK(strcmp(tw_ir_print(h), tw_ir_print(tw_opt_contract(m, h))) == 0, "contract is not idempotent");
+  double in[3] = {0.1, 0.7, -0.0}, out[8];
+  tw_interpret(h, TW_F64, (const void *[]){in, in + 1, in + 2},
+               (void *[]){out, out + 1, out + 2, out + 3, out + 4, out + 5, out + 6, out + 7});
+  CHECK(out[0] == fma(0.1, 0.7, -0.0) && out[1] == 0 && signbit(out[1]), "c + masked a b: %g, %g", out[0], out[1]);
+  in[2] = 0.3;
+  tw_interpret(h, TW_F64, (const void *[]){in, in + 1, in + 2},
+               (void *[]){out, out + 1, out + 2, out + 3, out + 4, out + 5, out + 6, out + 7});
+  CHECK(out[0] == fma(0.1, 0.7, 0.3) && out[2] == fma(-0.7, 0.3, 0.3) && out[3] == -0.1, "one rounding, or none");
+  CHECK(out[4] == fma(0.3, 0.3, 0.1 * 0.1), "the free product is taken in before the masked one");
+}
+
 /* A product that is a sum of samples is left to the loop. */
 static void contract_sum(TwModule *m) {
   TwFn *b = tw_fn_new(m, "body");
@@ -270,6 +300,7 @@ int main(void) {
   TwArena arena = {0};
   TwModule *m = tw_module_new(&arena);
   contract(m);
+  contract_masked(m);
   contract_sum(m);
   strong(m);
   orders(m);
