@@ -52,7 +52,8 @@ void tw_ll_passes(TwLlLanes *p) {
   p->rows = tw_pl_rows(p->cut, &p->s->l->m, p->blocks);
   bool ragged = !p->s->l->m.masks && p->n % TW_LANES != 0;
   p->keeps_last = ragged && p->cut->lanes < TW_LANES && p->g->n_ys == 0;
-  p->goes_on = (p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks) || (ragged && !p->keeps_last);
+  p->passes = tw_pl_has_passes(p->cut, &p->s->l->m, p->blocks);
+  p->goes_on = p->passes || (ragged && !p->keeps_last);
 }
 
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes) {

@@ -312,6 +312,7 @@ typedef struct TwLlLanes {
   LLVMValueRef column;      /* i, or the last block of the pass if i is past that: where data can be read */
   LLVMValueRef sub;         /* its first lane: where vectors are narrower, a part of a block is run at a time */
   LLVMValueRef mask;        /* lanes that exist; NULL: all */
+  bool passes;              /* a chunk takes more than one */
   bool goes_on;             /* accumulators start from what memory holds: zero, or an earlier pass's */
   /* The ragged block is run like others, but accumulators are kept in memory before it. */
   bool keeps_last;
@@ -325,7 +326,7 @@ LLVMValueRef tw_ll_mask(TwLl *l, LLVMValueRef some, LLVMValueRef n, LLVMValueRef
 LLVMValueRef tw_ll_is_last_block(TwLlLanes *p);
 LLVMValueRef tw_ll_masked(TwLlLanes *p, LLVMValueRef now, LLVMValueRef old);
 void tw_ll_store_y(TwLlLanes *p, uint32_t k);
-void tw_ll_passes(TwLlLanes *p); /* sets rows and goes_on, of a straight body */
+void tw_ll_passes(TwLlLanes *p); /* sets rows, passes, keeps_last and goes_on, of a straight body */
 /* Lays out the scratch of a straight body, of which each block takes so many bytes in a pass. */
 typedef struct TwLlLayers TwLlLayers;
 TwLlLayers *tw_ll_layers(TwLlLanes *p, uint64_t *bytes);

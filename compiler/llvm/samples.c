@@ -326,13 +326,12 @@ static void take_sums(Loop *p, const TwLlTree *tree, TwLlVal *out) {
 static void run_chunk(Loop *p, TwLlLayers *layers, LLVMValueRef scratch, LLVMValueRef chunk, LLVMValueRef count) {
   TwLl *l = p->s->l;
   LLVMValueRef first = tw_ll_mul(l, chunk, tw_ll_i64(l, TW_CHUNK_BLOCKS));
-  bool passes = p->rows < TW_CHUNK_BLOCKS && p->rows < p->blocks;
   if (!layers || p->goes_on) zero_accumulators(p, TW_REAL);
   p->from = first;
   p->count = count;
   if (!layers) {
     emit_whole(p);
-  } else if (!passes) {
+  } else if (!p->passes) {
     tw_ll_run_layers(layers, scratch);
   } else {
     LLVMValueRef n = LLVMBuildAdd(l->b, count, tw_ll_i64(l, p->rows - 1), "");
