@@ -214,9 +214,10 @@ TwPlCut *tw_pl_levels(TwArena *arena, const TwPlFacts *x, const TwRegion *g) {
     z.top->inner[r] = new_level(&z, body, s, r);
     find_tensors(z.top->inner[r]);
     for (uint32_t k = 0; k < tw_inst(f, r)->n_args; k++) {
-      bool row = k >= s->n_consts + s->n_carry; /* else it is stacked only where another loop has made it */
-      if (!row && !maker(&z, tw_arg(f, r, k))) continue;
-      if (x->varies[tw_arg(f, r, k)] && body->uses[body->fn->params.at[1 + k]]) z.top->stacked[tw_arg(f, r, k)] = true;
+      TwRef a = tw_arg(f, r, k);
+      bool in_memory = k < s->n_consts + s->n_carry ? maker(&z, a) != 0
+                                                    : x->varies[a]; /* whole stacks, or their rows */
+      if (in_memory && body->uses[body->fn->params.at[1 + k]]) z.top->stacked[a] = true;
     }
   }
   for (uint32_t k = 0; k < g->n_carry; k++)
