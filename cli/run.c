@@ -310,6 +310,7 @@ static bool train(Session *s) {
     if (terminal) fputs("\r\033[K", stderr);
     return false;
   }
+  for (uint32_t k = s->n_made; k < s->n_jobs; k++) tw_build_free(&s->jobs[k].build);
   s->n_jobs = s->n_made; /* those that a signal came before are no part of what was done */
   bool ok = true;
   for (uint32_t k = 0; k < s->n_jobs; k++) ok &= tw_cli_failures(&s->jobs[k].build, s->jobs[k].result);
