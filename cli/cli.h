@@ -133,7 +133,7 @@ void *tw_cli_need(void *p);
 /* What code training wants (see TwLowerWhat): of this alone, so that verbs that train alike find each other's code.
  * watched: something reads the losses of epochs. */
 unsigned tw_cli_training(bool watched);
-/* The machine's cores, or as many threads as were asked for. */
+/* The cores that this process may use, or as many threads as were asked for. */
 uint32_t tw_cli_threads(const TwCli *c);
 void tw_cli_memory(void);
 

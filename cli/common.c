@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "compiler/base/bug.h"
+#include "runtime/train.h"
 
 TwUnit *tw_cli_unit_with(const TwCli *c, const TwDefine *more, uint32_t n) {
   TwDefine *all = tw_cli_need(malloc((c->n_defines + n + 1) * sizeof *all));
@@ -85,10 +86,7 @@ void tw_cli_diagnostics(const TwUnit *u) {
     fprintf(stderr, "(triwave explain %s says more)\n", tw_diag_code(sorted[0]->id));
 }
 
-uint32_t tw_cli_threads(const TwCli *c) {
-  long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  return c->threads ? c->threads : cores > 0 ? (uint32_t)cores : 1;
-}
+uint32_t tw_cli_threads(const TwCli *c) { return c->threads ? c->threads : tw_rt_cores(); }
 
 void *tw_cli_need(void *p) {
   if (!p) tw_no_memory(0);

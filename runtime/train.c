@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "runtime/cpu.h"
 #include "runtime/run.h"
@@ -198,10 +199,11 @@ static void for_each_seed(TwRtRun *run, void (*item)(TwRtWorker *, uint32_t)) {
   for (uint32_t i = 1; i < made; i++) pthread_join(run->workers[i].thread, NULL);
 }
 
-static uint32_t cores(void) {
+uint32_t tw_rt_cores(void) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  /* A set of more than 1024 does not fit. */
+  long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
   return n > 0 ? (uint32_t)n : 1;
 }
 
@@ -397,7 +399,7 @@ static bool prepare(TwRtRun *run) {
   }
   for (uint32_t s = 0; s < p->n_stages; s++)
     if (p->stages[s].epochs > 0) run->epochs_per_seed += p->stages[s].epochs;
-  uint32_t threads = run->o->threads ? run->o->threads : cores(), want = threads;
+  uint32_t threads = run->o->threads ? run->o->threads : tw_rt_cores(), want = threads;
   if (want > run->o->n_seeds) want = run->o->n_seeds;
   if (want < 1) want = 1;
   run->workers = calloc(want, sizeof *run->workers);

@@ -92,6 +92,9 @@ typedef struct TwRtSaved {
   size_t n;
 } TwRtSaved;
 
+/* Cores that this process may use: fewer than there are where it is bound to some (taskset, a container's cpuset). */
+uint32_t tw_rt_cores(void);
+
 typedef struct TwRtOptions {
   const uint64_t *seeds;
   uint32_t n_seeds;

@@ -1,8 +1,10 @@
 /* Many seeds: the same bits for any number of threads and in any company; one seed's NaN is its own;
  * regions counted by ensures; progress; and what an epoch costs. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "runtime/rng.h"
 #include "tests/runtime/fake.h"
 
+#include <sched.h>
 #include <time.h>
 
 /* logistic: a chaotic map in f32, so that a single wrong bit anywhere is seen at the end. Its "net" is
@@ -291,10 +293,24 @@ static void overhead(void) {
   CHECK(plain < 60 * bare + 1e-3 && best < 60 * bare + 1e-3, "%g, %g and %g ns", plain * ns, best * ns, bare * ns);
 }
 
+/* A process that is bound to one core counts one, whatever the machine has. */
+static void bound(void) {
+  cpu_set_t was, one;
+  CPU_ZERO(&one);
+  if (sched_getaffinity(0, sizeof was, &was) != 0) return; /* more than fit */
+  CHECK(tw_rt_cores() == (uint32_t)CPU_COUNT(&was), "%u cores", tw_rt_cores());
+  for (size_t k = 0; k < CPU_SETSIZE && CPU_COUNT(&one) == 0; k++)
+    if (CPU_ISSET(k, &was)) CPU_SET(k, &one);
+  CHECK(sched_setaffinity(0, sizeof one, &one) == 0 && tw_rt_cores() == 1, "%u cores where one is allowed",
+        tw_rt_cores());
+  sched_setaffinity(0, sizeof was, &was);
+}
+
 int main(void) {
   same_bits();
   regions();
   shows_progress();
   overhead();
+  bound();
   return tw_test_done("ensemble");
 }
