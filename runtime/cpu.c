@@ -37,7 +37,7 @@ static bool says(unsigned leaf, unsigned subleaf, Register r, unsigned bit) {
 static uint64_t look(void) {
   uint64_t has = 0, saved = saved_state();
 #define TW_CPU(id, name, level, leaf, subleaf, reg, bit, state)                                                        \
-  if ((saved & state) == state && says(leaf, subleaf, reg, bit)) has |= UINT64_C(1) << TW_CPU_##id;
+  if ((saved & state) == state && says(leaf, subleaf, reg, bit)) has |= TW_RT_CPU(id);
 #include "runtime/cpu.def"
   return has;
 }
@@ -53,6 +53,8 @@ uint64_t tw_rt_cpu_has(void) {
   if (!has) atomic_store_explicit(&known, has = look() | looked, memory_order_relaxed);
   return has & ~looked;
 }
+
+bool tw_rt_cpu_can(uint64_t needs) { return !(needs & ~tw_rt_cpu_has()); }
 
 char *tw_rt_cpu_lacks(uint64_t needs, uint64_t has) {
   static const char *const names[] = {
@@ -89,7 +91,7 @@ bool tw_rt_program_fits(const TwRtProgram *p, char **why) {
                        TW_RT_ABI);
     return false;
   }
-  if (!p->cpu || !(p->cpu & ~tw_rt_cpu_has())) return true;
+  if (!p->cpu || tw_rt_cpu_can(p->cpu)) return true;
   char *lacks = tw_rt_cpu_lacks(p->cpu, tw_rt_cpu_has());
   if (lacks) *why = unfit_text(p, lacks);
   free(lacks);

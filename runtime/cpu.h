@@ -1,4 +1,5 @@
-/* cpu.h: has this machine what a program's code is made of? Internal to the runtime. */
+/* cpu.h: what this machine's CPU can, and whether that is what a program's code is made of. The one place that asks the
+ * CPU, for the runtime's own code and for compiler/plan/machine.c. */
 #ifndef TW_RUNTIME_CPU_H
 #define TW_RUNTIME_CPU_H
 
@@ -6,6 +7,12 @@
 
 /* What this CPU has, and the system lets a process use: bits as in TwRtProgram.cpu. */
 uint64_t tw_rt_cpu_has(void);
+bool tw_rt_cpu_can(uint64_t needs); /* all of these bits */
+#define TW_RT_CPU(id) (UINT64_C(1) << TW_CPU_##id)
+/* Vectors of 256 bits that multiply and add in one; of 512 with masks. */
+#define TW_RT_CPU_256 (TW_RT_CPU(AVX2) | TW_RT_CPU(FMA))
+#define TW_RT_CPU_512                                                                                                  \
+  (TW_RT_CPU_256 | TW_RT_CPU(AVX512F) | TW_RT_CPU(AVX512VL) | TW_RT_CPU(AVX512DQ) | TW_RT_CPU(AVX512BW))
 
 /* Of `needs` what `has` lacks, in words: "avx512f, avx512dq and avx512vl". malloc'ed; NULL only if memory
  * has run out. */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/cpu.h"
+
 static const double STRAIGHT = 1e-13; /* of a column's largest element: how far rounding takes a row off a line */
 enum { PANEL = 32 }; /* rows of the factor that are taken off at once, while the row they are taken off is near */
 
@@ -101,9 +103,9 @@ typedef struct Kernels {
 
 static Kernels kernels(int most) {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (most >= 512 && __builtin_cpu_supports("avx512f"))
+  if (most >= 512 && tw_rt_cpu_can(TW_RT_CPU_512))
     return (Kernels){gram_avx512, rhs_avx512, reduce_avx512, solve_avx512, mark_avx512};
-  if (most >= 256 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  if (most >= 256 && tw_rt_cpu_can(TW_RT_CPU_256))
     return (Kernels){gram_avx2, rhs_avx2, reduce_avx2, solve_avx2, mark_avx2};
 #endif
   (void)most;

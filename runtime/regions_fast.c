@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cpu.h"
 #include "runtime/regions_internal.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -182,9 +183,7 @@ static void *lanes(size_t n, size_t size) {
 }
 
 TwRgFast *tw_rg_fast_new(const TwRgTape *t) {
-  if (t->n_slots > MOST_SLOTS || t->n_ops == 0 || t->error || !__builtin_cpu_supports("avx2") ||
-      !__builtin_cpu_supports("fma"))
-    return NULL;
+  if (t->n_slots > MOST_SLOTS || t->n_ops == 0 || t->error || !tw_rt_cpu_can(TW_RT_CPU_256)) return NULL;
   TwRgFast *f = calloc(1, sizeof *f);
   if (!f) return NULL;
   uint32_t most = 1;

@@ -2,6 +2,7 @@
  *
  * requires: points padded to a multiple of four; what lies in the padding does not matter.
  * provides: the tables of loops. Both give the same bits. */
+#include "runtime/cpu.h"
 #include "runtime/regions_internal.h"
 
 #define V double
@@ -86,9 +87,7 @@ const TwRgLanes *tw_rg_lanes_portable(void) { return &portable; }
 
 static const TwRgLanes avx2 = {affine_avx2, signs_avx2, relu_avx2, cross_avx2, lerp_avx2};
 
-const TwRgLanes *tw_rg_lanes_best(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : &portable;
-}
+const TwRgLanes *tw_rg_lanes_best(void) { return tw_rt_cpu_can(TW_RT_CPU_256) ? &avx2 : &portable; }
 #else
 const TwRgLanes *tw_rg_lanes_best(void) { return &portable; }
 #endif

@@ -4,28 +4,12 @@
  * and for who asks for it: then the code still has the processor's instructions up to AVX2. */
 #include "compiler/plan/machine.h"
 
-/* Without AVX2 fused multiply-adds would be of no use. */
-static bool host_has_fma(void) {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
-#endif
-}
-
-static bool host_has_avx512(void) {
-#ifdef __x86_64__
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
-#else
-  return false;
-#endif
-}
+#include "runtime/cpu.h"
 
 static uint32_t width(const TwMachineWish *w, bool fma) {
   if (!fma) return w->vector_bits && w->vector_bits < 128 ? w->vector_bits : 128;
   if (w->halves) return 512;
-  uint32_t bits = (w->cpu_level ? w->cpu_level >= 4 : host_has_avx512()) ? 512 : 256;
+  uint32_t bits = (w->cpu_level ? w->cpu_level >= 4 : tw_rt_cpu_can(TW_RT_CPU_512)) ? 512 : 256;
   return w->vector_bits && w->vector_bits < bits ? w->vector_bits : bits;
 }
 
@@ -33,7 +17,7 @@ TwMachine tw_machine(const TwMachineWish *w) {
   /* Caches are those of most processors since 2017, or less: 32 to 48 KiB, 512 KiB to 2 MiB. They are not asked for, so
    * that a program's code is the same on all of a kind. */
   TwMachine m = {.near = 32 << 10, .core = 512 << 10, .beyond = 24 << 20};
-  m.fma = !w->without_fma && (w->cpu_level || host_has_fma());
+  m.fma = !w->without_fma && (w->cpu_level || tw_rt_cpu_can(TW_RT_CPU_256));
   m.bits = width(w, m.fma);
   m.call_bits = m.bits == 512 && w->halves ? 256 : m.bits;
   m.masks = m.bits == 512;

@@ -64,6 +64,19 @@ static void as_the_system_says(void) {
   free(line);
 }
 
+/* What code is chosen by, as the compiler that made this has it. */
+static void as_the_compiler_says(void) {
+#ifdef __x86_64__
+  bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+  CHECK(tw_rt_cpu_can(TW_RT_CPU_256) == v3, "AVX2 and FMA");
+  CHECK(tw_rt_cpu_can(TW_RT_CPU_512) == v4, "AVX-512");
+#endif
+  CHECK(tw_rt_cpu_can(0), "nothing is asked for");
+  CHECK(!tw_rt_cpu_can(nobodys), "what no CPU has");
+}
+
 static void says(uint64_t needs, uint64_t has, const char *want) {
   char *text = tw_rt_cpu_lacks(needs, has);
   CHECK(text && strcmp(text, want) == 0, "%s, not %s", text ? text : "nothing", want);
@@ -145,6 +158,7 @@ static void is_not_called(unsigned level, const char *want) {
 
 int main(void) {
   as_the_system_says();
+  as_the_compiler_says();
   words();
   is_not_called(4, "compiled for any CPU of x86-64-v4, and this CPU lacks something that this runtime does not know");
   is_not_called(0, "compiled for another machine's CPU, and this one lacks something that this runtime does not know");
