@@ -140,6 +140,7 @@ void tw_bench_plans(TwBench *b);
 void tw_bench_counting(TwBench *b);
 void tw_bench_ensembles(TwBench *b);
 void tw_bench_widths(TwBench *b);
+void tw_bench_choose_blas(void); /* before any child is started: which kernels OpenBLAS is to take there */
 int tw_bench_width_child(TwBench *b, const char *width); /* --child-width N */
 void tw_bench_compile_times(TwBench *b);
 int tw_bench_compile_child(TwBench *b, int argc, char **argv); /* --child-compile FILE [NAME=VALUE…] */

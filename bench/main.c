@@ -37,6 +37,7 @@ int main(int argc, char **argv) {
     else return usage(argv[i]);
   }
   if (check_only) return tw_bench_check(&b, true) ? 0 : 1;
+  tw_bench_choose_blas();
   tw_bench_open(&b);
   tw_bench_section(&b, "Check: hand-written and compiled gradients");
   if (!tw_bench_check(&b, false)) return 1;

@@ -3,6 +3,7 @@
  * beside it. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/bench.h"
 
@@ -22,6 +23,20 @@ static void run_step(void *context, int64_t times) {
 void sgemm_(const char *ta, const char *tb, const int *m, const int *n, const int *k, const float *alpha,
             const float *a, const int *lda, const float *b, const int *ldb, const float *beta, float *c,
             const int *ldc);
+char *openblas_get_corename(void);
+
+/* An OpenBLAS that does not know a processor takes the kernels of the oldest one. Its due are the newest ones that the
+ * processor has the instructions for. */
+void tw_bench_choose_blas(void) {
+#ifdef __x86_64__
+  if (strcmp(openblas_get_corename(), "Prescott") != 0) return;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) setenv("OPENBLAS_CORETYPE", "Haswell", 0);
+#endif
+}
+
+static const char *kernels_of_blas(void) { return openblas_get_corename(); }
 
 typedef struct Products {
   int width;
@@ -40,14 +55,20 @@ static void run_products(void *context, int64_t times) {
   }
 }
 
-/* NULL: it does not fit, or there is no BLAS. */
+/* Of both signs, so small that products of products stay as large. */
+static float *numbers(size_t n) {
+  float *p = malloc(n * sizeof *p);
+  if (!p) abort();
+  for (size_t k = 0; k < n; k++) p[k] = ((float)(k * 7919 % 1009) - 504) / 8000;
+  return p;
+}
+
+/* NULL: there is no BLAS. */
 static Products *products_new(int width) {
   size_t w = (size_t)width;
   Products *p = malloc(sizeof *p);
   if (!p) abort();
-  *p = (Products){width, calloc(w * w, sizeof(float)), calloc(w * SAMPLES, sizeof(float)),
-                  calloc(w * SAMPLES, sizeof(float))};
-  if (!p->weight || !p->in || !p->out) abort();
+  *p = (Products){width, numbers(w * w), numbers(w * SAMPLES), numbers(w * SAMPLES)};
   run_products(p, 1);
   return p;
 }
@@ -63,6 +84,8 @@ typedef struct Products Products;
 static void run_products(void *context, int64_t times) { (void)context, (void)times; }
 static Products *products_new(int width) { return (void)width, NULL; }
 static void products_free(Products *p) { (void)p; }
+static const char *kernels_of_blas(void) { return ""; }
+void tw_bench_choose_blas(void) {}
 #endif
 
 int tw_bench_width_child(TwBench *b, const char *width) {
@@ -84,7 +107,7 @@ int tw_bench_width_child(TwBench *b, const char *width) {
   tw_bench_rounds(c, bare ? 3 : 2, once > 0.1 ? 7 : 9, 10e-3);
   printf("{\"compile\": %.6f, \"step\": %.9f, \"layers\": %.9f", compiled, c[0].median, c[1].median);
   if (bare) {
-    printf(", \"bare\": %.9f", c[2].median);
+    printf(", \"bare\": %.9f, \"kernels\": \"%s\"", c[2].median, kernels_of_blas());
     products_free(bare);
   }
   printf("}\n");
@@ -122,13 +145,14 @@ void tw_bench_widths(TwBench *b) {
     else
       tw_bench_row(b, name, 1e6 * step, "us", "%.1f GFLOP/s; compiled in %.0f ms", 1e-9 * flop(atof(widths[k])) / step,
                    1e3 * compile);
-    cJSON_Delete(j);
     if (k >= 3 && !isnan(bare)) {
       tw_bench_row(b, "  with p - rate * g in place of Adam", 1e6 * layers, "us", NULL);
       tw_bench_row(b, "  its bare matrix products in OpenBLAS", 1e6 * bare, "us",
-                   "%.1f GFLOP/s; the step takes %.2fx, without Adam %.2fx", 1e-9 * bare_flop(atof(widths[k])) / bare,
-                   step / bare, layers / bare);
+                   "%.1f GFLOP/s by its kernels for %s; the step takes %.2fx, without Adam %.2fx",
+                   1e-9 * bare_flop(atof(widths[k])) / bare,
+                   cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(j, "kernels")), step / bare, layers / bare);
     }
+    cJSON_Delete(j);
     if (k < 5) continue;
     if (c.timed_out) step = INFINITY;
     double torch = torch_step(b, widths[k]);
