@@ -38,6 +38,7 @@ typedef struct Strips {
   TwVec(StripSum) sums;   /* that it is made of, at least one, of one shape: */
   int64_t rows, row;      /* row: elements from one to the next */
   int64_t columns, tiles; /* of a strip */
+  uint32_t height;        /* rows of a tile */
 } Strips;
 
 /* Where the elements of the line come from in a stretch of the loop. */
@@ -254,8 +255,9 @@ static void mixed(Group *q, const TwLlVal *to, int64_t begin, int64_t end) {
 
 /* ---- a part that is made strip by strip */
 
-/* What the members read at a tile comes into the second-level cache while its sums are made. */
-static void fetch_tile(void *env, LLVMValueRef tile, LLVMValueRef column) {
+/* What the members read at a tile comes into the second-level cache while its sums are made: a row with each partial
+ * sum. */
+static void fetch_row(void *env, LLVMValueRef tile, LLVMValueRef column, LLVMValueRef number) {
   enum { LINE = 64 };
   const Strips *z = env;
   const TwLlOuter *o = z->sums.at[0].o;
@@ -263,14 +265,18 @@ static void fetch_tile(void *env, LLVMValueRef tile, LLVMValueRef column) {
   TwLl *l = s->l;
   LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
   int64_t row_bytes = o->vectors * o->lanes * (int64_t)tw_ll_bytes(l, TW_REAL, false);
-  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, tile, tw_ll_i64(l, TW_PL_OUTER_ROWS * z->row)), column);
+  LLVMBasicBlockRef some = tw_ll_new_block(l, "fetch"), done = tw_ll_new_block(l, "fetched");
+  LLVMValueRef rows = tw_ll_i64(l, o->tile_rows);
+  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntULT, number, rows, ""), some, done);
+  tw_ll_place(l, some);
+  LLVMValueRef row = tw_ll_add(l, tw_ll_mul(l, tile, rows), number);
+  LLVMValueRef at = tw_ll_add(l, tw_ll_mul(l, row, tw_ll_i64(l, z->row)), column);
   at = tw_ll_add(l, at, tw_ll_i64(l, z->part->from));
-  for (uint32_t k = 0; k < z->q->reads.len; k++)
-    for (int64_t row = 0; row < TW_PL_OUTER_ROWS; row++) {
-      LLVMValueRef i = tw_ll_add(l, at, tw_ll_i64(l, row * z->row));
-      LLVMValueRef p = tw_ll_at(l, t, s->val[z->q->reads.at[k]].ptr, i);
-      for (int64_t b = 0; b < row_bytes; b += LINE) tw_ll_prefetch(l, tw_ll_byte_at(l, p, (uint64_t)b));
-    }
+  for (uint32_t k = 0; k < z->q->reads.len; k++) {
+    LLVMValueRef p = tw_ll_at(l, t, s->val[z->q->reads.at[k]].ptr, at);
+    for (int64_t b = 0; b < row_bytes; b += LINE) tw_ll_prefetch(l, tw_ll_byte_at(l, p, (uint64_t)b));
+  }
+  tw_ll_go(l, done);
 }
 
 /* Says where a sum's elements are, `first` the number of the one at the start of its buffer; also to what reshapes it
@@ -301,52 +307,57 @@ static void update_strip(const Strips *z, LLVMValueRef row0, LLVMValueRef n_rows
   tw_ll_loop_end(l, &row);
 }
 
-/* n tiles of rows, from tile0 on, all columns. */
-static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef n, uint32_t rows) {
+/* n tiles of rows, from tile0 on, of the strip's columns. */
+static void strip(Strips *z, LLVMValueRef tile0, LLVMValueRef column0, LLVMValueRef n, uint32_t rows) {
   TwLl *l = z->q->s->l;
-  LLVMValueRef height = tw_ll_i64(l, TW_PL_OUTER_ROWS);
-  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, z->row / z->columns));
-  LLVMValueRef column0 = tw_ll_mul(l, part.i, tw_ll_i64(l, z->columns));
+  LLVMValueRef height = tw_ll_i64(l, z->height);
   for (uint32_t k = 0; k < z->sums.len; k++) {
     TwLlOuterTiles t = {.tile0 = tile0, .n_tiles = n, .rows = rows, .column0 = column0, .n_columns = z->columns};
     t.pitch = z->columns;
     t.out = z->sums.at[k].buffer;
-    t.each = k == 0 ? fetch_tile : NULL;
+    t.each = k == 0 ? fetch_row : NULL;
     t.env = z;
     tw_ll_outer_tiles(l, z->sums.at[k].o, &t);
   }
-  LLVMValueRef n_rows = rows == TW_PL_OUTER_ROWS ? tw_ll_mul(l, n, height) : tw_ll_i64(l, rows);
+  LLVMValueRef n_rows = rows == z->height ? tw_ll_mul(l, n, height) : tw_ll_i64(l, rows);
   update_strip(z, tw_ll_mul(l, tile0, height), n_rows, column0);
-  tw_ll_loop_end(l, &part);
 }
 
 /* Strips of a few rows and so many columns that the sums are less than a fifth of the second-level cache: an update
- * that reads weights and two moments has all four there. */
+ * that reads weights and two moments has all four there. The strips of some columns come one after the other: what is
+ * packed of these is read again for each. */
 static void in_strips(Strips *z) {
-  enum { COLUMNS = 2048 };
+  enum { COLUMNS = 1024 };
   TwLl *l = z->q->s->l;
   const int64_t bytes_of_sums = l->m.core * 3 / 16;
   int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), n = (int64_t)z->sums.len;
   z->rows = z->sums.at[0].o->rows;
   z->row = z->sums.at[0].o->columns;
+  z->height = z->sums.at[0].o->tile_rows;
   for (uint32_t k = 0; k < z->sums.len; k++)
     tw_ll_assert(l, z->sums.at[k].o->rows == z->rows && z->sums.at[k].o->columns == z->row);
   z->columns = n > COLUMNS / TW_CHUNK ? TW_CHUNK : COLUMNS / TW_CHUNK / n * TW_CHUNK;
   while (z->row % z->columns) z->columns -= TW_CHUNK;
-  z->tiles = bytes_of_sums / (n * z->columns * TW_PL_OUTER_ROWS * each);
+  z->tiles = bytes_of_sums / (n * z->columns * z->height * each);
   if (z->tiles < 1) z->tiles = 1;
-  int64_t bytes = z->tiles * TW_PL_OUTER_ROWS * z->columns * each;
+  int64_t bytes = z->tiles * z->height * z->columns * each;
   uint32_t block = tw_ll_alloc(l, (uint64_t)(n * bytes));
   for (int64_t k = 0; k < n; k++)
     z->sums.at[k].buffer = tw_ll_byte_at(l, tw_ll_block_ptr(l, block), (uint64_t)(k * bytes));
-  int64_t tiles = z->rows / TW_PL_OUTER_ROWS;
-  TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + z->tiles - 1) / z->tiles));
-  LLVMValueRef tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, z->tiles)), most = tw_ll_i64(l, z->tiles);
-  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), tile0, "");
-  strip(z, tile0, tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most), TW_PL_OUTER_ROWS);
-  tw_ll_loop_end(l, &strips);
-  uint32_t rest = (uint32_t)(z->rows % TW_PL_OUTER_ROWS);
-  if (rest) strip(z, tw_ll_i64(l, tiles), tw_ll_i64(l, 1), rest);
+  int64_t tiles = z->rows / z->height;
+  TwLlLoop part = tw_ll_loop(l, tw_ll_i64(l, z->row / z->columns));
+  LLVMValueRef column0 = tw_ll_mul(l, part.i, tw_ll_i64(l, z->columns));
+  if (tiles) {
+    TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + z->tiles - 1) / z->tiles));
+    LLVMValueRef tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, z->tiles)), most = tw_ll_i64(l, z->tiles);
+    LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), tile0, "");
+    left = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+    strip(z, tile0, column0, left, z->height);
+    tw_ll_loop_end(l, &strips);
+  }
+  uint32_t rest = (uint32_t)(z->rows % z->height);
+  if (rest) strip(z, tw_ll_i64(l, tiles), column0, tw_ll_i64(l, 1), rest);
+  tw_ll_loop_end(l, &part);
   for (uint32_t k = 0; k < z->sums.len; k++) z->q->s->val[z->sums.at[k].get].ptr = tw_ll_nowhere(l);
   tw_ll_free(l, block);
 }

@@ -243,7 +243,7 @@ typedef struct TwLlDot {
   int64_t count;
   bool lanes;
 } TwLlDot;
-enum { TW_LL_MAX_ROWS = 8 };
+enum { TW_LL_MAX_ROWS = 12 };
 TwLlDot tw_ll_dot(TwLlScope *s, TwRef r);
 /* acc[row * n + b]: the elements at i and the next rows - 1 of them along row_axis, in each of n blocks. */
 void tw_ll_dot_blocks(const TwLlDot *d, uint32_t n, const LLVMValueRef *i, int row_axis, uint32_t rows,
@@ -341,6 +341,7 @@ struct TwLlOuter { /* the sum of x[r] * y[c] over the samples of a chunk */
   int64_t blocks, rest;       /* most in a chunk; samples of the last block, 0: all */
   LLVMValueRef count, ragged; /* blocks of this chunk; whether the last one is among them */
   uint32_t lanes, vectors;    /* of a vector; in a row of a tile */
+  uint32_t tile_rows, places; /* of a tile; for their elements of one sample, whole vectors */
   LLVMValueRef a, b, slots;   /* packed factors; subtrees that wait */
   uint32_t block[3];
 };
@@ -350,7 +351,8 @@ typedef struct TwLlOuterTiles { /* which elements, and where to */
   LLVMValueRef column0;
   int64_t n_columns, pitch; /* pitch: from row to row, at `out` */
   LLVMValueRef out;
-  void (*each)(void *env, LLVMValueRef tile, LLVMValueRef column); /* emits code before each tile, or NULL */
+  /* Emits code before each partial sum of a tile, number 0 … TW_LANES - 1; or NULL. */
+  void (*each)(void *env, LLVMValueRef tile, LLVMValueRef column, LLVMValueRef number);
   void *env;
 } TwLlOuterTiles;
 TwLlOuter tw_ll_outer(const TwLlLanes *p, uint32_t k); /* sum k, which is one */

@@ -1,7 +1,7 @@
 /* outer.c: the sum over a chunk of samples of a large outer product, the gradient of a wide layer's weights: element
  * [r, c] is the sum of x[r] * y[c].
  *
- *   pack both factors: sample after sample, whole tiles together
+ *   pack both factors, turned: sample after sample, whole tiles together
  *   for each few tiles of rows
  *     for each tile of columns
  *       for each tile of rows: the sums of its elements
@@ -15,7 +15,7 @@
  * requires: a sum that the plan calls an outer product (compiler/plan/sums.c). */
 #include "compiler/llvm/layers.h"
 
-enum { ROWS = TW_PL_OUTER_ROWS, LEVELS = 5 };
+enum { LEVELS = 5 };
 static const uint64_t reversed = UINT64_C(0xf7b3d591e6a2c480); /* four bits each: the lane of partial sum 0, 1, … */
 
 TwLlOuter tw_ll_outer(const TwLlLanes *p, uint32_t k) {
@@ -24,52 +24,80 @@ TwLlOuter tw_ll_outer(const TwLlLanes *p, uint32_t k) {
   TwLlOuter o = {.x = s->x, .y = s->y, .rows = s->rows, .columns = s->columns, .rest = p->n % TW_LANES};
   o.blocks = p->rows;
   o.lanes = tw_machine_lanes(&l->m, l->f64);
-  o.vectors = l->m.blocks;
+  o.tile_rows = l->m.packed_rows;
+  o.places = (o.tile_rows + o.lanes - 1) / o.lanes * o.lanes;
+  o.vectors = l->m.packed_blocks;
   while (o.columns % (o.vectors * o.lanes)) o.vectors /= 2;
   return o;
 }
 
 /* ---- packing */
 
-static int64_t tile_elements(const TwLlOuter *o, int64_t each) { return TW_LANES * o->blocks * each; }
+static int64_t tile_elements(const TwLlOuter *o, int64_t places) { return TW_LANES * o->blocks * places; }
 
-/* Of a vector in scratch: the element `e` of sample `lane` of block b, of n elements in tiles of `each`. */
-static void pack(TwLlLevel *v, const TwLlOuter *o, TwRef r, int64_t n, int64_t each, LLVMValueRef to) {
+/* A square of as many vectors as each has lanes, turned: at each step the halves of what was a half change places. */
+static void transpose(TwLl *l, LLVMValueRef *v) {
+  for (uint32_t half = l->lanes / 2; half; half /= 2) {
+    int low[TW_LANES], high[TW_LANES];
+    for (uint32_t k = 0; k < l->lanes; k++) {
+      low[k] = (int)(k & half ? l->lanes + k - half : k);
+      high[k] = (int)(k & half ? l->lanes + k : k + half);
+    }
+    for (uint32_t k = 0; k < l->lanes; k++) {
+      if (k & half) continue;
+      LLVMValueRef a = v[k], b = v[k + half];
+      v[k] = tw_ll_shuffle(l, a, b, low, l->lanes);
+      v[k + half] = tw_ll_shuffle(l, a, b, high, l->lanes);
+    }
+  }
+}
+
+/* Packs n elements of r, in tiles of `rows`; the elements of one sample take `places`, which are whole vectors. Behind
+ * a tile's rows, and behind the last element, is what nobody reads. */
+static void pack(TwLlLevel *v, const TwLlOuter *o, TwRef r, int64_t n, int64_t rows, int64_t places, LLVMValueRef to) {
   static const int64_t number[TW_LANES] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15}; /* of a lane */
   TwLl *l = v->b->l;
   LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
-  TwLlLoop e = tw_ll_loop(l, tw_ll_i64(l, n)), block = tw_ll_loop(l, v->y->p->count);
-  LLVMValueRef width = tw_ll_i64(l, each), tile = LLVMBuildUDiv(l->b, e.i, width, "");
-  LLVMValueRef at = tw_ll_mul(l, tile, tw_ll_i64(l, tile_elements(o, each)));
-  at = tw_ll_add(l, at, LLVMBuildURem(l->b, e.i, width, ""));
-  at = tw_ll_add(l, at, tw_ll_mul(l, block.i, width));
-  LLVMValueRef first = tw_ll_at(l, t, to, at);
-  for (uint32_t lane = 0; lane < TW_LANES; lane++) {
-    v->y->p->sub = tw_ll_i64(l, lane / l->lanes * l->lanes);
+  LLVMValueRef x[TW_LANES], last = tw_ll_i64(l, n - 1);
+  TwLlLoop tile = tw_ll_loop(l, tw_ll_i64(l, (n + rows - 1) / rows)), block = tw_ll_loop(l, v->y->p->count);
+  LLVMValueRef first = tw_ll_mul(l, tile.i, tw_ll_i64(l, rows));
+  LLVMValueRef at = tw_ll_mul(l, tile.i, tw_ll_i64(l, tile_elements(o, places)));
+  at = tw_ll_at(l, t, to, tw_ll_add(l, at, tw_ll_mul(l, block.i, tw_ll_i64(l, places))));
+  for (uint32_t part = 0; part < TW_LANES; part += l->lanes) {
+    v->y->p->sub = tw_ll_i64(l, part);
     tw_ll_enter_any(v, block.i);
     TwLlVal in = tw_ll_in_block(v, r);
-    LLVMValueRef from = tw_ll_at(l, t, tw_ll_view_ptr(l, &in, &e.i), tw_ll_i64(l, lane % l->lanes));
-    LLVMValueRef x = tw_ll_load(l, TW_REAL, false, from);
-    tw_ll_store(l, TW_REAL, x, tw_ll_at(l, t, first, tw_ll_i64(l, number[lane] * o->blocks * each)));
+    for (int64_t place = 0; place < places; place += l->lanes) {
+      for (uint32_t k = 0; k < l->lanes; k++) {
+        LLVMValueRef e = tw_ll_add(l, first, tw_ll_i64(l, place + k));
+        if (places > rows || n % rows) e = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, e, last, ""), e, last);
+        x[k] = tw_ll_load(l, TW_REAL, true, tw_ll_view_ptr(l, &in, &e));
+      }
+      transpose(l, x);
+      for (uint32_t k = 0; k < l->lanes; k++) {
+        int64_t sample = number[part + k] * o->blocks * places;
+        tw_ll_store(l, TW_REAL, x[k], tw_ll_at(l, t, at, tw_ll_i64(l, sample + place)));
+      }
+    }
   }
   tw_ll_loop_end(l, &block);
-  tw_ll_loop_end(l, &e);
+  tw_ll_loop_end(l, &tile);
 }
 
 void tw_ll_begin_outer(TwLlLevel *v, TwLlOuter *o) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;
   uint64_t each = tw_ll_bytes(l, TW_REAL, false);
-  int64_t width = o->vectors * o->lanes, tiles = (o->rows + ROWS - 1) / ROWS;
-  o->block[0] = tw_ll_alloc(l, (uint64_t)(tiles * tile_elements(o, ROWS)) * each);
+  int64_t width = o->vectors * o->lanes, tiles = (o->rows + o->tile_rows - 1) / o->tile_rows;
+  o->block[0] = tw_ll_alloc(l, (uint64_t)(tiles * tile_elements(o, o->places)) * each);
   o->block[1] = tw_ll_alloc(l, (uint64_t)(o->columns / width * tile_elements(o, width)) * each);
-  o->block[2] = tw_ll_alloc(l, (uint64_t)(LEVELS * ROWS * width) * each);
+  o->block[2] = tw_ll_alloc(l, (uint64_t)(LEVELS * o->tile_rows * width) * each);
   o->a = tw_ll_block_ptr(l, o->block[0]);
   o->b = tw_ll_block_ptr(l, o->block[1]);
   o->slots = tw_ll_block_ptr(l, o->block[2]);
   tw_ll_narrow(v);
-  pack(v, o, o->x, o->rows, ROWS, o->a);
-  pack(v, o, o->y, o->columns, width, o->b);
+  pack(v, o, o->x, o->rows, o->tile_rows, o->places, o->a);
+  pack(v, o, o->y, o->columns, width, width, o->b);
   tw_ll_widen(v);
   o->count = p->count;
   if (!o->rest) return;
@@ -102,6 +130,8 @@ typedef struct Tile {
   const TwLlOuter *o;
   uint32_t rows, n;  /* vectors in it */
   LLVMValueRef a, b; /* its packed factors */
+  const TwLlOuterTiles *at;
+  LLVMValueRef row, column; /* of tiles; of elements */
 } Tile;
 
 /* From +0 over all samples of partial sum number j. */
@@ -110,12 +140,12 @@ static void add_samples(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef *ac
   LLVMTypeRef type = tw_ll_type(l, TW_REAL, false);
   LLVMValueRef phi[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS], y[TW_PL_MAX_BLOCKS];
   int64_t width = o->vectors * o->lanes;
-  LLVMValueRef a = tw_ll_at(l, type, t->a, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * ROWS)));
+  LLVMValueRef a = tw_ll_at(l, type, t->a, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * o->places)));
   LLVMValueRef b = tw_ll_at(l, type, t->b, tw_ll_mul(l, j, tw_ll_i64(l, o->blocks * width)));
   TwLlLoop sample = tw_ll_loop(l, samples_of(l, o, j));
   for (uint32_t k = 0; k < t->n; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, &sample, tw_ll_zero(l, TW_REAL, true));
   b = tw_ll_at(l, type, b, tw_ll_mul(l, sample.i, tw_ll_i64(l, width)));
-  a = tw_ll_at(l, type, a, tw_ll_mul(l, sample.i, tw_ll_i64(l, ROWS)));
+  a = tw_ll_at(l, type, a, tw_ll_mul(l, sample.i, tw_ll_i64(l, o->places)));
   for (uint32_t k = 0; k < o->vectors; k++)
     y[k] = tw_ll_load(l, TW_REAL, true, tw_ll_at(l, type, b, tw_ll_i64(l, k * o->lanes)));
   for (uint32_t row = 0; row < t->rows; row++) {
@@ -143,7 +173,8 @@ static void close_subtrees(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef 
     LLVMAddIncoming(phi, &acc[k], &before, 1);
     acc[k] = phi;
   }
-  LLVMValueRef slot = tw_ll_at(l, type, t->o->slots, tw_ll_mul(l, level, tw_ll_i64(l, ROWS * t->o->vectors)));
+  LLVMValueRef slot = tw_ll_at(l, type, t->o->slots,
+                               tw_ll_mul(l, level, tw_ll_i64(l, t->o->tile_rows * t->o->vectors)));
   LLVMValueRef bit = LLVMBuildAnd(l->b, LLVMBuildLShr(l->b, j, level, ""), one, "");
   LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntNE, bit, zero, ""), add, done);
   tw_ll_place(l, add);
@@ -161,6 +192,7 @@ static void close_subtrees(TwLl *l, const Tile *t, LLVMValueRef j, LLVMValueRef 
 static void sum_tile(TwLl *l, const Tile *t, LLVMValueRef out, int64_t pitch) {
   LLVMValueRef acc[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS];
   TwLlLoop number = tw_ll_loop(l, tw_ll_i64(l, TW_LANES));
+  if (t->at->each) t->at->each(t->at->env, t->row, t->column, number.i);
   add_samples(l, t, number.i, acc);
   close_subtrees(l, t, number.i, acc);
   tw_ll_loop_end(l, &number);
@@ -179,14 +211,13 @@ void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at) {
   uint32_t lanes = l->lanes;
   l->lanes = o->lanes;
   TwLlLoop column = tw_ll_loop(l, tw_ll_i64(l, at->n_columns / width)), row = tw_ll_loop(l, at->n_tiles);
-  Tile t = {.o = o, .rows = at->rows, .n = at->rows * o->vectors};
-  LLVMValueRef tile_row = tw_ll_add(l, at->tile0, row.i);
-  LLVMValueRef tile_column = tw_ll_add(l, at->column0, tw_ll_mul(l, column.i, tw_ll_i64(l, width)));
-  t.a = tw_ll_at(l, type, o->a, tw_ll_mul(l, tile_row, tw_ll_i64(l, tile_elements(o, ROWS))));
-  t.b = tw_ll_at(l, type, o->b, tw_ll_mul(l, tile_column, tw_ll_i64(l, TW_LANES * o->blocks)));
-  LLVMValueRef to = tw_ll_mul(l, row.i, tw_ll_i64(l, ROWS * at->pitch));
+  Tile t = {.o = o, .at = at, .rows = at->rows, .n = at->rows * o->vectors};
+  t.row = tw_ll_add(l, at->tile0, row.i);
+  t.column = tw_ll_add(l, at->column0, tw_ll_mul(l, column.i, tw_ll_i64(l, width)));
+  t.a = tw_ll_at(l, type, o->a, tw_ll_mul(l, t.row, tw_ll_i64(l, tile_elements(o, o->places))));
+  t.b = tw_ll_at(l, type, o->b, tw_ll_mul(l, t.column, tw_ll_i64(l, TW_LANES * o->blocks)));
+  LLVMValueRef to = tw_ll_mul(l, row.i, tw_ll_i64(l, o->tile_rows * at->pitch));
   to = tw_ll_add(l, to, tw_ll_mul(l, column.i, tw_ll_i64(l, width)));
-  if (at->each) at->each(at->env, tile_row, tile_column);
   sum_tile(l, &t, tw_ll_at(l, type, at->out, to), at->pitch);
   tw_ll_loop_end(l, &row);
   tw_ll_loop_end(l, &column);
@@ -196,29 +227,31 @@ void tw_ll_outer_tiles(TwLl *l, const TwLlOuter *o, const TwLlOuterTiles *at) {
 /* Tiles in a strip: their packed rows stay in the first-level cache, for all columns, of which a tile's go by in the
  * other half. */
 static int64_t strip_of(TwLl *l, const TwLlOuter *o) {
-  int64_t n = l->m.near / 2 / (tile_elements(o, ROWS) * (int64_t)tw_ll_bytes(l, TW_REAL, false));
+  int64_t n = l->m.near / 2 / (tile_elements(o, o->places) * (int64_t)tw_ll_bytes(l, TW_REAL, false));
   return n < 1 ? 1 : n;
 }
 
 void tw_ll_outer_sum(TwLlLevel *v, TwLlOuter *o, LLVMValueRef out) {
   TwLl *l = v->b->l;
-  int64_t tiles = o->rows / ROWS, strip = strip_of(l, o);
-  TwLlOuterTiles at = {
-      .rows = ROWS, .column0 = tw_ll_i64(l, 0), .n_columns = o->columns, .pitch = o->columns, .out = out};
-  tw_ll_begin_outer(v, o);
-  TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + strip - 1) / strip));
-  at.tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, strip));
-  LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), at.tile0, ""), most = tw_ll_i64(l, strip);
-  at.n_tiles = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+  int64_t tiles = o->rows / o->tile_rows, strip = strip_of(l, o);
   LLVMTypeRef type = tw_ll_type(l, TW_REAL, false);
-  at.out = tw_ll_at(l, type, out, tw_ll_mul(l, at.tile0, tw_ll_i64(l, ROWS * o->columns)));
-  tw_ll_outer_tiles(l, o, &at);
-  tw_ll_loop_end(l, &strips);
-  if (o->rows % ROWS) {
-    at.rows = (uint32_t)(o->rows % ROWS);
+  TwLlOuterTiles at = {.column0 = tw_ll_i64(l, 0), .n_columns = o->columns, .pitch = o->columns};
+  tw_ll_begin_outer(v, o);
+  if (tiles) {
+    TwLlLoop strips = tw_ll_loop(l, tw_ll_i64(l, (tiles + strip - 1) / strip));
+    at.rows = o->tile_rows;
+    at.tile0 = tw_ll_mul(l, strips.i, tw_ll_i64(l, strip));
+    LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, tiles), at.tile0, ""), most = tw_ll_i64(l, strip);
+    at.n_tiles = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
+    at.out = tw_ll_at(l, type, out, tw_ll_mul(l, at.tile0, tw_ll_i64(l, o->tile_rows * o->columns)));
+    tw_ll_outer_tiles(l, o, &at);
+    tw_ll_loop_end(l, &strips);
+  }
+  at.rows = (uint32_t)(o->rows % o->tile_rows);
+  if (at.rows) {
     at.tile0 = tw_ll_i64(l, tiles);
     at.n_tiles = tw_ll_i64(l, 1);
-    at.out = tw_ll_at(l, type, out, tw_ll_i64(l, tiles * ROWS * o->columns));
+    at.out = tw_ll_at(l, type, out, tw_ll_i64(l, tiles * o->tile_rows * o->columns));
     tw_ll_outer_tiles(l, o, &at);
   }
   end_outer(l, o);

@@ -5,10 +5,12 @@
  *     for each stretch of the contracted axis
  *       pack that piece of the matrix: it stays in the second-level cache, and is read from memory once
  *       for each few vectors of samples, a panel: their stretch of the operand stays in the first-level cache
- *         for each few rows: a tile of sums in registers, the stretch inside; some lines of the next piece are fetched
+ *         for each few rows: a tile of sums in registers, the stretch inside
+ *           for each sixteen of the stretch: a line or two of the next piece are fetched
  *
  * A piece comes from memory while the one before it is multiplied: its rows are too short, and too far from each other,
- * for the core to see what is wanted next.
+ * for the core to see what is wanted next. It comes a few lines at a time: what waits for memory is in the way of what
+ * waits for the second-level cache.
  *
  * Sums go on from stretch to stretch through memory, unrounded since they are rounded as they are; so each element is
  * fma after fma in the order of the contracted axis, from +0, as everywhere. The last stretch makes of its tile what
@@ -17,8 +19,7 @@
  * requires: a matrix with one axis contiguous; its place and the operand's in memory. */
 #include "compiler/llvm/layers.h"
 
-enum { ROWS = 6, GROUP = 8 /* places for the rows of a tile, where these are packed side by side */ };
-enum { SHORTEST = 64, LONGEST = 256 /* stretch */, CACHE_LINE = 64 };
+enum { SHORTEST = 64, LONGEST = 256 /* stretch */, CACHE_LINE = 64, FETCH_EVERY = 16 /* of a stretch */ };
 
 typedef struct Product {
   TwLlLevel *v;
@@ -27,7 +28,8 @@ typedef struct Product {
   uint32_t row_axis, inner;               /* of w */
   int64_t n_rows, n_inner, stretch, band; /* elements; tiles in a band */
   bool along;                             /* the contracted axis is the contiguous one */
-  uint32_t n_blocks;                      /* vectors in a tile */
+  uint32_t rows, n_blocks;                /* of a tile: rows, and vectors in each */
+  uint32_t places;                        /* for the rows of a tile, where these are packed side by side */
   LLVMValueRef packed, partial, operand;
   int64_t partial_row; /* elements */
   int64_t n_panels;    /* of a full pass, those of all parts of a block */
@@ -47,8 +49,8 @@ static bool find(Product *q) {
   uint32_t side = b->facts->varies[a0] ? 1 : 0;
   TwRef w = side ? a1 : a0;
   q->x = side ? a0 : a1;
-  if (b->facts->varies[w] || tw_info(b->fn, w)->rank != 2 || tw_info(b->fn, q->x)->rank != 1) return false;
-  if (tw_attr(b->fn, q->dot, 0) != 1 || !q->v->place[q->x] || q->v->column[q->x]) return false;
+  if (!tw_pl_is_packed(b->facts, q->dot, &b->l->m, b->l->f64)) return false;
+  if (!q->v->place[q->x] || q->v->column[q->x]) return false;
   q->w = b->val[w];
   q->inner = (uint32_t)tw_attr(b->fn, q->dot, 1 + side);
   q->row_axis = 1 - q->inner;
@@ -61,8 +63,7 @@ static bool find(Product *q) {
 
 bool tw_ll_is_large(TwLlLevel *v, TwRef dot) {
   Product q = {.v = v, .dot = dot};
-  return find(&q) && q.n_rows >= SHORTEST && q.n_inner >= SHORTEST &&
-         q.n_rows * q.n_inner * (int64_t)tw_ll_bytes(v->b->l, TW_REAL, false) > tw_machine_large(&v->b->l->m);
+  return find(&q);
 }
 
 /* ---- panels */
@@ -101,7 +102,8 @@ static LLVMValueRef matrix_at(const Product *q, LLVMValueRef row, LLVMValueRef k
 }
 
 static int64_t row_pitch(const Product *q) { return q->stretch + TW_LANES; }
-static int64_t tile_pitch(const Product *q) { return q->stretch * GROUP + TW_LANES; }
+static int64_t turns_of_tile(const Product *q) { return (q->stretch + FETCH_EVERY - 1) / FETCH_EVERY; }
+static int64_t tile_pitch(const Product *q) { return q->stretch * q->places + TW_LANES; }
 
 /* Where the element of row `row` (of a tile) and column k of the stretch is, in a packed tile. */
 static LLVMValueRef packed_at(const Product *q, uint32_t rows, LLVMValueRef tile, LLVMValueRef row, LLVMValueRef k) {
@@ -109,15 +111,13 @@ static LLVMValueRef packed_at(const Product *q, uint32_t rows, LLVMValueRef tile
   int64_t each = q->along ? rows * row_pitch(q) : tile_pitch(q);
   LLVMValueRef at = tw_ll_mul(l, tile, tw_ll_i64(l, each));
   at = tw_ll_add(l, at, tw_ll_mul(l, row, tw_ll_i64(l, q->along ? row_pitch(q) : 1)));
-  at = tw_ll_add(l, at, tw_ll_mul(l, k, tw_ll_i64(l, q->along ? 1 : GROUP)));
+  at = tw_ll_add(l, at, tw_ll_mul(l, k, tw_ll_i64(l, q->along ? 1 : q->places)));
   return tw_ll_at(l, tw_ll_type(l, TW_REAL, false), q->packed, at);
 }
 
+/* n elements, into the place of a whole vector. */
 static void copy_vector(TwLl *l, LLVMValueRef from, LLVMValueRef to, uint32_t n) {
-  LLVMTypeRef t = tw_ll_type(l, TW_REAL, false);
-  LLVMValueRef x = LLVMBuildLoad2(l->b, n > 1 ? LLVMVectorType(t, n) : t, from, "");
-  LLVMSetAlignment(x, (unsigned)tw_ll_bytes(l, TW_REAL, false));
-  LLVMSetAlignment(LLVMBuildStore(l->b, x, to), (unsigned)tw_ll_bytes(l, TW_REAL, false));
+  tw_ll_store_run(l, TW_REAL, tw_ll_load_run(l, TW_REAL, from, n), to, l->lanes);
 }
 
 /* Where the panel that p->sub and `panel` name has element k0 of the operand, the first of a stretch: the panels of a
@@ -159,8 +159,8 @@ static void pack_columns(const Product *q, const Piece *p) {
   TwLlLoop tile = tw_ll_loop(l, p->count);
   LLVMValueRef at = tw_ll_at(l, t, from, tw_ll_mul(l, tile.i, tw_ll_i64(l, p->rows)));
   LLVMValueRef to = packed_at(q, p->rows, tile.i, tw_ll_i64(l, 0), k.i);
-  for (uint32_t row = 0, n; row < p->rows; row += n) {
-    for (n = 4; row + n > p->rows;) n /= 2;
+  for (uint32_t row = 0; row < p->rows; row += l->lanes) {
+    uint32_t n = p->rows - row < l->lanes ? p->rows - row : l->lanes;
     copy_vector(l, tw_ll_at(l, t, at, tw_ll_i64(l, row)), tw_ll_at(l, t, to, tw_ll_i64(l, row)), n);
   }
   tw_ll_loop_end(l, &tile);
@@ -228,24 +228,70 @@ static void for_partial(const Product *q, const Piece *p, LLVMValueRef first, LL
   }
 }
 
-/* The stretch of the tile, from acc on; x: the panel's. */
-static void multiply(const Product *q, const Piece *p, LLVMValueRef tile, LLVMValueRef x, LLVMValueRef *acc) {
+/* Fetches into the second-level cache some lines of the next piece, which are its runs one after the other: rows where
+ * these lie along the contracted axis, columns where not. turn: how often that was done for this piece. */
+static void fetch(const Product *q, const Piece *p, LLVMValueRef turn) {
   TwLl *l = q->v->b->l;
-  LLVMValueRef phi[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS], in[TW_PL_MAX_BLOCKS];
-  uint32_t n = p->rows * q->n_blocks;
+  int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), rows = q->band * q->rows;
+  int64_t n_runs = q->along ? rows : q->stretch, run = (q->along ? q->stretch : rows) * each;
+  int64_t lines = (run + CACHE_LINE - 1) / CACHE_LINE, turns = q->band * q->n_panels * turns_of_tile(q);
+  int64_t some = (lines * n_runs + turns - 1) / turns;
+  LLVMValueRef zero = tw_ll_i64(l, 0), in_run = tw_ll_i64(l, lines);
+  for (int64_t k = 0; k < some; k++) {
+    LLVMValueRef i = tw_ll_add(l, tw_ll_mul(l, turn, tw_ll_i64(l, some)), tw_ll_i64(l, k));
+    LLVMValueRef at = LLVMBuildUDiv(l->b, i, in_run, ""), line = LLVMBuildURem(l->b, i, in_run, "");
+    LLVMValueRef row = tw_ll_add(l, p->next_row, q->along ? at : zero);
+    LLVMValueRef from = matrix_at(q, row, tw_ll_add(l, p->next_k, q->along ? zero : at));
+    tw_ll_prefetch(l, tw_ll_at(l, l->i8, from, tw_ll_mul(l, line, tw_ll_i64(l, CACHE_LINE))));
+  }
+}
+
+/* Adds the products of element k of the stretch; x: its vectors of the operand. */
+static void multiply_element(const Product *q, const Piece *p, LLVMValueRef tile, LLVMValueRef x, LLVMValueRef k,
+                             LLVMValueRef *acc) {
+  TwLl *l = q->v->b->l;
+  LLVMValueRef in[TW_PL_MAX_BLOCKS];
   uint64_t lane_bytes = tw_ll_bytes(l, TW_REAL, true);
-  TwLlLoop loop = tw_ll_loop(l, p->n);
-  for (uint32_t k = 0; k < n; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, &loop, acc[k]);
-  LLVMValueRef at = tw_ll_at(l, l->i8, x, tw_ll_mul(l, loop.i, tw_ll_i64(l, q->n_blocks * (int64_t)lane_bytes)));
-  for (uint32_t b = 0; b < q->n_blocks; b++) in[b] = tw_ll_load(l, TW_REAL, true, tw_ll_byte_at(l, at, b * lane_bytes));
+  for (uint32_t b = 0; b < q->n_blocks; b++) in[b] = tw_ll_load(l, TW_REAL, true, tw_ll_byte_at(l, x, b * lane_bytes));
   for (uint32_t row = 0; row < p->rows; row++) {
-    LLVMValueRef w = tw_ll_load(l, TW_REAL, false, packed_at(q, p->rows, tile, tw_ll_i64(l, row), loop.i));
+    LLVMValueRef w = tw_ll_load(l, TW_REAL, false, packed_at(q, p->rows, tile, tw_ll_i64(l, row), k));
     w = tw_ll_splat(l, w);
     for (uint32_t b = 0; b < q->n_blocks; b++)
       acc[row * q->n_blocks + b] = tw_ll_fma(l, w, in[b], acc[row * q->n_blocks + b]);
   }
+}
+
+static void begin_sums(TwLl *l, TwLlLoop *loop, uint32_t n, LLVMValueRef *acc, LLVMValueRef *phi) {
+  for (uint32_t k = 0; k < n; k++) acc[k] = phi[k] = tw_ll_loop_phi(l, loop, acc[k]);
+}
+
+static void end_sums(TwLl *l, TwLlLoop *loop, uint32_t n, LLVMValueRef *acc, LLVMValueRef *phi) {
   for (uint32_t k = 0; k < n; k++) tw_ll_loop_next(l, phi[k], acc[k]);
-  tw_ll_loop_end(l, &loop);
+  tw_ll_loop_end(l, loop);
+}
+
+/* The stretch of the tile, from acc on; x: the panel's; number: of the tile, among those of all panels. */
+static void multiply(const Product *q, const Piece *p, LLVMValueRef tile, LLVMValueRef x, LLVMValueRef number,
+                     LLVMValueRef *acc) {
+  TwLl *l = q->v->b->l;
+  LLVMValueRef outer[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS], inner[TW_LL_MAX_ROWS * TW_PL_MAX_BLOCKS];
+  uint32_t n = p->rows * q->n_blocks;
+  int64_t pitch = q->n_blocks * (int64_t)tw_ll_bytes(l, TW_REAL, true);
+  LLVMValueRef every = tw_ll_i64(l, FETCH_EVERY), up = tw_ll_add(l, p->n, tw_ll_i64(l, FETCH_EVERY - 1));
+  TwLlLoop turn = tw_ll_loop(l, LLVMBuildUDiv(l->b, up, every, ""));
+  begin_sums(l, &turn, n, acc, outer);
+  fetch(q, p, tw_ll_add(l, turn.i, tw_ll_mul(l, number, tw_ll_i64(l, turns_of_tile(q)))));
+  LLVMValueRef first = tw_ll_mul(l, turn.i, every), count = every;
+  if (q->n_inner % FETCH_EVERY) {
+    LLVMValueRef left = LLVMBuildSub(l->b, p->n, first, "");
+    count = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, every, ""), left, every);
+  }
+  TwLlLoop loop = tw_ll_loop(l, count);
+  begin_sums(l, &loop, n, acc, inner);
+  LLVMValueRef k = tw_ll_add(l, first, loop.i);
+  multiply_element(q, p, tile, tw_ll_at(l, l->i8, x, tw_ll_mul(l, k, tw_ll_i64(l, pitch))), k, acc);
+  end_sums(l, &loop, n, acc, inner);
+  end_sums(l, &turn, n, acc, outer);
 }
 
 static void finish_tile(const Product *q, const Piece *p, LLVMValueRef first, LLVMValueRef tile, LLVMValueRef *acc) {
@@ -266,27 +312,6 @@ static void finish_tile(const Product *q, const Piece *p, LLVMValueRef first, LL
   if (done) tw_ll_go(l, done);
 }
 
-/* Fetches into the second-level cache what tile number `i` of the piece has to: runs of the next piece, which are rows
- * where these lie along the contracted axis, columns where not. */
-static void fetch(const Product *q, const Piece *p, LLVMValueRef i) {
-  TwLl *l = q->v->b->l;
-  int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), rows = q->band * ROWS;
-  int64_t n_runs = q->along ? rows : q->stretch, run = (q->along ? q->stretch : rows) * each,
-          calls = q->band * q->n_panels;
-  int64_t turns = (n_runs + calls - 1) / calls;
-  LLVMBasicBlockRef some = tw_ll_new_block(l, "fetch"), done = tw_ll_new_block(l, "fetched");
-  i = tw_ll_mul(l, i, tw_ll_i64(l, turns));
-  LLVMBuildCondBr(l->b, LLVMBuildICmp(l->b, LLVMIntULT, i, tw_ll_i64(l, n_runs), ""), some, done);
-  tw_ll_place(l, some);
-  for (int64_t t = 0; t < turns; t++) {
-    LLVMValueRef at = tw_ll_add(l, i, tw_ll_i64(l, t)), zero = tw_ll_i64(l, 0);
-    LLVMValueRef row = tw_ll_add(l, p->next_row, q->along ? at : zero);
-    LLVMValueRef from = matrix_at(q, row, tw_ll_add(l, p->next_k, q->along ? zero : at));
-    for (int64_t b = 0; b < run; b += CACHE_LINE) tw_ll_prefetch(l, tw_ll_byte_at(l, from, (uint64_t)b));
-  }
-  tw_ll_go(l, done);
-}
-
 /* All tiles of the piece, for all blocks of the pass. */
 static void tiles(const Product *q, const Piece *p) {
   TwLl *l = q->v->b->l;
@@ -294,10 +319,10 @@ static void tiles(const Product *q, const Piece *p) {
   Panels panels = begin_panels(q);
   LLVMValueRef x = operand_at(q, panels.number, p->k0);
   TwLlLoop tile = tw_ll_loop(l, p->count);
-  fetch(q, p, tw_ll_add(l, tile.i, tw_ll_mul(l, panels.number, p->count)));
+  LLVMValueRef number = tw_ll_add(l, tile.i, tw_ll_mul(l, panels.number, p->count));
   for (uint32_t k = 0; k < p->rows * q->n_blocks; k++) acc[k] = tw_ll_zero(l, TW_REAL, true);
   if (p->is_first) for_partial(q, p, panels.first, tile.i, acc, false);
-  multiply(q, p, tile.i, x, acc);
+  multiply(q, p, tile.i, x, number, acc);
   finish_tile(q, p, panels.first, tile.i, acc);
   tw_ll_loop_end(l, &tile);
   end_panels(q, &panels);
@@ -327,22 +352,27 @@ static void band(const Product *q, LLVMValueRef row0, LLVMValueRef count, uint32
   tw_ll_loop_end(l, &stretch);
 }
 
-/* In the second-level cache are a piece of the matrix, a quarter of it, as much of the next piece, and a stretch of the
- * operand of all samples. */
+/* Half of the first-level cache is a panel's stretch of the operand. In the second-level cache are a piece of the
+ * matrix, a quarter of it, as much of the next piece, and a stretch of the operand of all samples. */
 static void choose_sizes(Product *q) {
   TwLl *l = q->v->b->l;
   const int64_t piece = l->m.core / 4, operand = l->m.core * 3 / 8;
   int64_t each = (int64_t)tw_ll_bytes(l, TW_REAL, false), sample_row = q->v->y->stride * TW_LANES * each;
+  uint32_t lanes = tw_machine_lanes(&l->m, l->f64);
+  q->rows = l->m.packed_rows;
+  q->places = (q->rows + lanes - 1) / lanes * lanes;
+  q->n_blocks = l->m.packed_blocks;
+  int64_t longest = l->m.near / 2 / (q->n_blocks * l->m.bits / 8);
   q->stretch = operand / sample_row / TW_LANES * TW_LANES;
   if (q->stretch < SHORTEST) q->stretch = SHORTEST;
   if (q->stretch > LONGEST) q->stretch = LONGEST;
+  if (q->stretch > longest) q->stretch = longest;
   if (q->stretch > q->n_inner) q->stretch = (q->n_inner + TW_LANES - 1) / TW_LANES * TW_LANES;
-  q->band = piece / (q->stretch * GROUP * each);
-  if (q->band > q->n_rows / ROWS) q->band = q->n_rows / ROWS;
+  q->band = piece / (q->stretch * q->places * each);
+  if (q->band > q->n_rows / q->rows) q->band = q->n_rows / q->rows;
   if (q->band < 1) q->band = 1;
-  q->n_blocks = l->m.blocks;
   q->partial_row = q->v->y->stride * TW_LANES;
-  int64_t in_parts = TW_LANES / (int64_t)tw_machine_lanes(&l->m, l->f64);
+  int64_t in_parts = TW_LANES / (int64_t)lanes;
   q->n_panels = (q->v->y->p->rows + q->n_blocks - 1) / q->n_blocks * in_parts;
 }
 
@@ -353,9 +383,9 @@ void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot) {
   bool found = find(&q);
   tw_ll_assert(l, found);
   choose_sizes(&q);
-  int64_t tile = q.along ? ROWS * row_pitch(&q) : tile_pitch(&q);
+  int64_t tile = q.along ? q.rows * row_pitch(&q) : tile_pitch(&q);
   uint32_t packed = tw_ll_alloc(l, (uint64_t)(q.band * tile + 2 * TW_LANES) * each);
-  uint32_t partial = tw_ll_alloc(l, q.stretch < q.n_inner ? (uint64_t)(q.band * ROWS * q.partial_row) * each : 0);
+  uint32_t partial = tw_ll_alloc(l, q.stretch < q.n_inner ? (uint64_t)(q.band * q.rows * q.partial_row) * each : 0);
   int64_t stretches = (q.n_inner + q.stretch - 1) / q.stretch;
   int64_t columns = q.n_panels * q.n_blocks * (int64_t)tw_machine_lanes(&l->m, l->f64);
   uint32_t operand = tw_ll_alloc(l, (uint64_t)(stretches * q.stretch * columns) * each);
@@ -364,14 +394,14 @@ void tw_ll_large_contraction(TwLlLevel *v, TwRef root, TwRef dot) {
   q.partial = tw_ll_block_ptr(l, partial);
   tw_ll_narrow(v);
   pack_operand(&q);
-  int64_t n_tiles = q.n_rows / ROWS, n_bands = (n_tiles + q.band - 1) / q.band;
+  int64_t n_tiles = q.n_rows / q.rows, n_bands = (n_tiles + q.band - 1) / q.band;
   TwLlLoop bands = tw_ll_loop(l, tw_ll_i64(l, n_bands));
   LLVMValueRef most = tw_ll_i64(l, q.band), first = tw_ll_mul(l, bands.i, most);
   LLVMValueRef left = LLVMBuildSub(l->b, tw_ll_i64(l, n_tiles), first, "");
   LLVMValueRef count = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, left, most, ""), left, most);
-  band(&q, tw_ll_mul(l, first, tw_ll_i64(l, ROWS)), count, ROWS);
+  band(&q, tw_ll_mul(l, first, tw_ll_i64(l, q.rows)), count, q.rows);
   tw_ll_loop_end(l, &bands);
-  if (q.n_rows % ROWS) band(&q, tw_ll_i64(l, n_tiles * ROWS), tw_ll_i64(l, 1), (uint32_t)(q.n_rows % ROWS));
+  if (q.n_rows % q.rows) band(&q, tw_ll_i64(l, n_tiles * q.rows), tw_ll_i64(l, 1), (uint32_t)(q.n_rows % q.rows));
   tw_ll_widen(v);
   tw_ll_free(l, operand);
   tw_ll_free(l, partial);

@@ -332,3 +332,13 @@ bool tw_pl_has_passes(const TwPlCut *top, const TwMachine *m, int64_t blocks) {
   int64_t rows = tw_pl_rows(top, m, blocks);
   return rows < TW_CHUNK_BLOCKS && rows < blocks;
 }
+
+bool tw_pl_is_packed(const TwPlFacts *x, TwRef dot, const TwMachine *m, bool f64) {
+  enum { SHORTEST = 64 };
+  TwRef a = tw_arg(x->fn, dot, 0), b = tw_arg(x->fn, dot, 1);
+  TwRef w = x->varies[a] ? b : a;
+  const TwTyInfo *t = tw_info(x->fn, w);
+  if (x->varies[w] || t->rank != 2 || tw_info(x->fn, w == a ? b : a)->rank != 1) return false;
+  return tw_attr(x->fn, dot, 0) == 1 && t->dims[0] >= SHORTEST && t->dims[1] >= SHORTEST &&
+         t->count * (f64 ? 8 : 4) > tw_machine_large(m);
+}

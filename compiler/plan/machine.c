@@ -23,6 +23,8 @@ TwMachine tw_machine(const TwMachineWish *w) {
   m.masks = m.bits == 512;
   m.registers = m.bits == 512 ? 32 : 16;
   m.blocks = m.bits == 512 ? 4 : 2;
+  m.packed_rows = m.bits == 512 ? 12 : 6;
+  m.packed_blocks = 2;
   return m;
 }
 

@@ -18,6 +18,9 @@ typedef struct TwMachine {
   uint32_t call_bits; /* of the vectors that elementary functions take */
   uint32_t registers; /* for vectors */
   uint32_t blocks;    /* vectors in a row of a tile whose rows are six, so that a tile's sums are in registers */
+  /* The same of products whose operands are packed: what is loaded for a tile is least where its rows are many and its
+   * row is short, and of the packed operand that a row goes through as much again fits the first-level cache. */
+  uint32_t packed_rows, packed_blocks;
   bool masks;         /* in registers of their own: to keep lanes of a result is part of the operation */
   bool fma;           /* else each is a call of the C library's */
   int64_t near, core; /* bytes of the first-level cache, and of the second: a core's own */

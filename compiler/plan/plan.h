@@ -128,6 +128,9 @@ int64_t tw_pl_rows(const TwPlCut *top, const TwMachine *m, int64_t blocks); /* b
 /* The carry of a scan whose value before (or after) an iteration is what r is; -1: none. */
 int64_t tw_pl_history_of(const TwPlCut *scan, TwRef r, bool *after);
 TwPlCut *tw_pl_cut(TwArena *arena, const TwPlFacts *body, const TwRegion *g, const TwMachine *m, bool f64);
+/* Whether a dot in lanes is the product of a uniform matrix with a vector, so large that the matrix is packed, piece by
+ * piece. (One that lies in memory with no axis contiguous is not, after all.) */
+bool tw_pl_is_packed(const TwPlFacts *x, TwRef dot, const TwMachine *m, bool f64);
 /* Whether the blocks of a chunk take several passes, between which partial sums are in memory. */
 bool tw_pl_has_passes(const TwPlCut *top, const TwMachine *m, int64_t blocks);
 bool tw_pl_is_fma_sum(const TwPlFacts *body, uint32_t k); /* summed result k is a real product */
@@ -139,13 +142,13 @@ typedef enum TwPlHow {
   TW_PL_OUTER,     /* an outer product: its vectors are packed, then its tiles are made, columns in their lanes */
   TW_PL_STRIPS     /* the same, but in the loop its vectors are packed, and that is all: a group makes the tiles */
 } TwPlHow;
-enum { TW_PL_OUTER_ROWS = 6 }; /* of a tile */
 typedef struct TwPlSum {
   TwPlHow how;
   TwRef x, y; /* of an outer product: of the rows, of the columns */
   int64_t rows, columns;
   TwRef get; /* in strips: what the group reads */
 } TwPlSum;
+enum { TW_PL_OUTER_ROWS = 6 }; /* of an outer product, at least */
 /* Of the loop r over samples, whose cut is given: per sum. */
 TwPlSum *tw_pl_sums(TwArena *arena, const TwPlFacts *x, TwRef r, const TwPlCut *cut, const TwMachine *m, bool f64);
 

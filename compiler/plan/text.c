@@ -45,10 +45,11 @@ static void plan_piece(Plan *p, const TwPlCut *cut, const TwPlSum *sums, uint32_
   fprintf(p->out, "segment %u: %s ", k + 1, it->inst ? tw_op_name(tw_op(f, r)) : "sum over the samples of");
   shape(p, tw_info(f, r));
   if (!it->inst) fputs(plan_sum(sums ? sums[cut->accs.at[it->acc].k].how : TW_PL_IN_MEMORY), p->out);
-  else if (dot && dot != r) fprintf(p->out, " of a dot, in tiles of rows by blocks, in registers");
-  else if (dot) fprintf(p->out, ", in tiles of rows by blocks, in registers");
+  else if (dot) fprintf(p->out, "%s, in tiles of rows by blocks, in registers", dot != r ? " of a dot" : "");
   else if (tw_pl_is_elementwise(tw_op(f, r))) fprintf(p->out, ", element by element");
   else fprintf(p->out, ", block by block");
+  if (it->inst && dot && !s->columns && tw_pl_is_packed(cut->x, dot, p->m, p->f64))
+    fprintf(p->out, ": %u by %u vectors, the matrix packed piece by piece", p->m->packed_rows, p->m->packed_blocks);
   fprintf(p->out, ", about %.0f cycles a block\n", tw_pl_segment_cycles(cut, k, p->f64) * registers_a_value(p));
 }
 

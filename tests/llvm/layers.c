@@ -195,20 +195,29 @@ int main(int argc, char **argv) {
     t.few = k % 4 ? 2 : 0;
     check(&t, f, what);
   }
-  for (uint32_t k = 0; k < 3; k++) { /* matrices too large for a cache (panels.c), in one stretch and in several */
+  for (uint32_t k = 0; k < 4; k++) { /* matrices too large for a cache (panels.c), in one stretch and in several */
     test_reset(&t);
     t.few = k ? 2 : 0;
     check(&t,
-          k == 2 ? deep(&t, 33, 9, 190, false)
-          : k    ? dense(&t, 530, 2, 190, 203, false)
-                 : dense(&t, 45, 2, 300, 131, true),
-          k == 2 ? "deep and wide"
-          : k    ? "wide, two chunks"
-                 : "wide, a ragged block");
+          k == 3   ? dense(&t, 45, 2, 257, 192, false)
+          : k == 2 ? deep(&t, 33, 9, 190, false)
+          : k      ? dense(&t, 530, 2, 190, 203, false)
+                   : dense(&t, 45, 2, 300, 131, true),
+          k == 3   ? "wide, a stretch of one element"
+          : k == 2 ? "deep and wide"
+          : k      ? "wide, two chunks"
+                   : "wide, a ragged block");
   }
   test_reset(&t);
   if (plan_mentions(dense(&t, 45, 2, 16, 16, true), 512, "vectors of 512 bits") != 1) {
     printf("512 bits are not what is tested at 512 bits\n");
+    t.failures++;
+  }
+  const TwFn *wide = dense(&t, 45, 2, 257, 192, false), *narrow = dense(&t, 45, 2, 192, 128, false);
+  if (!plan_mentions(wide, 512, "12 by 2 vectors, the matrix packed piece by piece") ||
+      !plan_mentions(wide, 256, "6 by 2 vectors, the matrix packed piece by piece") ||
+      plan_mentions(narrow, 512, "packed piece by piece")) {
+    printf("plans do not say which matrices are packed\n");
     t.failures++;
   }
   printf("%u loops layer by layer\n", loops);
