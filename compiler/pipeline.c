@@ -192,18 +192,23 @@ static void made(void *context, const TwLlFn *fns, uint32_t n, bool quick, TwObj
   if (m->object.bytes) b->made = m;
 }
 
+static void forget_made(TwBuild *b) {
+  for (const TwMade *m = b->made; m; m = m->next) free((void *)(uintptr_t)m->object.bytes);
+  b->made = NULL;
+}
+
 static bool get_object(void *context, const TwObjectBytes of[2], uint8_t key[TW_LL_KEY], TwObjectBytes *out) {
   const TwBuild *b = context;
   TwCacheHash *h = hash_generator();
   TwCacheEntry e;
-  if (h) {
-    for (int k = 0; k < 2; k++) tw_cache_hash_bytes(h, of[k].bytes, of[k].size);
-    tw_cache_hash_end(h, key);
-  }
-  if (!h || !tw_cache_get(b->cache, TW_CACHE_FUNCTIONS, key, &e)) return false;
+  *out = (TwObjectBytes){0};
+  if (!h) return false;
+  for (int k = 0; k < 2; k++) tw_cache_hash_bytes(h, of[k].bytes, of[k].size);
+  tw_cache_hash_end(h, key);
+  if (b->afresh || !tw_cache_get(b->cache, TW_CACHE_FUNCTIONS, key, &e)) return true;
   *out = copy_of((TwObjectBytes){e.part[0], e.size[0]});
   tw_cache_entry_free(&e);
-  return out->bytes != NULL;
+  return true;
 }
 
 static void put_object(void *context, const uint8_t key[TW_LL_KEY], TwObjectBytes object) {
@@ -225,6 +230,15 @@ static bool link(TwBuild *b, const TwLlFn *fns, uint32_t n, const TwLlObjects *o
   return true;
 }
 
+static bool make_code(TwBuild *b, const TwCodegen *generator, const TwLlFn *fns, uint32_t n, char **error) {
+  TwLlObjects objects;
+  TwLlStore store = {b, again, made, b->cache ? get_object : NULL, b->cache ? put_object : NULL};
+  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &store, &objects, error) &&
+            link(b, fns, n, &objects, error);
+  generator->objects_free(&objects);
+  return ok;
+}
+
 static bool run_code(TwBuild *b) {
   uint32_t n;
   char *error = NULL;
@@ -236,11 +250,13 @@ static bool run_code(TwBuild *b) {
     b->rt = b->lowered->rt;
     return b->jit || code_error(b, error);
   }
-  TwLlObjects objects;
-  TwLlStore store = {b, again, made, b->cache ? get_object : NULL, b->cache ? put_object : NULL};
-  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &store, &objects, &error) &&
-            link(b, fns, n, &objects, &error);
-  generator->objects_free(&objects);
+  bool ok = make_code(b, generator, fns, n, &error);
+  if (!ok && b->cache) { /* it may be what was kept that does not link */
+    free(error);
+    forget_made(b);
+    b->afresh = true;
+    ok = make_code(b, generator, fns, n, &error);
+  }
   return ok || code_error(b, error);
 }
 
@@ -311,8 +327,7 @@ void tw_build_free(TwBuild *b) {
   char *error;
   tw_object_free(b->object);
   if (b->jit) tw_codegen(&error)->jit_free(b->jit);
-  for (const TwMade *m = b->made; m; m = m->next) free((void *)(uintptr_t)m->object.bytes);
-  b->made = NULL;
+  forget_made(b);
   b->object = NULL;
   b->jit = NULL;
   b->rt = NULL;

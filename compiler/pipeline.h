@@ -38,6 +38,7 @@ typedef struct TwBuild {
   TwObject *object;
   TwJit *jit;                   /* where objects cannot be loaded */
   bool looked;                  /* the cache was asked */
+  bool afresh;                  /* what it has of single functions is of no use, and replaced */
   const struct TwBuild *before; /* NULL, or another variant of the unit, with the same options, which is built first and
                                  * lives as long: what they have in common is made once */
   struct TwMade *made;          /* what was */

@@ -22,7 +22,7 @@ typedef struct TwCodegen {
   bool (*program_object)(TwRtProgram *p, const TwLlFn *fns, uint32_t n, const TwLlOptions *o, TwObjectBytes *out,
                          char **error);
 } TwCodegen;
-#define TW_CODEGEN_ABI 7u
+#define TW_CODEGEN_ABI 8u
 
 /* The generator; for as long as the process lives. NULL and *error (malloc'ed, the caller frees): it is not where
  * it belongs, beside the binary that asks or in ../lib/triwave from there. Safe from several threads. */

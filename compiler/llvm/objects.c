@@ -104,19 +104,16 @@ static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
 /* ---- what the store has */
 
 /* All that the code depends on, but for the generator itself. */
-static bool recall(Unit *u, const TwLlTarget *t, const TwLlStore *store) {
+static void recall(Unit *u, const TwLlTarget *t, const TwLlStore *store) {
   char *machine = NULL;
   int n = asprintf(&machine, "%s %s %s %u %d", t->triple, t->cpu, t->features, t->m.bits, u->quick);
   LLVMMemoryBufferRef code = n < 0 ? NULL : LLVMWriteBitcodeToMemoryBuffer(u->mod);
-  bool found = false;
   if (code) {
     TwObjectBytes of[2] = {{machine, (size_t)n}, {LLVMGetBufferStart(code), LLVMGetBufferSize(code)}};
-    found = store->get(store->context, of, u->key, &u->kept);
-    u->storable = !found;
+    u->storable = store->get(store->context, of, u->key, &u->kept) && !u->kept.bytes;
     LLVMDisposeMemoryBuffer(code);
   }
   free(n < 0 ? NULL : machine);
-  return found;
 }
 
 static bool emit(Unit *u, const TwLlTarget *t) {

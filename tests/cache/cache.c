@@ -1,4 +1,5 @@
-/* cache.c FOLDER: entries come back as they were put, or not at all; old ones go when there is no room. */
+/* cache.c FOLDER: entries come back as they were put, or not at all; old ones go when there is no room.
+ * cache.c spoil FOLDER SUFFIX: for other tests, puts what is no code where code is. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <stdio.h>
@@ -117,8 +118,35 @@ static void full(const char *folder) {
   tw_cache_close(c);
 }
 
+/* true: there were some. */
+static bool spoil(const char *suffix) {
+  static const char bytes[] = "this is a spoilt entry, whole and of the right name";
+  TwCache *c = tw_cache_open(0);
+  DIR *d = c ? opendir(tw_cache_folder(c)) : NULL;
+  bool any = false;
+  for (struct dirent *e; d && (e = readdir(d));) {
+    uint8_t key[TW_CACHE_KEY];
+    const char *dot = strchr(e->d_name, '.');
+    if (!dot || strcmp(dot + 1, suffix) != 0 || dot - e->d_name != 2 * TW_CACHE_KEY) continue;
+    for (int k = 0; k < TW_CACHE_KEY; k++) {
+      const char digits[3] = {e->d_name[2 * k], e->d_name[2 * k + 1], 0};
+      key[k] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    tw_cache_put(c, suffix[0] == 't' ? TW_CACHE_PROGRAM : TW_CACHE_FUNCTIONS, key, (const void *const[]){bytes},
+                 (size_t[]){sizeof bytes}, 1);
+    any = true;
+  }
+  if (d) closedir(d);
+  tw_cache_close(c);
+  return any;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2) return 2;
+  if (argc == 4 && strcmp(argv[1], "spoil") == 0) {
+    setenv("XDG_CACHE_HOME", argv[2], 1);
+    return !spoil(argv[3]);
+  }
   setenv("XDG_CACHE_HOME", argv[1], 1);
   TwCache *c = tw_cache_open(0);
   CHECK(c, "no cache in %s", argv[1]);

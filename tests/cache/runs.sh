@@ -1,8 +1,8 @@
 #!/bin/sh
-# runs.sh TRIWAVE FOLDER: a run that finds its code is the run that made it, in every number and every message;
+# runs.sh TRIWAVE FOLDER TEST_CACHE: a run that finds its code is the run that made it, in every number and every message;
 # whatever may decide the code, decides the key; damage, rights and company do no harm.
 set -eu
-triwave=$1 folder=$2
+triwave=$1 folder=$2 test_cache=$3
 rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
@@ -114,6 +114,21 @@ other=$(run --seeds 9 --variant long); expect miss "a variant that shares functi
 other=$(run --seeds 9 --variant slow); expect miss "a variant with another step"
 [ "$(functions)" -gt "$kept" ] || say "a variant with another step has made no function"
 [ "$other" = "$(run --seeds 9 --variant slow --no-cache)" ] || say "a variant with another step: something else"
+
+# What is whole and cannot be linked, as what another generator has left: it is made again, and replaced.
+for kind in fn1 tw1; do
+  "$triwave" cache clear >cleared
+  one=$(run --seeds 9)
+  "$test_cache" spoil "$XDG_CACHE_HOME" $kind || say "no entry of $kind is spoilt"
+  [ "$kind" = tw1 ] || rm cache/triwave/*.tw1
+  two=$(run --seeds 9); expect miss "spoilt entries: $kind"
+  [ "$one" = "$two" ] || say "spoilt entries of $kind: something else"
+  run --seeds 9 >/dev/null; expect hit "after spoilt entries: $kind"
+  rm cache/triwave/*.tw1
+  two=$(run --seeds 9)
+  [ "$one" = "$two" ] || say "spoilt entries of $kind stay"
+  if strings -n 9 cache/triwave/* | grep -q 'spoilt entry'; then say "spoilt entries of $kind are not replaced"; fi
+done
 
 # Many at once, on an empty cache.
 "$triwave" cache clear >cleared
