@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "compiler/ast/parse.h"
 
 typedef enum Form { FORM_TEXT, FORM_MARKDOWN, FORM_JSON } Form;
@@ -155,10 +156,9 @@ static bool document(TwUnit *u, uint32_t file, Form form) {
   add(o, "module", m->name);
   add(o, "file", s->path);
   add(o, "doc", about);
-  char *line = cJSON_PrintUnformatted(o);
+  char *line = tw_cli_json_text(o, false);
   puts(line);
-  cJSON_free(line);
-  cJSON_Delete(o);
+  free(line);
   return true;
 }
 

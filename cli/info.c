@@ -1,9 +1,11 @@
 /* info.c: triwave check --info json: what a program is, as one JSON object: the contract is in docs/diagnostics.md. */
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "compiler/ir/cost.h"
 
 typedef struct Info {
@@ -243,10 +245,9 @@ int tw_cli_info(const TwCli *c) {
     uint32_t file = tw_cli_open(u, c->files[k]);
     bool ok = file && all_variants(c, u, file, list(o, "variants"));
     put(o, "ok", cJSON_CreateBool(ok));
-    char *line = cJSON_PrintUnformatted(o);
+    char *line = tw_cli_json_text(o, false);
     puts(line);
-    cJSON_free(line);
-    cJSON_Delete(o);
+    free(line);
     if (!ok) code = TW_EXIT_WRONG;
     tw_cli_diagnostics(u);
     tw_unit_free(u);

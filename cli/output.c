@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/files.h"
+#include "runtime/text.h"
 
 bool tw_cli_said(char *error) {
   fprintf(stderr, "triwave: %s\n", error ? error : "out of memory");
@@ -25,11 +26,18 @@ bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), co
   return tw_rt_file_commit(&f, &error) || tw_cli_said(error);
 }
 
-bool tw_cli_print_json(cJSON *j) {
-  char *text = cJSON_Print(j);
-  cJSON_Delete(j);
-  printf("%s\n", text);
+char *tw_cli_json_text(cJSON *j, bool lines) {
+  char *text = tw_cli_need(lines ? cJSON_Print(j) : cJSON_PrintUnformatted(j));
+  char *valid = tw_cli_need(tw_rt_text_valid(text));
   cJSON_free(text);
+  cJSON_Delete(j);
+  return valid;
+}
+
+bool tw_cli_print_json(cJSON *j) {
+  char *text = tw_cli_json_text(j, true);
+  printf("%s\n", text);
+  free(text);
   return tw_cli_stdout_ok();
 }
 

@@ -11,6 +11,9 @@
 bool tw_cli_write(const TwCli *c, void (*write)(const void *what, FILE *out), const void *what);
 /* Draws into a file, whole or not at all. false: said why on stderr. */
 bool tw_cli_draw(const TwPlot *p, const char *path, TwPlotFormat format);
+/* The object's text, in lines or as one, and in UTF-8 whatever the names of files in it are; malloc'ed. Frees the
+ * object. */
+char *tw_cli_json_text(cJSON *j, bool lines);
 /* Prints the object and frees it. false: said why. */
 bool tw_cli_print_json(cJSON *j);
 /* Prints "triwave: " and the text, which it frees; false. */

@@ -189,6 +189,33 @@ static bool write_sources(const char *folder, TwRtFiles *files, cJSON *run, cons
   return ok;
 }
 
+/* Names of files may be any bytes, and JSON is UTF-8: what a text under NAME is to the byte stands under NAME_bytes
+ * then. */
+#define BYTES "_bytes"
+
+static void add_bytes(cJSON *to, const char *name, const char *text) {
+  char *key = tw_cli_need(tw_rt_textf("%s" BYTES, name)), *hex = tw_cli_need(malloc(2 * strlen(text) + 1));
+  for (size_t k = 0; text[k]; k++) snprintf(hex + 2 * k, 3, "%02x", (unsigned char)text[k]);
+  cJSON_AddStringToObject(to, key, hex);
+  free(key);
+  free(hex);
+}
+
+/* Of j and all in it. */
+static void make_valid(cJSON *j) {
+  cJSON *one;
+  cJSON_ArrayForEach(one, j) {
+    const char *text = cJSON_GetStringValue(one);
+    char *valid = text ? tw_cli_need(tw_rt_text_valid(text)) : NULL;
+    if (text && strcmp(text, valid) != 0) {
+      if (cJSON_IsObject(j)) add_bytes(j, one->string, text);
+      tw_cli_need(cJSON_SetValuestring(one, valid));
+    }
+    free(valid);
+    make_valid(one);
+  }
+}
+
 bool tw_rundir_write(const char *folder, const TwCli *c, uint32_t file, const TwRunJob *jobs, uint32_t n,
                      char **error) {
   cJSON *run = cJSON_CreateObject();
@@ -199,6 +226,7 @@ bool tw_rundir_write(const char *folder, const TwCli *c, uint32_t file, const Tw
   bool ok = tw_rt_folder_make(program, error) && write_sources(folder, &files, run, jobs[0].unit, file, error);
   cJSON *list = cJSON_AddArrayToObject(run, "jobs");
   for (uint32_t k = 0; ok && k < n; k++) cJSON_AddItemToArray(list, job_json(&jobs[k]));
+  make_valid(run);
   char *text = ok ? cJSON_Print(run) : NULL;
   if (ok && !text) ok = (*error = NULL, false);
   if (ok) ok = tw_rt_files_commit(&files, error) && tw_rt_file_write(path, text, strlen(text), error);
@@ -215,6 +243,35 @@ bool tw_rundir_write(const char *folder, const TwCli *c, uint32_t file, const Tw
 static const cJSON *item(const cJSON *j, const char *name) { return cJSON_GetObjectItemCaseSensitive(j, name); }
 static const char *text_of(const cJSON *j, const char *name) { return cJSON_GetStringValue(item(j, name)); }
 
+static bool is_bytes(const char *hex) {
+  size_t n = strlen(hex);
+  bool ok = n % 2 == 0 && strspn(hex, "0123456789abcdef") == n;
+  for (size_t k = 0; ok && k < n; k += 2) ok = hex[k] != '0' || hex[k + 1] != '0';
+  return ok;
+}
+
+/* The opposite of make_valid. */
+static bool take_bytes(cJSON *j) {
+  cJSON *one;
+  bool ok = true;
+  cJSON_ArrayForEach(one, j) {
+    size_t n = one->string ? strlen(one->string) : 0, end = sizeof BYTES - 1;
+    char *hex = cJSON_GetStringValue(one);
+    if (hex && n > end && strcmp(one->string + n - end, BYTES) == 0) {
+      char *name = tw_cli_need(strndup(one->string, n - end));
+      cJSON *text = cJSON_GetObjectItemCaseSensitive(j, name);
+      free(name);
+      if (!cJSON_IsString(text)) continue;
+      if (!is_bytes(hex)) return false;
+      for (size_t k = 0; hex[k]; k += 2) hex[k / 2] = (char)strtoul((char[]){hex[k], hex[k + 1], 0}, NULL, 16);
+      hex[strlen(hex) / 2] = '\0';
+      tw_cli_need(cJSON_SetValuestring(text, hex));
+    }
+    ok = ok && take_bytes(one);
+  }
+  return ok;
+}
+
 bool tw_rundir_read(TwRunDir *r, const char *folder, char **error) {
   char *path = tw_rundir_path(folder, "run.json");
   *r = (TwRunDir){.folder = tw_rt_textf("%s", folder)};
@@ -226,7 +283,7 @@ bool tw_rundir_read(TwRunDir *r, const char *folder, char **error) {
   if (ok) r->json = cJSON_ParseWithLength(r->text, r->length);
   const cJSON *format = ok ? item(r->json, "format") : NULL, *jobs = ok ? item(r->json, "jobs") : NULL;
   if (ok && (!cJSON_IsNumber(format) || !cJSON_IsArray(jobs) || !cJSON_IsArray(item(r->json, "sources")) ||
-             !text_of(r->json, "program"))) {
+             !text_of(r->json, "program") || !take_bytes(r->json))) {
     *error = tw_rt_textf("'%s' is damaged: it is not what a run writes", path);
     ok = false;
   } else if (ok && format->valuedouble != TW_RUN_FORMAT) {

@@ -23,22 +23,8 @@ enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
 
 /* ---- writing */
 
-/* A text with what is no UTF-8 replaced; malloc'ed. */
-static char *valid_text(const char *text) {
-  size_t n = strlen(text), at = 0;
-  char *out = malloc(3 * n + 1);
-  for (const char *s = text; out && *s;) {
-    size_t bytes = tw_rt_text_sequence(s);
-    memcpy(out + at, bytes ? s : "\xEF\xBF\xBD", bytes ? bytes : 3);
-    at += bytes ? bytes : 3;
-    s += bytes ? bytes : 1;
-  }
-  if (out) out[at] = '\0';
-  return out;
-}
-
 static bool add_text(cJSON *to, const char *key, const char *value) {
-  char *k = valid_text(key), *v = valid_text(value);
+  char *k = tw_rt_text_valid(key), *v = tw_rt_text_valid(value);
   bool ok = k && v && cJSON_AddStringToObject(to, k, v);
   free(k);
   free(v);
@@ -55,7 +41,7 @@ static bool add_number(cJSON *array, uint64_t v) {
 static size_t bytes_of(const TwRtStTensor *t) { return t->count * (strcmp(t->dtype, "F64") == 0 ? 8 : 4); }
 
 static bool add_tensor(cJSON *header, const TwRtStTensor *t, uint64_t begin) {
-  char *name = valid_text(t->name);
+  char *name = tw_rt_text_valid(t->name);
   cJSON *item = name ? cJSON_AddObjectToObject(header, name) : NULL;
   free(name);
   if (!item || !cJSON_AddStringToObject(item, "dtype", t->dtype)) return false;

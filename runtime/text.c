@@ -37,6 +37,19 @@ size_t tw_rt_text_sequence(const char *text) {
   return n;
 }
 
+char *tw_rt_text_valid(const char *text) {
+  size_t at = 0;
+  char *out = malloc(3 * strlen(text) + 1);
+  for (const char *s = text; out && *s;) {
+    size_t n = tw_rt_text_sequence(s);
+    memcpy(out + at, n ? s : "\xEF\xBF\xBD", n ? n : 3);
+    at += n ? n : 3;
+    s += n ? n : 1;
+  }
+  if (out) out[at] = '\0';
+  return out;
+}
+
 size_t tw_rt_text_cut(const char *s, size_t max) {
   size_t n = strnlen(s, max + 1);
   if (n <= max) return n;

@@ -14,6 +14,8 @@ void tw_rt_text_into(char *out, size_t size, const char *fmt, ...) __attribute__
 
 /* How many bytes the UTF-8 sequence at s has; 0 if it is none, or the end. */
 size_t tw_rt_text_sequence(const char *s);
+/* The text with each byte that is of no UTF-8 sequence replaced, by U+FFFD; malloc'ed. NULL: no memory. */
+char *tw_rt_text_valid(const char *text);
 /* How many of the first `max` bytes of s make whole code points. */
 size_t tw_rt_text_cut(const char *s, size_t max);
 /* Code points in n bytes (columns on a terminal, for the texts we print). */

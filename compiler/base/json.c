@@ -3,10 +3,11 @@
  * requires: collected diagnostics and their sources.   provides: tw_diags_json, the contract of docs/diagnostics.md.
  * Laws: every line is a whole JSON object in UTF-8, whatever the sources hold; nothing is left out. */
 #include <cjson/cJSON.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "compiler/base/bug.h"
 #include "compiler/base/diag.h"
+#include "runtime/text.h"
 
 static cJSON *made(cJSON *j) {
   if (!j) tw_no_memory(0);
@@ -15,31 +16,12 @@ static cJSON *made(cJSON *j) {
 
 static void add(cJSON *to, const char *key, cJSON *value) { cJSON_AddItemToObject(to, key, made(value)); }
 
-/* The bytes of the UTF-8 sequence at s, or 0 if it is none. */
-static size_t sequence(const unsigned char *s) {
-  size_t n = *s < 0x80                 ? 1
-             : *s >= 0xF0 && *s < 0xF5 ? 4
-             : *s >= 0xE0 && *s < 0xF0 ? 3
-             : *s >= 0xC2 && *s < 0xE0 ? 2
-                                       : 0;
-  for (size_t i = 1; i < n; i++)
-    if ((s[i] & 0xC0) != 0x80) return 0;
-  if (n == 3 && ((*s == 0xE0 && s[1] < 0xA0) || (*s == 0xED && s[1] > 0x9F))) return 0;
-  if (n == 4 && ((*s == 0xF0 && s[1] < 0x90) || (*s == 0xF4 && s[1] > 0x8F))) return 0;
-  return n;
-}
-
 /* A string; what is no UTF-8 becomes U+FFFD. */
-static cJSON *string(const TwDiags *d, const char *s) {
-  size_t len = strlen(s), at = 0;
-  char *out = tw_arena_alloc(d->arena, 3 * len + 1);
-  while (*s) {
-    size_t n = sequence((const unsigned char *)s);
-    memcpy(out + at, n ? s : "\xEF\xBF\xBD", n ? n : 3);
-    at += n ? n : 3;
-    s += n ? n : 1;
-  }
-  return made(cJSON_CreateString(out));
+static cJSON *string(const char *s) {
+  char *valid = tw_rt_text_valid(s);
+  cJSON *j = valid ? cJSON_CreateString(valid) : NULL;
+  free(valid);
+  return made(j);
 }
 
 static cJSON *place(const TwDiags *d, TwSpan span, uint32_t offset) {
@@ -54,7 +36,7 @@ static cJSON *place(const TwDiags *d, TwSpan span, uint32_t offset) {
 /* file, start, end: null where there is no place. */
 static void add_span(const TwDiags *d, cJSON *to, TwSpan span) {
   const TwSource *f = tw_source(d->sources, span.file);
-  add(to, "file", f ? string(d, f->path) : cJSON_CreateNull());
+  add(to, "file", f ? string(f->path) : cJSON_CreateNull());
   add(to, "start", f ? place(d, span, span.start) : cJSON_CreateNull());
   add(to, "end", f ? place(d, span, span.end) : cJSON_CreateNull());
 }
@@ -64,19 +46,19 @@ static cJSON *whole(const TwDiags *d, const TwDiag *diag) {
   add(j, "id", cJSON_CreateString(tw_diag_code(diag->id)));
   add(j, "severity", cJSON_CreateString(diag->severity == TW_SEV_error ? "error" : "warning"));
   add(j, "title", cJSON_CreateString(tw_diag_title(diag->id)));
-  add(j, "message", string(d, diag->text));
+  add(j, "message", string(diag->text));
   add_span(d, j, diag->span);
   for (uint32_t k = 0; k < diag->notes.len; k++) {
     cJSON *note = made(cJSON_CreateObject());
-    add(note, "message", string(d, diag->notes.at[k].text));
+    add(note, "message", string(diag->notes.at[k].text));
     add_span(d, note, diag->notes.at[k].span);
     cJSON_AddItemToArray(notes, note);
   }
   add(j, "notes", notes);
-  add(j, "help", diag->help ? string(d, diag->help) : cJSON_CreateNull());
+  add(j, "help", diag->help ? string(diag->help) : cJSON_CreateNull());
   cJSON *replacement = diag->replacement ? cJSON_CreateObject() : cJSON_CreateNull();
   if (diag->replacement) {
-    add(made(replacement), "text", string(d, diag->replacement));
+    add(made(replacement), "text", string(diag->replacement));
     add_span(d, replacement, diag->replace);
   }
   add(j, "replacement", replacement);

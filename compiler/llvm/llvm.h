@@ -53,8 +53,8 @@ typedef struct TwLlStore {
   void (*made)(void *context, const TwLlFn *fns, uint32_t n, bool quick, TwObjectBytes object);
   /* From one process to the next, or NULL, both. What an object is made of is all in `of`: the same bytes, by the same
    * generator, give the same code. */
-  /* The key of the object that is made of these bytes, and the object (malloc'ed, the caller frees), of no bytes where it
-   * is not there. false: there is no key, and nothing to be put. */
+  /* The key of the object that is made of these bytes, and the object (malloc'ed, the caller frees), of no bytes where
+   * it is not there. false: there is no key, and nothing to be put. */
   bool (*get)(void *context, const TwObjectBytes of[2], uint8_t key[TW_LL_KEY], TwObjectBytes *out);
   void (*put)(void *context, const uint8_t key[TW_LL_KEY], TwObjectBytes object);
 } TwLlStore;
