@@ -67,18 +67,18 @@ static void pack(TwLlLevel *v, const TwLlOuter *o, TwRef r, int64_t n, int64_t r
     v->y->p->sub = tw_ll_i64(l, part);
     tw_ll_enter_any(v, block.i);
     TwLlVal in = tw_ll_in_block(v, r);
-    for (int64_t place = 0; place < places; place += l->lanes) {
-      for (uint32_t k = 0; k < l->lanes; k++) {
-        LLVMValueRef e = tw_ll_add(l, first, tw_ll_i64(l, place + k));
-        if (places > rows || n % rows) e = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, e, last, ""), e, last);
-        x[k] = tw_ll_load(l, TW_REAL, true, tw_ll_view_ptr(l, &in, &e));
-      }
-      transpose(l, x);
-      for (uint32_t k = 0; k < l->lanes; k++) {
-        int64_t sample = number[part + k] * o->blocks * places;
-        tw_ll_store(l, TW_REAL, x[k], tw_ll_at(l, t, at, tw_ll_i64(l, sample + place)));
-      }
+    TwLlLoop vector = tw_ll_loop(l, tw_ll_i64(l, places / l->lanes));
+    LLVMValueRef place = tw_ll_mul(l, vector.i, tw_ll_i64(l, l->lanes)), from = tw_ll_add(l, first, place);
+    LLVMValueRef to_vector = tw_ll_at(l, t, at, place);
+    for (uint32_t k = 0; k < l->lanes; k++) {
+      LLVMValueRef e = tw_ll_add(l, from, tw_ll_i64(l, k));
+      if (places > rows || n % rows) e = tw_ll_select(l, LLVMBuildICmp(l->b, LLVMIntULT, e, last, ""), e, last);
+      x[k] = tw_ll_load(l, TW_REAL, true, tw_ll_view_ptr(l, &in, &e));
     }
+    transpose(l, x);
+    for (uint32_t k = 0; k < l->lanes; k++)
+      tw_ll_store(l, TW_REAL, x[k], tw_ll_at(l, t, to_vector, tw_ll_i64(l, number[part + k] * o->blocks * places)));
+    tw_ll_loop_end(l, &vector);
   }
   tw_ll_loop_end(l, &block);
   tw_ll_loop_end(l, &tile);
