@@ -3,6 +3,7 @@
  * requires: as expr.c.   provides: scan, samples and cond instructions with closed bodies. A body's
  * constants are what it uses from outside, found by free.c; sealing drops what turns out unused. */
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -194,6 +195,15 @@ static TwVal row_target(TwScope *s, const TwLocal *l, TwRef *leaf) {
   return single(s, tw_stack(s->f, leaf, n));
 }
 
+static void no_product(TwScope *s, const TwTx *t, const TwDataSet *d, int64_t batch) {
+  TwDiags *diags = &s->lw->unit->diags;
+  TwDiag *to = tw_diag(diags, TW_E0721, t->span,
+                       "a product over %" PRId64 " of the %" PRId64 " rows of '%s' says nothing of that over all",
+                       batch, d->n, d->name);
+  tw_diag_note(diags, to, d->span, "'%s' is declared here, and the stage trains on batches of it", d->name);
+  tw_diag_help(diags, to, "the logarithm of a product is a sum: sum(log(…) for …)");
+}
+
 static TwVal reduce_from(TwScope *s, const TwTx *t, uint32_t k);
 
 static TwVal reduce_data(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *keys) {
@@ -222,9 +232,9 @@ static TwVal reduce_data(TwScope *s, const TwTx *t, uint32_t k, const TwKeys *ke
                 .n_ys = adds ? 0 : v.n};
   s->f->at = t->span;
   TwVal out = outputs(s, tw_emit_region(s->f, TW_OP_samples, &r, b.operands.at, b.operands.len), 0, v.n);
-  if (t->reduce == TW_RE_SUM && rows != lw->p->datas.at[it->data].n) {
-    out.leaf[0] = for_all_rows(s, out.leaf[0], lw->p->datas.at[it->data].n, rows);
-  }
+  const TwDataSet *d = &lw->p->datas.at[it->data];
+  if (rows != d->n && t->reduce == TW_RE_SUM) out.leaf[0] = for_all_rows(s, out.leaf[0], d->n, rows);
+  if (rows != d->n && t->reduce == TW_RE_PROD) no_product(s, t, d, rows);
   if (adds) return out;
   static const int64_t lead = 0;
   if (t->reduce == TW_RE_MIN || t->reduce == TW_RE_MAX)
