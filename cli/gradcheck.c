@@ -49,6 +49,7 @@ static void check_variant(const TwCli *c, TwUnit *u, TwBuild *b, Total *total) {
     total->ok = false;
     return;
   }
+  p.threads = tw_cli_threads(c);
   if (!tw_probe_begins(&p, seed)) {
     total->ok = false;
     return;

@@ -31,8 +31,9 @@ static const TwVerb verbs[] = {
          TW_OPT_QUIET | TW_OPT_OUTPUT | TW_OPT_FIGURE,
      1, 1, tw_cli_plot},
     {"gradcheck", "FILE", "reverse mode against forward mode and differences, stage by stage",
-     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_QUIET, 1, 1,
-     tw_cli_gradcheck},
+     TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_ALL_VARIANTS | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_THREADS |
+         TW_OPT_QUIET,
+     1, 1, tw_cli_gradcheck},
     {"jac", "FILE", "the Jacobian of the weights by the params",
      TW_OPT_DEFINE | TW_OPT_VARIANT | TW_OPT_SEED | TW_OPT_PRECISION | TW_OPT_STAGE | TW_OPT_FORMAT | TW_OPT_OUTPUT, 1,
      1, tw_cli_jac},

@@ -121,14 +121,12 @@ static void note_worst(Check *c, const TwPoint *at, const Element *x, double dif
   t->difference = difference;
 }
 
-static void check_element(Check *c, const TwPoint *at, TwLine *line, const Element *x) {
+static double allowed(const TwGradTensor *t, double reverse) {
+  return TW_GRAD_DIFFERENCE * fmax(t->scale, fabs(reverse));
+}
+
+static void check_element(Check *c, const TwPoint *at, TwSlope s, const Element *x) {
   TwGradTensor *t = &c->out->tensors[x->tensor];
-  double *place = &at->flat[c->at[x->tensor] + x->element], here = *place, one = 1;
-  line->at = &place;
-  line->x = &here;
-  line->v = &one;
-  double allowed = TW_GRAD_DIFFERENCE * fmax(t->scale, fabs(x->reverse));
-  TwSlope s = tw_slope(line, 2e-3 * fmax(fabs(here), 0.1), x->reverse, allowed);
   double scale = fmax(t->scale, fabs(s.value)), error = fabs(s.value - x->reverse);
   bool wrong = s.found && !(error <= TW_GRAD_DIFFERENCE * scale + 4 * s.spread);
   if (!s.found || (!wrong && s.spread > 100 * TW_GRAD_DIFFERENCE * scale)) {
@@ -143,17 +141,29 @@ static void check_element(Check *c, const TwPoint *at, TwLine *line, const Eleme
   t->wrong++;
 }
 
-static void check_differences(Check *c, const TwPoint *at, const double *g) {
-  TwLine line = {.call = tw_call(&c->p->unit->arena, c->loss.prepared, TW_F64), .n = 1};
-  tw_loss_bind(c->p, &c->loss, at, &line.call);
-  line.n = 0;
-  bool recorded = tw_line_record(&line);
-  line.n = 1;
-  for (uint32_t k = 0; k < c->out->n_tensors; k++)
-    for (uint64_t j = 0; recorded && j < c->out->tensors[k].chosen && c->out->tensors[k].wrong < ENOUGH_WRONG; j++) {
-      uint64_t e = c->chosen[k][j];
-      check_element(c, at, &line, &(Element){k, e, g[c->at[k] + e]});
+/* Of tensor k, some at a time, since after a few that are wrong no more are looked at. */
+static void check_tensor(Check *c, const TwPoint *at, const double *g, const TwLine *line, uint32_t k) {
+  enum { AT_ONCE = 64 };
+  const TwGradTensor *t = &c->out->tensors[k];
+  uint64_t n_flat = c->p->lowered->rt->stages[c->stage].n_flat, from = c->at[k];
+  TwSlopeAlong all[AT_ONCE];
+  for (uint64_t j = 0; j < t->chosen && t->wrong < ENOUGH_WRONG;) {
+    uint32_t n = t->chosen - j < AT_ONCE ? (uint32_t)(t->chosen - j) : AT_ONCE;
+    for (uint32_t i = 0; i < n; i++) {
+      uint64_t e = from + c->chosen[k][j + i];
+      all[i] = (TwSlopeAlong){e, 2e-3 * fmax(fabs(at->flat[e]), 0.1), g[e], allowed(t, g[e]), {0}};
     }
+    tw_slopes(&c->p->unit->arena, line, at->flat, n_flat, all, n, c->p->threads);
+    for (uint32_t i = 0; i < n && t->wrong < ENOUGH_WRONG; i++, j++)
+      check_element(c, at, all[i].slope, &(Element){k, c->chosen[k][j], all[i].expected});
+  }
+}
+
+static void check_differences(Check *c, const TwPoint *at, const double *g) {
+  TwLine line = {.call = tw_call(&c->p->unit->arena, c->loss.prepared, TW_F64)};
+  tw_loss_bind(c->p, &c->loss, at, &line.call);
+  bool recorded = tw_line_record(&line);
+  for (uint32_t k = 0; recorded && k < c->out->n_tensors; k++) check_tensor(c, at, g, &line, k);
   tw_pattern_free(&line.watch.pattern);
 }
 

@@ -74,6 +74,17 @@ typedef struct TwSlope {
 /* The derivative at 0. The search for a step begins at h, and ends as soon as a difference agrees with
  * `expected` to `allowed`. */
 TwSlope tw_slope(TwLine *line, double h, double expected, double allowed);
+
+/* One of many slopes: along a single number, an element of the operand that moves. */
+typedef struct TwSlopeAlong {
+  uint64_t element;
+  double h, expected, allowed; /* as of tw_slope */
+  TwSlope slope;               /* what tw_slopes finds */
+} TwSlopeAlong;
+/* Each by itself at `moving`, an operand of the line's call of n_moving numbers, whose pattern has been recorded. On
+ * `threads` threads, of which the slopes do not depend: each has operand and results of its own. */
+void tw_slopes(TwArena *arena, const TwLine *line, const double *moving, uint64_t n_moving, TwSlopeAlong *all,
+               uint32_t n, uint32_t threads);
 /* Records the pattern at t = 0 for tw_slope; false if memory ran out. */
 bool tw_line_record(TwLine *line);
 

@@ -18,6 +18,7 @@ typedef struct TwProbe {
   double ***columns;      /* [data set][column][row]; the target is the last column */
   const char *refused;    /* why a run would refuse its data, or NULL */
   TwSpan refused_at;
+  uint32_t threads; /* 0: one. What is found does not depend on it */
 } TwProbe;
 
 /* requires: a lowered program without errors. provides: *out, in the unit's arena; false if there is no
