@@ -230,13 +230,15 @@ static bool link(TwBuild *b, const TwLlFn *fns, uint32_t n, const TwLlObjects *o
   return true;
 }
 
-static bool make_code(TwBuild *b, const TwCodegen *generator, const TwLlFn *fns, uint32_t n, char **error) {
+/* *links: false if there was code, and it could not be linked. */
+static bool make_code(TwBuild *b, const TwCodegen *generator, const TwLlFn *fns, uint32_t n, bool *links,
+                      char **error) {
   TwLlObjects objects;
   TwLlStore store = {b, again, made, b->cache ? get_object : NULL, b->cache ? put_object : NULL};
-  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &store, &objects, error) &&
-            link(b, fns, n, &objects, error);
+  bool ok = generator->objects(b->lowered->rt, fns, n, &b->code, &store, &objects, error);
+  *links = !ok || link(b, fns, n, &objects, error);
   generator->objects_free(&objects);
-  return ok;
+  return ok && *links;
 }
 
 static bool run_code(TwBuild *b) {
@@ -250,12 +252,12 @@ static bool run_code(TwBuild *b) {
     b->rt = b->lowered->rt;
     return b->jit || code_error(b, error);
   }
-  bool ok = make_code(b, generator, fns, n, &error);
-  if (!ok && b->cache) { /* it may be what was kept that does not link */
+  bool links, ok = make_code(b, generator, fns, n, &links, &error);
+  if (!links && b->cache) { /* it may be what was kept that does not link */
     free(error);
     forget_made(b);
     b->afresh = true;
-    ok = make_code(b, generator, fns, n, &error);
+    ok = make_code(b, generator, fns, n, &links, &error);
   }
   return ok || code_error(b, error);
 }

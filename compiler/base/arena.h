@@ -1,8 +1,8 @@
 /* arena.h: region allocation. Everything a compilation makes lives in an arena and dies with it.
  *
  * Nothing in an arena is freed singly and nothing in an arena owns a resource from outside it.
- * Memory comes zeroed. Running out of memory ends the process with exit code 70 and one line on
- * stderr: a compiler that cannot allocate a few kilobytes has nothing better to offer.
+ * Memory comes zeroed. Running out of it does not return (tw_no_memory, bug.h): a compiler that cannot allocate a few
+ * kilobytes has nothing better to offer.
  * With -DTW_ARENA_MALLOC every allocation is a malloc of its own, so that ASan sees overruns. */
 #ifndef TW_BASE_ARENA_H
 #define TW_BASE_ARENA_H

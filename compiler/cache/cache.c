@@ -186,7 +186,7 @@ typedef struct Items {
   size_t n, room;
 } Items;
 
-/* `stale`: temporary files are removed on the way, if they are older than an hour. */
+/* Temporary files are removed on the way: all of them, or those that are older than an hour. */
 static Items list(TwCache *c, bool all_temporary) {
   Items items = {0};
   int fd = openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
