@@ -5,7 +5,8 @@
  *   regions_lanes.c  the inner loops, over many points at once, in double-double with error bounds
  *   regions_exact.c  whatever those bounds leave open, by exact arithmetic
  *   regions_tally.c  the pieces from left to right: merges, slivers, maps
- *   regions_fast.c   the number of pieces only, in plain f64, where nothing is in doubt
+ *   regions_fast.c   the number of pieces only, in plain f64, where nothing is in doubt;
+ *   regions_steps.c  what it carries, made from the tape once
  *   regions.c        the functions of regions.h */
 #ifndef TW_RUNTIME_REGIONS_INTERNAL_H
 #define TW_RUNTIME_REGIONS_INTERNAL_H
