@@ -558,10 +558,10 @@ static void run_segments(Level *v);
 
 /* The item that makes this value stores it where the loop begins. */
 static bool makes_start(const Level *v, TwRef init) {
-  return v->cut->in_segment[init] && tw_info(v->b->fn, init)->rank == 0;
+  return v->cut->in_segment[init] && tw_info(v->b->fn, init)->rank == 0 && !v->cut->whole[init];
 }
 
-/* Other starts: tensors, a column, another loop's result, a scalar. */
+/* Other starts: tensors, their dots, a column, another loop's result, a scalar. */
 static void copy_starts(Level *v, Level *scan) {
   TwLlLanes *p = v->y->p;
   TwLl *l = v->b->l;

@@ -68,12 +68,14 @@ static void need_operand(Cutter *c, TwRef a) {
   else tw_vec_push(c->arena, &c->needs.refs, a);
 }
 
-/* What a loop takes from memory for each block; a start that an item makes is put there by that item. */
+/* What a loop takes from memory for each block; a start that an item makes is put there by that item, unless it is a
+ * tensors' dot, a piece of its own. */
 static void need_starts(Cutter *c, TwRef r) {
   const TwRegion *g = tw_region(c->x->fn, r);
   for (uint32_t k = 0; k < g->n_consts + g->n_carry; k++) {
     TwRef a = tw_arg(c->x->fn, r, k);
-    if (k < g->n_consts || !c->def[a] || tw_info(c->x->fn, a)->rank > 0) need_operand(c, a);
+    bool puts = c->def[a] && tw_info(c->x->fn, a)->rank == 0 && !c->cut->whole[a];
+    if (k < g->n_consts || !puts) need_operand(c, a);
   }
 }
 
