@@ -55,8 +55,8 @@ static const char *const arguments[CASES][4] = {
     [LOOP] = {"loop", "steps=1000000"},
 };
 
-/* The last ratio is held to a tenth, which one round does not tell from noise. */
-static int rounds_of(const TwBench *b, int k) { return k == FEW || k == MANY ? MAX_ROUNDS : b->quick ? 1 : 3; }
+/* All in turn, since ratios are compared. The last is held to a tenth, which one round does not tell from noise. */
+static int rounds_of(const TwBench *b, int k) { return k == FEW || k == MANY || !b->quick ? MAX_ROUNDS : 1; }
 
 static double limit_seconds(const TwBench *b, int k) { return b->quick && k != LOOP ? 5 : 20; }
 

@@ -376,6 +376,11 @@ struct LLVMOpaqueTargetMachine *tw_ll_machine(const TwLlTarget *t, char **error)
 /* All functions as one module of ctx, the caller's. Sets slot->work_bytes. */
 bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, uint32_t n, bool names,
                   LLVMModuleRef *out, char **error);
+/* A function of it has more instructions than this. The time of LLVM's better level grows faster than a function
+ * does: one of 16,000 took 1.2 s, one of 58,000 8 s, which are 2 at the lowest level. An operation of the IR may be
+ * many of them. */
+enum { TW_LL_HUGE = 50000 };
+bool tw_ll_is_huge(LLVMModuleRef mod);
 
 /* ---- lljit.c: LLVM's own linker */
 typedef struct TwLlJit TwLlJit;

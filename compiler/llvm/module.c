@@ -67,6 +67,21 @@ bool tw_ll_module(LLVMContextRef ctx, const TwLlTarget *t, const TwLlFn *fns, ui
   return true;
 }
 
+static bool has_more(LLVMValueRef fn, uint32_t most) {
+  uint32_t n = 0;
+  for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(fn); b; b = LLVMGetNextBasicBlock(b))
+    for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i))
+      if (++n > most) return true;
+  return false;
+}
+
+bool tw_ll_is_huge(LLVMModuleRef mod) {
+  bool huge = false;
+  for (LLVMValueRef f = LLVMGetFirstFunction(mod); f && !huge; f = LLVMGetNextFunction(f))
+    huge = has_more(f, TW_LL_HUGE);
+  return huge;
+}
+
 /* ---- texts and objects */
 
 static void write_all(FILE *out, const char *text, size_t n) {

@@ -5,7 +5,7 @@
  * IR's arena, is in turn, the largest first, which is compiled while the others are still emitted. Functions that run
  * once are a unit compiled at LLVM's lowest level: the bits are the same, since nothing that rounds is left to LLVM. So
  * are functions with so much straight-line code that the better level would take minutes: its register allocator's time
- * grows faster than the code, that of the lowest level does not.
+ * grows faster than the code, that of the lowest level does not; and what came out huge in LLVM's instructions.
  *
  * The code of a unit depends on its module alone, as LLVM would write it to a file, and on the machine. So units that
  * a store has are taken from there: programs that differ in their data or in a stage, and a program that was changed in
@@ -32,6 +32,7 @@ typedef struct Unit {
   TwLlFn *fns;
   uint32_t n, part;
   bool quick, storable, shared; /* shared: further programs of this process may want it */
+  bool lowest;                  /* LLVM's lowest level, for what is quick and for what came out huge */
   char *error;
 } Unit;
 
@@ -106,7 +107,7 @@ static uint32_t deal(const TwLlFn *fns, uint32_t n, bool tables, Unit *unit) {
 /* All that the code depends on, but for the generator itself. */
 static void recall(Unit *u, const TwLlTarget *t, const TwLlStore *store) {
   char *machine = NULL;
-  int n = asprintf(&machine, "%s %s %s %u %d", t->triple, t->cpu, t->features, t->m.bits, u->quick);
+  int n = asprintf(&machine, "%s %s %s %u %d", t->triple, t->cpu, t->features, t->m.bits, u->lowest);
   LLVMMemoryBufferRef code = n < 0 ? NULL : LLVMWriteBitcodeToMemoryBuffer(u->mod);
   if (code) {
     TwObjectBytes of[2] = {{machine, (size_t)n}, {LLVMGetBufferStart(code), LLVMGetBufferSize(code)}};
@@ -118,7 +119,9 @@ static void recall(Unit *u, const TwLlTarget *t, const TwLlStore *store) {
 
 static bool emit(Unit *u, const TwLlTarget *t) {
   u->ctx = LLVMContextCreate();
-  return tw_ll_module(u->ctx, t, u->fns, u->n, false, &u->mod, &u->error);
+  if (!tw_ll_module(u->ctx, t, u->fns, u->n, false, &u->mod, &u->error)) return false;
+  u->lowest = u->quick || tw_ll_is_huge(u->mod);
+  return true;
 }
 
 /* A machine is one thread's while it generates. */
@@ -126,7 +129,7 @@ static void generate(Unit *u, const TwLlOptions *o) {
   TwLlTarget t;
   TwLlOptions mine = *o;
   char *message = NULL;
-  mine.quick = u->quick;
+  mine.quick = u->lowest;
   if (u->kept.bytes || !tw_ll_target(&t, &mine, &u->error)) return;
   if (LLVMTargetMachineEmitToMemoryBuffer(t.machine, u->mod, LLVMObjectFile, &message, &u->object)) {
     u->error = strdup(message ? message : "LLVM gives no reason");

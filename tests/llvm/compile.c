@@ -50,6 +50,33 @@ static void time_phases(const TwFn *f, const char *what) {
   tw_jit_free(j);
 }
 
+/* Counted over all blocks of a function, not of the module. */
+static bool is_huge(unsigned functions, unsigned instructions) {
+  LLVMContextRef ctx = LLVMContextCreate();
+  LLVMModuleRef mod = LLVMModuleCreateWithNameInContext("m", ctx);
+  LLVMBuilderRef b = LLVMCreateBuilderInContext(ctx);
+  LLVMTypeRef i64 = LLVMInt64TypeInContext(ctx), type = LLVMFunctionType(i64, &i64, 1, false);
+  for (unsigned k = 0; k < functions; k++) {
+    LLVMValueRef fn = LLVMAddFunction(mod, "f", type);
+    LLVMBasicBlockRef first = LLVMAppendBasicBlockInContext(ctx, fn, ""),
+                      last = LLVMAppendBasicBlockInContext(ctx, fn, "");
+    LLVMPositionBuilderAtEnd(b, first);
+    for (unsigned i = 2; i < instructions; i++) {
+      if (i == instructions / 2) {
+        LLVMBuildBr(b, last);
+        LLVMPositionBuilderAtEnd(b, last);
+      }
+      LLVMBuildFreeze(b, LLVMGetParam(fn, 0), "");
+    }
+    LLVMBuildRet(b, LLVMGetParam(fn, 0));
+  }
+  bool huge = tw_ll_is_huge(mod);
+  LLVMDisposeBuilder(b);
+  LLVMDisposeModule(mod);
+  LLVMContextDispose(ctx);
+  return huge;
+}
+
 int main(int argc, char **argv) {
   Test t = test_new(5);
   for (int k = 0; k < 6; k++) {
@@ -72,6 +99,10 @@ int main(int argc, char **argv) {
     }
     t.few = k == 2 || k == 3;
     check(&t, f, what);
+  }
+  if (is_huge(3, TW_LL_HUGE) || !is_huge(1, TW_LL_HUGE + 1)) {
+    puts("what is huge is counted wrongly");
+    return 1;
   }
   return test_end(&t, "compile");
 }
