@@ -342,18 +342,6 @@ void tw_ll_enter_run(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i) {
   if (run->valid) p->mask = tw_ll_mask(l, run->ragged ? run->ragged : tw_ll_is_last_block(p), run->valid, NULL);
 }
 
-/* The same where blocks are run in turn, so that there may be none of this number. */
-static void enter_turn(TwLlLanes *p, const TwLlRun *run, LLVMValueRef i, uint32_t turns) {
-  TwLl *l = p->s->l;
-  tw_ll_enter_run(p, run, i);
-  if (turns == 1 || p->blocks % turns == 0) return;
-  LLVMValueRef last = LLVMBuildSub(l->b, p->count, tw_ll_i64(l, 1), "");
-  LLVMValueRef exists = LLVMBuildICmp(l->b, LLVMIntULE, p->i, last, "");
-  p->column = tw_ll_select(l, exists, p->i, last);
-  LLVMValueRef ragged = run->valid ? tw_ll_is_last_block(p) : LLVMConstNull(l->i1);
-  p->mask = tw_ll_mask(l, ragged, run->valid ? run->valid : tw_ll_i64(l, l->lanes), exists);
-}
-
 LLVMValueRef tw_ll_mask_of_run(TwLl *l, const TwLlRun *run) {
   return run->ragged ? tw_ll_mask(l, run->ragged, run->valid, NULL) : NULL;
 }
@@ -379,17 +367,54 @@ static void take_turn(Level *v, const Turn *t) {
   v->extra = t->extra;
 }
 
-static Turn new_turn(Level *v, const TwLlRun *run, LLVMValueRef i, uint32_t turns, uint32_t number) {
+/* Block number i of the pass as turn number `number`, with the scope's values; later turns have copies of their own. */
+static Turn new_turn(Level *v, LLVMValueRef i, uint32_t number) {
   TwLlLanes *p = v->y->p;
-  TwArena *arena = v->b->l->arena;
+  TwLl *l = v->b->l;
   uint32_t n = v->b->fn->insts.len;
-  enter_turn(p, run, i, turns);
-  Turn t = {p->i, p->column, p->block, p->mask, v->extra, v->b->val};
+  Turn t = {i, i, tw_ll_add(l, p->from, i), NULL, v->extra, v->b->val};
   if (number == 0) return t;
-  t.val = TW_NEW_N(arena, TwLlVal, n);
+  t.val = TW_NEW_N(l->arena, TwLlVal, n);
   for (TwRef r = 0; r < n; r++) t.val[r] = v->b->val[r];
-  t.extra = TW_NEW_N(arena, LLVMValueRef, v->cut->extra.len + 1);
+  t.extra = TW_NEW_N(l->arena, LLVMValueRef, v->cut->extra.len + 1);
   return t;
+}
+
+/* Whether the last blocks of a run may have lanes past the end, or not be there at all, being run in turn. */
+static bool ends_early(const TwLlLanes *p, const TwLlRun *run, uint32_t turns) {
+  return p->s->l->m.masks && (run->valid || p->blocks % turns != 0);
+}
+
+/* What changes before the last turns of a run: their masks, and the columns of blocks that are not there. Masks are
+ * in registers from block to block, since to make one takes an operation on the ports that do arithmetic: a twentieth
+ * of a loop's time. phi: the masks of the blocks before. */
+static void find_ends(Level *v, const TwLlRun *run, const TwLlLoop *loop, Turn *turn, uint32_t turns,
+                      const LLVMValueRef *phi) {
+  TwLlLanes *p = v->y->p;
+  TwLl *l = v->b->l;
+  LLVMValueRef one = tw_ll_i64(l, 1), last = LLVMBuildSub(l->b, p->count, one, "");
+  LLVMValueRef mask[TW_PL_MAX_TURNS], column[TW_PL_MAX_TURNS];
+  LLVMBasicBlockRef before = LLVMGetInsertBlock(l->b), end = tw_ll_new_block(l, "last"),
+                    go = tw_ll_new_block(l, "blocks");
+  LLVMValueRef is_last = LLVMBuildICmp(l->b, LLVMIntEQ, loop->i, LLVMBuildSub(l->b, loop->n, one, ""), "");
+  tw_ll_seldom(l, LLVMBuildCondBr(l->b, is_last, end, go));
+  tw_ll_place(l, end);
+  for (uint32_t t = 0; t < turns; t++) {
+    LLVMValueRef exists = NULL, ragged = LLVMConstNull(l->i1);
+    if (p->blocks % turns != 0) exists = LLVMBuildICmp(l->b, LLVMIntULE, turn[t].i, last, "");
+    if (run->valid) ragged = LLVMBuildICmp(l->b, LLVMIntEQ, turn[t].block, tw_ll_i64(l, p->blocks - 1), "");
+    column[t] = exists ? tw_ll_select(l, exists, turn[t].i, last) : turn[t].i;
+    mask[t] = tw_ll_mask(l, ragged, run->valid ? run->valid : tw_ll_i64(l, l->lanes), exists);
+  }
+  tw_ll_go(l, go);
+  for (uint32_t t = 0; t < turns; t++) {
+    turn[t].mask = LLVMBuildPhi(l->b, LLVMTypeOf(phi[t]), "");
+    LLVMAddIncoming(turn[t].mask, (LLVMValueRef[]){phi[t], mask[t]}, (LLVMBasicBlockRef[]){before, end}, 2);
+  }
+  for (uint32_t t = 0; t < turns && p->blocks % turns != 0; t++) {
+    turn[t].column = LLVMBuildPhi(l->b, l->i64, "");
+    LLVMAddIncoming(turn[t].column, (LLVMValueRef[]){turn[t].i, column[t]}, (LLVMBasicBlockRef[]){before, end}, 2);
+  }
 }
 
 /* Accumulators as they are before a block with lanes past the end go to memory, where these lanes find them again. */
@@ -424,10 +449,15 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   TwLlLoop loop = tw_ll_loop(l, turns == 1 ? run->count : LLVMBuildUDiv(l->b, up, each, ""));
   for (uint32_t k = 0; k < n; k++)
     if (now[k]) now[k] = phi[k] = tw_ll_loop_phi(l, &loop, now[k]);
+  bool ends = ends_early(p, run, turns);
+  LLVMValueRef masks[TW_PL_MAX_TURNS], all = LLVMConstAllOnes(tw_ll_lanes_of(l, l->i1));
+  for (uint32_t t = 0; t < turns && ends; t++) masks[t] = tw_ll_loop_phi(l, &loop, all);
   if (p->keeps_last && seg->accs) keep_before_last(v, seg, loop.i, phi);
   Turn turn[TW_PL_MAX_TURNS];
-  for (uint32_t t = 0; t < turns; t++)
-    turn[t] = new_turn(v, run, tw_ll_add(l, tw_ll_mul(l, loop.i, each), tw_ll_i64(l, t)), turns, t);
+  LLVMValueRef first = tw_ll_add(l, run->first, tw_ll_mul(l, loop.i, each));
+  for (uint32_t t = 0; t < turns; t++) turn[t] = new_turn(v, tw_ll_add(l, first, tw_ll_i64(l, t)), t);
+  if (ends) find_ends(v, run, &loop, turn, turns, masks);
+  else if (run->valid) turn[0].mask = tw_ll_mask(l, run->ragged, run->valid, NULL);
   for (uint32_t k = 0; k < n; k++)
     for (uint32_t t = 0; t < turns; t++) {
       take_turn(v, &turn[t]);
@@ -439,6 +469,7 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   }
   for (uint32_t k = 0; k < n; k++)
     if (phi[k]) tw_ll_loop_next(l, phi[k], now[k]);
+  for (uint32_t t = 0; t < turns && ends; t++) tw_ll_loop_next(l, masks[t], turn[t].mask);
   tw_ll_loop_end(l, &loop);
   hoist_splats(v, seg, false);
   LLVMValueRef mask = seg->accs && p->keeps_last ? tw_ll_mask(l, p->partial, p->valid, NULL)
