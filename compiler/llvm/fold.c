@@ -1,10 +1,10 @@
 /* fold.c: from partial sums to sums, in the order that docs/architecture.md defines (P7).
  *
  * Sixteen partial sums are folded by halves: p[k] += p[k + 8] for k < 8, then 4, 2, 1. Sixteen
- * vectors at a time this is a transpose: fifteen additions and thirty shuffles instead of sixty-four of
- * each. Chunk results are folded by neighbours: a binary counter of subtrees does it in memory that is
- * logarithmic in the number of chunks, since a subtree of 2^k chunks is complete when bit k of the
- * number of chunks seen carries. */
+ * vectors at a time this is a transpose: fifteen additions, shuffles and choices of lanes instead of
+ * sixty-four additions and shuffles. Chunk results are folded by neighbours: a binary counter of
+ * subtrees does it in memory that is logarithmic in the number of chunks, since a subtree of 2^k chunks
+ * is complete when bit k of the number of chunks seen carries. */
 #include "compiler/llvm/ll.h"
 
 /* ---- sixteen partial sums */
@@ -20,22 +20,26 @@ LLVMValueRef tw_ll_fold_halves(TwLl *l, TwDtype d, LLVMValueRef v) {
   return LLVMBuildExtractElement(l->b, v, LLVMConstNull(l->i32), "");
 }
 
-/* Groups of `size` partial sums of several accumulators lie in a vector. Two such vectors become one
- * with groups of half the size: the lower halves of both plus the upper halves of both. */
+/* Two vectors in which groups of `size` partial sums lie become one with groups of half the size. Whole vectors: the
+ * lower halves of both plus the upper halves of both. Else lower halves of a's groups and upper halves of b's stay
+ * where they are, and what they are added to comes from the other halves: one operand takes no shuffle, which is for
+ * one port of a core alone, but a choice of lanes, which is for two; and which of two terms is the first does not
+ * matter. */
 static LLVMValueRef fold_pair(TwLl *l, LLVMValueRef a, LLVMValueRef b, int size) {
-  int lo[TW_LANES], hi[TW_LANES], half = size / 2, n = 0;
-  for (int from = 0; from < 2 * (int)l->lanes; from += size)
-    for (int k = 0; k < half; k++, n++) {
-      lo[n] = from + k;
-      hi[n] = from + half + k;
-    }
-  return LLVMBuildFAdd(l->b, tw_ll_shuffle(l, a, b, lo, l->lanes), tw_ll_shuffle(l, a, b, hi, l->lanes), "");
+  int one[TW_LANES], other[TW_LANES], half = size / 2, lanes = (int)l->lanes;
+  for (int k = 0; k < lanes; k++) {
+    bool upper = k % size >= half;
+    int from = upper ? lanes + k : k;
+    one[k] = size == lanes && upper ? from - half : from;
+    other[k] = size == lanes && upper ? from : upper ? from - half : from + half;
+  }
+  return LLVMBuildFAdd(l->b, tw_ll_shuffle(l, a, b, one, l->lanes), tw_ll_shuffle(l, a, b, other, l->lanes), "");
 }
 
+/* Vector k ends in lane k: bit by bit, from the highest, its number says in which half of a group it stays. */
 LLVMValueRef tw_ll_fold_vectors(TwLl *l, LLVMValueRef *v) {
-  int n = (int)l->lanes;
-  for (int size = n; size > 1; size /= 2, n /= 2)
-    for (int k = 0; k < n / 2; k++) v[k] = fold_pair(l, v[2 * k], v[2 * k + 1], size);
+  for (int size = (int)l->lanes; size > 1; size /= 2)
+    for (int k = 0; k < size / 2; k++) v[k] = fold_pair(l, v[k], v[k + size / 2], size);
   return v[0];
 }
 
