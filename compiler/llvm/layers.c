@@ -207,11 +207,6 @@ static LLVMValueRef factor(Level *v, TwRef a) {
 
 /* ---- segments */
 
-/* Few scalars: they stay in registers, splatted before the blocks. */
-static bool keeps_splats(const TwPlCut *cut, const TwPlSegment *seg) {
-  return seg->uniform + seg->accs + seg->peak + 4 <= cut->registers;
-}
-
 /* Operand j of an item, if it is a scalar in this code; or 0. */
 static TwRef scalar_operand(const TwLlScope *b, const TwPlCut *cut, const TwPlItem *it, uint32_t j) {
   const TwPlAcc *acc = it->inst ? NULL : &cut->accs.at[it->acc];
@@ -226,7 +221,7 @@ enum { MOST_OPERANDS = 3 };
 
 static void hoist_splats(Level *v, const TwPlSegment *seg, bool on) {
   TwLlScope *b = v->b;
-  if (!keeps_splats(v->cut, seg)) return;
+  if (!tw_pl_keeps_splats(v->cut, seg)) return;
   for (uint32_t k = seg->first; k < seg->end; k++)
     for (uint32_t j = 0; j < MOST_OPERANDS; j++) {
       TwRef a = scalar_operand(b, v->cut, &v->cut->items.at[k], j);
@@ -248,7 +243,7 @@ void tw_ll_pool_splats(const TwLlLanes *p, const TwPlCut *cut, TwLlScope *b, TwL
   if (l->m.masks || p->blocks < FEWEST_BLOCKS) return;
   for (uint32_t s = 0; s < cut->segments.len; s++) {
     const TwPlSegment *seg = &cut->segments.at[s];
-    if (seg->scan || seg->tensor || keeps_splats(cut, seg)) continue;
+    if (seg->scan || seg->tensor || tw_pl_keeps_splats(cut, seg)) continue;
     for (uint32_t k = seg->first; k < seg->end; k++)
       for (uint32_t j = 0; j < MOST_OPERANDS; j++) {
         TwRef a = scalar_operand(b, cut, &cut->items.at[k], j);

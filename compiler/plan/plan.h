@@ -131,6 +131,8 @@ TwPlCut *tw_pl_cut(TwArena *arena, const TwPlFacts *body, const TwRegion *g, con
 /* Whether a dot in lanes is the product of a uniform matrix with a vector, so large that the matrix is packed, piece by
  * piece. (One that lies in memory with no axis contiguous is not, after all.) */
 bool tw_pl_is_packed(const TwPlFacts *x, TwRef dot, const TwMachine *m, bool f64);
+/* Few scalars: they stay in registers, each in all lanes of one, while the segment runs. */
+bool tw_pl_keeps_splats(const TwPlCut *cut, const TwPlSegment *seg);
 /* Whether the blocks of a chunk take several passes, between which partial sums are in memory. */
 bool tw_pl_has_passes(const TwPlCut *top, const TwMachine *m, int64_t blocks);
 bool tw_pl_is_fma_sum(const TwPlFacts *body, uint32_t k); /* summed result k is a real product */

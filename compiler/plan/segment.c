@@ -31,7 +31,8 @@ typedef struct Cutter {
   uint32_t *last; /* per ref: the last item that needs it */
   uint32_t *live; /* per position: values that cross it */
   uint32_t *seen, stamp;
-  uint32_t registers;
+  const struct Prices *prices;
+  bool masks;         /* of the machine: to choose is part of the operation */
   uint32_t max_turns; /* blocks that may be run in turn */
 } Cutter;
 
@@ -106,25 +107,98 @@ static TwRef ready_at(const Cutter *c, TwRef a) {
 
 static TwRef later(TwRef a, TwRef b) { return a > b ? a : b; }
 
-/* Instructions in program order; each addition to a sum as soon as its operands are there, which
- * frees these soonest. */
-static void list_items(Cutter *c) {
+/* The order of items: that of the program, but with masks, for which it has been found good,
+ *  - a choice between what an instruction makes and something else comes right behind it, if nobody else reads that:
+ *    then a mask is part of the operation, on machines that have masks, and what crosses a cut is masked;
+ *  - an addition to a sum comes as soon as its operands are there, which frees these soonest; if one is needed by an
+ *    instruction that is near, just before that: cotangents of a layer are all made before the first is used. */
+typedef struct Order {
+  uint32_t *next, *head; /* sums by the ref that completes them: lists, 1 + the number */
+  TwVec(uint32_t) waiting;
+  uint32_t since; /* items listed since the first of these began to wait */
+  bool *listed;   /* per ref */
+  TwRef *reader;  /* per ref: the last item that reads it */
+} Order;
+
+enum { LONGEST_WAIT = 8 };
+
+static bool is_item(const Cutter *c, TwRef r) {
   const TwPlFacts *x = c->x;
-  const TwFn *f = x->fn;
-  uint32_t n = f->insts.len, n_accs = c->cut->accs.len;
-  uint32_t *next = TW_NEW_N(c->arena, uint32_t, n_accs + 1), *head = TW_NEW_N(c->arena, uint32_t, n + 1);
-  for (uint32_t k = n_accs; k-- > 0;) { /* lists of sums by the ref that completes them */
+  if (c->cut->inner[r]) return true;
+  return x->uses[r] && x->varies[r] && !x->fused[r] && !is_made_there(c, r) && tw_op(x->fn, r) != TW_OP_param &&
+         tw_op(x->fn, r) != TW_OP_get;
+}
+
+static void list_waiting(Cutter *c, Order *o) {
+  for (uint32_t k = 0; k < o->waiting.len; k++) push_item(c, (TwPlItem){.acc = o->waiting.at[k]});
+  o->waiting.len = 0;
+}
+
+static bool reads(const TwFn *f, TwRef r, TwRef a) {
+  for (uint32_t k = 0; a && k < tw_inst(f, r)->n_args; k++)
+    if (tw_arg(f, r, k) == a) return true;
+  return false;
+}
+
+static bool reads_waiting(const Cutter *c, const Order *o, TwRef r) {
+  for (uint32_t k = 0; k < o->waiting.len; k++) {
+    const TwPlAcc *acc = &c->cut->accs.at[o->waiting.at[k]];
+    if (reads(c->x->fn, r, acc->a) || reads(c->x->fn, r, acc->b)) return true;
+  }
+  return false;
+}
+
+/* Whether an item is still to come that reads a. */
+static bool is_read_later(const Cutter *c, const Order *o, TwRef a, TwRef now) {
+  return a && !is_extra(c, a) && c->x->varies[a] && o->reader[a] > now;
+}
+
+static void list_one(Cutter *c, Order *o, TwRef r, TwRef now) {
+  o->listed[r] = true;
+  if (reads_waiting(c, o, r) || (o->waiting.len && o->since >= LONGEST_WAIT)) list_waiting(c, o);
+  if (is_item(c, r)) {
+    push_item(c, (TwPlItem){.inst = r});
+    o->since++;
+  }
+  for (uint32_t k = o->head[r]; k > 0; k = o->next[k - 1]) {
+    const TwPlAcc *acc = &c->cut->accs.at[k - 1];
+    bool soon = c->masks && (is_read_later(c, o, acc->a, now) || is_read_later(c, o, acc->b, now));
+    if (soon && o->waiting.len == 0) o->since = 0;
+    if (soon) tw_vec_push(c->arena, &o->waiting, k - 1);
+    else push_item(c, (TwPlItem){.acc = k - 1});
+  }
+}
+
+/* The choice that alone reads r, if all else that it reads has been made; or 0. */
+static TwRef choice_of(const Cutter *c, TwRef r) {
+  const TwPlFacts *x = c->x;
+  TwRef s = x->user[r];
+  if (!c->masks || x->uses[r] != 1 || s <= r || tw_op(x->fn, s) != TW_OP_select || !is_item(c, s) || !is_item(c, r))
+    return 0;
+  for (uint32_t k = 0; k < tw_inst(x->fn, s)->n_args; k++)
+    if (tw_arg(x->fn, s, k) > r) return 0;
+  return s;
+}
+
+static void list_items(Cutter *c) {
+  uint32_t n = c->x->fn->insts.len, n_accs = c->cut->accs.len;
+  Order o = {.next = TW_NEW_N(c->arena, uint32_t, n_accs + 1), .head = TW_NEW_N(c->arena, uint32_t, n + 1)};
+  o.listed = TW_NEW_N(c->arena, bool, n + 1);
+  o.reader = TW_NEW_N(c->arena, TwRef, n + 1);
+  for (TwRef r = 1; r < n; r++)
+    for (uint32_t k = 0; is_item(c, r) && k < tw_inst(c->x->fn, r)->n_args; k++) o.reader[tw_arg(c->x->fn, r, k)] = r;
+  for (uint32_t k = n_accs; k-- > 0;) {
     const TwPlAcc *acc = &c->cut->accs.at[k];
     TwRef at = later(ready_at(c, acc->a), ready_at(c, acc->b));
-    next[k] = head[at];
-    head[at] = k + 1;
+    o.next[k] = o.head[at];
+    o.head[at] = k + 1;
   }
   for (TwRef r = 0; r < n; r++) {
-    bool item = r > 0 && x->uses[r] && x->varies[r] && !x->fused[r] && !is_made_there(c, r) &&
-                tw_op(f, r) != TW_OP_param && tw_op(f, r) != TW_OP_get;
-    if (item || (r > 0 && c->cut->inner[r])) push_item(c, (TwPlItem){.inst = r});
-    for (uint32_t k = head[r]; k > 0; k = next[k - 1]) push_item(c, (TwPlItem){.acc = k - 1});
+    TwRef choice = r && !o.listed[r] ? choice_of(c, r) : 0;
+    if (!o.listed[r]) list_one(c, &o, r, r);
+    if (choice) list_one(c, &o, choice, r);
   }
+  list_waiting(c, &o);
 }
 
 /* Results that are no items of a segment are stored by the last one: what they are made of must last till then. */
@@ -153,39 +227,49 @@ static void count_live(Cutter *c) {
 
 static bool alone_at(const Cutter *c, uint32_t p) { return p < c->cut->items.len && is_alone(c, &c->cut->items.at[p]); }
 
-/* Places worth a cut: where no fewer values cross next door; behind additions to sums; around loops and tensors. */
+/* Whether two additions to sums that follow one another have nothing in common. */
+static bool are_apart(const Cutter *c, const TwPlItem *i, const TwPlItem *j) {
+  if (i->inst || j->inst) return false;
+  const TwPlAcc *a = &c->cut->accs.at[i->acc], *b = &c->cut->accs.at[j->acc];
+  return a->a != b->a && a->a != b->b && (!a->b || (a->b != b->a && a->b != b->b));
+}
+
+/* Places worth a cut: where no fewer values cross next door; behind additions to sums, or those of one value; around
+ * loops and tensors. */
 static uint32_t candidates(const Cutter *c, uint32_t *out) {
   uint32_t n = c->cut->items.len, count = 0;
   for (uint32_t p = 0; p <= n; p++) {
     bool low = p == 0 || p == n || (c->live[p] <= c->live[p - 1] && c->live[p] < c->live[p + 1]);
-    bool behind_sums = p > 0 && p < n && !c->cut->items.at[p - 1].inst && c->cut->items.at[p].inst;
+    const TwPlItem *it = &c->cut->items.at[p];
+    bool behind_sums = p > 0 && p < n && ((!it[-1].inst && it->inst) || (c->masks && are_apart(c, it - 1, it)));
     if (low || behind_sums || alone_at(c, p) || alone_at(c, p - 1)) out[count++] = p;
   }
   return count;
 }
 
-/* What a segment that starts at `from` costs a block, as its end moves on. */
+/* What a segment that starts at `from` takes of the machine for a block, as its end moves on. */
 typedef struct Cost {
   uint32_t from, end;
-  uint32_t loads, accs, peak;
-  uint32_t *profile; /* per item of the segment: values computed in it that are live there */
-  uint32_t *reach;   /* per ref: up to which item it is counted in the profile */
-  uint32_t *depth;   /* per ref: length of the chain of operations of this segment that ends there */
+  uint32_t loads, accs, uniform;
+  uint32_t peak, held; /* most values alive at once: of those that it makes; with those loaded that it reads again */
+  uint32_t *profile, *holds; /* per item: such values that are alive there */
+  uint32_t *counted;         /* per ref: 1 + the item up to which it is in these */
+  uint32_t *depth;           /* per ref: length of the chain of operations of this segment that ends there */
   uint32_t deepest;
 } Cost;
 
 static Cost new_cost(Cutter *c) {
   uint32_t n = c->x->fn->insts.len + c->cut->extra.len;
   Cost k = {.profile = TW_NEW_N(c->arena, uint32_t, c->cut->items.len + 1)};
-  k.reach = TW_NEW_N(c->arena, uint32_t, n);
+  k.holds = TW_NEW_N(c->arena, uint32_t, c->cut->items.len + 1);
+  k.counted = TW_NEW_N(c->arena, uint32_t, n);
   k.depth = TW_NEW_N(c->arena, uint32_t, n);
   return k;
 }
 
 static void start_cost(Cutter *c, Cost *k, uint32_t from) {
   k->from = k->end = from;
-  k->loads = k->accs = k->peak = k->deepest = 0;
-  memset(k->reach, 0, c->x->fn->insts.len * sizeof *k->reach);
+  k->loads = k->accs = k->uniform = k->peak = k->held = k->deepest = 0;
   c->stamp++;
 }
 
@@ -194,30 +278,52 @@ static uint32_t latency(TwOp op) {
   return op == TW_OP_div || op == TW_OP_sqrt ? 4 : op >= TW_OP_exp && op <= TW_OP_logistic ? 10 : 1;
 }
 
+/* Item p reads r: how long that is alive. */
+static void count_read(Cutter *c, Cost *k, TwRef r, uint32_t p) {
+  bool own = c->def[r] && c->def[r] - 1 >= k->from, first = c->seen[r] != c->stamp;
+  c->seen[r] = c->stamp;
+  if (!own && first) {
+    k->loads++;
+    k->counted[r] = 1 + p;
+    return;
+  }
+  for (uint32_t at = first ? c->def[r] : k->counted[r] - 1; at <= p; at++) {
+    if (++k->holds[at] > k->held) k->held = k->holds[at];
+    if (own && ++k->profile[at] > k->peak) k->peak = k->profile[at];
+  }
+  k->counted[r] = 1 + p + 1;
+}
+
+static void count_uniform(Cutter *c, Cost *k, const TwPlItem *it) {
+  const TwPlFacts *x = c->x;
+  const TwPlAcc *acc = it->inst ? NULL : &c->cut->accs.at[it->acc];
+  if (is_alone(c, it)) return;
+  for (uint32_t j = 0; j < (acc ? 2 : tw_inst(x->fn, it->inst)->n_args); j++) {
+    TwRef a = acc ? (j ? acc->b : acc->a) : tw_arg(x->fn, it->inst, j);
+    if (!a || is_extra(c, a) || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 ||
+        c->seen[a] == c->stamp)
+      continue;
+    c->seen[a] = c->stamp;
+    k->uniform++;
+  }
+}
+
 static void extend(Cutter *c, Cost *k, uint32_t end) {
   for (; k->end < end; k->end++) {
     uint32_t p = k->end;
     uint32_t deep = 0;
-    TwRef made = c->cut->items.at[p].inst;
-    k->profile[p] = 0;
-    if (!made) k->accs++;
+    const TwPlItem *it = &c->cut->items.at[p];
+    k->profile[p] = k->holds[p] = 0;
+    if (!it->inst) k->accs++;
+    count_uniform(c, k, it);
     for (uint32_t j = c->needs.first[p]; j < c->needs.first[p + 1]; j++) {
       TwRef r = c->needs.refs.at[j];
-      if (!c->def[r] || c->def[r] - 1 < k->from) {
-        if (c->seen[r] != c->stamp) k->loads++;
-        c->seen[r] = c->stamp;
-        continue;
-      }
-      if (k->depth[r] > deep) deep = k->depth[r];
-      uint32_t at = k->reach[r] > k->from ? k->reach[r] : c->def[r];
-      if (at < c->def[r]) at = c->def[r];
-      for (; at <= p; at++)
-        if (++k->profile[at] > k->peak) k->peak = k->profile[at];
-      k->reach[r] = p + 1;
+      if (c->def[r] && c->def[r] - 1 >= k->from && k->depth[r] > deep) deep = k->depth[r];
+      count_read(c, k, r, p);
     }
-    if (!made) continue;
-    k->depth[made] = deep + latency(tw_op(c->x->fn, made));
-    if (k->depth[made] > k->deepest) k->deepest = k->depth[made];
+    if (!it->inst) continue;
+    k->depth[it->inst] = deep + latency(tw_op(c->x->fn, it->inst));
+    if (k->depth[it->inst] > k->deepest) k->deepest = k->depth[it->inst];
   }
 }
 
@@ -230,30 +336,50 @@ static uint32_t stores_of(const Cutter *c, uint32_t from, uint32_t end) {
   return n;
 }
 
-enum { WINDOW = 160 }; /* operations that a core looks over */
+/* Cycles, or so, on a core that starts two vector operations a cycle, its data in the first-level cache. */
+typedef struct Prices {
+  double segment; /* the start and the end of a loop, for a block */
+  double load, store, scalar;
+  double spill;     /* a value too many for the registers: a store, a load, and who waits for it */
+  double wait;      /* of each cycle in which nothing can start, since all that is left waits for something */
+  uint32_t window;  /* operations that the core looks over */
+  int own, turn;    /* registers that are not for values, and that each further block in turn takes besides */
+  bool loaded_live; /* what is loaded and read again is in a register meanwhile */
+} Prices;
 
-/* Cycles a block, or so, on a core that starts two vector operations a cycle, if `turns` blocks are run in turn.
- *  - A segment costs the start and the end of its loop.
- *  - A value too many for the registers costs a store and a load, which the next operation waits for.
+/* With sixteen registers: found by trial on Zen 3. With masks and 32 registers: from the times of some 800 cuts of a
+ * training and of a pretraining step on Emerald Rapids, most of them random; scalars that are not kept in registers are
+ * operands in memory there, at a price. */
+static const Prices sixteen = {3, 0.5, 1, 0, 3, 1, 160, 4, 0, false};
+static const Prices with_masks = {2, 0.2, 0.8, 0.1, 3, 0.5, 120, 1, 4, true};
+
+bool tw_pl_keeps_splats(const TwPlCut *cut, const TwPlSegment *seg) {
+  return seg->uniform + seg->accs + seg->peak * seg->turns + 4 <= cut->registers;
+}
+
+/* Cycles a block, or so, if `turns` blocks are run in turn.
  *  - Blocks overlap as far as the core's window reaches. Where the chain of dependent operations is
  *    long and the segment too, they hardly do, and the chain's latency shows: a reason to cut, or to run blocks
  *    in turn, which costs registers, and time to compile. */
 static double price_of(const Cutter *c, const Cost *k, uint32_t stores, uint32_t turns) {
-  const double per_segment = 3, per_load = 0.5, per_store = 1, per_spill = 3, start_rate = 2, fma_cycles = 4,
-               window = WINDOW, compile = 0.02;
-  uint32_t want = k->accs + k->peak * turns + 4;
-  double spill = want > c->registers ? (double)(want - c->registers) : 0;
-  double count = k->end - k->from, overlap = count > 0 && window / count > turns ? window / count : turns;
+  const double start_rate = 2, fma_cycles = 4, compile = 0.02;
+  const Prices *each = c->prices;
+  TwPlSegment seg = {.accs = k->accs, .peak = k->peak, .uniform = k->uniform, .turns = turns};
+  double values = each->loaded_live ? k->held : k->peak, registers = c->cut->registers;
+  double want = k->accs + values * turns + each->own + each->turn * (turns - 1.0);
+  double spill = want > registers ? want - registers : 0;
+  double count = k->end - k->from, overlap = count > 0 && each->window / count > turns ? each->window / count : turns;
   double busy = count / start_rate, wait = fma_cycles * k->deepest / overlap;
-  return per_segment / turns + per_load * k->loads + per_store * stores + per_spill * spill / turns +
-         (wait > busy ? wait : busy) + compile * count * (turns - 1);
+  return each->segment / turns + each->load * k->loads + each->store * stores + each->spill * spill / turns +
+         (tw_pl_keeps_splats(c->cut, &seg) ? 0 : each->scalar * k->uniform) + busy +
+         (wait > busy ? each->wait * (wait - busy) : 0) + compile * count * (turns - 1);
 }
 
 static double price(const Cutter *c, const Cost *k, uint32_t stores, uint32_t *turns) {
   double least = 0;
   for (uint32_t t = 1; t <= c->max_turns; t *= 2) {
     double now = price_of(c, k, stores, t);
-    bool fits = k->accs + k->peak * t + 6 <= c->registers && (k->end - k->from) * t <= WINDOW * 3 / 4;
+    bool fits = k->accs + k->peak * t + 6 <= c->cut->registers && (k->end - k->from) * t <= 120;
     if (t > 1 && (now >= least || !fits)) continue;
     least = now;
     *turns = t;
@@ -323,6 +449,7 @@ static void number_slots(Cutter *c) {
     seg->loads = k.loads;
     seg->accs = k.accs;
     seg->peak = k.peak;
+    seg->uniform = k.uniform;
     if (!seg->scan && !seg->tensor) price(c, &k, stores_of(c, seg->first, seg->end), &seg->turns);
     for (uint32_t p = seg->first; p < seg->end; p++) {
       TwRef r = cut->items.at[p].inst;
@@ -340,27 +467,6 @@ static void number_slots(Cutter *c) {
 }
 
 static uint32_t flop_of(TwOp op) { return op == TW_OP_fma ? 2 : op == TW_OP_select || op == TW_OP_neg ? 0 : 1; }
-
-static void count_uniform(Cutter *c, TwPlSegment *seg) {
-  const TwPlFacts *x = c->x;
-  c->stamp++;
-  for (uint32_t p = seg->first; p < seg->end; p++) {
-    const TwPlItem *it = &c->cut->items.at[p];
-    TwRef args[2] = {0, 0};
-    uint32_t n = 2;
-    if (is_alone(c, it)) continue;
-    if (it->inst) n = tw_inst(x->fn, it->inst)->n_args;
-    else args[0] = c->cut->accs.at[it->acc].a, args[1] = c->cut->accs.at[it->acc].b;
-    for (uint32_t k = 0; k < n; k++) {
-      TwRef a = it->inst ? tw_arg(x->fn, it->inst, k) : args[k];
-      if (!a || is_extra(c, a) || x->varies[a] || tw_op(x->fn, a) == TW_OP_const || tw_info(x->fn, a)->rank > 0 ||
-          c->seen[a] == c->stamp)
-        continue;
-      c->seen[a] = c->stamp;
-      seg->uniform++;
-    }
-  }
-}
 
 /* ---- levels */
 
@@ -393,7 +499,8 @@ static void cut_level(TwArena *arena, TwPlCut *cut, const TwMachine *m) {
   cut->last_segment = TW_NEW_N(arena, uint32_t, n_refs);
   for (TwRef r = 1; r < n; r++)
     if (cut->inner[r]) cut_level(arena, cut->inner[r], m);
-  Cutter c = {.arena = arena, .x = body, .cut = cut, .registers = m->registers, .max_turns = 1};
+  Cutter c = {.arena = arena, .x = body, .cut = cut, .masks = m->masks, .max_turns = 1};
+  c.prices = m->masks ? &with_masks : &sixteen;
   /* The last turns may be of no block: sums are masked for that, but not what goes to arrays of the caller's. */
   if (m->masks && !cut->scan && cut->g->n_ys == 0) c.max_turns = TW_PL_MAX_TURNS;
   c.def = TW_NEW_N(arena, uint32_t, n_refs);
@@ -406,7 +513,6 @@ static void cut_level(TwArena *arena, TwPlCut *cut, const TwMachine *m) {
   if (cut->items.len) choose(&c);
   else tw_vec_push(arena, &cut->segments, (TwPlSegment){0});
   number_slots(&c);
-  for (uint32_t s = 0; s < cut->segments.len; s++) count_uniform(&c, &cut->segments.at[s]);
   count_flop(cut);
 }
 
