@@ -381,8 +381,8 @@ static bool ends_early(const TwLlLanes *p, const TwLlRun *run, uint32_t turns) {
 }
 
 /* What changes before the last turns of a run: their masks, and the columns of blocks that are not there. Masks are
- * in registers from block to block, since to make one takes an operation on the ports that do arithmetic: a twentieth
- * of a loop's time. phi: the masks of the blocks before. */
+ * in registers from block to block, since to make one takes an operation on a port that does arithmetic. phi: the
+ * masks of the blocks before. */
 static void find_ends(Level *v, const TwLlRun *run, const TwLlLoop *loop, Turn *turn, uint32_t turns,
                       const LLVMValueRef *phi) {
   TwLlLanes *p = v->y->p;
