@@ -452,7 +452,7 @@ static void emit_blocks(Level *v, uint32_t number, const TwLlRun *run) {
   LLVMValueRef first = tw_ll_add(l, run->first, tw_ll_mul(l, loop.i, each));
   for (uint32_t t = 0; t < turns; t++) turn[t] = new_turn(v, tw_ll_add(l, first, tw_ll_i64(l, t)), t);
   if (ends) find_ends(v, run, &loop, turn, turns, masks);
-  else if (run->valid) turn[0].mask = tw_ll_mask(l, run->ragged, run->valid, NULL);
+  else turn[0].mask = tw_ll_mask_of_run(l, run);
   for (uint32_t k = 0; k < n; k++)
     for (uint32_t t = 0; t < turns; t++) {
       take_turn(v, &turn[t]);

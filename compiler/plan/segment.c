@@ -107,11 +107,12 @@ static TwRef ready_at(const Cutter *c, TwRef a) {
 
 static TwRef later(TwRef a, TwRef b) { return a > b ? a : b; }
 
-/* The order of items: that of the program, but with masks, for which it has been found good,
+/* The order of items: that of the program, and an addition to a sum comes as soon as its operands are there, which
+ * frees these soonest. With masks
  *  - a choice between what an instruction makes and something else comes right behind it, if nobody else reads that:
- *    then a mask is part of the operation, on machines that have masks, and what crosses a cut is masked;
- *  - an addition to a sum comes as soon as its operands are there, which frees these soonest; if one is needed by an
- *    instruction that is near, just before that: cotangents of a layer are all made before the first is used. */
+ *    then it is part of the operation, and what crosses a cut is masked;
+ *  - a sum waits for a few items if one of its operands is needed by an instruction, and comes just before that:
+ *    cotangents of a layer are all made before the first is used. */
 typedef struct Order {
   uint32_t *next, *head; /* sums by the ref that completes them: lists, 1 + the number */
   TwVec(uint32_t) waiting;
@@ -169,15 +170,25 @@ static void list_one(Cutter *c, Order *o, TwRef r, TwRef now) {
   }
 }
 
-/* The choice that alone reads r, if all else that it reads has been made; or 0. */
-static TwRef choice_of(const Cutter *c, TwRef r) {
+/* Whether the sums that s completes need nothing else that comes behind r. */
+static bool are_complete(const Cutter *c, const Order *o, TwRef s, TwRef r) {
+  for (uint32_t k = o->head[s]; k > 0; k = o->next[k - 1]) {
+    const TwPlAcc *acc = &c->cut->accs.at[k - 1];
+    TwRef a = ready_at(c, acc->a), b = ready_at(c, acc->b);
+    if ((a != s && a > r) || (b != s && b > r)) return false;
+  }
+  return true;
+}
+
+/* The choice that alone reads r, if all else that it, and the sums of it, read has been made; or 0. */
+static TwRef choice_of(const Cutter *c, const Order *o, TwRef r) {
   const TwPlFacts *x = c->x;
   TwRef s = x->user[r];
   if (!c->masks || x->uses[r] != 1 || s <= r || tw_op(x->fn, s) != TW_OP_select || !is_item(c, s) || !is_item(c, r))
     return 0;
   for (uint32_t k = 0; k < tw_inst(x->fn, s)->n_args; k++)
     if (tw_arg(x->fn, s, k) > r) return 0;
-  return s;
+  return are_complete(c, o, s, r) ? s : 0;
 }
 
 static void list_items(Cutter *c) {
@@ -194,7 +205,7 @@ static void list_items(Cutter *c) {
     o.head[at] = k + 1;
   }
   for (TwRef r = 0; r < n; r++) {
-    TwRef choice = r && !o.listed[r] ? choice_of(c, r) : 0;
+    TwRef choice = r && !o.listed[r] ? choice_of(c, &o, r) : 0;
     if (!o.listed[r]) list_one(c, &o, r, r);
     if (choice) list_one(c, &o, choice, r);
   }

@@ -284,6 +284,25 @@ static const TwFn *net(Test *t, int64_t n, uint32_t layers) {
   return tw_fn_seal(f);
 }
 
+/* A choice of what one instruction makes, long before the other factor of a sum of it is there. */
+static const TwFn *early_choice(Test *t, int64_t n) {
+  enum { LATER = 40 };
+  TwTy real = scalar(t, TW_REAL);
+  TwFn *b = tw_fn_new(t->m, "body"), *f = tw_fn_new(t->m, "f");
+  TwRef args[3] = {tw_param(f, real), tw_param(f, real_ty(t, 1, n, 0, 0)), tw_param(f, real_ty(t, 1, n, 0, 0))};
+  TwRef w = tw_param(b, real), x = tw_param(b, real), y = tw_param(b, real), zero = tw_real(b, 0);
+  TwRef some = tw_binary(b, TW_OP_lt, x, y), chosen = tw_binary(b, TW_OP_mul, x, y), z = y;
+  for (uint32_t k = 0; k < LATER; k++) z = tw_fma(b, w, half(b, z), x);
+  TwRef s = tw_select(b, some, chosen, zero);
+  tw_result(b, tw_binary(b, TW_OP_mul, s, z));
+  tw_result(b, s);
+  tw_result(b, tw_binary(b, TW_OP_mul, z, z));
+  TwRegion r = {.body = tw_fn_seal(b), .trip = n, .n_consts = 1, .n_xs = 2, .n_carry = 3};
+  TwRef all = tw_emit_region(f, TW_OP_samples, &r, args, 3);
+  for (uint32_t k = 0; k < 3; k++) tw_result(f, tw_get(f, all, k));
+  return tw_fn_seal(f);
+}
+
 /* Samples inside samples: uniform inside (its own lanes), or dependent on the outer sample (serial). */
 static const TwFn *nested_samples(Test *t, int64_t n, int64_t m, bool dependent) {
   TwTy real = scalar(t, TW_REAL), v = real_ty(t, 1, 3, 0, 0);
@@ -356,6 +375,8 @@ int main(void) {
     check(&t, uniform_scans(&t, (int64_t)k, k & 1), what);
     snprintf(what, sizeof what, "net, %lld samples", (long long)counts[k]);
     check(&t, net(&t, counts[k], 1 + k % 6), what);
+    snprintf(what, sizeof what, "early choice, %lld samples", (long long)counts[k]);
+    check(&t, early_choice(&t, counts[k]), what);
     t.few = 2;
     snprintf(what, sizeof what, "scans in lanes, trip %u", k);
     static const uint32_t fixed[] = {0, 1, 0x3f8, 0x387, 0x3ff, 0x79, 0x1f8, 2, 0x3fb};
